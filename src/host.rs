@@ -1,0 +1,3 @@
+//! This machine: its service manager, containers, repositories, logs and sockets.
+
+pub mod systemd;
