@@ -155,7 +155,8 @@ impl Systemd {
         Ok(self.reset_failed(unit).await?)
     }
 
-    /// What happens to any unit from now on.
+    /// What happens to any unit from now on. To ask for a unit that is not loaded makes systemd load it, and
+    /// units it names then show up here unchanged: ask about a unit when it has changed, not when anything has.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.shared.signals.changes()

@@ -126,8 +126,8 @@ impl Signals {
 
     /// Hears until the connection is of no use any more.
     async fn drain(&self, mut stream: MessageStream) {
-        while let Some(message) = stream.next().await {
-            match message.map_err(|error| error.to_string()).and_then(|message| self.hear(&message)) {
+        while let Some(Ok(message)) = stream.next().await {
+            match self.hear(&message) {
                 Ok(Heard::GoOn) => {}
                 Ok(Heard::NewManager) => return,
                 Err(problem) => tracing::warn!(problem, "a message from systemd could not be read"),
