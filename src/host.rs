@@ -1,0 +1,6 @@
+//! This machine: its directories and programs, systemd, Podman, git and the journal.
+//!
+//! Decides nothing about apps: it does what it is told and reports what it saw.
+
+pub mod layout;
+pub mod process;
