@@ -3,3 +3,4 @@
 //! Pure and deterministic: the same input gives the same bytes. Writing, checking and starting is for `host`.
 
 pub mod path;
+pub mod unit;
