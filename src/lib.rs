@@ -4,4 +4,6 @@
 
 pub mod domain;
 
+pub mod api;
+
 pub mod config;

@@ -111,7 +111,10 @@ impl Environment {
 /// Names alone: a value may be a token.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Environment").field("uid", &self.uid).field("names", &self.variables.keys()).finish()
+        f.debug_struct("Environment")
+            .field("uid", &self.uid)
+            .field("names", &self.variables.keys())
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,7 +50,7 @@ impl Draft {
                 Some(()) => self.remember(key, Origin::Variable(variable)),
                 None => self.problems.push(Problem::Value {
                     place: variable,
-                    given: readable(&format!("{value:?}")),
+                    given: readable(&format!("{:?}", value.to_string_lossy())),
                     allowed: key.allowed(),
                 }),
             }
@@ -131,14 +131,12 @@ fn section_hint(name: &str, value: &DeValue<'_>) -> String {
         return format!("put it below [{}]", key.section);
     }
     let sections = KEYS.iter().map(|key| key.section.to_owned());
-    match nearest(name, sections) {
-        Some(section) => format!("did you mean [{section}]?"),
-        None => {
-            let mut sections: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
-            sections.dedup();
-            format!("the sections are {}", sections.join(", "))
-        }
+    if let Some(section) = nearest(name, sections) {
+        return format!("did you mean [{section}]?");
     }
+    let mut sections: Vec<&str> = KEYS.iter().map(|key| key.section).collect();
+    sections.dedup();
+    format!("the sections are {}", sections.join(", "))
 }
 
 /// What somebody wrote, on one line and cut to a readable length.

@@ -176,13 +176,13 @@ impl Settings {
             build: Build {
                 memory_mb: 2048,
                 cpu_percent: 200,
-                timeout: Duration::from_secs(1800),
+                timeout: Duration::from_mins(30),
                 concurrency: 1,
             },
             deploy: Deploy { concurrency: 4, drain_timeout: Duration::from_secs(30), keep_images: 3 },
             git: Git {
                 protocols: vec![Protocol::Https, Protocol::Ssh],
-                timeout: Duration::from_secs(300),
+                timeout: Duration::from_mins(5),
                 max_size_mb: 1024,
             },
             place,
