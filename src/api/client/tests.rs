@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use futures_util::StreamExt;
 
 use super::testing::Server;
 use super::*;
@@ -15,8 +16,13 @@ use crate::api::wire;
 
 type Chunk = Result<&'static str, std::io::Error>;
 
+/// Each chunk is sent before the next one is made: a break would otherwise overtake what came before it.
 fn stream(chunks: Vec<Chunk>) -> impl IntoResponse {
-    ([("content-type", "text/event-stream")], Body::from_stream(futures_util::stream::iter(chunks)))
+    let chunks = futures_util::stream::iter(chunks).then(|chunk| async {
+        tokio::task::yield_now().await;
+        chunk
+    });
+    ([("content-type", "text/event-stream")], Body::from_stream(chunks))
 }
 
 fn breaks() -> Chunk {
