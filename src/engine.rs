@@ -39,7 +39,7 @@ use crate::host::systemd::Systemd;
 use crate::host::units::UnitDirectory;
 use crate::host::workspace::Workspace;
 use crate::proxy::link;
-use crate::store::{Reader, Writer};
+use crate::store::{Reader, SubnetPool, Writer};
 
 pub use error::EngineError;
 pub use health::{Check, CheckStatus, Health};
@@ -59,8 +59,8 @@ pub struct Settings {
     pub own_address: std::net::SocketAddr,
     /// The domain below which each app gets a name of its own.
     pub base_domain: Option<HostName>,
-    /// The pool that projects take their networks from: first address and prefix length.
-    pub pool: (std::net::Ipv4Addr, u8),
+    /// The range that projects take their networks from.
+    pub pool: SubnetPool,
     /// Bounds of one build.
     pub build: BuildLimits,
     /// How many deployments run at once, over all apps.
@@ -196,13 +196,7 @@ impl Engine {
         found.ok_or_else(|| EngineError::NotFound { what: "deployment", name: id.0.to_string() })
     }
 
-    /// Stores a move and tells everybody who waits for it.
-    async fn save(&self, deployment: &Deployment) -> Result<(), EngineError> {
-        self.0.writer.save(deployment.clone(), self.now()).await?;
-        self.announce(deployment);
-        Ok(())
-    }
-
+    /// Tells everybody who waits for it that a move was stored.
     fn announce(&self, deployment: &Deployment) {
         tracing::info!(
             app = %deployment.app_slug,

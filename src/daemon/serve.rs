@@ -21,6 +21,7 @@ use crate::host::systemd::Systemd;
 use crate::host::units::UnitDirectory;
 use crate::host::workspace::Workspace;
 use crate::proxy::link;
+use crate::store::{InvalidPool, SubnetPool};
 use crate::{api, config, files, store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -52,9 +53,9 @@ async fn serve(process: Process, mut activated: Activated) -> Result<(), Failure
         files::make_dirs(&directory, 0o700)?;
     }
     let _only_one = files::lock(&layout.lock())?;
-    let (writer, reader) = store::open(&layout.database(), &layout.backups(), now()).await?;
+    let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
     let machine = machine(settings, layout).await?;
-    let engine = Engine::new(engine_settings(settings), machine, writer.clone(), reader.clone());
+    let engine = Engine::new(engine_settings(settings)?, machine, writer.clone(), reader.clone());
     engine.start().await?;
 
     let shutdown = CancellationToken::new();
@@ -85,8 +86,8 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
     let systemd = Systemd::connect(&layout.bus).await?;
     let git = Git::new(GitSettings {
         protocols: settings.git.protocols.iter().map(Protocol::to_string).collect(),
-        time_limit: settings.git.timeout,
-        size_limit: u64::from(settings.git.max_size_mb) * 1024 * 1024,
+        limit: settings.git.timeout,
+        max_bytes: u64::from(settings.git.max_size_mb) * 1024 * 1024,
     });
     Ok(Machine {
         podman: Podman::new(&layout.podman_socket),
@@ -100,13 +101,14 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
     })
 }
 
-fn engine_settings(settings: &Settings) -> engine::Settings {
-    engine::Settings {
+fn engine_settings(settings: &Settings) -> Result<engine::Settings, InvalidPool> {
+    let pool = SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
+    Ok(engine::Settings {
         clock: now,
         own_hosts: settings.instance.url.iter().map(|url| url.host.clone()).collect(),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
         base_domain: base_domain(settings),
-        pool: (settings.network.pool.base, settings.network.pool.prefix),
+        pool,
         build: BuildLimits {
             memory: u64::from(settings.build.memory_mb) * 1024 * 1024,
             cpu_percent: settings.build.cpu_percent,
@@ -116,7 +118,7 @@ fn engine_settings(settings: &Settings) -> engine::Settings {
         concurrency: settings.deploy.concurrency as usize,
         drain_timeout: settings.deploy.drain_timeout,
         keep_images: settings.deploy.keep_images as usize,
-    }
+    })
 }
 
 /// Without socket activation: the lock says that no other daemon uses this path.

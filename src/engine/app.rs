@@ -11,17 +11,14 @@ impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
     pub async fn create_app(&self, mut new: NewApp) -> Result<App, EngineError> {
         self.check_protocol(&new.source)?;
-        if let Some(host) = self.automatic_host(&new.slug)?
-            && !new.hosts.contains(&host)
-        {
-            new.hosts.insert(0, host);
-        }
+        let automatic = self.automatic_host(&new.slug)?;
+        new.hosts.retain(|host| Some(host) != automatic.as_ref());
         if let Some(own) = new.hosts.iter().find(|host| self.0.settings.own_hosts.contains(host)) {
             let message = format!("rivetr itself answers at {own}; choose another host");
             return Err(EngineError::Conflict { field: "hosts", message });
         }
         self.0.writer.ensure_project(&new.project, self.0.settings.pool).await?;
-        let app = self.0.writer.create_app(new, self.now()).await?;
+        let app = self.0.writer.create_app(new, automatic, self.now()).await?;
         self.prepare(&app).await?;
         Ok(app)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::context::{Context, Halt, Stop, StopSignal};
 use super::{Engine, EngineError, steps};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
-use crate::store::StoreError;
+use crate::store::SaveError;
 
 /// How long to wait before a step after the commit is tried again, or a deployment whose store did not answer:
 /// the cause may be gone by then.
@@ -113,17 +113,16 @@ async fn end(context: &mut Context, deployment: Deployment, halt: Halt) -> Resul
 
 /// Stores a move. Where the store holds another state by now, that one counts.
 async fn store(engine: &Engine, next: Deployment) -> Result<Deployment, EngineError> {
-    let now = engine.now();
-    let stored = match next.state {
-        State::Switching => engine.0.writer.switch(next.clone(), now).await,
-        _ => engine.0.writer.save(next.clone(), now).await,
-    };
-    match stored {
+    // Before the end is stored: who waits for it may push again at once.
+    if next.state.is_end() {
+        steps::log_failure(&next, "the push was not settled", engine.settle_push(&next).await);
+    }
+    match engine.0.writer.save(&next, engine.now()).await {
         Ok(()) => {
             engine.announce(&next);
             Ok(next)
         }
-        Err(StoreError::Stale { .. }) => engine.deployment(next.id).await,
+        Err(SaveError::Stale(_)) => engine.deployment(next.id).await,
         Err(error) => Err(error.into()),
     }
 }

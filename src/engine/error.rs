@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::domain::deployment::IllegalMove;
 use crate::host::git::GitError;
-use crate::store::{CreateAppError, EnqueueError, StoreError};
+use crate::store::{CreateAppError, DeleteAppError, EnqueueError, EnsureProjectError, SaveError, StoreError};
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug, Error)]
@@ -70,9 +70,9 @@ impl From<CreateAppError> for EngineError {
     fn from(error: CreateAppError) -> Self {
         let message = error.to_string();
         match error {
-            CreateAppError::SlugTaken { .. } => Self::Conflict { field: "name", message },
+            CreateAppError::SlugTaken(_) => Self::Conflict { field: "name", message },
             CreateAppError::HostTaken { .. } => Self::Conflict { field: "hosts", message },
-            CreateAppError::NoProject { .. } => Self::Invalid { field: "project", message },
+            CreateAppError::NoProject(_) => Self::Invalid { field: "project", message },
             CreateAppError::Store(error) => error.into(),
         }
     }
@@ -82,9 +82,42 @@ impl From<EnqueueError> for EngineError {
     fn from(error: EnqueueError) -> Self {
         let message = error.to_string();
         match error {
-            EnqueueError::Deleting => Self::Conflict { field: "app", message },
+            EnqueueError::Deleting(_) => Self::Conflict { field: "app", message },
             EnqueueError::NoApp => Self::NotFound { what: "app", name: String::new() },
             EnqueueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EnsureProjectError> for EngineError {
+    fn from(error: EnsureProjectError) -> Self {
+        let message = error.to_string();
+        match error {
+            EnsureProjectError::PoolExhausted { .. } => Self::Conflict { field: "project", message },
+            EnsureProjectError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteAppError> for EngineError {
+    fn from(error: DeleteAppError) -> Self {
+        match error {
+            DeleteAppError::Store(error) => error.into(),
+            DeleteAppError::NoApp | DeleteAppError::NotBegun => {
+                Self::Conflict { field: "app", message: error.to_string() }
+            }
+        }
+    }
+}
+
+impl From<SaveError> for EngineError {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Stale(illegal) => illegal.into(),
+            SaveError::Store(error) => error.into(),
+            SaveError::Gone | SaveError::AnotherAtWork(_) | SaveError::NoAddress | SaveError::Deleting(_) => {
+                Self::Conflict { field: "app", message: error.to_string() }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::app::AppId;
 use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::{CommitId, Source};
+use crate::store::SaveError;
 
 /// Which deployments run now.
 #[derive(Default)]
@@ -58,13 +59,27 @@ impl Engine {
 
     /// Stops a deployment that is not yet live, and waits until it has ended.
     pub async fn cancel(&self, id: DeploymentId) -> Result<Deployment, EngineError> {
-        let mut deployment = self.deployment(id).await?;
-        deployment.clone().cancel(self.now())?;
-        if !self.stop_running(deployment.app, Some(id), Stop::Cancel) {
+        loop {
+            let mut deployment = self.deployment(id).await?;
+            let waits = deployment.state == State::Queued;
             deployment.cancel(self.now())?;
-            self.save(&deployment).await?;
+            if self.stop_running(deployment.app, id, Stop::Cancel) {
+                return self.ended(id).await;
+            }
+            if !waits {
+                let message = "rivetr is just taking this deployment up again; try once more".to_owned();
+                return Err(EngineError::Unavailable(message));
+            }
+            match self.0.writer.save(&deployment, self.now()).await {
+                Ok(()) => {
+                    self.announce(&deployment);
+                    return Ok(deployment);
+                }
+                // Its turn has come in this moment.
+                Err(SaveError::Stale(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        self.ended(id).await
     }
 
     /// Starts deployments as their turn comes, until rivetr stops.
@@ -80,12 +95,17 @@ impl Engine {
         }
     }
 
-    /// Waits until nothing runs for this app; what runs is asked to stop.
+    /// Ends every deployment of this app: what can be cancelled is, what is past the commit is waited for.
     pub(super) async fn settle(&self, app: AppId) -> Result<(), EngineError> {
-        let id = self.0.queue.running().get(&app).map(|running| running.id);
-        if let Some(id) = id {
-            self.stop_running(app, None, Stop::Cancel);
-            self.ended(id).await?;
+        let unfinished = self.reader().unfinished().await?;
+        for deployment in unfinished.into_iter().filter(|one| one.app == app) {
+            match self.cancel(deployment.id).await {
+                Ok(_) => {}
+                Err(EngineError::IllegalMove(_)) => {
+                    self.ended(deployment.id).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -117,7 +137,7 @@ impl Engine {
         if let Some(id) = id {
             let deployment = self.deployment(id).await?;
             if deployment.state <= State::Building && self.has_newer(&deployment).await? {
-                self.stop_running(app, Some(id), stop);
+                self.stop_running(app, id, stop);
             }
         }
         Ok(())
@@ -128,13 +148,13 @@ impl Engine {
         Ok(unfinished.iter().any(|other| other.app == deployment.app && other.number > deployment.number))
     }
 
-    fn stop_running(&self, app: AppId, id: Option<DeploymentId>, stop: Stop) -> bool {
+    fn stop_running(&self, app: AppId, id: DeploymentId, stop: Stop) -> bool {
         let running = self.0.queue.running();
-        let Some(running) = running.get(&app).filter(|running| id.is_none_or(|id| running.id == id)) else {
-            return false;
-        };
-        running.stop.send_replace(Some(stop));
-        true
+        let found = running.get(&app).filter(|running| running.id == id);
+        found.is_some_and(|running| {
+            running.stop.send_replace(Some(stop));
+            true
+        })
     }
 }
 

@@ -73,7 +73,14 @@ impl Engine {
 
     async fn recover_app(&self, app: &App) -> Result<(), EngineError> {
         if app.deleting {
-            return self.finish_deletion(app).await;
+            // It waits for deployments to end, and those wait for the queue.
+            let (engine, app) = (self.clone(), app.clone());
+            self.0.tasks.spawn(async move {
+                if let Err(error) = engine.finish_deletion(&app).await {
+                    tracing::error!(app = %app.slug, %error, "the deletion did not go through");
+                }
+            });
+            return Ok(());
         }
         self.prepare(app).await?;
         for release in self.reader().releases(app.id).await? {
@@ -115,8 +122,7 @@ impl Engine {
         let unfinished = self.unfinished_of(app).await?;
         let keep = |number| unfinished.iter().any(|one| one.number == number);
         self.machine().workspace.sweep_sources(&app.slug, keep).map_err(EngineError::internal)?;
-        let kept: Vec<_> = unfinished.into_iter().filter_map(|one| one.commit).collect();
-        self.forget_pushes(&app.slug, &kept).await
+        self.sweep_pushes(&app.slug, &unfinished).await
     }
 
     async fn unfinished_of(&self, app: &App) -> Result<Vec<Deployment>, EngineError> {

@@ -27,7 +27,7 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
         let removed = engine.machine().podman.remove_tag(&deployment.image_tag()).await;
         log_failure(deployment, "image not removed", removed);
     }
-    retire::clear_workspace(context, deployment).await;
+    retire::clear_workspace(context, deployment);
 }
 
 pub(super) fn log_failure<T, E: std::fmt::Display>(deployment: &Deployment, what: &str, outcome: Result<T, E>) {

@@ -25,7 +25,7 @@ pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deploy
     engine.failpoint("after-building");
     let address = engine.0.writer.allocate_address(context.app.project.id, deployment.id).await;
     let address = address.map_err(|error| Halt::because("no address for the container", error))?;
-    super::retire::clear_workspace(context, &deployment).await;
+    super::retire::clear_workspace(context, &deployment);
     deployment.start(image, address)?;
     Ok(deployment)
 }

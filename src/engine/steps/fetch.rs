@@ -14,7 +14,8 @@ pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deploy
         (None, Source::Git { url, branch }) => {
             context.say(&deployment, format!("-----> Fetching {branch} of {url}"));
             git.init(&repo).await.map_err(|error| Halt::because("the repository was not made", error))?;
-            git.fetch(&repo, &url, &branch).await.map_err(|error| Halt::because(format!("fetching {url}"), error))?
+            let fetched = git.fetch(&repo, &url, &branch, |line| context.say(&deployment, line)).await;
+            fetched.map_err(|error| Halt::Failed(error.to_string()))?
         }
         (None, Source::Push { branch }) => {
             return Err(Halt::Failed(format!("nothing was pushed: git push the branch {branch} first")));
@@ -24,7 +25,10 @@ pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deploy
     context.say(&deployment, format!("-----> Fetching {} {subject}", commit.short()));
     let source = engine.machine().workspace.make_source(&deployment);
     let source = source.map_err(|error| Halt::because("making room for the checkout", error))?;
-    git.export(&repo, &commit, &source).await.map_err(|error| Halt::because("checking out", error))?;
+    let exported = git.export(&repo, &commit, &source).await.map_err(|error| Halt::because("checking out", error))?;
+    for note in exported.notes {
+        context.say(&deployment, format!("       Note: {note}"));
+    }
     engine.failpoint("after-fetching");
     deployment.build(commit)?;
     Ok(deployment)

@@ -27,25 +27,15 @@ pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deploy
         engine.0.writer.free_address(release.id).await?;
     }
     log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
-    remember_push(context, &deployment).await;
     engine.failpoint("after-retiring");
     deployment.finish(engine.now())?;
-    context.say(&deployment, format!("-----> Live: {}", engine.describe_hosts(&context.app)));
+    let hosts = engine.describe_hosts(&context.app).await?;
+    context.say(&deployment, format!("-----> Live: {hosts}"));
     Ok(deployment)
 }
 
-/// Removes the deployment's checkout and the reference that held its pushed commit.
-pub(super) async fn clear_workspace(context: &Context, deployment: &Deployment) {
-    log_failure(deployment, "checkout not removed", context.engine.machine().workspace.remove_source(deployment));
-}
-
-/// The branch stands at what is live, so that the next push and `rivetr deploy` start from there.
-async fn remember_push(context: &Context, deployment: &Deployment) {
-    let engine = &context.engine;
-    if let crate::domain::source::Source::Push { branch } = &context.app.source {
-        let repo = engine.repo(&deployment.app_slug);
-        let branch = format!("refs/heads/{branch}");
-        let set = engine.git().set_ref(&repo, &branch, deployment.commit.as_ref()).await;
-        log_failure(deployment, "branch not moved", set);
-    }
+/// Removes the deployment's checkout.
+pub(super) fn clear_workspace(context: &Context, deployment: &Deployment) {
+    let removed = context.engine.machine().workspace.remove_source(deployment);
+    log_failure(deployment, "checkout not removed", removed);
 }

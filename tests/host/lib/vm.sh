@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The virtual machine: the same tree with a kernel, for real reboots and enforced limits. Slow
-# where there is no KVM; it has no network.
+# The virtual machine: the same tree with a kernel, for real reboots and enforced limits, without
+# a network. Emulated in software: KVM inside of build machines is there at times and wrong.
 
 readonly VM_DISK_SIZE=6G # sparse
 readonly VM_MEMORY_MB=2048
@@ -104,8 +104,8 @@ make_payload() {
 # Ends by itself when the machine powers off, and with this script in any case.
 run_qemu() {
   local image=$1 dir=$2 seconds=$3
-  timeout --signal KILL "$seconds" setpriv --pdeathsig KILL \
-    qemu-system-x86_64 -accel kvm -accel tcg,thread=multi -cpu max,-arch-capabilities -smp 2 -m "$VM_MEMORY_MB" \
+  setpriv --pdeathsig TERM timeout --foreground --signal KILL "$seconds" setpriv --pdeathsig KILL \
+    qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$VM_MEMORY_MB" \
     -kernel "$image/vmlinuz" -initrd "$image/initrd" \
     -append 'root=/dev/vda rw console=ttyS0 quiet loglevel=3 systemd.show_status=false' \
     -drive "file=$dir/disk.qcow2,if=virtio,format=qcow2,cache=unsafe" \
