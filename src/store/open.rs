@@ -109,6 +109,7 @@ pub fn open(path: &Path, backups: &Path, now: Timestamp) -> Result<(Writer, Read
     migrate::to_latest(&mut connection, path, backups, now).map_err(|e| untangle(e, failed))?;
     use_write_ahead_log(&connection).map_err(failed)?;
     migrate::sign(&connection).map_err(failed)?;
+    empty_the_log(&connection).map_err(failed)?;
     let writer = Writer::start(connection).map_err(OpenError::Thread)?;
     Ok((writer, Reader::new(path.to_owned())))
 }
@@ -197,6 +198,12 @@ fn use_write_ahead_log(connection: &Connection) -> Result<(), StoreError> {
     if mode != "wal" {
         return Err(StoreError::NotWritable);
     }
+    Ok(())
+}
+
+/// Writes what is in the log into the file, as far as other programs that read it allow. Needs a
+/// transaction since the switch to the log: before one, SQLite says that the table is locked.
+fn empty_the_log(connection: &Connection) -> Result<(), StoreError> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
 }
@@ -266,32 +273,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_damaged_page_is_found_or_harmless() {
+    async fn a_damaged_page_is_found_whichever_it_is() {
+        const PAGE: usize = 4096;
         let store = Fixture::new();
         for number in 0..20 {
             store.app(&format!("app-{number}")).await;
         }
-        let path = store.path();
         let whole = store.copy_of_everything();
-        let (pages, size) = (whole.len() / 4096, 4096);
-        assert!(pages > 20);
-        let mut found = 0;
-        for page in 0..pages {
-            let copy = path.with_file_name(format!("damaged-{page}.db"));
+        assert!(whole.len() > 20 * PAGE);
+        for page in 0..whole.len() / PAGE {
             let mut bytes = whole.clone();
-            bytes[page * size..page * size + 64].fill(0xA5);
-            std::fs::OpenOptions::new().create_new(true).write(true).open(&copy).unwrap();
-            std::fs::copy(store.scratch(&bytes), &copy).unwrap();
-            match open(&copy, &store.backups(), NOW) {
-                Err(OpenError::Corrupt { detail, .. }) => {
-                    assert!(!detail.is_empty());
-                    found += 1;
-                }
-                Ok((_, reader)) => drop(reader.apps().await.unwrap()),
-                Err(other) => panic!("page {page}: {other}"),
-            }
+            bytes[page * PAGE..page * PAGE + 64].fill(0xA5);
+            let error = open(&store.scratch(&bytes), &store.backups(), NOW).err();
+            assert!(matches!(error, Some(OpenError::Corrupt { .. })), "page {page}: {error:?}");
         }
-        assert_eq!(found, pages, "64 bytes at the head of a page are always noticed");
     }
 
     #[test]
