@@ -70,9 +70,9 @@ pub enum ValueProblem {
     /// No string of a process can hold NUL.
     #[error("it holds a NUL byte, which no process can receive; remove it")]
     Nul,
-    /// systemd drops lines with Unicode's noncharacters.
-    #[error("it holds a Unicode noncharacter such as U+FFFE, which systemd does not read; remove it")]
-    Noncharacter,
+    /// systemd drops units with Unicode's noncharacters, and Quadlet breaks U+0080.
+    #[error("it holds U+0080 or a Unicode noncharacter such as U+FFFE, which systemd cannot read; remove it")]
+    Unreadable,
     /// `podman run --env` turns CR LF into LF.
     #[error("it holds a Windows line ending (CR LF), which Podman would change to LF; use LF alone")]
     CrLf,

@@ -27,16 +27,16 @@ pub(super) fn word(value: &str, section: Section) -> Result<String, ValueProblem
     }
 }
 
-/// `NAME=value` as one word, in quotes.
+/// `NAME=value` as one word, in quotes. Podman's `--env` would turn CR LF into LF.
 pub(super) fn assignment(name: &str, value: &str, section: Section) -> Result<String, ValueProblem> {
+    if value.contains("\r\n") {
+        return Err(ValueProblem::CrLf);
+    }
     if name.is_empty() || name.chars().any(|c| c == '=' || c.is_whitespace() || c.is_control()) {
         return Err(ValueProblem::Name);
     }
     check_text(name)?;
     check_text(value)?;
-    if value.contains("\r\n") {
-        return Err(ValueProblem::CrLf);
-    }
     Ok(format!("\"{}={}\"", quoted(name, section), quoted(value, section)))
 }
 
@@ -61,16 +61,17 @@ fn check_text(text: &str) -> Result<(), ValueProblem> {
     if text.contains('\0') {
         return Err(ValueProblem::Nul);
     }
-    if text.chars().any(is_noncharacter) {
-        return Err(ValueProblem::Noncharacter);
+    if text.chars().any(is_unreadable) {
+        return Err(ValueProblem::Unreadable);
     }
     Ok(())
 }
 
-/// What Unicode keeps for programs' own use; systemd takes a line that holds one for broken UTF-8.
-fn is_noncharacter(c: char) -> bool {
+/// A noncharacter of Unicode is broken UTF-8 to systemd, which then drops the unit; of U+0080 Quadlet makes a
+/// lone byte, which is broken UTF-8 in truth and makes the unit's properties unreadable over D-Bus.
+fn is_unreadable(c: char) -> bool {
     let code = u32::from(c);
-    matches!(code, 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
+    matches!(code, 0x80 | 0xFDD0..=0xFDEF) || code & 0xFFFE == 0xFFFE
 }
 
 fn quoted(value: &str, section: Section) -> String {
