@@ -132,7 +132,7 @@ impl Journal {
         ]);
         let output = Spawn::new("journalctl").args(args).limit(LAST_LINES_LIMIT).run().await?;
         let records = output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        let texts = records.filter_map(|line| parse(line)).map(|record| printable(&record.message()));
+        let texts = records.filter_map(parse).map(|record| printable(&record.message()));
         Ok(texts.filter(|text| !text.is_empty()).collect())
     }
 }
