@@ -2,5 +2,7 @@
 //!
 //! In reading order; a module names only modules above it (`daemon` and `cli`'s own entry excepted).
 
+pub mod build;
 pub mod domain;
+pub mod plan;
 pub mod quadlet;
