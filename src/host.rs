@@ -2,5 +2,6 @@
 //!
 //! Decides nothing about apps: it does what it is told and reports what it saw.
 
+pub mod git;
 pub mod layout;
 pub mod process;
