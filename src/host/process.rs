@@ -384,7 +384,9 @@ impl Group {
         let Some(leader) = *leader else { return };
         match kill_process_group(leader, Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-            Err(error) => tracing::warn!(pid = leader.as_raw_nonzero(), %error, "cannot kill a process group"),
+            Err(error) => {
+                tracing::warn!(pid = leader.as_raw_nonzero(), %error, "cannot kill a process group")
+            }
         }
     }
 }
@@ -492,7 +494,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_names_the_program_and_its_last_words_but_no_argument() {
-        let error = sh("seq 1 99 >&2; printf 'half\\rwhole \\033[31mred\\n' >&2; exit 3 # secret").run().await;
+        let error =
+            sh("seq 1 99 >&2; printf 'half\\rwhole \\033[31mred\\n' >&2; exit 3 # secret").run().await;
         let text = error.unwrap_err().to_string();
         assert_eq!(text, "sh failed (exit status: 3): 95\n96\n97\n98\n99\nwhole [31mred");
         let missing = Spawn::new("rivetr-no-such-program").run().await.unwrap_err().to_string();
@@ -557,7 +560,8 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_grows_too_large_ends_the_program() {
         let dir = tempfile::tempdir().unwrap();
-        let grow = sh("read go; exec dd if=/dev/zero of=big bs=4096 count=1000").dir(dir.path()).stdin("go\n");
+        let grow =
+            sh("read go; exec dd if=/dev/zero of=big bs=4096 count=1000").dir(dir.path()).stdin("go\n");
         assert!(grow.largest_file(100_000).run().await.is_err());
         assert!(std::fs::metadata(dir.path().join("big")).unwrap().len() <= 100_000);
     }
