@@ -12,7 +12,7 @@ use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
-use crate::plan::{self, Observed, Step, UnitObserved, Wanted};
+use crate::plan::{self, Observed, Step, UnitState, Wanted};
 use crate::quadlet::features::PodmanFeatures;
 use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
@@ -72,9 +72,11 @@ impl Engine {
         let features = self.machine().podman.features().await?;
         for deployment in &releases {
             let files = files_of(app, deployment, features)?;
+            let service = deployment.service_name();
             let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
-            if on_its_way || !files.keys().all(|path| observed.files.contains_key(path)) {
-                wanted.running.insert(deployment.service_name());
+            let was_gone = !files.keys().all(|path| observed.files.contains_key(path));
+            if on_its_way || was_gone || observed.units.get(&service) != Some(&UnitState::Inactive) {
+                wanted.running.insert(service);
             }
             wanted.files.extend(files);
         }
@@ -99,7 +101,10 @@ impl Engine {
 
     async fn apply_network(&self, app: &App) -> Result<(), ApplyError> {
         let owner = Owner::Project(app.project.slug.clone());
-        let wanted = Wanted { files: quadlet::project::network(&app.project)?, running: BTreeSet::new() };
+        let files = quadlet::project::network(&app.project)?;
+        // Started by the first container that needs it; it is never stopped, which would stop all of them.
+        let running = files.keys().map(UnitPath::unit).collect();
+        let wanted = Wanted { files, running };
         let observed = self.observe(&owner).await?;
         self.carry_out(&wanted, &observed, &owner).await
     }
@@ -107,12 +112,14 @@ impl Engine {
     async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
         let files = self.machine().units.read(owner)?;
         let mut units = BTreeMap::new();
+        let mut needs_reload = false;
         for name in files.keys().map(UnitPath::unit) {
             if let Some(status) = self.machine().systemd.unit(&name).await? {
+                needs_reload |= status.need_reload;
                 units.insert(name, observed(status.active_state));
             }
         }
-        Ok(Observed { files, units })
+        Ok(Observed { files, units, needs_reload })
     }
 
     async fn carry_out(&self, wanted: &Wanted, observed: &Observed, owner: &Owner) -> Result<(), ApplyError> {
@@ -163,11 +170,11 @@ fn files_of(app: &App, deployment: &Deployment, features: PodmanFeatures) -> Res
     Ok(files)
 }
 
-fn observed(state: ActiveState) -> UnitObserved {
+fn observed(state: ActiveState) -> UnitState {
     match state {
-        ActiveState::Active | ActiveState::Reloading => UnitObserved::Active,
-        ActiveState::Activating => UnitObserved::Activating,
-        ActiveState::Failed => UnitObserved::Failed,
-        ActiveState::Inactive | ActiveState::Deactivating | ActiveState::Other => UnitObserved::Inactive,
+        ActiveState::Active | ActiveState::Reloading => UnitState::Active,
+        ActiveState::Activating | ActiveState::Deactivating | ActiveState::Other => UnitState::Changing,
+        ActiveState::Failed => UnitState::Failed,
+        ActiveState::Inactive => UnitState::Inactive,
     }
 }
