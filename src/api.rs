@@ -1,0 +1,3 @@
+//! JSON over HTTP.
+
+pub mod wire;
