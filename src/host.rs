@@ -5,3 +5,4 @@
 pub mod git;
 pub mod layout;
 pub mod process;
+pub mod units;
