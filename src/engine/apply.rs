@@ -85,11 +85,16 @@ impl Engine {
 
     /// The releases whose units belong on this machine: the live one, those on their way, and while a switch is
     /// under way the one that it replaces.
-    async fn wanted_releases(&self, app: &App, without: &[DeploymentId]) -> Result<Vec<Deployment>, ApplyError> {
+    async fn wanted_releases(
+        &self,
+        app: &App,
+        without: &[DeploymentId],
+    ) -> Result<Vec<Deployment>, ApplyError> {
         let holders = self.reader().releases(app.id).await?;
         // Read after the holders: a switch in between can only keep one more.
         let live = self.reader().app_by_id(app.id).await?.and_then(|app| app.live);
-        let switching = holders.iter().any(|holder| matches!(holder.state, State::Switching | State::Retiring));
+        let switching =
+            holders.iter().any(|holder| matches!(holder.state, State::Switching | State::Retiring));
         let belongs = |holder: &Deployment| {
             !without.contains(&holder.id)
                 && (live == Some(holder.id)

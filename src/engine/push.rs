@@ -110,6 +110,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Drops the references of pushes whose deployment is not among the unfinished ones.
+    pub(super) async fn sweep_pushes(
+        &self,
+        app: &Slug,
+        unfinished: &[Deployment],
+    ) -> Result<(), EngineError> {
+        let repo = self.repo(app);
+        let kept: Vec<String> = unfinished.iter().map(kept_by).collect();
+        for below in ["refs/rivetr/pushes", "refs/rivetr/deployments"] {
+            for (reference, _) in self.git().refs(&repo, below).await.map_err(internal)? {
+                if !kept.contains(&reference) {
+                    self.git().set_ref(&repo, &reference, None).await.map_err(internal)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn deploy_pushed(&self, app: &Slug, push: &Push, kept: &str) -> Result<Deployment, PushError> {
         let repo = self.repo(app);
         let peeled = self.git().resolve(&repo, &format!("{kept}^{{commit}}")).await.map_err(internal)?;
