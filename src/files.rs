@@ -73,6 +73,12 @@ pub fn make_dirs(path: &Path, mode: u32) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Makes a directory that lasts as long as its handle, for its owner alone; what a crash leaves, [`sweep`] finds.
+pub fn temporary_dir(directory: &Path) -> Result<tempfile::TempDir, FileError> {
+    let aside = tempfile::Builder::new().prefix(ASIDE_PREFIX).suffix(ASIDE_SUFFIX).tempdir_in(directory);
+    aside.map_err(because("make a directory in", directory))
+}
+
 /// Removes a file or a link; one that is not there is as good as removed.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     unless_missing(fs::remove_file(path)).map_err(because("remove", path))
@@ -87,16 +93,20 @@ pub fn remove_dir_if_empty(path: &Path) -> Result<bool, FileError> {
     }
 }
 
-/// Removes a directory with all that is in it; never follows a link, removes the link itself.
+/// Removes a directory with all that is in it, or a file; never follows a link, removes the link itself.
 pub fn remove_tree(path: &Path) -> Result<(), FileError> {
-    unless_missing(fs::remove_dir_all(path)).map_err(because("remove", path))
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        other => other,
+    };
+    unless_missing(removed).map_err(because("remove", path))
 }
 
-/// Removes what an interrupted [`write_whole`] left in `directory`.
+/// Removes what an interrupted [`write_whole`] or a lost [`temporary_dir`] left in `directory`.
 pub fn sweep(directory: &Path) -> Result<(), FileError> {
     for name in names(directory)? {
         if name.starts_with(ASIDE_PREFIX) && name.ends_with(ASIDE_SUFFIX) {
-            remove_file(&directory.join(name))?;
+            remove_tree(&directory.join(name))?;
         }
     }
     Ok(())
@@ -341,6 +351,7 @@ mod tests {
         for name in [".rivetr-Ab3dEf.new", ".rivetr-notes", "a.new", "rivetr-app-blog-1.container"] {
             File::create(dir.path().join(name)).unwrap();
         }
+        make_dirs(&dir.path().join(".rivetr-Xy9.new/deep"), 0o700).unwrap();
         sweep(dir.path()).unwrap();
         assert_eq!(names(dir.path()).unwrap(), [".rivetr-notes", "a.new", "rivetr-app-blog-1.container"]);
     }

@@ -70,7 +70,8 @@ impl Layout {
     #[must_use]
     pub fn discover(surroundings: Surroundings) -> Self {
         let Surroundings { uid, home, state_directory, runtime_directory, xdg_runtime_dir } = surroundings;
-        let (state, runtime) = (state_directory.as_deref().map(first), runtime_directory.as_deref().map(first));
+        let (state, runtime) =
+            (state_directory.as_deref().map(first), runtime_directory.as_deref().map(first));
         if uid == 0 {
             return Self {
                 state: state.unwrap_or_else(|| "/var/lib/rivetr".into()),

@@ -7,14 +7,16 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 /// How long a program may take whose caller named no limit.
 const DEFAULT_LIMIT: Duration = Duration::from_mins(1);
@@ -202,7 +204,7 @@ impl Spawn {
 
     /// Runs it to its end, whichever that is.
     pub async fn output(mut self) -> Result<Output, ProcessError> {
-        let (limit, cap) = (self.limit.unwrap_or(DEFAULT_LIMIT), self.cap);
+        let (limit, cap) = (self.limit.take().unwrap_or(DEFAULT_LIMIT), self.cap);
         let input = std::mem::take(&mut self.stdin);
         let mut running = self.stream()?;
         let (stdin, stdout) = (running.stdin.take(), running.stdout.take());
@@ -222,16 +224,16 @@ impl Spawn {
             }
             Ok(Ok(None)) => {
                 running.kill().await;
-                Err(ProcessError::TooMuch { program: running.program, cap })
+                Err(ProcessError::TooMuch { program: running.program.clone(), cap })
             }
             Ok(Err(source)) => {
                 running.kill().await;
-                Err(ProcessError::Io { program: running.program, source })
+                Err(ProcessError::Io { program: running.program.clone(), source })
             }
             Err(_) => {
                 running.kill().await;
                 let last = last_lines(&errors.text());
-                Err(ProcessError::TimeOver { program: running.program, limit, last })
+                Err(ProcessError::TimeOver { program: running.program.clone(), limit, last })
             }
         }
     }
@@ -253,23 +255,28 @@ impl Spawn {
         };
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         let mut child = command.spawn().map_err(failed)?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let group = Group::led_by(leader);
         // Without a pid the bounds would fall on this process; only a child already reaped has none.
-        if let Some(leader) = group.0 {
+        if let Some(leader) = leader {
             for (resource, most) in self.bounds {
                 let bound = Rlimit { current: Some(most), maximum: Some(most) };
                 prlimit(Some(leader), resource, bound).map_err(|errno| failed(errno.into()))?;
             }
         }
-        Ok(Running {
+        let mut running = Running {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
-            deadline: self.limit.map(|limit| (Instant::now() + limit, limit)),
+            limit: self.limit,
+            watch: JoinSet::new(),
+            over: Arc::default(),
             group,
             child,
             program,
-        })
+        };
+        running.watch();
+        Ok(running)
     }
 
     /// What errors call it: never its arguments, which may name what is not for every eye.
@@ -279,52 +286,68 @@ impl Spawn {
     }
 }
 
-/// A program that is running. Take the pipes you need and poll [`Running::wait`] beside them: it drains
-/// stderr, keeps the time limit and closes the pipes nobody took.
+/// A program that is running, until its time is over or the handle is dropped: then its group is killed.
 #[derive(Debug)]
 pub struct Running {
     /// What it reads, until taken.
     pub stdin: Option<ChildStdin>,
     /// What it writes, until taken.
     pub stdout: Option<ChildStdout>,
-    /// What it complains about, until taken; `wait` reads it otherwise.
+    /// What it complains about, until taken. It blocks when nobody reads much of it: take it, or poll
+    /// [`Running::wait`] beside the other pipes.
     pub stderr: Option<ChildStderr>,
-    deadline: Option<(Instant, Duration)>,
-    /// Before `child`: dropped first, while the group's number is still its own.
+    limit: Option<Duration>,
+    watch: JoinSet<()>,
+    over: Arc<AtomicBool>,
     group: Group,
     child: Child,
     program: String,
 }
 
 impl Running {
-    /// Waits for its end; anything but success is an error, and so is the limit, which kills it.
-    pub async fn wait(&mut self) -> Result<(), ProcessError> {
+    /// Waits for its end and says how it ended; closes the pipes nobody took. Time over is an error.
+    pub async fn wait(&mut self) -> Result<ExitStatus, ProcessError> {
+        self.end().await.map(|(status, _)| status)
+    }
+
+    /// Waits for its end; anything but success is an error, with the last lines of stderr if nobody took it.
+    pub async fn succeed(&mut self) -> Result<(), ProcessError> {
+        let (status, last) = self.end().await?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(ProcessError::Failed { program: self.program.clone(), status, last })
+    }
+
+    async fn end(&mut self) -> Result<(ExitStatus, String), ProcessError> {
         drop(self.stdin.take());
         drop(self.stdout.take());
         let mut errors = Tail::default();
-        let end = async {
-            errors.drain(self.stderr.take()).await?;
-            self.child.wait().await
-        };
-        let ended = match self.deadline {
-            Some((at, limit)) => timeout_at(at, end).await.map_err(|_| limit),
-            None => Ok(end.await),
-        };
         let program = self.program.clone();
-        match ended {
-            Ok(Ok(status)) => {
-                self.group.gone();
-                if status.success() {
-                    return Ok(());
-                }
-                Err(ProcessError::Failed { program, status, last: last_lines(&errors.text()) })
+        let ended = match errors.drain(self.stderr.take()).await {
+            Ok(()) => self.child.wait().await,
+            Err(error) => Err(error),
+        };
+        let status = ended.map_err(|source| ProcessError::Io { program: program.clone(), source })?;
+        self.group.gone();
+        let last = last_lines(&errors.text());
+        match self.limit {
+            Some(limit) if self.over.load(Ordering::Acquire) => {
+                Err(ProcessError::TimeOver { program, limit, last })
             }
-            Ok(Err(source)) => Err(ProcessError::Io { program, source }),
-            Err(limit) => {
-                self.kill().await;
-                Err(ProcessError::TimeOver { program, limit, last: last_lines(&errors.text()) })
-            }
+            Some(_) | None => Ok((status, last)),
         }
+    }
+
+    /// Has the group killed when its time is over, whoever waits for what.
+    fn watch(&mut self) {
+        let Some(limit) = self.limit else { return };
+        let (group, over) = (self.group.clone(), Arc::clone(&self.over));
+        self.watch.spawn(async move {
+            sleep(limit).await;
+            over.store(true, Ordering::Release);
+            group.kill();
+        });
     }
 
     async fn kill(&mut self) {
@@ -336,28 +359,35 @@ impl Running {
     }
 }
 
-/// The process group that a program leads.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Group {
-    /// The leader was reaped: its number may be given to a stranger from now on.
-    fn gone(&mut self) {
-        self.0 = None;
-    }
-
-    fn kill(&mut self) {
-        let Some(leader) = self.0 else { return };
-        match kill_process_group(leader, Signal::KILL) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-            Err(error) => tracing::warn!(pid = leader.as_raw_nonzero(), %error, "cannot kill a process group"),
-        }
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.group.kill();
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
+/// The process group that a program leads, as long as it does.
+#[derive(Debug, Clone)]
+struct Group(Arc<Mutex<Option<Pid>>>);
+
+impl Group {
+    fn led_by(leader: Option<Pid>) -> Self {
+        Self(Arc::new(Mutex::new(leader)))
+    }
+
+    /// The leader was reaped: its number may be given to a stranger from now on.
+    fn gone(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn kill(&self) {
+        let leader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(leader) = *leader else { return };
+        match kill_process_group(leader, Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => {
+                tracing::warn!(pid = leader.as_raw_nonzero(), %error, "cannot kill a process group")
+            }
+        }
     }
 }
 
@@ -464,7 +494,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_names_the_program_and_its_last_words_but_no_argument() {
-        let error = sh("seq 1 99 >&2; printf 'half\\rwhole \\033[31mred\\n' >&2; exit 3 # secret").run().await;
+        let error =
+            sh("seq 1 99 >&2; printf 'half\\rwhole \\033[31mred\\n' >&2; exit 3 # secret").run().await;
         let text = error.unwrap_err().to_string();
         assert_eq!(text, "sh failed (exit status: 3): 95\n96\n97\n98\n99\nwhole [31mred");
         let missing = Spawn::new("rivetr-no-such-program").run().await.unwrap_err().to_string();
@@ -511,16 +542,26 @@ mod tests {
         let (stdin, mut stdout) = (running.stdin.take(), running.stdout.take().unwrap());
         let (input, mut echoed) = (vec![b'x'; 200_000], Vec::new());
         let (fed, read, ended) =
-            tokio::join!(feed(stdin, &input), stdout.read_to_end(&mut echoed), running.wait());
+            tokio::join!(feed(stdin, &input), stdout.read_to_end(&mut echoed), running.succeed());
         fed.unwrap();
         assert_eq!(read.unwrap(), 200_000);
         assert!(ended.unwrap_err().to_string().ends_with("100000"));
     }
 
     #[tokio::test]
+    async fn a_stream_ends_when_its_time_is_over_though_nobody_waits() {
+        let mut running = sh("sleep 1000 & wait").limit(Duration::from_millis(300)).stream().unwrap();
+        let mut nothing = Vec::new();
+        running.stdout.take().unwrap().read_to_end(&mut nothing).await.unwrap();
+        let error = running.wait().await.unwrap_err();
+        assert!(matches!(error, ProcessError::TimeOver { .. }), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_file_that_grows_too_large_ends_the_program() {
         let dir = tempfile::tempdir().unwrap();
-        let grow = sh("read go; exec dd if=/dev/zero of=big bs=4096 count=1000").dir(dir.path()).stdin("go\n");
+        let grow =
+            sh("read go; exec dd if=/dev/zero of=big bs=4096 count=1000").dir(dir.path()).stdin("go\n");
         assert!(grow.largest_file(100_000).run().await.is_err());
         assert!(std::fs::metadata(dir.path().join("big")).unwrap().len() <= 100_000);
     }

@@ -1,0 +1,4 @@
+//! The API, from both of its ends.
+
+pub mod client;
+pub mod wire;
