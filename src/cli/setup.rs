@@ -73,7 +73,9 @@ pub enum SetupError {
         cause: String,
     },
     /// There is no room for subordinate ids.
-    #[error("there is no free range of {count} subordinate ids left below 2^32; see /etc/subuid and /etc/subgid")]
+    #[error(
+        "there is no free range of {count} subordinate ids left below 2^32; see /etc/subuid and /etc/subgid"
+    )]
     NoSubordinateIds {
         /// How many are needed.
         count: u64,

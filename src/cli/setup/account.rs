@@ -83,7 +83,10 @@ async fn prepare_service_user(steps: &mut Steps<'_>) -> Result<Account, SetupErr
     let tmpfiles = Path::new("/etc/tmpfiles.d/rivetr.conf");
     write_if_other(tmpfiles, units::TMPFILES.as_bytes(), 0o644)?;
     Spawn::new("systemd-tmpfiles").args(["--create"]).args([tmpfiles]).run().await?;
-    steps.step(!was_there, &format!("user {SERVICE_USER} ({}), home {}", account.uid, account.home.display()))?;
+    steps.step(
+        !was_there,
+        &format!("user {SERVICE_USER} ({}), home {}", account.uid, account.home.display()),
+    )?;
 
     let added = add_subordinate_ids(&account).await?;
     steps.step(added, "subordinate user and group ids for its containers")?;
@@ -131,12 +134,16 @@ pub(super) fn has_ids(text: &str, account: &Account) -> bool {
 
 /// What root would have to run for a user without ids.
 pub(super) fn ids_cure(account: &Account) -> String {
-    format!("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {} (or another free range)", account.name)
+    format!(
+        "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {} (or another free range)",
+        account.name
+    )
 }
 
 /// The first id behind all ranges, if there is room.
 fn first_free(texts: &[&str]) -> Option<u64> {
-    let ends = texts.iter().flat_map(|text| ranges(text)).map(|(_, first, count)| first.saturating_add(count));
+    let ends =
+        texts.iter().flat_map(|text| ranges(text)).map(|(_, first, count)| first.saturating_add(count));
     let first = ends.max().unwrap_or(0).max(SUBORDINATE_FIRST);
     (first.saturating_add(SUBORDINATE_IDS) < u64::from(u32::MAX)).then_some(first)
 }

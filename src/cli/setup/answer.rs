@@ -10,7 +10,7 @@ use super::ground::{API_PORT, Ground};
 use super::install::configured_url;
 use super::steps::Steps;
 use crate::api::client::{Client, ClientError, Target};
-use crate::api::wire::{CreateToken, CreatedToken, Page, Scope, Token};
+use crate::api::wire::{CreateToken, CreatedToken, List, Scope, Token};
 use crate::files;
 
 /// What a person or a program needs to go on.
@@ -50,7 +50,7 @@ pub(super) async fn ask(
 }
 
 async fn first_token(client: &Client) -> Result<Option<String>, ClientError> {
-    let found: Page<Token> = client.get("/api/tokens").await?.decode()?;
+    let found: List<Token> = client.get("/api/tokens").await?.decode()?;
     if !found.items.is_empty() {
         return Ok(None);
     }

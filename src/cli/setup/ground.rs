@@ -158,10 +158,19 @@ mod tests {
         ] {
             assert_eq!(check_url(typed).unwrap(), taken);
         }
-        for wrong in
-            ["", "rivetr.example.org", "ftp://x", "http://", "http://a b", "http://a:0", "http://a:x", "http://a/b",
-             "http://a\"b", "http://a\nb", "http://u@a"]
-        {
+        for wrong in [
+            "",
+            "rivetr.example.org",
+            "ftp://x",
+            "http://",
+            "http://a b",
+            "http://a:0",
+            "http://a:x",
+            "http://a/b",
+            "http://a\"b",
+            "http://a\nb",
+            "http://u@a",
+        ] {
             let error = check_url(wrong).unwrap_err().to_string();
             assert!(error.contains("http://HOST"), "{wrong:?}: {error}");
         }

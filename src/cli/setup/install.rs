@@ -125,7 +125,8 @@ fn install_config(ground: &Ground, url: &str, steps: &mut Steps<'_>) -> Result<b
     let path = ground.config.display();
     match files::read_text(&ground.config)? {
         None => {
-            let text = format!("# See `rivetr config check` for what is in force.\n\n[instance]\nurl = \"{url}\"\n");
+            let text =
+                format!("# See `rivetr config check` for what is in force.\n\n[instance]\nurl = \"{url}\"\n");
             write_if_other(&ground.config, text.as_bytes(), 0o644)?;
             steps.step(true, &format!("configuration {path}: {url}"))?;
             Ok(true)
@@ -135,7 +136,9 @@ fn install_config(ground: &Ground, url: &str, steps: &mut Steps<'_>) -> Result<b
             Ok(false)
         }
         Some(_) => {
-            steps.note(&format!("{path} is there and stays as it is; for {url}, set url below [instance] in it"))?;
+            steps.note(&format!(
+                "{path} is there and stays as it is; for {url}, set url below [instance] in it"
+            ))?;
             Ok(false)
         }
     }

@@ -6,9 +6,7 @@ use std::path::Path;
 
 /// Who listens on this port, in words; `None` if nobody does.
 pub(super) fn taken(port: u16) -> Option<String> {
-    let in_use = |bound: io::Result<TcpListener>| {
-        matches!(bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse)
-    };
+    let in_use = |bound: io::Result<TcpListener>| matches!(bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
     // One after the other: the first is dropped before the second is tried.
     let taken = in_use(TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)))
         || in_use(TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)));
@@ -16,16 +14,23 @@ pub(super) fn taken(port: u16) -> Option<String> {
 }
 
 fn holder(port: u16) -> Option<String> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
     let inodes: Vec<String> = tables.iter().flat_map(|table| listening_inodes(table, port)).collect();
     let links: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
-    processes.map(|process| process.path()).find(|process| holds(process, &links)).map(|process| {
-        let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
-        let pid = process.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if pid == "1" { "a socket unit of systemd (see systemctl list-sockets)".to_owned() }
-        else { format!("{} (process {pid})", name.trim()) }
-    })
+    let processes = std::fs::read_dir("/proc").ok()?.flatten().map(|process| process.path());
+    let mut processes = processes.filter_map(|path| Some((pid(&path)?, path)));
+    let (pid, path) = processes.find(|(_, path)| holds(path, &links))?;
+    if pid == 1 {
+        return Some("a socket unit (see systemctl list-sockets)".to_owned());
+    }
+    let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+    Some(format!("{} (process {pid})", name.trim()))
+}
+
+/// The number of a process's directory; the others there are none's.
+fn pid(directory: &Path) -> Option<u32> {
+    directory.file_name()?.to_str()?.parse().ok()
 }
 
 /// Processes come and go, and those of others cannot be looked into: neither is held against them.
@@ -35,7 +40,7 @@ fn holds(process: &Path, links: &[String]) -> bool {
     targets.into_iter().any(|target| links.iter().any(|link| target.as_os_str() == link.as_str()))
 }
 
-/// The sockets that listen on a port, in a table of the form of `/proc/net/tcp` (proc_net_tcp(5)).
+/// The sockets that listen on a port, in a table of the form of `/proc/net/tcp` (`man 5 proc_net_tcp`).
 fn listening_inodes(table: &str, port: u16) -> Vec<String> {
     const LISTEN: &str = "0A";
     let suffix = format!(":{port:04X}");

@@ -102,7 +102,9 @@ async fn version(program: &str, name: &str, least: (u32, u32), cure: &str) -> Op
         Some((major, minor)) => {
             Some(format!("{name} {least_text} or newer is needed, and this is {major}.{minor}: {cure}"))
         }
-        None => Some(format!("{name} {least_text} or newer is needed, and {program} does not say what it is")),
+        None => {
+            Some(format!("{name} {least_text} or newer is needed, and {program} does not say what it is"))
+        }
     }
 }
 

@@ -43,8 +43,8 @@ pub(super) async fn all(
         (PROXY, changes.binary || changes.units.contains(PROXY)),
         (DAEMON, changes.binary || changes.config || changes.units.contains(DAEMON)),
     ] {
-        let changed = start_service(own, unit, other).await?;
-        steps.step(changed, &format!("service: {unit}"))?;
+        let started = start_service(own, unit, other).await?;
+        steps.step(started, &format!("service: {unit}"))?;
     }
     Ok(())
 }

@@ -37,9 +37,11 @@ pub(super) fn adapt(text: &str, binary: &Path) -> String {
     let binary = binary.to_string_lossy();
     let escaped = binary.replace('%', "%%").replace('$', "$$");
     let quoted = if escaped.contains(char::is_whitespace) { format!("\"{escaped}\"") } else { escaped };
-    let lines = text.lines().map(|line| match line.strip_prefix("ExecStart=").and_then(|c| c.strip_prefix(PROGRAM)) {
-        Some(arguments) => format!("ExecStart={quoted}{arguments}\n"),
-        None => format!("{line}\n"),
+    let lines = text.lines().map(|line| {
+        match line.strip_prefix("ExecStart=").and_then(|c| c.strip_prefix(PROGRAM)) {
+            Some(arguments) => format!("ExecStart={quoted}{arguments}\n"),
+            None => format!("{line}\n"),
+        }
     });
     lines.collect()
 }
