@@ -5,6 +5,8 @@
 //! `RIVETR_GOLDEN=write cargo nextest run --test golden` writes them anew; read the difference before committing.
 //! That Podman's own generator takes them, and what a container then gets, is seen on the host (`tests/it`).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
