@@ -3,3 +3,5 @@
 //! In reading order; a module names only modules above it (`daemon` and `cli`'s own entry excepted).
 
 pub mod domain;
+pub mod files;
+pub mod proxy;

@@ -3,7 +3,6 @@
 //! Knows hosts, targets and sockets; nothing of apps, Podman or SQL. It serves on when the control plane is
 //! down, and starts from the routes on disk. In reading order:
 
-use std::fmt;
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -91,7 +90,9 @@ pub enum Notice {
 #[derive(Debug, Error)]
 pub enum ProxyError {
     /// Nothing to listen on was handed in.
-    #[error("the proxy was given no listening socket; start it by rivetr-proxy.socket, or set [proxy] listen")]
+    #[error(
+        "the proxy was given no listening socket; start it by rivetr-proxy.socket, or set [proxy] listen"
+    )]
     NoListener,
     /// The link cannot be offered.
     #[error(transparent)]
@@ -126,7 +127,7 @@ async fn control(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProxyError::Start)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(ProxyError::Start)?;
     let mut board = Board::new(settings.routes.clone());
-    let mut crew = Crew::start(settings, listeners, &mut board, &stop)?;
+    let mut crew = Crew::start(settings, &listeners, &mut board, &stop)?;
     let board = Rc::new(board);
     load(&board).await;
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
@@ -135,10 +136,12 @@ async fn control(
     tasks.spawn_local(link.serve());
     board.settled().await.map_err(|error| ProxyError::Worker(error.to_string()))?;
     notify(Notice::Ready(served(&board)));
-    let period = settings.heartbeat.unwrap_or(Duration::from_secs(3600)).max(Duration::from_millis(1));
+    let period = settings.heartbeat.unwrap_or(Duration::from_hours(1)).max(Duration::from_millis(1));
     let mut heartbeat = interval_at(Instant::now() + period, period);
     loop {
         tokio::select! {
+            // Workers end after the stop, so it is looked at before them.
+            biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             () = stop.cancelled() => break,
@@ -179,7 +182,7 @@ struct Crew {
 impl Crew {
     fn start(
         settings: &Settings,
-        listeners: Vec<TcpListener>,
+        listeners: &[TcpListener],
         board: &mut Board,
         stop: &CancellationToken,
     ) -> Result<Self, ProxyError> {
@@ -193,7 +196,7 @@ impl Crew {
         let working = shares.len();
         for (number, share) in shares.into_iter().enumerate() {
             let (tables, serves) = board.join();
-            let ends = Ends(ends.clone());
+            let mut ends = Ends(Some(ends.clone()));
             let (limits, door, stop) = (Arc::clone(&limits), Arc::clone(&door), stop.clone());
             let (broker, nonce) = (settings.broker.clone(), u32::from_ne_bytes(nonce));
             let work = move || {
@@ -211,7 +214,7 @@ impl Crew {
     async fn ended(&mut self) -> Result<(), ProxyError> {
         let ended = self.ended.recv().await;
         self.working -= 1;
-        ended.unwrap_or_else(|| Err(ProxyError::Worker("it panicked; the log says where".into())))
+        ended.unwrap_or(Ok(()))
     }
 
     async fn all_ended(mut self) -> Result<(), ProxyError> {
@@ -224,30 +227,25 @@ impl Crew {
 }
 
 /// Says how a worker ended, also if it panics.
-struct Ends(mpsc::UnboundedSender<Result<(), ProxyError>>);
+struct Ends(Option<mpsc::UnboundedSender<Result<(), ProxyError>>>);
 
 impl Ends {
-    fn say(self, end: Result<(), ProxyError>) {
-        if let Err(unheard) = self.0.send(end) {
-            tracing::debug!(end = %Shown(&unheard.0), "no one waits for this worker");
+    fn say(&mut self, end: Result<(), ProxyError>) {
+        if let Some(Err(unheard)) = self.0.take().map(|ends| ends.send(end)) {
+            tracing::debug!(end = ?unheard.0, "no one waits for this worker");
         }
     }
 }
 
-struct Shown<'a>(&'a Result<(), ProxyError>);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Ok(()) => f.write_str("as asked"),
-            Err(error) => error.fmt(f),
-        }
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.say(Err(ProxyError::Worker("it panicked; the log says where".into())));
     }
 }
 
 /// Gives each worker its listeners, so that each listener is someone's:
 /// the kernel spreads connections over all of them, also over one that no one accepts on.
-fn share_out(listeners: Vec<TcpListener>, workers: usize) -> Result<Vec<Vec<TcpListener>>, ProxyError> {
+fn share_out(listeners: &[TcpListener], workers: usize) -> Result<Vec<Vec<TcpListener>>, ProxyError> {
     if listeners.is_empty() {
         return Err(ProxyError::NoListener);
     }

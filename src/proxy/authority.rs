@@ -137,7 +137,11 @@ mod tests {
             ("http://a.org:81/", &["a.org"]),
             ("http://u@a.org/", &["a.org"]),
         ] {
-            assert_eq!(of(uri, hosts).map_err(Refusal::status), Err(http::StatusCode::BAD_REQUEST), "{hosts:?}");
+            assert_eq!(
+                of(uri, hosts).map_err(Refusal::status),
+                Err(http::StatusCode::BAD_REQUEST),
+                "{hosts:?}"
+            );
         }
     }
 

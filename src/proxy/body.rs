@@ -209,9 +209,9 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.get_mut().source {
-            Source::Page(page) => {
-                Pin::new(page).poll_frame(cx).map(|frame| frame.map(|result| result.map_err(|never| match never {})))
-            }
+            Source::Page(page) => Pin::new(page)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|result| result.map_err(|never| match never {}))),
             Source::Target(body) => body.poll_frame(cx),
         }
     }

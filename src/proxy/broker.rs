@@ -169,7 +169,9 @@ fn wait(listener: &UnixListener, clients: &[Client]) -> io::Result<Vec<bool>> {
 fn accept(listener: &UnixListener, clients: usize) -> io::Result<Option<Client>> {
     let stream = match listener.accept() {
         Ok((stream, _)) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted) =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -297,7 +299,10 @@ mod tests {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let dialer = Dialer::new(Some(path), Duration::from_secs(5));
         let error = dialer.connect(&target(address)).await.unwrap_err();
-        assert!(matches!(&error, DialError::NoNamespace(why) if why.contains("no container runs")), "{error}");
+        assert!(
+            matches!(&error, DialError::NoNamespace(why) if why.contains("no container runs")),
+            "{error}"
+        );
         let error = dialer.connect(&target(address)).await.unwrap_err();
         assert!(matches!(error, DialError::Refused(_)), "{error}");
         let error = Dialer::new(None, Duration::from_secs(5)).connect(&target(address)).await.unwrap_err();

@@ -33,7 +33,9 @@ pub(super) enum DialError {
     Other(SocketAddr, io::Error),
     #[error("{0}")]
     NoNamespace(String),
-    #[error("cannot get a socket from the broker at {path}: {source}; see `systemctl --user status rivetr-netns`")]
+    #[error(
+        "cannot get a socket from the broker at {path}: {source}; see `systemctl --user status rivetr-netns`"
+    )]
     Broker { path: PathBuf, source: io::Error },
     #[error("the target is in a network namespace, and no broker is configured that reaches it")]
     NoBroker,
@@ -114,44 +116,45 @@ impl Dialer {
             .await
             .map_err(|_over| DialError::TimedOut(address, self.limit))?
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        connected.map_err(|source| match source.kind() {
-            io::ErrorKind::ConnectionRefused => DialError::Refused(address),
-            io::ErrorKind::TimedOut => DialError::TimedOut(address, self.limit),
-            _ => DialError::Other(address, source),
+        connected.map_err(|source| {
+            if source.kind() == io::ErrorKind::ConnectionRefused {
+                return DialError::Refused(address);
+            }
+            DialError::Other(address, source)
         })
     }
 
     /// A socket of the namespace, and whether it had been lying here.
     async fn socket(&self, family: Family) -> Result<(OwnedFd, bool), DialError> {
-        if let Some(socket) = self.from_stock(family) {
+        if let Some(socket) = self.take_stock(family) {
             return Ok((socket, true));
         }
         let path = self.broker.as_ref().ok_or(DialError::NoBroker)?;
         let _one_asks = self.asking.lock().await;
         // Whoever asked before us may have brought enough.
-        if let Some(socket) = self.from_stock(family) {
+        if let Some(socket) = self.take_stock(family) {
             return Ok((socket, false));
         }
-        let broken = |source| DialError::Broker { path: path.clone(), source };
+        let trouble = |source| DialError::Broker { path: path.clone(), source };
         let reply = match self.ask(family).await {
             // The broker ends itself when its namespace is gone; the next connection starts another.
             Err(error) if is_end(&error) => self.ask(family).await,
             reply => reply,
         };
-        match reply.map_err(broken)? {
+        match reply.map_err(trouble)? {
             (broker, Reply::Sockets(mut sockets)) => {
-                let first = sockets.pop().ok_or_else(|| broken(io::ErrorKind::InvalidData.into()))?;
+                let first = sockets.pop().ok_or_else(|| trouble(io::ErrorKind::InvalidData.into()))?;
                 let mut stock = self.stock.borrow_mut();
                 stock.sockets.extend(sockets.into_iter().map(|socket| (family, socket)));
                 stock.broker = Some(broker);
                 Ok((first, false))
             }
             (_, Reply::Absent(text)) => Err(DialError::NoNamespace(text)),
-            (_, Reply::Failed(text)) => Err(broken(io::Error::other(text))),
+            (_, Reply::Failed(text)) => Err(trouble(io::Error::other(text))),
         }
     }
 
-    fn from_stock(&self, family: Family) -> Option<OwnedFd> {
+    fn take_stock(&self, family: Family) -> Option<OwnedFd> {
         let mut stock = self.stock.borrow_mut();
         stock.check();
         stock.take(family)
@@ -163,13 +166,12 @@ impl Dialer {
         let Some(path) = &self.broker else { return Err(io::ErrorKind::NotFound.into()) };
         let exchange = async {
             let kept = self.stock.borrow_mut().broker.take();
-            let mut broker = match kept {
-                Some(broker) => broker,
-                None => {
-                    // Sockets without their broker would be of an unknown namespace.
-                    self.stock.borrow_mut().sockets.clear();
-                    UnixStream::connect(path).await?
-                }
+            let mut broker = if let Some(broker) = kept {
+                broker
+            } else {
+                // Sockets without their broker would be of an unknown namespace.
+                self.stock.borrow_mut().sockets.clear();
+                UnixStream::connect(path).await?
             };
             broker.write_all(&Ask { family, count: BATCH }.encode()).await?;
             let reply = broker.async_io(Interest::READABLE, || receive(&broker)).await?;

@@ -182,8 +182,7 @@ mod tests {
         let gauge = registry.gauge("a");
         drop(gauge.enter());
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let expected =
-            Usage { key: "a".into(), in_flight: 0, served: 1, idle: Some(Duration::from_secs(3)) };
+        let expected = Usage { key: "a".into(), in_flight: 0, served: 1, idle: Some(Duration::from_secs(3)) };
         assert_eq!(registry.usage(), [expected]);
         drop(gauge);
         assert_eq!(registry.usage(), []);

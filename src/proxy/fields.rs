@@ -44,7 +44,8 @@ const OF_THE_PROXY: [HeaderName; 7] = [
 ];
 
 /// Fields that a client would name in Connection only to make them vanish.
-const NEVER_NOMINATED: [&str; 6] = ["host", "authorization", "cookie", "forwarded", "content-length", "x-real-ip"];
+const NEVER_NOMINATED: [&str; 6] =
+    ["host", "authorization", "cookie", "forwarded", "content-length", "x-real-ip"];
 
 /// Whether the request asks to become a WebSocket.
 pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
@@ -95,9 +96,8 @@ pub(super) fn to_client(fields: &mut HeaderMap) -> Result<(), Refusal> {
 
 fn introduce(fields: &mut HeaderMap, origin: &Origin, host: &str) -> Result<(), Refusal> {
     let Origin { client, scheme, port } = origin;
-    let value = |text: &str| {
-        HeaderValue::from_str(text).map_err(|_| Refusal::Malformed("Host is not a host name"))
-    };
+    let value =
+        |text: &str| HeaderValue::from_str(text).map_err(|_| Refusal::Malformed("Host is not a host name"));
     let client_text = client.to_string();
     let mut forwarded = String::with_capacity(96);
     // RFC 7239, 6: an IPv6 address is quoted and in brackets; a host with a port is quoted.

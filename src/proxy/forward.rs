@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONNECTION};
 use futures_util::TryFutureExt;
+use http::header::{ACCEPT, CONNECTION};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn as client;
@@ -32,9 +32,10 @@ type Answer = Response<AnswerBody>;
 pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Answer {
     let busy = client.wire.enter();
     let number = client.count();
-    let html = request.headers().get(ACCEPT).is_some_and(|accept| {
-        accept.to_str().is_ok_and(|accept| accept.contains("text/html"))
-    });
+    let html = request
+        .headers()
+        .get(ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
     let verdict = client.wire.verdict(number);
     let outcome = match verdict {
         Verdict::Refuse(refusal) => Err(refusal),
@@ -158,16 +159,12 @@ impl Errand<'_> {
                 Err(error) => error,
             };
             let late = matches!(error, DialError::TimedOut(..));
-            match pauses.next().filter(|_| !late) {
-                Some(pause) => {
-                    drop(in_flight);
-                    sleep(*pause).await;
-                }
-                None => {
-                    tracing::warn!(target_key = entry.target.key, %error, "a target cannot be reached");
-                    return Err(if late { Refusal::TooLate } else { Refusal::Unreachable });
-                }
-            }
+            let Some(pause) = pauses.next().filter(|_| !late) else {
+                tracing::warn!(target_key = entry.target.key, %error, "a target cannot be reached");
+                return Err(if late { Refusal::TooLate } else { Refusal::Unreachable });
+            };
+            drop(in_flight);
+            sleep(*pause).await;
         }
     }
 
@@ -209,7 +206,8 @@ impl Errand<'_> {
 
     /// The same request again, for one that has no body.
     fn copy(&self, request: &Request<ClientBody>) -> Request<ClientBody> {
-        let mut copy = Request::new(ClientBody::none(Rc::clone(&self.upload), Arc::clone(&self.worker.limits)));
+        let mut copy =
+            Request::new(ClientBody::none(Rc::clone(&self.upload), Arc::clone(&self.worker.limits)));
         *copy.method_mut() = request.method().clone();
         *copy.uri_mut() = request.uri().clone();
         *copy.headers_mut() = request.headers().clone();

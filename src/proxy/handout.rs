@@ -130,7 +130,9 @@ pub(super) fn receive(from: impl AsFd) -> io::Result<Reply> {
         Some([FAILED, length, text @ ..]) if usize::from(*length) == text.len() => {
             Ok(Reply::Failed(String::from_utf8_lossy(text).into_owned()))
         }
-        Some(_) | None => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker's reply makes no sense")),
+        Some(_) | None => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "the broker's reply makes no sense"))
+        }
     }
 }
 

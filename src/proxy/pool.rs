@@ -37,17 +37,14 @@ impl Pool {
     }
 
     /// The connection to `entry`'s target that was used last, if it was idle for less than `patience`.
-    pub(super) fn take(
-        self: &Rc<Self>,
-        entry: &Arc<Entry>,
-        patience: std::time::Duration,
-    ) -> Option<Lease> {
+    pub(super) fn take(self: &Rc<Self>, entry: &Arc<Entry>, patience: std::time::Duration) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&entry.target)?;
         let before = connections.len();
         connections.retain(|idle| !idle.sender.is_closed());
         let now = Instant::now();
-        let found = connections.iter().rposition(|idle| idle.sender.is_ready() && now - idle.since < patience);
+        let found =
+            connections.iter().rposition(|idle| idle.sender.is_ready() && now - idle.since < patience);
         let taken = found.map(|at| connections.remove(at));
         self.count.set(self.count.get() - (before - connections.len()));
         taken.map(|idle| self.lease(idle.sender, entry))
@@ -85,7 +82,9 @@ impl Pool {
                 Some(since) => {
                     sleep_until(since + self.limits.pool_idle).await;
                     let now = Instant::now();
-                    self.retain(|_, idle| now - idle.since < self.limits.pool_idle && !idle.sender.is_closed());
+                    self.retain(|_, idle| {
+                        now - idle.since < self.limits.pool_idle && !idle.sender.is_closed()
+                    });
                 }
             }
         }

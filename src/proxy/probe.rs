@@ -81,7 +81,10 @@ type ProbeRequest = Request<Empty<Bytes>>;
 fn request(target: &Target, path: &str, host: Option<&str>) -> Result<ProbeRequest, http::Error> {
     let host = host.map_or_else(|| target.address.to_string(), str::to_owned);
     let path = http::uri::PathAndQuery::try_from(path)?;
-    Request::get(http::Uri::from(path)).header(HOST, host).header(USER_AGENT, "rivetr-probe").body(Empty::new())
+    Request::get(http::Uri::from(path))
+        .header(HOST, host)
+        .header(USER_AGENT, "rivetr-probe")
+        .body(Empty::new())
 }
 
 async fn once(
@@ -111,7 +114,9 @@ async fn once(
 
 async fn ask(stream: TcpStream, request: ProbeRequest) -> hyper::Result<StatusCode> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let asked = async move { sender.send_request(request).await.map(|response: Response<Incoming>| response.status()) };
+    let asked = async move {
+        sender.send_request(request).await.map(|response: Response<Incoming>| response.status())
+    };
     // With the answer the sender is gone, and with it the connection.
     let (status, _ended) = tokio::join!(asked, connection);
     status
@@ -160,7 +165,8 @@ mod tests {
     }
 
     const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
-    const MOVED: &str = "HTTP/1.1 302 Found\r\nlocation: /x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const MOVED: &str =
+        "HTTP/1.1 302 Found\r\nlocation: /x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
     #[tokio::test]
     async fn it_asks_until_there_is_an_answer() {

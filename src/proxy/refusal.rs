@@ -82,12 +82,15 @@ impl Refusal {
             Self::Method | Self::UnknownMethod => {
                 ("This method cannot be used here", "The request's method is not served.")
             }
-            Self::BodyTooSlow => ("The upload was too slow", "The connection stalled while sending. Try again."),
+            Self::BodyTooSlow => {
+                ("The upload was too slow", "The connection stalled while sending. Try again.")
+            }
             Self::BodyTooLarge => ("The upload is too large", "Send less at once."),
             Self::TargetTooLong => ("The address is too long", "Use a shorter address."),
-            Self::HeadTooLarge => {
-                ("The request is too large", "Its header fields are too large. Clearing this site's cookies may help.")
-            }
+            Self::HeadTooLarge => (
+                "The request is too large",
+                "Its header fields are too large. Clearing this site's cookies may help.",
+            ),
             Self::Malformed(_) | Self::Expectation => {
                 ("The request was not understood", "It is not a valid request.")
             }
@@ -115,10 +118,7 @@ impl Refusal {
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
-        fields.insert(
-            HeaderName::from_static("x-content-type-options"),
-            HeaderValue::from_static("nosniff"),
-        );
+        fields.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
         if let Ok(id) = HeaderValue::from_str(request_id) {
             fields.insert(HeaderName::from_static("x-request-id"), id);
         }

@@ -1,4 +1,4 @@
-//! WebSockets: after the target's 101, and not before, bytes pass both ways until one side ends.
+//! `WebSocket`s: after the target's 101, and not before, bytes pass both ways until one side ends.
 //!
 //! When the release is retired or the proxy stops, the client is told with close code 1001 ("going away"),
 //! between two frames of the target. Frames are followed only to find that place; none is changed or kept.
@@ -246,7 +246,7 @@ mod tests {
             assert_eq!(got, [second, &GOING_AWAY].concat());
         };
         let ended = async { ended.await.unwrap() };
-        let tunnel = tunnel(client_far, target_far, Duration::from_secs(60), ended);
+        let tunnel = tunnel(client_far, target_far, Duration::from_mins(1), ended);
         let (result, ()) = tokio::join!(tunnel, script);
         result.unwrap();
     }
@@ -256,7 +256,7 @@ mod tests {
         let (_client, client_far) = tokio::io::duplex(64);
         let (_target, target_far) = tokio::io::duplex(64);
         let begun = Instant::now();
-        tunnel(client_far, target_far, Duration::from_secs(60), std::future::pending()).await.unwrap();
+        tunnel(client_far, target_far, Duration::from_mins(1), std::future::pending()).await.unwrap();
         assert_eq!(begun.elapsed().as_secs(), 60);
     }
 }

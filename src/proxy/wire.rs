@@ -231,12 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
         read
     }
 
-    fn poll_body(
-        &mut self,
-        cx: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-        left: u64,
-    ) -> Poll<io::Result<()>> {
+    fn poll_body(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>, left: u64) -> Poll<io::Result<()>> {
         let before = out.filled().len();
         if self.buffer.is_empty() {
             let mut body = (&mut self.stream).take(left);
@@ -267,11 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
             if out.remaining() == 0 || this.pass(out) {

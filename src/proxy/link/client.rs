@@ -78,42 +78,36 @@ impl Client {
 
     /// Makes the proxy serve the routes on disk. When this returns every request meets them.
     pub async fn load(&self) -> Result<u64, AskError> {
-        match self.ask(&Ask::Load, Duration::ZERO).await? {
-            Answer::Loaded { generation } => Ok(generation),
-            other => Err(other.into()),
-        }
+        let answer = self.ask(&Ask::Load, Duration::ZERO).await?;
+        let Answer::Loaded { generation } = answer else { return Err(answer.into()) };
+        Ok(generation)
     }
 
     /// Asks the proxy to probe a target on the path that traffic takes.
     pub async fn probe(&self, probe: Probe) -> Result<ProbeOutcome, AskError> {
         let Probe { target, path, host, timeout } = probe;
         let ask = Ask::Probe { target, path, host, timeout_ms: millis(timeout) };
-        match self.ask(&ask, timeout).await? {
-            Answer::Answered { after_ms, status } => {
-                Ok(ProbeOutcome::Answered { after: Duration::from_millis(after_ms), status })
-            }
-            Answer::Never { last } => Ok(ProbeOutcome::Never { last }),
-            other => Err(other.into()),
+        let answer = self.ask(&ask, timeout).await?;
+        if let Answer::Never { last } = answer {
+            return Ok(ProbeOutcome::Never { last });
         }
+        let Answer::Answered { after_ms, status } = answer else { return Err(answer.into()) };
+        Ok(ProbeOutcome::Answered { after: Duration::from_millis(after_ms), status })
     }
 
     /// Waits until nothing is in flight to the target with this key, or `limit` is over.
     pub async fn drain(&self, key: &str, limit: Duration) -> Result<Drained, AskError> {
         let ask = Ask::Drain { key: key.to_owned(), limit_ms: millis(limit) };
-        match self.ask(&ask, limit).await? {
-            Answer::Drained { left } => Ok(Drained { left }),
-            other => Err(other.into()),
-        }
+        let answer = self.ask(&ask, limit).await?;
+        let Answer::Drained { left } = answer else { return Err(answer.into()) };
+        Ok(Drained { left })
     }
 
     /// What the proxy serves and how busy it is.
     pub async fn status(&self) -> Result<Status, AskError> {
-        match self.ask(&Ask::Status, Duration::ZERO).await? {
-            Answer::Status { generation, targets } => {
-                Ok(Status { generation, targets: targets.into_iter().map(TargetStatus::from).collect() })
-            }
-            other => Err(other.into()),
-        }
+        let answer = self.ask(&Ask::Status, Duration::ZERO).await?;
+        let Answer::Status { generation, targets } = answer else { return Err(answer.into()) };
+        Ok(Status { generation, targets: targets.into_iter().map(TargetStatus::from).collect() })
     }
 
     async fn ask(&self, ask: &Ask, limit: Duration) -> Result<Answer, AskError> {
