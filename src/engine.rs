@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{OnceCell, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,6 +39,7 @@ use crate::host::systemd::Systemd;
 use crate::host::units::UnitDirectory;
 use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
+use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
 
 pub use error::EngineError;
@@ -119,6 +120,7 @@ struct Inner {
     builds: Arc<Semaphore>,
     publishing: tokio::sync::Mutex<()>,
     applying: apply::Locks,
+    features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -136,6 +138,7 @@ impl Engine {
             builds: Arc::new(Semaphore::new(settings.build.concurrency)),
             publishing: tokio::sync::Mutex::default(),
             applying: apply::Locks::default(),
+            features: OnceCell::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             settings,

@@ -13,7 +13,7 @@ use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
 use crate::plan::{self, Observed, Step, UnitState, Wanted};
-use crate::quadlet::features::PodmanFeatures;
+use crate::quadlet::features::{PodmanFeatures, UnsupportedPodman};
 use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
 use crate::store::StoreError;
@@ -36,6 +36,9 @@ pub enum ApplyError {
     /// Podman did not answer.
     #[error(transparent)]
     Podman(#[from] PodmanError),
+    /// Podman is too old.
+    #[error(transparent)]
+    OldPodman(#[from] UnsupportedPodman),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,7 +72,7 @@ impl Engine {
         let owner = Owner::App(app.slug.clone());
         let observed = self.observe(&owner).await?;
         let mut wanted = Wanted { files: UnitFiles::new(), running: BTreeSet::new() };
-        let features = self.machine().podman.features().await?;
+        let features = self.podman_features().await?;
         for deployment in &releases {
             let files = files_of(app, deployment, features)?;
             let service = deployment.service_name();
@@ -102,6 +105,15 @@ impl Engine {
                     || switching && holder.state == State::Live)
         };
         Ok(holders.into_iter().filter(belongs).collect())
+    }
+
+    /// What the installed Podman can be told; asked once, for an update of Podman only adds to it.
+    async fn podman_features(&self) -> Result<PodmanFeatures, ApplyError> {
+        let ask = async {
+            let version = self.machine().podman.version().await?;
+            Ok(PodmanFeatures::of(&version.to_string())?)
+        };
+        self.0.features.get_or_try_init(|| ask).await.copied()
     }
 
     async fn apply_network(&self, app: &App) -> Result<(), ApplyError> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Engine;
 use crate::host::layout::Manager;
-use crate::host::podman::MINIMUM;
+use crate::quadlet::features::PodmanFeatures;
 
 /// The state of this rivetr.
 #[derive(Debug, Clone)]
@@ -77,8 +77,10 @@ impl Engine {
     async fn check_podman(&self) -> Check {
         let cure = "install Podman 5.4 or newer and enable podman.socket for the user of rivetr";
         match self.machine().podman.version().await {
-            Ok(version) if version >= MINIMUM => Check::ok("podman", version),
-            Ok(version) => Check::fail("podman", format!("{version} is older than {MINIMUM}"), cure),
+            Ok(version) => match PodmanFeatures::of(&version.to_string()) {
+                Ok(_) => Check::ok("podman", version),
+                Err(error) => Check::fail("podman", error, cure),
+            },
             Err(error) => Check::fail("podman", error, cure),
         }
     }

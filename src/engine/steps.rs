@@ -24,7 +24,7 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     let freed = engine.0.writer.free_address(deployment.id).await;
     log_failure(deployment, "address not freed", freed);
     if deployment.state >= State::Building {
-        let removed = engine.machine().podman.remove_tag(&deployment.image_tag()).await;
+        let removed = engine.machine().podman.untag_or_remove(&deployment.image_tag()).await;
         log_failure(deployment, "image not removed", removed);
     }
     retire::clear_workspace(context, deployment);

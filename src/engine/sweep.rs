@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
-use crate::host::podman::Image;
+use crate::domain::time::Timestamp;
+
+/// The label by which an image says whose it is; the build sets it.
+const APP_LABEL: &str = "io.rivetr.app";
 
 impl Engine {
     /// Keeps the newest images of an app, and those of every release that is or will be on this machine.
@@ -23,7 +26,7 @@ impl Engine {
     pub(super) async fn sweep_builds(&self) {
         let all = u32::try_from(self.0.settings.build.concurrency).unwrap_or(u32::MAX);
         let Ok(_alone) = self.0.builds.try_acquire_many(all) else { return };
-        if let Err(error) = self.machine().podman.remove_build_leftovers().await {
+        if let Err(error) = self.machine().podman.remove_build_leftovers(Timestamp(0)..self.now()).await {
             tracing::warn!(%error, "containers of old builds not removed");
         }
     }
@@ -35,15 +38,12 @@ impl Engine {
         keep: impl Fn(u32) -> bool,
     ) -> Result<(), EngineError> {
         let podman = &self.machine().podman;
-        let images = podman
-            .images_labelled("io.rivetr.app", app.slug.as_str())
-            .await
-            .map_err(EngineError::internal)?;
         let prefix = format!("localhost/rivetr/{}:", app.slug);
-        for tag in images.iter().flat_map(|image: &Image| image.tags.iter()) {
-            let number = tag.strip_prefix(&prefix).and_then(|number| number.parse().ok());
+        let images = podman.images_labelled(APP_LABEL).await.map_err(EngineError::internal)?;
+        for name in images.iter().flat_map(|image| &image.names) {
+            let number = name.strip_prefix(&prefix).and_then(|number| number.parse().ok());
             if number.is_some_and(|number| !keep(number)) {
-                podman.remove_tag(tag).await.map_err(EngineError::internal)?;
+                podman.untag_or_remove(name).await.map_err(EngineError::internal)?;
             }
         }
         Ok(())

@@ -56,6 +56,9 @@ enter() {
   # In the host's own tree, as a login would be: systemd inside must see where it belongs.
   mkdir -p "$slice/enter.scope"
   echo "$BASHPID" >"$slice/enter.scope/cgroup.procs"
-  exec nsenter --target "$pid" --all \
+  # A shell waits for the command, not nsenter: that one stops itself when its child is stopped, as
+  # systemd does with every process at power-off, and then nobody wakes it and the host hangs.
+  # shellcheck disable=SC2016
+  exec nsenter --target "$pid" --all --no-fork sh -c '"$@"; exit $?' sh \
     env --ignore-environment --chdir="$home" "${environment[@]}" "${become[@]}" "$@"
 }
