@@ -37,6 +37,9 @@ pub struct Release<'a> {
 
 /// The container of a release.
 ///
+/// It does not want its target, which wants it: in a circle each failed start would at once cause the next. A stop
+/// of the target reaches it all the same, also of one that nobody has started.
+///
 /// It has no network alias: an alias that two releases share would send other apps to the new one before it has
 /// answered, and to the old one after it was retired.
 pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
@@ -51,8 +54,7 @@ pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
     let mut unit = Unit::parse(CONTAINER)?;
     unit.section(Section::Unit)
         .scalar("Description", &format!("{app}, release {}", deployment.number))?
-        .scalar("PartOf", &target)?
-        .scalar("Wants", &target)?;
+        .scalar("PartOf", &target)?;
     let container = unit
         .section(Section::Container)
         .scalar("ContainerName", &name)?
