@@ -4,5 +4,6 @@
 
 pub mod git;
 pub mod layout;
+pub mod podman;
 pub mod process;
 pub mod units;
