@@ -120,7 +120,7 @@ impl Git {
         Ok(())
     }
 
-    /// The commit that a reference names, tags peeled; none if there is no such reference.
+    /// The commit that a reference names, tags peeled; none if there is no such reference or it names no commit.
     pub async fn resolve(&self, repo: &Path, refname: &str) -> Result<Option<CommitId>, GitError> {
         let name = format!("{}^{{commit}}", checked(refname.trim_end_matches("^{commit}"))?);
         let parse = ["rev-parse", "--verify", "--quiet", "--end-of-options", &name];
@@ -183,6 +183,7 @@ impl Git {
         let always = [
             ("core.hooksPath", "/dev/null"),
             ("core.fsmonitor", "false"),
+            ("core.attributesFile", "/dev/null"),
             ("credential.helper", ""),
             // Larger files are streamed instead of held in memory.
             ("core.bigFileThreshold", "16m"),

@@ -385,7 +385,7 @@ impl Group {
         match kill_process_group(leader, Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
             Err(error) => {
-                tracing::warn!(pid = leader.as_raw_nonzero(), %error, "cannot kill a process group")
+                tracing::warn!(pid = leader.as_raw_nonzero(), %error, "cannot kill a process group");
             }
         }
     }

@@ -75,8 +75,22 @@ impl Scene {
 
     /// Feeds a push to `git receive-pack` as the daemon does; the report it gives.
     async fn push(&self, commit: &CommitId, refname: &str, pack: &[u8]) -> String {
+        self.push_cut_off(None, commit, refname, pack).await
+    }
+
+    async fn push_cut_off(
+        &self,
+        at: Option<&CommitId>,
+        commit: &CommitId,
+        refname: &str,
+        pack: &[u8],
+    ) -> String {
+        let shallow = at.map(|commit| format!("shallow {commit}\n"));
         let command = format!("{} {commit} {refname}\0 report-status\n", "0".repeat(40));
-        let mut input = format!("{:04x}{command}0000", command.len() + 4).into_bytes();
+        let lines = shallow.into_iter().chain([command]);
+        let mut input: Vec<u8> =
+            lines.flat_map(|line| format!("{:04x}{line}", line.len() + 4).into_bytes()).collect();
+        input.extend_from_slice(b"0000");
         input.extend_from_slice(pack);
         let mut running = self.git.receive_pack(&self.repo).unwrap();
         let (mut stdin, mut stdout) = (running.stdin.take().unwrap(), running.stdout.take().unwrap());
@@ -196,6 +210,19 @@ async fn a_push_goes_in_under_a_hidden_name() {
 }
 
 #[tokio::test]
+async fn a_clone_without_its_history_may_push() {
+    let scene = Scene::new().await;
+    scene.commit("first").await;
+    scene.write("a", "2");
+    let second = scene.commit("second").await;
+    files::write_whole(&scene.work().join(".git/shallow"), format!("{second}\n").as_bytes(), 0o600).unwrap();
+    let pack = scene.pack(&second).await;
+    let report = scene.push_cut_off(Some(&second), &second, "refs/rivetr/pushes/1", &pack).await;
+    assert!(report.contains("ok refs/rivetr/pushes/1"), "{report}");
+    assert_eq!(scene.git.subject(&scene.repo, &second).await.unwrap(), "second");
+}
+
+#[tokio::test]
 async fn a_push_that_is_too_large_or_broken_is_refused() {
     let scene = Scene::limited(20_000).await;
     let random =
@@ -235,6 +262,23 @@ async fn hooks_of_the_repository_do_not_run() {
     files::write_whole(&hook, b"#!/bin/sh\nexit 1\n", 0o755).unwrap();
     let commit = scene.commit("first").await;
     scene.pushed(&commit).await;
+}
+
+#[tokio::test]
+async fn a_tag_is_peeled_and_a_file_is_no_commit() {
+    let scene = Scene::new().await;
+    scene.write("a", "1");
+    let first = scene.commit("first").await;
+    scene.person(&["tag", "-a", "-m", "one", "v1"]).await;
+    let tag = CommitId::parse(&scene.person(&["rev-parse", "v1"]).await).unwrap();
+    let blob = CommitId::parse(&scene.person(&["rev-parse", "HEAD:a"]).await).unwrap();
+    for (object, refname) in [(&tag, "refs/rivetr/pushes/tag"), (&blob, "refs/rivetr/pushes/blob")] {
+        let report = scene.push(object, refname, &scene.pack(object).await).await;
+        assert!(report.contains(&format!("ok {refname}")), "{report}");
+    }
+    let named = scene.git.resolve(&scene.repo, "refs/rivetr/pushes/tag^{commit}").await.unwrap();
+    assert_eq!(named, Some(first));
+    assert_eq!(scene.git.resolve(&scene.repo, "refs/rivetr/pushes/blob").await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -92,7 +92,8 @@ impl UnitDirectory {
         let run = Spawn::new(&self.generator).args(["-dryrun", "-no-kmsg-log"]).args(user);
         let output = run.env("QUADLET_UNIT_DIRS", directories).limit(LIMIT).cap(OUTPUT_MAX).output().await?;
         let made = String::from_utf8_lossy(&output.stdout);
-        let (mut problems, others): (Vec<UnitProblem>, Vec<UnitProblem>) = complaints(&output.stderr)
+        let said = output.stderr.replace(&format!("{}/", aside.path().display()), "");
+        let (mut problems, others): (Vec<UnitProblem>, Vec<UnitProblem>) = complaints(&said)
             .into_iter()
             .partition(|problem| quadlets.iter().any(|(path, _)| path.file() == problem.file));
         for other in others {

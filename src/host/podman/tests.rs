@@ -1,0 +1,138 @@
+//! Against a socket that answers as Podman 5.4.2 was seen to answer; with Podman itself in the host's tests.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// A socket with one prepared answer for each request line that begins so.
+struct Answers {
+    podman: Podman,
+    asked: tokio::sync::mpsc::UnboundedReceiver<String>,
+    _dir: tempfile::TempDir,
+    _tasks: JoinSet<()>,
+}
+
+impl Answers {
+    fn new(answers: &[(&'static str, &'static str, &'static str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("podman.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let answers = answers.to_vec();
+        let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(connection.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                let line = head.lines().next().unwrap().to_owned();
+                let found = answers.iter().find(|(begin, ..)| line.starts_with(begin));
+                let (_, status, body) = found.copied().unwrap_or(("", "404 Not Found", r#"{"message":"none"}"#));
+                let length = body.len();
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
+                connection.write_all(answer.as_bytes()).await.unwrap();
+                tell.send(line).unwrap();
+            }
+        });
+        Self { podman: Podman::new(&socket), asked, _dir: dir, _tasks: tasks }
+    }
+
+    fn asked(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.asked.try_recv().ok()).collect()
+    }
+}
+
+const ID: &str = "33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664";
+
+#[test]
+fn versions() {
+    let version = |text: &str| Version::parse(text).map(|version| version.to_string());
+    for (text, read) in [("5.4.2", "5.4.2"), ("5.8.0-dev", "5.8.0"), ("6.0", "6.0.0"), ("5.4.2+ds1", "5.4.2")]
+    {
+        assert_eq!(version(text).as_deref(), Some(read));
+    }
+    for bad in ["", "five", "5.x", "-1"] {
+        assert_eq!(version(bad), None, "{bad:?}");
+    }
+    assert!(Version::parse("5.10.0") > Version::parse("5.9.9"));
+}
+
+#[tokio::test]
+async fn an_image_is_found_by_its_whole_name() {
+    let body = r#"[{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","ParentId":"","RepoTags":["localhost/rivetr/blog:7"],
+        "RepoDigests":[],"Created":1795433715,"Size":2177024,"SharedSize":0,"VirtualSize":2177024,"Labels":{"io.rivetr.app":"blog"},
+        "Containers":1,"Arch":"amd64","Digest":"sha256:00","History":["localhost/rivetr/blog:7"],"IsManifestList":false,
+        "Names":["localhost/rivetr/blog:7"],"Os":"linux"}]"#;
+    let answers = Answers::new(&[("GET ", "200 OK", body)]);
+    let image = answers.podman.image("localhost/rivetr/blog:7").await.unwrap().unwrap();
+    assert_eq!(image.id, ImageId::parse(ID).unwrap());
+    assert_eq!((image.size, image.created), (2_177_024, Timestamp(1_795_433_715_000)));
+    assert_eq!(image.labels["io.rivetr.app"], "blog");
+    assert_eq!(answers.podman.image("localhost/rivetr/blog").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_image_is_removed_by_name_and_never_by_force() {
+    let said = r#"{"cause":"image is in use by a container","message":"image used by 12: image is in use by a container","response":409}"#;
+    let mut answers = Answers::new(&[
+        (
+            "DELETE /v5.0.0/libpod/images/localhost/rivetr/blog:7?force=false ",
+            "200 OK",
+            r#"{"Untagged":["x"]}"#,
+        ),
+        ("DELETE /v5.0.0/libpod/images/localhost/rivetr/blog:8?force=false ", "409 Conflict", said),
+        ("DELETE /v5.0.0/libpod/images/odd%20name%3Fforce%3Dtrue?force=false ", "500 Oops", "no json"),
+    ]);
+    answers.podman.untag_or_remove("localhost/rivetr/blog:7").await.unwrap();
+    answers.podman.untag_or_remove("localhost/rivetr/gone:1").await.unwrap();
+    let used = answers.podman.untag_or_remove("localhost/rivetr/blog:8").await.unwrap_err();
+    assert!(
+        matches!(&used, PodmanError::InUse { image, .. } if image == "localhost/rivetr/blog:8"),
+        "{used}"
+    );
+    let odd = answers.podman.untag_or_remove("odd name?force=true").await.unwrap_err().to_string();
+    assert_eq!(odd, "Podman did not remove the image odd name?force=true: no json (500)");
+    assert!(answers.asked().iter().all(|line| line.contains("?force=false ")));
+}
+
+#[tokio::test]
+async fn only_leftovers_of_builds_of_that_time_are_removed() {
+    let body = r#"[
+        {"Id":"a1","State":"storage","Command":["buildah"],"Created":"2026-11-23T11:53:08.243584728Z","Labels":null},
+        {"Id":"b2","State":"storage","Command":["buildah"],"Created":"2026-11-23T10:00:00Z"},
+        {"Id":"c3","State":"running","Command":["buildah"],"Created":"2026-11-23T11:53:08Z"},
+        {"Id":"d4","State":"storage","Command":null,"Created":"2026-11-23T11:53:08Z"}]"#;
+    let mut answers = Answers::new(&[("GET ", "200 OK", body), ("DELETE ", "200 OK", "[]")]);
+    let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let span = at("2026-11-23T11:53:00Z")..at("2026-11-23T11:54:00Z");
+    assert_eq!(answers.podman.remove_build_leftovers(span).await.unwrap(), 1);
+    let asked = answers.asked();
+    assert_eq!(asked[1..], ["DELETE /v5.0.0/libpod/containers/a1?force=true HTTP/1.1"]);
+}
+
+#[tokio::test]
+async fn removing_a_container_tries_twice_and_a_missing_one_is_gone() {
+    let mut answers =
+        Answers::new(&[("DELETE ", "500 Oops", r#"{"message":"conmon exited prematurely","cause":"x"}"#)]);
+    let error = answers.podman.remove_container("rivetr-app-blog-7").await.unwrap_err().to_string();
+    assert!(error.starts_with("Podman did not remove the container rivetr-app-blog-7: conmon"), "{error}");
+    assert_eq!(answers.asked().len(), 2);
+    Answers::new(&[]).podman.remove_container("rivetr-app-blog-7").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_socket_is_said_with_its_cure() {
+    let podman = Podman::new(Path::new("/nonexistent/podman.sock"));
+    for error in [podman.version().await.unwrap_err(), podman.untag_or_remove("x").await.unwrap_err()] {
+        let text = error.to_string();
+        assert!(
+            text.contains("/nonexistent/podman.sock") && text.contains("enable --now podman.socket"),
+            "{text}"
+        );
+    }
+}
