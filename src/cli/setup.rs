@@ -89,6 +89,16 @@ pub enum SetupError {
     /// A program failed.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// A unit of rivetr's did not come up.
+    #[error("{unit} did not start:{}\nMore: {look}", list(.last))]
+    Start {
+        /// The unit.
+        unit: String,
+        /// The end of its log.
+        last: Vec<String>,
+        /// The command that shows more.
+        look: String,
+    },
     /// rivetr runs and does not answer.
     #[error("rivetr was started and does not answer: {cause}. Look at: {look}")]
     Silent {
