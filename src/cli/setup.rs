@@ -26,7 +26,7 @@ use ground::{Ground, Way};
 use steps::Steps;
 
 /// Makes this machine run rivetr; run it again to upgrade.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct Args {
     /// Only for the user who calls: no root, ports from 8080
     #[arg(long, conflicts_with = "system_wide")]
