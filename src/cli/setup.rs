@@ -26,7 +26,7 @@ use ground::{Ground, Way};
 use steps::Steps;
 
 /// Makes this machine run rivetr; run it again to upgrade.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct Args {
     /// Only for the user who calls: no root, ports from 8080
     #[arg(long, conflicts_with = "system_wide")]
@@ -89,6 +89,16 @@ pub enum SetupError {
     /// A program failed.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// A unit of rivetr's did not come up.
+    #[error("{unit} did not start:{}\nMore: {look}", list(.last))]
+    Start {
+        /// The unit.
+        unit: String,
+        /// The end of its log.
+        last: Vec<String>,
+        /// The command that shows more.
+        look: String,
+    },
     /// rivetr runs and does not answer.
     #[error("rivetr was started and does not answer: {cause}. Look at: {look}")]
     Silent {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::SetupError;
 use super::account::Account;
-use crate::host::process::{ProcessError, Spawn};
+use crate::host::process::{ProcessError, Spawn, printable};
 
 /// A start may pull in a user's whole manager.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -23,6 +23,22 @@ impl Control<'_> {
     pub(super) async fn systemctl(self, args: &[&str]) -> Result<(), SetupError> {
         self.command(args).run().await?;
         Ok(())
+    }
+
+    /// Starts a service, anew if it runs. A failure comes with the end of its log.
+    pub(super) async fn restart(self, unit: &str) -> Result<(), SetupError> {
+        let restarted = self.command(&["restart", unit]).output().await?;
+        if restarted.status.success() {
+            return Ok(());
+        }
+        let option = match self {
+            Self::System => "--unit",
+            Self::User(_) => "--user-unit",
+        };
+        let args = [option, unit, "--lines=8", "--output=cat", "--no-pager", "--quiet"];
+        let log = Spawn::new("journalctl").args(args).run().await?;
+        let last = String::from_utf8_lossy(&log.stdout).lines().map(printable).collect();
+        Err(SetupError::Start { unit: unit.to_owned(), last, look: format!("journalctl {option} {unit}") })
     }
 
     /// Whether all of these units are up.

@@ -68,7 +68,7 @@ async fn start_service(control: Control<'_>, unit: &str, other: bool) -> Result<
         return Ok(!enabled);
     }
     // From a failed state too, and at once.
-    control.systemctl(&["restart", unit]).await?;
+    control.restart(unit).await?;
     Ok(true)
 }
 
