@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that one client's connection may need: its own, and one to a target.
 const DESCRIPTORS_EACH: u64 = 2;
@@ -20,9 +20,12 @@ pub(super) struct Doorkeeper {
 }
 
 impl Doorkeeper {
-    /// Keeps a tenth of the descriptors of this process for other things than clients.
+    /// Takes all the descriptors this process may have, and keeps a tenth of them for other things than clients.
     pub(super) fn new(client_limit: u32) -> Arc<Self> {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        // systemd starts services with 1,024 of half a million, for the sake of programs that use select.
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        let descriptors = if raised.is_ok() { maximum } else { current }.unwrap_or(u64::MAX);
         Self::with(descriptors / 10 * 9 / DESCRIPTORS_EACH, client_limit)
     }
 

@@ -81,6 +81,7 @@ impl Board {
         let generation = table.generation;
         self.tables.send_replace(Arc::new(table));
         self.settled().await?;
+        self.registry.tidy();
         Ok(generation)
     }
 }

@@ -96,9 +96,8 @@ impl Dialer {
     async fn connect_inside(&self, address: SocketAddr) -> Result<TcpStream, DialError> {
         let (socket, from_stock) = self.socket(Family::of(address)).await?;
         match self.adopt(socket, address).await {
-            // A refusal comes from the container's own namespace; anything else may mean
-            // that the socket is of a namespace that was torn down since.
-            Err(DialError::TimedOut(..) | DialError::Other(..)) if from_stock => {
+            // The socket may be of a namespace that was torn down since; a fresh one is of the present one.
+            Err(_) if from_stock => {
                 *self.stock.borrow_mut() = Stock::default();
                 let (socket, _) = self.socket(Family::of(address)).await?;
                 self.adopt(socket, address).await

@@ -130,11 +130,14 @@ impl Registry {
         }
     }
 
-    /// What every known target has done; forgets those that no table and no request names any more.
+    /// Forgets the targets that no table and no request names any more.
+    pub(super) fn tidy(&self) {
+        self.lock().retain(|_, gauge| Arc::strong_count(gauge) > 1);
+    }
+
+    /// What every known target has done.
     pub(super) fn usage(&self) -> Vec<Usage> {
-        let mut gauges = self.lock();
-        gauges.retain(|_, gauge| Arc::strong_count(gauge) > 1);
-        gauges.values().map(|gauge| gauge.usage()).collect()
+        self.lock().values().map(|gauge| gauge.usage()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Gauge>>> {
@@ -183,8 +186,10 @@ mod tests {
         drop(gauge.enter());
         tokio::time::sleep(Duration::from_secs(3)).await;
         let expected = Usage { key: "a".into(), in_flight: 0, served: 1, idle: Some(Duration::from_secs(3)) };
+        registry.tidy();
         assert_eq!(registry.usage(), [expected]);
         drop(gauge);
+        registry.tidy();
         assert_eq!(registry.usage(), []);
     }
 }

@@ -18,7 +18,7 @@ use super::body::{AnswerBody, ClientBody, TargetBody, Upload};
 use super::dial::DialError;
 use super::drain::InFlight;
 use super::fields::{is_websocket, to_client, to_target};
-use super::limits::{CONNECT_PAUSES, FIELDS, FRESH_ENOUGH, UPSTREAM_BUFFER};
+use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH, UPSTREAM_BUFFER};
 use super::pool::{Lease, Sender};
 use super::refusal::Refusal;
 use super::table::Entry;
@@ -227,11 +227,8 @@ pub(super) async fn handshake(
     stream: TcpStream,
     upgradable: bool,
 ) -> Result<Sender, hyper::Error> {
-    let (sender, connection) = client::http1::Builder::new()
-        .max_buf_size(UPSTREAM_BUFFER)
-        .max_headers(FIELDS)
-        .handshake(TokioIo::new(stream))
-        .await?;
+    let (sender, connection) =
+        client::http1::Builder::new().max_buf_size(UPSTREAM_BUFFER).handshake(TokioIo::new(stream)).await?;
     // How a connection ends is known to whoever waits for its answer.
     let quiet = |error: hyper::Error| tracing::debug!(%error, "a connection to a target ended");
     if upgradable {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 /// The bytes of a request head that are read before the client is refused with 431.
-/// hyper is given the same number, so that both agree on what is too large.
+/// hyper is given the same number, so that both agree on what is too large. The 100 fields are hyper's own limit;
+/// to set it would cost an allocation a request.
 pub(super) const HEAD_BYTES: usize = 32 * 1024;
 /// The bytes of one header field: single sign-on cookies fit.
 pub(super) const FIELD_BYTES: usize = 8 * 1024;
 /// The bytes of a request target, as in common servers.
 pub(super) const TARGET_BYTES: usize = 8 * 1024;
-/// The header fields of one request or response.
-pub(super) const FIELDS: usize = 100;
 /// The bytes hyper may buffer for one upstream connection: bounds what a hostile app costs.
 pub(super) const UPSTREAM_BUFFER: usize = 64 * 1024;
 /// The slowest upload that is still served, in bytes a second, once [`Limits::body_idle`] has been waited in all.

@@ -28,12 +28,19 @@ pub(super) struct Pool {
     idle: RefCell<HashMap<Target, Vec<Idle>>>,
     count: Cell<usize>,
     filled: Notify,
+    table: RefCell<Arc<Table>>,
     limits: Arc<Limits>,
 }
 
 impl Pool {
-    pub(super) fn new(limits: Arc<Limits>) -> Rc<Self> {
-        Rc::new(Self { idle: RefCell::default(), count: Cell::new(0), filled: Notify::new(), limits })
+    pub(super) fn new(table: Arc<Table>, limits: Arc<Limits>) -> Rc<Self> {
+        Rc::new(Self {
+            idle: RefCell::default(),
+            count: Cell::new(0),
+            filled: Notify::new(),
+            table: RefCell::new(table),
+            limits,
+        })
     }
 
     /// The connection to `entry`'s target that was used last, if it was idle for less than `patience`.
@@ -66,10 +73,10 @@ impl Pool {
         self.retain(|_, _| false);
     }
 
-    /// Keeps only connections to targets of `table`.
-    pub(super) fn follow(&self, table: &Table) {
-        let named: std::collections::HashSet<&Target> = table.entries().map(|entry| &entry.target).collect();
-        self.retain(|target, _| named.contains(target));
+    /// Keeps only connections to targets of `table`, now and later.
+    pub(super) fn follow(&self, table: Arc<Table>) {
+        self.retain(|target, _| table.leads_to(target));
+        *self.table.borrow_mut() = table;
     }
 
     /// Closes connections that were idle too long; for ever.
@@ -100,7 +107,8 @@ impl Pool {
     }
 
     fn put(&self, sender: Sender, entry: &Entry) {
-        if sender.is_closed() || self.count.get() >= self.limits.pool_total {
+        let wanted = !sender.is_closed() && self.table.borrow().leads_to(&entry.target);
+        if !wanted || self.count.get() >= self.limits.pool_total {
             return;
         }
         let mut idle = self.idle.borrow_mut();

@@ -2,7 +2,7 @@
 //!
 //! A table never changes; a new one takes its place whole. Nothing here knows what an app is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -123,18 +123,20 @@ pub(super) struct Table {
     /// Grows with each table of this process, also when the generation does not.
     pub(super) sequence: u64,
     hosts: HashMap<String, Arc<Entry>>,
+    targets: HashSet<Target>,
 }
 
 impl Table {
     /// The table before any was read.
     pub(super) fn empty() -> Self {
-        Self { generation: 0, sequence: 1, hosts: HashMap::new() }
+        Self { generation: 0, sequence: 1, hosts: HashMap::new(), targets: HashSet::new() }
     }
 
     /// Makes a table whose targets count in the gauges of `registry`.
     pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Result<Self, TableError> {
         let Routes { generation, routes } = routes;
         let mut hosts = HashMap::with_capacity(routes.len());
+        let targets = routes.iter().map(|route| route.target.clone()).collect();
         for Route { host, target, body_limit } in routes {
             let host = HostName::parse(&host)?.to_string();
             let gauge = registry.gauge(&target.key);
@@ -143,7 +145,7 @@ impl Table {
                 return Err(TableError::Twice(host));
             }
         }
-        Ok(Self { generation, sequence, hosts })
+        Ok(Self { generation, sequence, hosts, targets })
     }
 
     /// Who answers for `host`, which is lower-case and without port.
@@ -151,9 +153,9 @@ impl Table {
         self.hosts.get(host)
     }
 
-    /// Everyone who answers, once a host.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.hosts.values()
+    /// Whether any host leads to this target, key and address.
+    pub(super) fn leads_to(&self, target: &Target) -> bool {
+        self.targets.contains(target)
     }
 }
 

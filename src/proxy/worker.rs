@@ -23,7 +23,7 @@ use super::admission::{Admission, Doorkeeper};
 use super::dial::{DialError, Dialer};
 use super::fields::Origin;
 use super::forward;
-use super::limits::{FIELDS, HEAD_BYTES, Limits};
+use super::limits::{HEAD_BYTES, Limits};
 use super::pool::{Pool, Sender};
 use super::table::{Entry, Table, Target};
 use super::wire::{Intake, Wire};
@@ -73,7 +73,7 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
-        pool: Pool::new(Arc::clone(&limits)),
+        pool: Pool::new(Arc::clone(&table), Arc::clone(&limits)),
         limits,
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
@@ -108,7 +108,7 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
 async fn follow(worker: Rc<Worker>, mut tables: watch::Receiver<Arc<Table>>, serves: watch::Sender<u64>) {
     while tables.changed().await.is_ok() {
         let table = Arc::clone(&tables.borrow_and_update());
-        worker.pool.follow(&table);
+        worker.pool.follow(Arc::clone(&table));
         let sequence = table.sequence;
         *worker.table.borrow_mut() = table;
         serves.send_replace(sequence);
@@ -175,7 +175,6 @@ async fn connection(
             // Intake's deadlines come first; this one stands behind them.
             .header_read_timeout(limits.idle.max(limits.first_byte) + limits.header)
             .max_buf_size(HEAD_BYTES)
-            .max_headers(FIELDS)
             .serve_connection(TokioIo::new(intake), service)
             .with_upgrades()
     };

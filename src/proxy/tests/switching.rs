@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
+use crate::proxy::probe::{Probe, ProbeOutcome};
 
 #[tokio::test]
 async fn a_hundred_switches_under_load_lose_nothing() {
@@ -230,6 +231,28 @@ async fn a_broken_file_changes_nothing() {
     assert_eq!(proxy.link.status().await.unwrap().generation, 1);
     let answer = proxy.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_link_probes_and_counts() {
+    let (address, _target) = echo("a").await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let ask = |address, timeout| {
+        let target = Target { key: "probed".into(), via: Via::Host, address };
+        proxy.link.probe(Probe { target, path: Some("/".into()), host: Some("a.test".into()), timeout })
+    };
+    let outcome = ask(address, SURELY).await.unwrap();
+    assert!(matches!(outcome, ProbeOutcome::Answered { status: Some(200), .. }), "{outcome:?}");
+    let outcome = ask(nowhere(), Duration::from_millis(100)).await.unwrap();
+    assert!(matches!(&outcome, ProbeOutcome::Never { last } if last.starts_with("refused")), "{outcome:?}");
+    proxy.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
+    proxy.link.drain(&address.to_string(), SURELY).await.unwrap();
+    let status = proxy.link.status().await.unwrap();
+    let [target] = &status.targets[..] else { panic!("{status:?}") };
+    assert_eq!((target.key.as_str(), target.in_flight, target.served), (&*address.to_string(), 0, 1));
+    assert!(target.idle.is_some_and(|idle| idle < SURELY));
+    let gone = Client::new(&proxy.routes).status().await.unwrap_err().to_string();
+    assert!(gone.contains("cannot be reached"), "{gone}");
 }
 
 #[test]
