@@ -78,7 +78,9 @@ impl From<ClientError> for Failure {
         let message = error.to_string();
         let said = |exit| Self::new(exit, message);
         match error {
-            ClientError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            ClientError::Unreachable { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
                 said(Exit::Unreachable).cure("run it as root, or as the user that rivetr runs as")
             }
             ClientError::Unreachable { .. } => said(Exit::Unreachable).cure(
@@ -89,13 +91,13 @@ impl From<ClientError> for Failure {
             }
             ClientError::NotRivetr { .. } => said(Exit::Unreachable).cure("check --socket or --server"),
             ClientError::NotFound { .. } => said(Exit::NotFound),
-            ClientError::Forbidden { .. } => {
-                said(Exit::Refused).cure("set RIVETR_TOKEN to a token of a wider scope, or use the local socket")
+            ClientError::Forbidden { .. } => said(Exit::Refused)
+                .cure("set RIVETR_TOKEN to a token of a wider scope, or use the local socket"),
+            ClientError::Refused { message, fields } => {
+                Self::new(Exit::Refused, with_fields(message, &fields))
             }
-            ClientError::Refused { message, fields } => Self::new(Exit::Refused, with_fields(message, &fields)),
-            ClientError::Failed { request: Some(request), .. } => {
-                said(Exit::Failed).cure(format!("look for request {request} in `journalctl -u rivetr.service`"))
-            }
+            ClientError::Failed { request: Some(request), .. } => said(Exit::Failed)
+                .cure(format!("look for request {request} in `journalctl -u rivetr.service`")),
             ClientError::Failed { request: None, .. } => said(Exit::Failed),
             ClientError::NotUnderstood(_) => {
                 said(Exit::Failed).cure("use the command line of the same version as the daemon")
@@ -152,7 +154,11 @@ mod tests {
                 "error: the connection to rivetr at /run/rivetr/api.sock broke: cut\ntry: ",
             ),
             (ClientError::NotFound { message: message() }, Exit::NotFound, "error: no\n"),
-            (ClientError::Forbidden { message: message() }, Exit::Refused, "error: no\ntry: set RIVETR_TOKEN"),
+            (
+                ClientError::Forbidden { message: message() },
+                Exit::Refused,
+                "error: no\ntry: set RIVETR_TOKEN",
+            ),
             (
                 ClientError::Refused {
                     message: message(),
