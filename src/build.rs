@@ -68,7 +68,10 @@ mod tests {
             (&[][..], "the commit is empty"),
             (&["index.html"], "no Containerfile and no Dockerfile at the root"),
             (&["docker", "Dockerfile.dev", "Containerfile~"], "no Containerfile and no Dockerfile"),
-            (&["dockerfile"], "\"dockerfile\" at the root of the repository, but it must be spelt \"Dockerfile\""),
+            (
+                &["dockerfile"],
+                "\"dockerfile\" at the root of the repository, but it must be spelt \"Dockerfile\"",
+            ),
             (&["ContainerFile", "dockerfile"], "must be spelt \"Containerfile\""),
         ] {
             let error = recipe(listing).unwrap_err().to_string();

@@ -21,19 +21,19 @@ use crate::host::process;
 /// Runs the control plane until it is told to stop.
 #[must_use]
 pub fn serve(flags: &Flags) -> ExitCode {
-    begin(flags).map_or_else(|refused| refused, serve::run)
+    begin(flags).map_or_else(|refused| refused, |process| serve::run(&process))
 }
 
 /// Runs the proxy until it is told to stop.
 #[must_use]
 pub fn proxy(flags: &Flags) -> ExitCode {
-    begin(flags).map_or_else(|refused| refused, proxy::run)
+    begin(flags).map_or_else(|refused| refused, |process| proxy::run(&process))
 }
 
 /// Runs the broker of sockets until the namespace it stands in is gone.
 #[must_use]
 pub fn netns(flags: &Flags) -> ExitCode {
-    begin(flags).map_or_else(|refused| refused, netns::run)
+    begin(flags).map_or_else(|refused| refused, |process| netns::run(&process))
 }
 
 /// What each of the three processes begins with.
@@ -68,11 +68,18 @@ fn layout(settings: &Settings) -> Layout {
     let place = settings.place.clone();
     Layout::discover(Surroundings {
         uid: place.uid,
+        user: user_name(place.uid),
         home: place.home,
         state_directory: Some(place.state_dir),
         runtime_directory: Some(place.runtime_dir),
         xdg_runtime_dir: place.xdg_runtime_dir,
     })
+}
+
+/// The name of a user; its number where it has none.
+fn user_name(uid: u32) -> String {
+    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// Below what domain apps get names of their own: as configured, or by the address that is their own DNS.

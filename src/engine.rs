@@ -11,7 +11,7 @@ mod error;
 mod failpoint;
 mod health;
 mod log;
-mod push;
+pub mod push;
 mod queue;
 mod reconcile;
 mod recover;
@@ -38,13 +38,12 @@ use crate::host::podman::Podman;
 use crate::host::systemd::Systemd;
 use crate::host::units::UnitDirectory;
 use crate::host::workspace::Workspace;
-use crate::proxy::link;
+use crate::proxy::link::client::Client as Proxy;
 use crate::store::{Reader, SubnetPool, Writer};
 
 pub use error::EngineError;
 pub use health::{Check, CheckStatus, Health};
 pub use log::LogEntry;
-pub use push::{PushError, PushOutcome};
 pub use recover::StartError;
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
 
@@ -57,6 +56,8 @@ pub struct Settings {
     pub own_hosts: Vec<HostName>,
     /// Where rivetr itself listens for its proxy.
     pub own_address: std::net::SocketAddr,
+    /// The largest push that is taken, in bytes.
+    pub push_limit: u64,
     /// The domain below which each app gets a name of its own.
     pub base_domain: Option<HostName>,
     /// The range that projects take their networks from.
@@ -101,7 +102,7 @@ pub struct Machine {
     /// The logs.
     pub journal: Journal,
     /// The proxy.
-    pub proxy: link::Client,
+    pub proxy: Proxy,
 }
 
 /// A cheap handle to the engine; every face holds one.

@@ -7,19 +7,19 @@ pub mod domain;
 pub mod files;
 // Decisions, as pure values.
 pub mod build;
-pub mod quadlet;
 pub mod plan;
+pub mod quadlet;
 // What is kept, and this machine.
-pub mod store;
 pub mod host;
+pub mod store;
 // The data plane.
 pub mod proxy;
 // The verbs.
 pub mod engine;
 // The faces.
-pub mod auth;
 pub mod api;
+pub mod auth;
 pub mod config;
-pub mod cli;
+// pub mod cli;
 // All of it together.
 pub mod daemon;

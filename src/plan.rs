@@ -106,7 +106,8 @@ fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
         let write = || Step::Write { path: path.clone(), text: text.clone() };
         if present == Some(text) {
             continue;
-        } else if present.is_none() || !observed.runs(&unit) {
+        }
+        if present.is_none() || !observed.runs(&unit) {
             files.now.push(write());
         } else if wanted.stays(path) {
             files.drift.push(path.clone());

@@ -415,7 +415,11 @@ impl CreateToken {
         if !(1..=TOKEN_DAYS_MAX).contains(&days) {
             errors.put("expires_days", "use a number of days from 1 to 366");
         }
-        if errors.0.is_empty() { Ok((name, scope.unwrap_or(Scope::Deploy).into(), days)) } else { Err(errors) }
+        if errors.0.is_empty() {
+            Ok((name, scope.unwrap_or(Scope::Deploy).into(), days))
+        } else {
+            Err(errors)
+        }
     }
 }
 
@@ -457,7 +461,8 @@ fn parse_variables(env: &BTreeMap<String, Hidden>, errors: &mut FieldErrors) -> 
     }
     let mut variables = Vec::new();
     for (name, text) in env {
-        let parsed = EnvKey::parse(name).and_then(|key| Ok(Variable { key, value: EnvValue::parse(&text.0)? }));
+        let parsed =
+            EnvKey::parse(name).and_then(|key| Ok(Variable { key, value: EnvValue::parse(&text.0)? }));
         variables.extend(errors.take(&format!("env.{}", readable(name)), parsed));
     }
     variables
@@ -510,10 +515,10 @@ impl From<&deployment::Deployment> for Deployment {
             state: deployment.state.into(),
             commit: deployment.commit.as_ref().map(ToString::to_string),
             image: deployment.image.as_ref().map(|image| image.as_str().to_owned()),
-            failure: deployment.failure.as_ref().map(|failure| Failure {
-                during: failure.during.into(),
-                reason: failure.reason.clone(),
-            }),
+            failure: deployment
+                .failure
+                .as_ref()
+                .map(|failure| Failure { during: failure.during.into(), reason: failure.reason.clone() }),
             created: time(deployment.created),
             ended: deployment.ended.map(time),
         }
@@ -542,9 +547,21 @@ macro_rules! same_words {
     };
 }
 
-same_words!(State = deployment::State {
-    Queued, Fetching, Building, Starting, Checking, Switching, Retiring, Live, Failed, Cancelled, Superseded
-});
+same_words!(
+    State = deployment::State {
+        Queued,
+        Fetching,
+        Building,
+        Starting,
+        Checking,
+        Switching,
+        Retiring,
+        Live,
+        Failed,
+        Cancelled,
+        Superseded
+    }
+);
 same_words!(Scope = right::Scope { Read, Deploy, Write, Admin });
 
 /// A moment as it stands in JSON: RFC 3339 in UTC, to the millisecond.
@@ -558,4 +575,108 @@ pub fn time(at: Timestamp) -> String {
 #[must_use]
 pub fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn create(change: impl FnOnce(&mut CreateApp)) -> Result<NewApp, BTreeMap<String, String>> {
+        let mut app = CreateApp { name: "blog".to_owned(), ..CreateApp::default() };
+        change(&mut app);
+        app.parse().map_err(|errors| errors.0)
+    }
+
+    #[test]
+    fn an_app_of_defaults() {
+        let app = create(|_| ()).unwrap();
+        assert_eq!((app.slug.as_str(), app.project.as_str()), ("blog", "default"));
+        assert_eq!(app.source, Source::Push { branch: Branch::parse("main").unwrap() });
+        assert_eq!((app.settings.port.get(), app.settings.health.path), (8080, None));
+        assert_eq!(app.settings.health.timeout, HealthCheck::DEFAULT_TIMEOUT);
+    }
+
+    #[test]
+    fn every_wrong_field_is_reported_at_once() {
+        let errors = create(|app| {
+            app.name = "Blog".to_owned();
+            app.project = Some("-".to_owned());
+            app.port = Some(0);
+            app.hosts = vec!["good.example".to_owned(), "a b".to_owned()];
+            app.git = Some("ext::sh -c id".to_owned());
+            app.branch = Some("--upload-pack=x".to_owned());
+            app.env = BTreeMap::from([
+                ("A-B".to_owned(), Hidden(String::new())),
+                ("GOOD".to_owned(), Hidden("a\0b".to_owned())),
+            ]);
+            app.health_path = Some("health".to_owned());
+            app.health_timeout_s = Some(0);
+        });
+        let errors = errors.unwrap_err();
+        let fields: Vec<_> = errors.keys().map(String::as_str).collect();
+        let expect = [
+            "branch",
+            "env.A-B",
+            "env.GOOD",
+            "git",
+            "health_path",
+            "health_timeout_s",
+            "hosts[1]",
+            "name",
+            "port",
+            "project",
+        ];
+        assert_eq!(fields, expect);
+    }
+
+    #[test]
+    fn limits() {
+        let errors = create(|app| app.hosts = vec!["a".to_owned(); HOSTS_MAX + 1]).unwrap_err();
+        assert!(errors.contains_key("hosts"));
+        let errors = create(|app| {
+            app.env = (0..10).map(|n| (format!("V{n}"), Hidden("x".repeat(ENV_MAX / 10)))).collect();
+        });
+        assert!(errors.unwrap_err().contains_key("env"));
+        let hosts = vec!["a.example".to_owned(), "A.example.".to_owned()];
+        assert_eq!(create(|app| app.hosts = hosts).unwrap().hosts.len(), 1);
+        for (name, days) in [("", 1), ("a\n", 0), ("a\u{1b}", 1), ("ci", 0), ("ci", TOKEN_DAYS_MAX + 1)] {
+            let new = CreateToken { name: name.to_owned(), scope: None, expires_days: Some(days) };
+            assert!(new.parse().is_err(), "{name:?} {days}");
+        }
+        let new = CreateToken { name: " ci ".to_owned(), scope: None, expires_days: None };
+        assert_eq!(new.parse().unwrap(), ("ci".to_owned(), right::Scope::Deploy, TOKEN_DAYS_DEFAULT));
+    }
+
+    #[test]
+    fn values_of_variables_are_not_shown() {
+        let app = CreateApp {
+            env: BTreeMap::from([("KEY".to_owned(), Hidden("canary".to_owned()))]),
+            ..CreateApp::default()
+        };
+        assert!(!format!("{app:?}").contains("canary"));
+        assert!(serde_json::to_string(&app).unwrap().contains(r#""KEY":"canary""#));
+    }
+
+    #[test]
+    fn words_are_those_of_the_domain() {
+        for state in deployment::State::ALL {
+            let word = serde_json::to_value(State::from(state)).unwrap();
+            assert_eq!(word, state.as_str());
+            assert_eq!(State::from(state).to_string(), state.as_str());
+            assert_eq!(deployment::State::from(State::from(state)), state);
+        }
+        for scope in right::Scope::ALL {
+            assert_eq!(serde_json::to_value(Scope::from(scope)).unwrap(), scope.as_str());
+        }
+    }
+
+    #[test]
+    fn times_are_utc_to_the_millisecond() {
+        for (at, text) in [(0, "1970-01-01T00:00:00.000Z"), (1_700_000_000_123, "2023-11-14T22:13:20.123Z")] {
+            assert_eq!(time(Timestamp(at)), text);
+            assert_eq!(parse_time(text), Some(Timestamp(at)));
+        }
+        assert!(time(Timestamp(i64::MAX)).starts_with("9999-12-"));
+        assert_eq!(parse_time("yesterday"), None);
+    }
 }

@@ -18,7 +18,9 @@ pub(super) fn begin(level: Level, journal: bool) -> Volume {
     match journal.then(tracing_journald::layer) {
         Some(Ok(layer)) => registry.with(layer.with_field_prefix(None)).init(),
         Some(Err(_)) | None => {
-            registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false)).init();
+            registry
+                .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false))
+                .init();
         }
     }
     Volume(handle)

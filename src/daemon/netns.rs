@@ -6,14 +6,16 @@ use super::{Process, refuse};
 use crate::host::sockets::Activated;
 use crate::proxy::broker;
 
-pub(super) fn run(process: Process) -> ExitCode {
+pub(super) fn run(process: &Process) -> ExitCode {
     let activated = Activated::take();
     let listener = match activated.map(|mut activated| activated.unix("netns")) {
         Ok(Some(listener)) => listener,
-        Ok(None) => return refuse(&"rivetr netns is started by rivetr-netns.socket: systemctl --user start it"),
+        Ok(None) => {
+            return refuse(&"rivetr netns is started by rivetr-netns.socket: systemctl --user start it");
+        }
         Err(error) => return refuse(&error),
     };
-    match broker::run(&listener, &process.layout.user_runtime, process.settings.place.uid) {
+    match broker::run(&listener, &process.layout.user_runtime) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&error),
     }

@@ -1,15 +1,18 @@
 //! The control plane: store, host, engine, API; ready; and stopped in reverse.
 
 use std::net::SocketAddr;
-use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
+use tokio::net::UnixListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{Process, base_domain, refuse};
-use crate::config::settings::{Protocol, Settings};
+use crate::api::{self, Api};
+use crate::auth::{Auth, Owner};
+use crate::config::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, BuildLimits, Engine, Machine};
 use crate::host::git::{Git, GitSettings};
@@ -18,18 +21,18 @@ use crate::host::layout::Layout;
 use crate::host::podman::Podman;
 use crate::host::sockets::{Activated, Notifier};
 use crate::host::systemd::Systemd;
-use crate::host::units::UnitDirectory;
+use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
-use crate::proxy::link;
+use crate::proxy::link::client::Client as Proxy;
 use crate::store::{InvalidPool, SubnetPool};
-use crate::{api, config, files, store};
+use crate::{config, files, store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Two threads: one may wait for a slow answer while the other serves.
 const THREADS: usize = 2;
 
-pub(super) fn run(process: Process) -> ExitCode {
+pub(super) fn run(process: &Process) -> ExitCode {
     // Before any thread is started: it changes the environment.
     let activated = match Activated::take() {
         Ok(activated) => activated,
@@ -45,7 +48,7 @@ pub(super) fn run(process: Process) -> ExitCode {
     }
 }
 
-async fn serve(process: Process, mut activated: Activated) -> Result<(), Failure> {
+async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failure> {
     let notifier = Notifier;
     let settings = &process.settings;
     let layout = &process.layout;
@@ -60,24 +63,34 @@ async fn serve(process: Process, mut activated: Activated) -> Result<(), Failure
 
     let shutdown = CancellationToken::new();
     let unix = match activated.unix("api") {
-        Some(listener) => listener,
+        Some(listener) => UnixListener::from_std(listener)?,
         None => bind_unix(layout)?,
     };
-    let mut tcp = activated.tcp_all("http");
-    if tcp.is_empty() {
-        tcp.push(std::net::TcpListener::bind(settings.api.listen)?);
-    }
-    let handles = api::Handles { engine: engine.clone(), reader, writer, clock: now, owner: settings.place.uid };
-    let faces = tokio::spawn(api::serve(handles, unix, tcp, shutdown.clone()));
+    let tcp = match activated.tcp_all("http").pop() {
+        Some(listener) => tokio::net::TcpListener::from_std(listener)?,
+        None => tokio::net::TcpListener::bind(settings.api.listen).await?,
+    };
+    let owner = Owner { uid: settings.place.uid, name: layout.user.clone() };
+    let auth = Auth::new(owner, reader.clone(), writer.clone(), now);
+    let streams = TaskTracker::new();
+    let router =
+        Api::new(engine.clone(), reader, auth, shutdown.clone(), streams.clone()).router(std::process::id());
+    let faces = streams.spawn(api::serve(router, unix, Some(tcp), shutdown.clone()));
 
     notifier.ready("Ready");
     tracing::info!("ready");
-    wait_for_the_end(&process, notifier).await?;
+    tokio::select! {
+        ended = wait_for_the_end(process, notifier) => ended?,
+        // Nothing can be acknowledged any more: systemd starts it again on what is on disk.
+        reason = writer.stopped() => return Err(reason.into()),
+    }
 
     notifier.stopping();
     tracing::info!("stopping");
     shutdown.cancel();
     faces.await??;
+    streams.close();
+    streams.wait().await;
     engine.stop().await;
     Ok(())
 }
@@ -85,16 +98,16 @@ async fn serve(process: Process, mut activated: Activated) -> Result<(), Failure
 async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failure> {
     let systemd = Systemd::connect(&layout.bus).await?;
     let git = Git::new(GitSettings {
-        protocols: settings.git.protocols.iter().map(Protocol::to_string).collect(),
+        protocols: settings.git.protocols.iter().map(|protocol| protocol.as_str().to_owned()).collect(),
         limit: settings.git.timeout,
         max_bytes: u64::from(settings.git.max_size_mb) * 1024 * 1024,
     });
     Ok(Machine {
         podman: Podman::new(&layout.podman_socket),
-        units: UnitDirectory::new(layout)?,
+        units: UnitDirectory::new(layout, units::generator(layout.manager)?),
         workspace: Workspace::new(layout),
         journal: Journal::new(settings.place.uid),
-        proxy: link::Client::new(&layout.proxy_socket()),
+        proxy: Proxy::new(&layout.proxy_socket()),
         layout: layout.clone(),
         systemd,
         git,
@@ -102,11 +115,13 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
 }
 
 fn engine_settings(settings: &Settings) -> Result<engine::Settings, InvalidPool> {
-    let pool = SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
+    let pool =
+        SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
     Ok(engine::Settings {
         clock: now,
         own_hosts: settings.instance.url.iter().map(|url| url.host.clone()).collect(),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
+        push_limit: u64::from(settings.git.max_size_mb) * 1024 * 1024,
         base_domain: base_domain(settings),
         pool,
         build: BuildLimits {
@@ -126,7 +141,6 @@ fn bind_unix(layout: &Layout) -> Result<UnixListener, Failure> {
     let path = layout.api_socket();
     files::remove_file(&path)?;
     let listener = UnixListener::bind(&path)?;
-    listener.set_nonblocking(true)?;
     files::set_mode(&path, 0o600)?;
     Ok(listener)
 }
@@ -166,7 +180,9 @@ fn reload(process: &Process, notifier: Notifier) {
     match config::load(&process.flags, &process.environment) {
         Ok(settings) => {
             process.volume.set(settings.log.level);
-            tracing::info!("configuration read again; the level of the log holds from now, the rest after a restart");
+            tracing::info!(
+                "configuration read again; the level of the log holds from now, the rest after a restart"
+            );
         }
         Err(error) => tracing::error!(%error, "the configuration was not read again"),
     }

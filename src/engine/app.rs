@@ -44,7 +44,11 @@ impl Engine {
         let releases = self.reader().releases(app.id).await?;
         for release in &releases {
             let limit = self.0.settings.drain_timeout;
-            log_failure(release, "not drained", self.machine().proxy.drain(&release.unit_name(), limit).await);
+            log_failure(
+                release,
+                "not drained",
+                self.machine().proxy.drain(&release.unit_name(), limit).await,
+            );
         }
         let without: Vec<_> = releases.iter().map(|release| release.id).collect();
         self.converge(app, &without).await?;

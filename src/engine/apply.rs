@@ -12,7 +12,7 @@ use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
-use crate::plan::{self, Observed, Step, UnitObserved, Wanted};
+use crate::plan::{self, Observed, Step, UnitState, Wanted};
 use crate::quadlet::features::PodmanFeatures;
 use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
@@ -72,9 +72,11 @@ impl Engine {
         let features = self.machine().podman.features().await?;
         for deployment in &releases {
             let files = files_of(app, deployment, features)?;
+            let service = deployment.service_name();
             let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
-            if on_its_way || !files.keys().all(|path| observed.files.contains_key(path)) {
-                wanted.running.insert(deployment.service_name());
+            let was_gone = !files.keys().all(|path| observed.files.contains_key(path));
+            if on_its_way || was_gone || observed.units.get(&service) != Some(&UnitState::Inactive) {
+                wanted.running.insert(service);
             }
             wanted.files.extend(files);
         }
@@ -83,11 +85,16 @@ impl Engine {
 
     /// The releases whose units belong on this machine: the live one, those on their way, and while a switch is
     /// under way the one that it replaces.
-    async fn wanted_releases(&self, app: &App, without: &[DeploymentId]) -> Result<Vec<Deployment>, ApplyError> {
+    async fn wanted_releases(
+        &self,
+        app: &App,
+        without: &[DeploymentId],
+    ) -> Result<Vec<Deployment>, ApplyError> {
         let holders = self.reader().releases(app.id).await?;
         // Read after the holders: a switch in between can only keep one more.
         let live = self.reader().app_by_id(app.id).await?.and_then(|app| app.live);
-        let switching = holders.iter().any(|holder| matches!(holder.state, State::Switching | State::Retiring));
+        let switching =
+            holders.iter().any(|holder| matches!(holder.state, State::Switching | State::Retiring));
         let belongs = |holder: &Deployment| {
             !without.contains(&holder.id)
                 && (live == Some(holder.id)
@@ -99,7 +106,10 @@ impl Engine {
 
     async fn apply_network(&self, app: &App) -> Result<(), ApplyError> {
         let owner = Owner::Project(app.project.slug.clone());
-        let wanted = Wanted { files: quadlet::project::network(&app.project)?, running: BTreeSet::new() };
+        let files = quadlet::project::network(&app.project)?;
+        // Started by the first container that needs it; it is never stopped, which would stop all of them.
+        let running = files.keys().map(UnitPath::unit).collect();
+        let wanted = Wanted { files, running };
         let observed = self.observe(&owner).await?;
         self.carry_out(&wanted, &observed, &owner).await
     }
@@ -107,12 +117,14 @@ impl Engine {
     async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
         let files = self.machine().units.read(owner)?;
         let mut units = BTreeMap::new();
+        let mut needs_reload = false;
         for name in files.keys().map(UnitPath::unit) {
             if let Some(status) = self.machine().systemd.unit(&name).await? {
+                needs_reload |= status.need_reload;
                 units.insert(name, observed(status.active_state));
             }
         }
-        Ok(Observed { files, units })
+        Ok(Observed { files, units, needs_reload })
     }
 
     async fn carry_out(&self, wanted: &Wanted, observed: &Observed, owner: &Owner) -> Result<(), ApplyError> {
@@ -163,11 +175,11 @@ fn files_of(app: &App, deployment: &Deployment, features: PodmanFeatures) -> Res
     Ok(files)
 }
 
-fn observed(state: ActiveState) -> UnitObserved {
+fn observed(state: ActiveState) -> UnitState {
     match state {
-        ActiveState::Active | ActiveState::Reloading => UnitObserved::Active,
-        ActiveState::Activating => UnitObserved::Activating,
-        ActiveState::Failed => UnitObserved::Failed,
-        ActiveState::Inactive | ActiveState::Deactivating | ActiveState::Other => UnitObserved::Inactive,
+        ActiveState::Active | ActiveState::Reloading => UnitState::Active,
+        ActiveState::Activating | ActiveState::Deactivating | ActiveState::Other => UnitState::Changing,
+        ActiveState::Failed => UnitState::Failed,
+        ActiveState::Inactive => UnitState::Inactive,
     }
 }

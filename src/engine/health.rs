@@ -1,9 +1,10 @@
 //! Whether rivetr can do its work here: what `rivetr doctor` shows.
 
+use std::fmt;
+
 use super::Engine;
 use crate::host::layout::Manager;
 use crate::host::podman::MINIMUM;
-use crate::proxy::link::LinkError;
 
 /// The state of this rivetr.
 #[derive(Debug, Clone)]
@@ -52,7 +53,11 @@ impl Engine {
     async fn check_store(&self) -> Check {
         match self.reader().integrity().await {
             Ok(()) => Check::ok("database", "whole"),
-            Err(error) => Check::fail("database", error, "stop rivetr and bring back the newest file of its backup folder"),
+            Err(error) => Check::fail(
+                "database",
+                error,
+                "stop rivetr and bring back the newest file of its backup folder",
+            ),
         }
     }
 
@@ -81,8 +86,9 @@ impl Engine {
     async fn check_proxy(&self) -> Check {
         let cure = "look at: systemctl status rivetr-proxy.service";
         match self.machine().proxy.status().await {
-            Ok(status) => Check::ok("proxy", format!("serves the routes of generation {}", status.generation)),
-            Err(error @ LinkError::Down) => Check::fail("proxy", error, cure),
+            Ok(status) => {
+                Check::ok("proxy", format!("serves the routes of generation {}", status.generation))
+            }
             Err(error) => Check::fail("proxy", error, cure),
         }
     }
@@ -100,8 +106,7 @@ impl Engine {
         if layout.manager == Manager::System {
             return None;
         }
-        let file = std::path::Path::new("/var/lib/systemd/linger").join(&layout.user);
-        Some(if file.exists() {
+        Some(if layout.linger().exists() {
             Check::ok("linger", format!("apps of {} start at boot", layout.user))
         } else {
             let cure = format!("loginctl enable-linger {}", layout.user);
@@ -119,11 +124,11 @@ impl Health {
 }
 
 impl Check {
-    fn ok(name: &'static str, detail: impl ToString) -> Self {
+    fn ok(name: &'static str, detail: impl fmt::Display) -> Self {
         Self { name, status: CheckStatus::Ok, detail: detail.to_string(), cure: None }
     }
 
-    fn fail(name: &'static str, detail: impl ToString, cure: impl Into<String>) -> Self {
+    fn fail(name: &'static str, detail: impl fmt::Display, cure: impl Into<String>) -> Self {
         Self { name, status: CheckStatus::Fail, detail: detail.to_string(), cure: Some(cure.into()) }
     }
 }

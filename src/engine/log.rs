@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::{Stream, StreamExt as _, stream};
 use inotify::{Inotify, WatchMask};
 use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt as _, AsyncSeekExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, BufReader};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ impl Engine {
         &self,
         deployment: &Deployment,
         from: u64,
-    ) -> impl Stream<Item = Result<LogEntry, EngineError>> + Send + 'static {
+    ) -> impl Stream<Item = Result<LogEntry, EngineError>> + Send + 'static + use<> {
         let tail = Tail {
             grown: self.0.logs.subscribe(deployment.id),
             path: self.machine().workspace.log(deployment),
@@ -69,7 +69,8 @@ impl Engine {
             offset: from,
             partial: Vec::new(),
         };
-        stream::try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|entry| (entry, tail))) }).fuse()
+        stream::try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|entry| (entry, tail))) })
+            .fuse()
     }
 }
 
@@ -126,8 +127,9 @@ impl Tail {
 
     /// The next whole line, or the rest of the file where nothing more will come.
     async fn read_line(&mut self, last: bool) -> std::io::Result<Option<LogEntry>> {
-        let Some(file) = self.open().await? else { return Ok(None) };
-        let mut limited = tokio::io::AsyncReadExt::take(file, LINE_MAX.saturating_sub(self.partial.len() as u64));
+        self.open().await?;
+        let Some(file) = &mut self.file else { return Ok(None) };
+        let mut limited = file.take(LINE_MAX.saturating_sub(self.partial.len() as u64));
         limited.read_until(b'\n', &mut self.partial).await?;
         let whole = self.partial.ends_with(b"\n") || self.partial.len() as u64 >= LINE_MAX;
         if self.partial.is_empty() || !(whole || last) {
@@ -139,17 +141,19 @@ impl Tail {
         Ok(Some(LogEntry { offset_after: self.offset, text }))
     }
 
-    async fn open(&mut self) -> std::io::Result<Option<&mut BufReader<File>>> {
-        if self.file.is_none() {
-            match File::open(&self.path).await {
-                Ok(mut file) => {
-                    file.seek(SeekFrom::Start(self.offset)).await?;
-                    self.file = Some(BufReader::new(file));
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+    /// Opens the file at the offset, once it is there.
+    async fn open(&mut self) -> std::io::Result<()> {
+        if self.file.is_some() {
+            return Ok(());
         }
-        Ok(self.file.as_mut())
+        match File::open(&self.path).await {
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(self.offset)).await?;
+                self.file = Some(BufReader::new(file));
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -43,7 +43,10 @@ impl Engine {
                 let head = self.git().resolve(&self.repo(&app.slug), &format!("refs/heads/{branch}")).await?;
                 Some(head.ok_or_else(|| EngineError::Conflict {
                     field: "app",
-                    message: format!("nothing of {} was deployed yet: git push its branch {branch} first", app.slug),
+                    message: format!(
+                        "nothing of {} was deployed yet: git push its branch {branch} first",
+                        app.slug
+                    ),
                 })?)
             }
         };

@@ -83,5 +83,6 @@ fn app_of(change: &UnitChange) -> Option<Slug> {
     if change.active_state == ActiveState::Failed {
         tracing::warn!(app, unit = %change.unit, "unit failed");
     }
-    matches!(change.active_state, ActiveState::Failed | ActiveState::Inactive).then(|| Slug::parse(app).ok())?
+    matches!(change.active_state, ActiveState::Failed | ActiveState::Inactive)
+        .then(|| Slug::parse(app).ok())?
 }

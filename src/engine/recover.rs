@@ -9,6 +9,7 @@ use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
 use crate::host::units::UnitsError;
+use crate::quadlet::path::Owner;
 use crate::store::StoreError;
 
 /// Why the engine cannot start.
@@ -49,7 +50,8 @@ impl Engine {
     /// An empty database beside running apps is a lost database, not a fresh start (SECURITY, fault 15).
     fn refuse_foreign_units(&self, apps: &[App]) -> Result<(), StartError> {
         let owners = self.machine().units.owners()?;
-        let of_apps: Vec<&str> = owners.iter().filter(|owner| owner.starts_with("app-")).map(String::as_str).collect();
+        let of_apps = owners.iter().filter(|owner| matches!(owner, Owner::App(_)));
+        let of_apps: Vec<String> = of_apps.map(Owner::folder).collect();
         if apps.is_empty() && !of_apps.is_empty() {
             return Err(StartError::ForeignUnits { owners: of_apps.join(", ") });
         }
@@ -65,10 +67,7 @@ impl Engine {
                 tracing::error!(app = %app.slug, %error, "not all of this app could be put in order");
             }
         }
-        let swept = self.machine().podman.remove_build_leftovers_if_idle().await;
-        if let Err(error) = swept {
-            tracing::warn!(%error, "containers of old builds not removed");
-        }
+        self.sweep_builds().await;
     }
 
     async fn recover_app(&self, app: &App) -> Result<(), EngineError> {

@@ -8,7 +8,6 @@ use crate::domain::deployment::Deployment;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::time::Timestamp;
 use crate::host::journal::{OutputStream, Query};
-use crate::host::systemd::ActiveState;
 
 /// An app as it stands.
 #[derive(Debug, Clone)]
@@ -28,12 +27,14 @@ pub struct AppStatus {
 pub struct UnitSummary {
     /// Its name.
     pub name: String,
-    /// Whether it is up.
-    pub active_state: ActiveState,
+    /// `active`, `activating`, `failed` …
+    pub active_state: &'static str,
     /// `running`, `auto-restart` …
     pub sub_state: String,
     /// How often systemd has restarted it.
     pub restarts: u32,
+    /// Since when it has been up, or down.
+    pub since: Option<Timestamp>,
 }
 
 /// One line that an app wrote.
@@ -60,9 +61,10 @@ impl Engine {
         let unit = self.machine().systemd.unit(&name).await.map_err(EngineError::internal)?;
         let unit = unit.map(|unit| UnitSummary {
             name,
-            active_state: unit.active_state,
+            active_state: unit.active_state.as_str(),
             sub_state: unit.sub_state,
             restarts: unit.n_restarts,
+            since: unit.since,
         });
         Ok(AppStatus { app, live: Some(live), unit, hosts })
     }
@@ -73,7 +75,8 @@ impl Engine {
         app: &Slug,
         lines: Option<usize>,
         follow: bool,
-    ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static, EngineError> {
+    ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static + use<>, EngineError>
+    {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let recent = self.reader().deployments(Some(app.id), None, RELEASES_MAX).await?;
         let containers = recent.iter().map(Deployment::unit_name).collect();
@@ -82,7 +85,12 @@ impl Engine {
         let ending = self.0.shutdown.clone();
         let lines = stream.map(|line| {
             let line = line.map_err(EngineError::internal)?;
-            Ok(RuntimeLine { at: line.at, unit: line.container, stderr: line.stream == OutputStream::Stderr, text: line.text })
+            Ok(RuntimeLine {
+                at: line.at,
+                unit: line.container,
+                stderr: line.stream == OutputStream::Stderr,
+                text: line.text,
+            })
         });
         Ok(lines.take_until(ending.cancelled_owned()))
     }

@@ -30,7 +30,11 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     retire::clear_workspace(context, deployment);
 }
 
-pub(super) fn log_failure<T, E: std::fmt::Display>(deployment: &Deployment, what: &str, outcome: Result<T, E>) {
+pub(super) fn log_failure<T, E: std::fmt::Display>(
+    deployment: &Deployment,
+    what: &str,
+    outcome: Result<T, E>,
+) {
     if let Err(error) = outcome {
         tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "{what}");
     }

@@ -19,10 +19,26 @@ impl Engine {
         self.remove_images(app, |number| kept.contains(&number)).await
     }
 
+    /// Removes the containers that builds left behind when they were killed, if no build runs now.
+    pub(super) async fn sweep_builds(&self) {
+        let all = u32::try_from(self.0.settings.build.concurrency).unwrap_or(u32::MAX);
+        let Ok(_alone) = self.0.builds.try_acquire_many(all) else { return };
+        if let Err(error) = self.machine().podman.remove_build_leftovers().await {
+            tracing::warn!(%error, "containers of old builds not removed");
+        }
+    }
+
     /// Removes the images of an app whose number is not to be kept.
-    pub(super) async fn remove_images(&self, app: &App, keep: impl Fn(u32) -> bool) -> Result<(), EngineError> {
+    pub(super) async fn remove_images(
+        &self,
+        app: &App,
+        keep: impl Fn(u32) -> bool,
+    ) -> Result<(), EngineError> {
         let podman = &self.machine().podman;
-        let images = podman.images_labelled("io.rivetr.app", app.slug.as_str()).await.map_err(EngineError::internal)?;
+        let images = podman
+            .images_labelled("io.rivetr.app", app.slug.as_str())
+            .await
+            .map_err(EngineError::internal)?;
         let prefix = format!("localhost/rivetr/{}:", app.slug);
         for tag in images.iter().flat_map(|image: &Image| image.tags.iter()) {
             let number = tag.strip_prefix(&prefix).and_then(|number| number.parse().ok());

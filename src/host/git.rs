@@ -104,6 +104,12 @@ impl Git {
         Self { settings }
     }
 
+    /// Whether it may fetch over this transport.
+    #[must_use]
+    pub fn allows(&self, scheme: &str) -> bool {
+        self.settings.protocols.iter().any(|allowed| allowed == scheme)
+    }
+
     /// Makes a bare repository, and the directories above it; one that is there stays as it is.
     pub async fn init(&self, repo: &Path) -> Result<(), GitError> {
         if let Some(above) = repo.parent() {

@@ -12,6 +12,8 @@ use crate::domain::name::Slug;
 pub struct Surroundings {
     /// The user the process runs as.
     pub uid: u32,
+    /// That user's name.
+    pub user: String,
     /// That user's home.
     pub home: PathBuf,
     /// `$STATE_DIRECTORY`.
@@ -49,6 +51,8 @@ pub struct Layout {
     pub state: PathBuf,
     /// Sockets of rivetr's own processes.
     pub runtime: PathBuf,
+    /// The name of the user whose containers these are.
+    pub user: String,
     /// The home of the user whose containers these are.
     pub home: PathBuf,
     /// What that user's manager and Podman keep while they run: `/run/user/UID`, or `/run` for root.
@@ -69,13 +73,15 @@ impl Layout {
     /// The layout that follows from the surroundings.
     #[must_use]
     pub fn discover(surroundings: Surroundings) -> Self {
-        let Surroundings { uid, home, state_directory, runtime_directory, xdg_runtime_dir } = surroundings;
+        let Surroundings { uid, user, home, state_directory, runtime_directory, xdg_runtime_dir } =
+            surroundings;
         let (state, runtime) =
             (state_directory.as_deref().map(first), runtime_directory.as_deref().map(first));
         if uid == 0 {
             return Self {
                 state: state.unwrap_or_else(|| "/var/lib/rivetr".into()),
                 runtime: runtime.unwrap_or_else(|| "/run/rivetr".into()),
+                user,
                 home,
                 user_runtime: "/run".into(),
                 quadlets: "/etc/containers/systemd/rivetr".into(),
@@ -94,9 +100,16 @@ impl Layout {
             bus: format!("unix:path={}", escape_address(&user_runtime.join("bus"))),
             podman_socket: user_runtime.join("podman/podman.sock"),
             manager: Manager::User,
+            user,
             home,
             user_runtime,
         }
+    }
+
+    /// The file by which logind starts the user's manager at boot.
+    #[must_use]
+    pub fn linger(&self) -> PathBuf {
+        PathBuf::from("/var/lib/systemd/linger").join(&self.user)
     }
 
     /// The database.

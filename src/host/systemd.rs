@@ -61,6 +61,12 @@ impl Systemd {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// The manager's version, as `257.13`.
+    pub async fn version(&self) -> Result<String, BusError> {
+        let manager = self.manager().await?;
+        ask("Version", CALL_LIMIT, manager.version()).await
+    }
+
     /// Has the manager read all units anew. Calls made while one reload runs share the next.
     pub async fn reload(&self) -> Result<(), BusError> {
         let mine = self.shared.reloads_asked.fetch_add(1, Ordering::SeqCst) + 1;

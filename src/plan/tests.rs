@@ -187,19 +187,15 @@ fn a_plan_of_nothing_says_so() {
 }
 
 fn a_state() -> impl Strategy<Value = UnitState> {
-    prop::sample::select(vec![
-        UnitState::Active,
-        UnitState::Changing,
-        UnitState::Inactive,
-        UnitState::Failed,
-    ])
+    prop::sample::select(vec![UnitState::Active, UnitState::Changing, UnitState::Inactive, UnitState::Failed])
 }
 
 fn a_wish() -> impl Strategy<Value = Wanted> {
     let releases = prop::collection::btree_map(0..6_u32, any::<bool>(), 0..5);
     (releases, any::<bool>()).prop_map(|(releases, handle)| {
         let numbers: Vec<u32> = releases.keys().copied().collect();
-        let running: Vec<u32> = releases.iter().filter(|(_, runs)| **runs).map(|(number, _)| *number).collect();
+        let running: Vec<u32> =
+            releases.iter().filter(|(_, runs)| **runs).map(|(number, _)| *number).collect();
         let mut wish = wanted(&numbers, &running);
         if !handle {
             wish.files.remove(&target());

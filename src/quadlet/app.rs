@@ -81,6 +81,15 @@ pub fn handle(app: &Slug) -> Result<UnitFiles, QuadletError> {
     Ok(UnitFiles::from([(UnitPath::systemd(&target_file(app))?, unit.to_string())]))
 }
 
+/// Whether these variables can be carried to a container. Asked when they are set, long before a release.
+pub fn check_variables(variables: &[Variable]) -> Result<(), UnitTextError> {
+    let mut unit = Unit::default();
+    let assign = |container: SectionWriter<'_>, variable: &Variable| {
+        container.assignment("Environment", variable.key.as_str(), variable.value.as_str()).map(drop)
+    };
+    variables.iter().try_for_each(|variable| assign(unit.section(Section::Container), variable))
+}
+
 /// What rivetr tells every app about itself, and over it what the app's owner set.
 fn environment(container: SectionWriter<'_>, deployment: &Deployment) -> Result<(), UnitTextError> {
     let settings = &deployment.settings;
@@ -105,4 +114,78 @@ fn environment(container: SectionWriter<'_>, deployment: &Deployment) -> Result<
 
 fn target_file(app: &Slug) -> String {
     format!("rivetr-app-{app}.target")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use super::*;
+    use crate::domain::app::{AppId, EnvValue, HealthCheck, Settings};
+    use crate::domain::deployment::{DeploymentId, State, Trigger};
+    use crate::domain::name::EnvKey;
+    use crate::domain::project::{ProjectId, Subnet};
+    use crate::domain::time::Timestamp;
+
+    fn release_with(variables: Vec<Variable>) -> Result<UnitFiles, QuadletError> {
+        let address = Ipv4Addr::new(10, 90, 0, 2);
+        let image = ImageId::parse(&"b".repeat(64)).unwrap();
+        let project = Project {
+            id: ProjectId(1),
+            slug: Slug::parse("default").unwrap(),
+            subnet: Subnet::around(address),
+        };
+        let deployment = Deployment {
+            id: DeploymentId(1),
+            app: AppId(1),
+            app_slug: Slug::parse("blog").unwrap(),
+            number: 7,
+            trigger: Trigger::Push,
+            settings: Settings {
+                port: NonZeroU16::MIN,
+                variables,
+                health: HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT },
+            },
+            commit: None,
+            image: None,
+            address: None,
+            state: State::Starting,
+            failure: None,
+            created: Timestamp(0),
+            ended: None,
+        };
+        let features = PodmanFeatures::of("5.4.2").unwrap();
+        release(&Release { project: &project, deployment: &deployment, image: &image, address, features })
+    }
+
+    fn long(count: usize) -> Vec<Variable> {
+        let value = EnvValue::parse(&"x".repeat(EnvValue::MAX)).unwrap();
+        let key = |n: usize| EnvKey::parse(&format!("LONG_{n}")).unwrap();
+        (0..count).map(|n| Variable { key: key(n), value: value.clone() }).collect()
+    }
+
+    #[test]
+    fn a_command_longer_than_systemd_reads_is_refused() {
+        assert!(release_with(long(8)).is_ok());
+        let refused = release_with(long(9)).unwrap_err();
+        assert!(matches!(refused, QuadletError::TooLong { limit: UNIT_MAX, .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_release_lies_in_the_folder_of_its_app() {
+        let files = release_with(vec![]).unwrap();
+        let paths: Vec<String> = files.keys().map(ToString::to_string).collect();
+        assert_eq!(paths, ["app-blog/rivetr-app-blog-7.container"]);
+    }
+
+    #[test]
+    fn a_variable_is_refused_when_it_is_set() {
+        let variable = |value: &str| Variable {
+            key: EnvKey::parse("CERTIFICATE").unwrap(),
+            value: EnvValue::parse(value).unwrap(),
+        };
+        assert_eq!(check_variables(&[variable("a"), variable("b\nc")]), Ok(()));
+        let refused = check_variables(&[variable("a"), variable("b\r\nc")]).unwrap_err();
+        assert!(refused.to_string().contains("Environment CERTIFICATE"), "{refused}");
+    }
 }

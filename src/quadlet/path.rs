@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn a_name_cannot_leave_its_folder() {
         let long = format!("{}.container", "a".repeat(250));
-        for bad in ["", ".", "..", "../x.container", "a/b.container", ".x.container", "x", "x.", "a b.target", &long]
+        for bad in
+            ["", ".", "..", "../x.container", "a/b.container", ".x.container", "x", "x.", "a b.target", &long]
         {
             assert_eq!(UnitPath::quadlet(&blog(), bad), Err(InvalidUnitPath(bad.to_owned())));
             assert!(UnitPath::systemd(bad).is_err(), "{bad:?}");

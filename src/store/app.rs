@@ -94,7 +94,7 @@ impl Writer {
         self.write(move |tx| set_automatic(tx, app, host.as_ref())).await
     }
 
-    /// Marks an app as being deleted: nothing new starts. It serves until it is gone. Can be done twice.
+    /// Marks an app as being deleted: nothing new starts, and no route leads to it. Can be done twice.
     pub async fn begin_deletion(&self, app: AppId) -> Result<(), DeleteAppError> {
         self.write(move |tx| match mark_deleting(tx, app)? {
             0 => Err(DeleteAppError::NoApp),
@@ -239,7 +239,9 @@ fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> R
 }
 
 fn mark_deleting(tx: &Transaction<'_>, app: AppId) -> Result<usize, StoreError> {
-    Ok(tx.execute("UPDATE app SET deleting = 1 WHERE id = ?1", [app.0])?)
+    let marked = tx.execute("UPDATE app SET deleting = 1 WHERE id = ?1", [app.0])?;
+    route::bump(tx)?;
+    Ok(marked)
 }
 
 fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {

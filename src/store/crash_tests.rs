@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rusqlite::Connection;
 
-use super::testing::{Fixture, NOW, copy_as_after_a_power_cut};
+use super::testing::{Fixture, NOW};
 use super::{Reader, StoreError, open};
 use crate::domain::app::App;
 
@@ -27,18 +27,12 @@ async fn copies_taken_during_load_are_whole() {
     let copying = async {
         for number in 0..COPIES {
             let before = acknowledged.load(Ordering::SeqCst);
-            let (from, to) = (store.path(), store.path().with_file_name(format!("copy-{number}.db")));
-            // An open read keeps the log from being begun anew between the two files, as no power cut does.
-            store
-                .reader
-                .read(move |tx| {
-                    tx.query_row("SELECT count(*) FROM app", [], |_| Ok(()))?;
-                    copy_as_after_a_power_cut(&from, &to);
-                    Ok(())
-                })
-                .await
-                .unwrap();
-            check(&store.path().with_file_name(format!("copy-{number}.db")), number, before).await;
+            let copy = store.path().with_file_name(format!("copy-{number}.db"));
+            let synced = copy_files(&store, &copy).await;
+            if number % 2 == 1 {
+                cut_log(&copy, synced, number);
+            }
+            check(&copy, number, before).await;
             // The load goes on for as long as it takes to see more of it.
             while acknowledged.load(Ordering::SeqCst) == before {
                 tokio::task::yield_now().await;
@@ -61,21 +55,33 @@ async fn deploy_until(store: &Fixture, app: &App, acknowledged: &AtomicUsize, do
     }
 }
 
-/// Opens a copy: every second one with a log that was cut somewhere, as when its end never reached the disk.
+/// Copies the database and its log as a power cut would leave them; the length of the log when it began.
+async fn copy_files(store: &Fixture, copy: &Path) -> u64 {
+    let (from, to) = (store.path(), copy.to_owned());
+    // An open read keeps the log from being begun anew between the two files, as no power cut does.
+    let copied = store.reader.read(move |tx| {
+        tx.query_row("SELECT count(*) FROM app", [], |_| Ok(()))?;
+        let synced = from.with_extension("db-wal").metadata().unwrap().len();
+        std::fs::copy(&from, &to).unwrap();
+        std::fs::copy(from.with_extension("db-wal"), to.with_extension("db-wal")).unwrap();
+        Ok(synced)
+    });
+    copied.await.unwrap()
+}
+
+/// Cuts the log anywhere after what was synced before: the end of it may never have reached the disk.
+fn cut_log(copy: &Path, synced: u64, number: usize) {
+    let log = std::fs::OpenOptions::new().write(true).open(copy.with_extension("db-wal")).unwrap();
+    let appended = log.metadata().unwrap().len().saturating_sub(synced);
+    let (number, copies) = (u64::try_from(number).unwrap(), u64::try_from(COPIES).unwrap());
+    log.set_len(synced + appended * number / copies).unwrap();
+}
+
 async fn check(copy: &Path, number: usize, acknowledged: usize) {
-    let cut = number % 2 == 1;
-    if cut {
-        let log = std::fs::OpenOptions::new().write(true).open(copy.with_extension("db-wal")).unwrap();
-        let length = log.metadata().unwrap().len();
-        log.set_len(length * u64::try_from(number).unwrap() / u64::try_from(COPIES).unwrap()).unwrap();
-    }
-    let (writer, reader) = open(copy, &copy.with_extension("backup"), NOW).unwrap();
+    let opened = open(copy, &copy.with_extension("backup"), NOW);
+    let (_writer, reader) = opened.unwrap_or_else(|error| panic!("copy {number}: {error}"));
     let found = assert_consistent(&reader).await;
-    assert!(
-        cut || found >= acknowledged,
-        "copy {number} has {found} of {acknowledged} that were acknowledged"
-    );
-    drop(writer);
+    assert!(found >= acknowledged, "copy {number} has {found} of {acknowledged} that were acknowledged");
 }
 
 /// Checks what must hold at every moment; the number of deployments that are done.

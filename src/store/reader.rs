@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::error::StoreError;
-use super::open::{Access, connect};
+use super::open::{Access, connect, look_over};
 use super::writer::panic_message;
 
 /// Reads at the same time. More would not be faster: reads take microseconds and share two or four cores.
@@ -30,6 +30,11 @@ impl Reader {
     pub(super) fn new(path: PathBuf) -> Self {
         let permits = Arc::new(Semaphore::new(READERS));
         Self { pool: Arc::new(Pool { path, permits, idle: Mutex::new(Vec::new()) }) }
+    }
+
+    /// Looks over every page of the database.
+    pub async fn integrity(&self) -> Result<(), StoreError> {
+        self.read(|tx| look_over(tx)).await
     }
 
     /// Reads; everything that `question` sees is of one moment.

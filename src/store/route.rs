@@ -11,7 +11,7 @@ use crate::domain::name::{HostName, Slug};
 use crate::domain::route::{Route, RouteTable};
 
 impl Reader {
-    /// Every host of every live release, by host.
+    /// Every host of every live release, by host; an app that is being deleted answers no more.
     pub async fn routes(&self) -> Result<RouteTable, StoreError> {
         self.read(|tx| {
             // The live release has an address: the schema holds that, so no route is left out.
@@ -21,7 +21,7 @@ impl Reader {
                  deployment.settings ->> '$.port' AS port \
                  FROM host JOIN app ON app.id = host.app JOIN project ON project.id = app.project \
                  JOIN deployment ON deployment.id = app.live JOIN address ON address.deployment = app.live \
-                 ORDER BY name",
+                 WHERE NOT app.deleting ORDER BY name",
                 [],
                 |row| {
                     let address = address::read(row)?.ok_or(StoreError::Malformed("address"))?;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tempfile::TempDir;
@@ -152,10 +152,4 @@ pub(super) fn without_root_power<T>(run: impl FnOnce() -> T) -> T {
     let outcome = run();
     set_capabilities(None, before).unwrap();
     outcome
-}
-
-/// Copies a database and its log as a power cut would leave them.
-pub(super) fn copy_as_after_a_power_cut(from: &Path, to: &Path) {
-    std::fs::copy(from, to).unwrap();
-    std::fs::copy(from.with_extension("db-wal"), to.with_extension("db-wal")).unwrap();
 }

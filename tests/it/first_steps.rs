@@ -10,7 +10,11 @@ fn a_push_brings_the_app_to_life() {
 
     let push = repository.push().succeeds();
     for step in ["Fetching", "Building", "Starting", "Checking", "Switching", "Live"] {
-        assert!(push.stderr.contains(&format!("remote: -----> {step}")), "{step} is missing in\n{}", push.stderr);
+        assert!(
+            push.stderr.contains(&format!("remote: -----> {step}")),
+            "{step} is missing in\n{}",
+            push.stderr
+        );
     }
     assert_eq!(host.get("blog").status, 200);
     host.assert_only("blog", &[1]);
@@ -44,13 +48,16 @@ fn ordinary_tools_show_the_same() {
 
     host.systemctl(["status", "rivetr-app-blog-1.service"]).succeeds().says("active (running)");
     host.systemctl(["is-active", "rivetr-app-blog.target", "rivetr-default.slice"]).succeeds();
-    host.as_owner(["podman", "ps", "--format", "{{.Names}} {{.Labels}}"]).succeeds().says("io.rivetr.app:blog");
+    host.as_owner(["podman", "ps", "--format", "{{.Names}} {{.Labels}}"])
+        .succeeds()
+        .says("io.rivetr.app:blog");
     host.run(["journalctl", "--no-pager", "CONTAINER_NAME=rivetr-app-blog-1"]).succeeds();
 
     // Nothing is published: only rivetr's own sockets and those of the host's services listen.
     let listening = host.run(["ss", "-Hltn"]).succeeds().stdout;
     assert!(!listening.contains(":8080"), "{listening}");
-    let inspect = host.as_owner(["podman", "inspect", "rivetr-app-blog-1", "--format", "{{json .HostConfig}}"]);
+    let inspect =
+        host.as_owner(["podman", "inspect", "rivetr-app-blog-1", "--format", "{{json .HostConfig}}"]);
     let inspect = inspect.succeeds().json();
     assert_eq!(inspect["PortBindings"], serde_json::json!({}), "ports");
     assert_eq!(inspect["Privileged"], false);

@@ -210,14 +210,22 @@ impl Host {
 
     /// The process of the daemon.
     pub fn main_pid(&self) -> String {
-        self.run(["systemctl", "show", "--property=MainPID,ExecMainStartTimestampMonotonic", "rivetr.service"]).succeeds().stdout
+        self.run([
+            "systemctl",
+            "show",
+            "--property=MainPID,ExecMainStartTimestampMonotonic",
+            "rivetr.service",
+        ])
+        .succeeds()
+        .stdout
     }
 
     /// Names of a kind that begin with `prefix`, one a line of the command's output, sorted.
     pub fn names<'a>(&self, command: impl IntoIterator<Item = &'a str>, prefix: &str) -> Vec<String> {
         let ran = self.as_owner(command).succeeds();
         let words = ran.stdout.lines().filter_map(|line| line.split_whitespace().next());
-        let mut names: Vec<String> = words.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
+        let mut names: Vec<String> =
+            words.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
         names.sort();
         names
     }
@@ -245,7 +253,8 @@ impl Host {
 
     /// Asserts which images of an app are there, by number.
     pub fn assert_images(&self, app: &str, numbers: &[u32]) {
-        let mut expected: Vec<String> = numbers.iter().map(|n| format!("localhost/rivetr/{app}:{n}")).collect();
+        let mut expected: Vec<String> =
+            numbers.iter().map(|n| format!("localhost/rivetr/{app}:{n}")).collect();
         expected.sort();
         let images = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"];
         assert_eq!(self.names(images, "localhost/rivetr/"), expected, "images");
@@ -307,7 +316,8 @@ impl Ran {
 
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{}", self.what, self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.what, self.stdout))
     }
 
     #[track_caller]

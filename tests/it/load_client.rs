@@ -125,7 +125,11 @@ fn read_answer(connection: &mut BufReader<TcpStream>) -> Result<(u16, bool), Str
     Ok((status, reusable && (chunked || length.is_some())))
 }
 
-fn read_body(connection: &mut BufReader<TcpStream>, length: Option<u64>, chunked: bool) -> Result<(), String> {
+fn read_body(
+    connection: &mut BufReader<TcpStream>,
+    length: Option<u64>,
+    chunked: bool,
+) -> Result<(), String> {
     let skip = |connection: &mut BufReader<TcpStream>, length: u64| {
         let read = std::io::copy(&mut connection.take(length), &mut std::io::sink());
         match read.map_err(|error| format!("body: {error}"))? {
@@ -139,7 +143,8 @@ fn read_body(connection: &mut BufReader<TcpStream>, length: Option<u64>, chunked
         _ => loop {
             let mut size = String::new();
             connection.read_line(&mut size).map_err(|error| format!("chunk: {error}"))?;
-            let size = u64::from_str_radix(size.trim(), 16).map_err(|_| "a chunk without a size".to_owned())?;
+            let size =
+                u64::from_str_radix(size.trim(), 16).map_err(|_| "a chunk without a size".to_owned())?;
             skip(connection, size + 2)?;
             if size == 0 {
                 return Ok(());

@@ -19,7 +19,8 @@ fn every_value_reaches_the_process_as_it_was_typed() {
     repository.commit("Serves nothing, holds variables");
     repository.push().succeeds();
 
-    let environment = host.as_owner(["podman", "exec", "rivetr-app-echo-1", "cat", "/proc/1/environ"]).succeeds();
+    let environment =
+        host.as_owner(["podman", "exec", "rivetr-app-echo-1", "cat", "/proc/1/environ"]).succeeds();
     let got: Vec<&str> = environment.stdout.split('\0').collect();
     for (number, value) in VALUES.iter().enumerate() {
         let expected = format!("V{number}={value}");
@@ -41,12 +42,17 @@ fn projects_do_not_reach_each_other_and_a_container_not_the_host() {
     };
     let address = |app: &str| {
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        let inspect = host.as_owner(["podman", "inspect", &format!("rivetr-app-{app}-1"), "--format", format]);
+        let inspect =
+            host.as_owner(["podman", "inspect", &format!("rivetr-app-{app}-1"), "--format", format]);
         inspect.succeeds().stdout.trim().to_owned()
     };
     fetch("one", &format!("http://{}:8080/", address("two"))).succeeds();
     fetch("one", "http://two:8080/").succeeds();
-    assert_ne!(fetch("one", &format!("http://{}:8080/", address("three"))).code, 0, "another project answers");
+    assert_ne!(
+        fetch("one", &format!("http://{}:8080/", address("three"))).code,
+        0,
+        "another project answers"
+    );
     assert_ne!(fetch("one", "http://127.0.0.1:7480/health").code, 0, "rivetr answers a container");
 }
 

@@ -1,6 +1,8 @@
 //! Values that break naive writers of unit files: those that a container must get byte for byte, and those that
 //! must be refused because no form carries them.
 
+#![allow(dead_code, reason = "each test takes the part it needs")]
+
 /// A value and the name it goes by in a variable and in a failing test.
 pub type Nasty = (&'static str, String);
 

@@ -15,7 +15,10 @@ use crate::engine::context::{Context, Halt};
 use crate::engine::log;
 use crate::host::systemd::{Ended, Limits, ServiceResult, Transient};
 
-pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deployment) -> Result<Deployment, Halt> {
+pub(in crate::engine) async fn run(
+    context: &mut Context,
+    mut deployment: Deployment,
+) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("building");
     let image = match built(context, &deployment).await? {
@@ -47,8 +50,7 @@ pub(super) async fn stop(context: &Context, deployment: &Deployment) {
     let unit = unit_name(deployment);
     let systemd = &context.engine.machine().systemd;
     log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
-    let swept = context.engine.machine().podman.remove_build_leftovers().await;
-    log_failure(deployment, "build containers not removed", swept);
+    context.engine.sweep_builds().await;
 }
 
 /// The name of the transient unit: `rivetr-build-blog-7.service`.
@@ -68,7 +70,8 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
     let _turn = turn.map_err(|error| Halt::because("waiting for other builds", error))?;
     let systemd = &engine.machine().systemd;
     let unit = unit_name(deployment);
-    let known = systemd.unit(&unit).await.map_err(|error| Halt::because("asking systemd for the build", error))?;
+    let known =
+        systemd.unit(&unit).await.map_err(|error| Halt::because("asking systemd for the build", error))?;
     if known.is_none() {
         let transient = describe(context, deployment).await?;
         context.say(deployment, format!("-----> Building {}", deployment.image_tag()));
@@ -90,7 +93,8 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
 
 async fn describe(context: &Context, deployment: &Deployment) -> Result<Transient, Halt> {
     let engine = &context.engine;
-    let commit = deployment.commit.as_ref().ok_or_else(|| Halt::Failed("the commit is not known".to_owned()))?;
+    let commit =
+        deployment.commit.as_ref().ok_or_else(|| Halt::Failed("the commit is not known".to_owned()))?;
     let listing = engine.git().listing(&engine.repo(&deployment.app_slug), commit).await;
     let listing = listing.map_err(|error| Halt::because("listing the repository", error))?;
     let names: Vec<&str> = listing.iter().map(String::as_str).collect();
@@ -133,18 +137,28 @@ fn arguments(deployment: &Deployment, source: &std::path::Path, containerfile: &
 }
 
 fn explain(limits: &crate::engine::BuildLimits, ended: Option<&Ended>) -> String {
-    let Some(ended) = ended else { return "systemd has forgotten how the build ended; deploy again".to_owned() };
+    let Some(ended) = ended else {
+        return "systemd has forgotten how the build ended; deploy again".to_owned();
+    };
     let mib = limits.memory / (1024 * 1024);
     let seconds = limits.timeout.as_secs();
     match &ended.result {
         ServiceResult::OomKill => format!(
             "the build ran out of memory: it may use {mib} MiB. Raise memory_mb under [build], or build with less"
         ),
-        ServiceResult::Timeout => format!("the build took longer than {seconds} s. Raise timeout_s under [build]"),
+        ServiceResult::Timeout => {
+            format!("the build took longer than {seconds} s. Raise timeout_s under [build]")
+        }
         ServiceResult::Success => "the build ended well but left no image".to_owned(),
         ServiceResult::ExitCode => {
             format!("the build ended with exit status {}; its last lines above say why", ended.exit_status)
         }
-        other => format!("the build did not end well: {other}"),
+        other @ (ServiceResult::Signal
+        | ServiceResult::CoreDump
+        | ServiceResult::Watchdog
+        | ServiceResult::StartLimit
+        | ServiceResult::Resources
+        | ServiceResult::Protocol
+        | ServiceResult::Other(_)) => format!("the build did not end well: {other}"),
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::deployment::Deployment;
 use crate::engine::context::{Context, Halt};
 use crate::engine::routes;
 use crate::host::systemd::{ActiveState, Change, UnitStatus};
-use crate::proxy::link::{Probe, ProbeOutcome};
+use crate::proxy::probe::{Probe, ProbeOutcome};
 
 /// After so many restarts before the first answer it will not come up by itself.
 const RESTARTS_MAX: u32 = 3;
@@ -17,7 +17,10 @@ const RESTARTS_MAX: u32 = 3;
 /// How much longer than the probe itself the answer of the proxy may take.
 const LINK_MARGIN: Duration = Duration::from_secs(5);
 
-pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deployment) -> Result<Deployment, Halt> {
+pub(in crate::engine) async fn run(
+    context: &mut Context,
+    mut deployment: Deployment,
+) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("checking");
     let target = routes::target(&engine, &deployment)
@@ -26,7 +29,8 @@ pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deploy
     let path = health.path.as_ref().map(|path| path.as_str().to_owned());
     let asked = path.clone().map_or_else(|| "a connection".to_owned(), |path| format!("GET {path}"));
     context.say(&deployment, format!("-----> Checking {asked} on port {}", deployment.settings.port));
-    let probe = Probe { target, path, timeout: health.timeout };
+    let host = engine.reader().hosts(deployment.app).await?.first().map(|host| host.name.to_string());
+    let probe = Probe { target, path, host, timeout: health.timeout };
     let outcome = tokio::select! {
         outcome = ask(&engine, probe, health.timeout) => outcome,
         status = gave_up(&engine, &deployment) => Err(CheckFailure::Exited(status)),
@@ -51,7 +55,11 @@ enum CheckFailure {
     NoProxy(String),
 }
 
-async fn ask(engine: &crate::engine::Engine, probe: Probe, limit: Duration) -> Result<Duration, CheckFailure> {
+async fn ask(
+    engine: &crate::engine::Engine,
+    probe: Probe,
+    limit: Duration,
+) -> Result<Duration, CheckFailure> {
     let asked = tokio::time::timeout(limit + LINK_MARGIN, engine.machine().proxy.probe(probe)).await;
     match asked {
         Ok(Ok(ProbeOutcome::Answered { after, .. })) => Ok(after),
@@ -68,7 +76,9 @@ async fn gave_up(engine: &crate::engine::Engine, deployment: &Deployment) -> Uni
     let mut changes = systemd.changes();
     loop {
         match systemd.unit(&name).await {
-            Ok(Some(unit)) if unit.active_state == ActiveState::Failed || unit.n_restarts >= RESTARTS_MAX => return unit,
+            Ok(Some(unit)) if unit.active_state == ActiveState::Failed || unit.n_restarts >= RESTARTS_MAX => {
+                return unit;
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!(unit = name, %error, "state unknown"),
         }
@@ -92,7 +102,9 @@ impl CheckFailure {
             ),
             Self::Exited(unit) => {
                 let status = unit.exec_main_status.unwrap_or_default();
-                format!("the container exits before it answers (exit status {status}); its last lines above say why")
+                format!(
+                    "the container exits before it answers (exit status {status}); its last lines above say why"
+                )
             }
             Self::NoProxy(error) => {
                 format!("the proxy could not ask it: {error}. Try systemctl status rivetr-proxy.service")

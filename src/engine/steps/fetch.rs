@@ -5,17 +5,22 @@ use crate::domain::source::{CommitId, Source};
 use crate::engine::context::{Context, Halt};
 use crate::host::git::GitError;
 
-pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deployment) -> Result<Deployment, Halt> {
+pub(in crate::engine) async fn run(
+    context: &mut Context,
+    mut deployment: Deployment,
+) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("fetching");
     let repo = engine.repo(&deployment.app_slug);
     let git = engine.git();
     let commit = fetch(context, &deployment).await?;
-    let subject = git.subject(&repo, &commit).await.map_err(|error| Halt::because("reading the commit", error))?;
+    let subject =
+        git.subject(&repo, &commit).await.map_err(|error| Halt::because("reading the commit", error))?;
     context.say(&deployment, format!("-----> Fetching {} {subject}", commit.short()));
     let source = engine.machine().workspace.make_source(&deployment);
     let source = source.map_err(|error| Halt::because("making room for the checkout", error))?;
-    let exported = git.export(&repo, &commit, &source).await.map_err(|error| Halt::because("checking out", error))?;
+    let exported =
+        git.export(&repo, &commit, &source).await.map_err(|error| Halt::because("checking out", error))?;
     for note in exported.notes {
         context.say(&deployment, format!("       Note: {note}"));
     }

@@ -4,14 +4,18 @@ use super::log_failure;
 use crate::domain::deployment::Deployment;
 use crate::engine::context::{Context, Halt};
 
-pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deployment) -> Result<Deployment, Halt> {
+pub(in crate::engine) async fn run(
+    context: &mut Context,
+    mut deployment: Deployment,
+) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("retiring");
     let releases = engine.reader().releases(deployment.app).await?;
     let old: Vec<&Deployment> = releases.iter().filter(|release| release.id != deployment.id).collect();
     for release in &old {
         context.say(&deployment, format!("-----> Retiring {}", release.unit_name()));
-        let drained = engine.machine().proxy.drain(&release.unit_name(), engine.0.settings.drain_timeout).await;
+        let drained =
+            engine.machine().proxy.drain(&release.unit_name(), engine.0.settings.drain_timeout).await;
         match drained {
             Ok(drained) if drained.left > 0 => {
                 context.say(&deployment, format!("       Warning: {} requests were cut off", drained.left));

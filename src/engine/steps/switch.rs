@@ -3,7 +3,10 @@
 use crate::domain::deployment::Deployment;
 use crate::engine::context::{Context, Halt};
 
-pub(in crate::engine) async fn run(context: &mut Context, mut deployment: Deployment) -> Result<Deployment, Halt> {
+pub(in crate::engine) async fn run(
+    context: &mut Context,
+    mut deployment: Deployment,
+) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("switching");
     context.say(&deployment, "-----> Switching");

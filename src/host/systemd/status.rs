@@ -162,6 +162,20 @@ pub enum ActiveState {
 }
 
 impl ActiveState {
+    /// systemd's own word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Reloading => "reloading",
+            Self::Inactive => "inactive",
+            Self::Failed => "failed",
+            Self::Activating => "activating",
+            Self::Deactivating => "deactivating",
+            Self::Other => "unknown",
+        }
+    }
+
     fn parse(text: &str) -> Self {
         match text {
             "active" => Self::Active,

@@ -83,7 +83,11 @@ fn quoted(value: &str, section: Section) -> String {
             '\n' => text.push_str("\\n"),
             '\r' => text.push_str("\\r"),
             '\t' => text.push_str("\\t"),
-            '\0'..='\x1f' | '\x7f' => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+            '\0'..='\x1f' | '\x7f' => {
+                let digits = [u32::from(c) / 16, u32::from(c) % 16];
+                text.push_str("\\x");
+                text.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit, 16)));
+            }
             _ => push(&mut text, c, section),
         }
     }

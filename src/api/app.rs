@@ -1,0 +1,173 @@
+//! Apps over the API: list, create, show, delete, deploy, status, what they write.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use axum::response::sse::Event;
+use futures_util::StreamExt;
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::error::ApiError;
+use super::events;
+use super::gate::{Authorized, Deploy, Manage, Read};
+use super::input::{Input, Params};
+use super::{Streams, wire};
+use crate::domain::app::{App, AppId};
+use crate::domain::deployment::{DeploymentId, Trigger};
+use crate::domain::name::Slug;
+use crate::engine::Engine;
+use crate::store::Reader;
+
+/// Deployments on one page unless the client says otherwise, and at most.
+const PAGE: (u32, u32) = (20, 100);
+/// The most lines of history that a runtime log begins with.
+const LINES_MAX: usize = 10_000;
+
+pub(super) async fn list(
+    _: Authorized<Read>,
+    State(reader): State<Reader>,
+) -> Result<Json<wire::List<wire::App>>, ApiError> {
+    let items = reader.apps().await?.iter().map(wire::App::from).collect();
+    Ok(Json(wire::List { items, next: None }))
+}
+
+pub(super) async fn create(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Input(new): Input<wire::CreateApp>,
+) -> Result<impl IntoResponse, ApiError> {
+    let app = engine.create_app(new.parse()?).await?;
+    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app created");
+    Ok((StatusCode::CREATED, Json(wire::App::from(&app))))
+}
+
+pub(super) async fn show(
+    _: Authorized<Read>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::App>, ApiError> {
+    Ok(Json(wire::App::from(&find(&reader, &id).await?)))
+}
+
+pub(super) async fn delete(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let app = find(&reader, &id).await?;
+    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app is being deleted");
+    engine.delete_app(&app.slug).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn deploy(
+    by: Authorized<Deploy>,
+    State(engine): State<Engine>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+    Input(wish): Input<wire::Deploy>,
+) -> Result<impl IntoResponse, ApiError> {
+    let commit = wish.parse()?;
+    let app = find(&reader, &id).await?;
+    let deployment = engine.deploy(&app.slug, Trigger::Request, commit).await?;
+    let number = deployment.number;
+    tracing::info!(target: "rivetr::audit", app = %app.slug, deployment = number, by = %by.caller, "deployment asked for");
+    Ok((StatusCode::ACCEPTED, Json(wire::Deployment::from(&deployment))))
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    limit: Option<u32>,
+    before: Option<i64>,
+}
+
+pub(super) async fn deployments(
+    _: Authorized<Read>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+    Params(Page { limit, before }): Params<Page>,
+) -> Result<Json<wire::List<wire::Deployment>>, ApiError> {
+    let app = find(&reader, &id).await?;
+    let limit = limit.unwrap_or(PAGE.0).clamp(1, PAGE.1);
+    // One more than is shown tells whether there is another page.
+    let mut found = reader.deployments(Some(app.id), before.map(DeploymentId), limit + 1).await?;
+    let more = found.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    if more {
+        found.pop();
+    }
+    let next = found.last().filter(|_| more).map(|last| last.id.0);
+    Ok(Json(wire::List { items: found.iter().map(wire::Deployment::from).collect(), next }))
+}
+
+pub(super) async fn status(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::AppStatus>, ApiError> {
+    let app = find(&reader, &id).await?;
+    let status = engine.app_status(&app.slug).await?;
+    Ok(Json(wire::AppStatus {
+        app: wire::App::from(&status.app),
+        live: status.live.as_ref().map(wire::Deployment::from),
+        unit: status.unit.map(|unit| wire::Unit {
+            active_state: unit.active_state.to_owned(),
+            sub_state: unit.sub_state,
+            restarts: unit.restarts,
+            since: unit.since.map(wire::time),
+        }),
+        hosts: status.hosts.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+/// How much of a runtime log.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tail {
+    lines: Option<usize>,
+    #[serde(default)]
+    follow: bool,
+}
+
+pub(super) async fn log(
+    by: Authorized<Read>,
+    State(engine): State<Engine>,
+    State(reader): State<Reader>,
+    State(Streams { auth, stopping, .. }): State<Streams>,
+    Path(id): Path<String>,
+    Params(Tail { lines, follow }): Params<Tail>,
+) -> Result<impl IntoResponse, ApiError> {
+    let app = find(&reader, &id).await?;
+    let lines = lines.map(|lines| lines.min(LINES_MAX));
+    let log = engine.runtime_log(&app.slug, lines, follow).await?;
+    let events = log.map(|line| {
+        let line = line?;
+        let data = wire::RuntimeLine {
+            at: wire::time(line.at),
+            unit: line.unit,
+            stderr: line.stderr,
+            text: line.text,
+        };
+        events::event(Event::default(), &data)
+    });
+    Ok(events::answer(events, auth, by.caller, stopping))
+}
+
+/// The app of a name or a number. A name made of digits is a name first.
+pub(super) async fn find(reader: &Reader, id: &str) -> Result<App, ApiError> {
+    if let Ok(slug) = Slug::parse(id)
+        && let Some(app) = reader.app(&slug).await?
+    {
+        return Ok(app);
+    }
+    if let Ok(number) = id.parse()
+        && let Some(app) = reader.app_by_id(AppId(number)).await?
+    {
+        return Ok(app);
+    }
+    Err(ApiError::not_found("app", id))
+}
