@@ -1,6 +1,7 @@
 //! The command line: one file a command, each a thin client of the API.
 //!
-//! It prints, asks and chooses the exit code; it never opens the database. The daemons are only handed over to.
+//! It prints, asks and chooses the exit code; it never opens the database. The daemons are only named here:
+//! whoever called [`invocation`] runs them.
 
 mod apps;
 mod cancel;
@@ -12,13 +13,13 @@ mod failure;
 mod follow;
 mod logs;
 mod session;
+mod setup;
 mod status;
 mod table;
 mod tokens;
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -26,11 +27,10 @@ pub use self::failure::{Exit, Failure};
 pub use self::session::Session;
 use crate::config::Flags;
 use crate::config::environment::Environment;
-use crate::daemon;
 
 /// What the command line asked for.
 #[derive(Debug, PartialEq, Eq)]
-enum Invocation {
+pub enum Invocation {
     /// Be the control plane.
     Serve(Flags),
     /// Be the proxy.
@@ -41,19 +41,9 @@ enum Invocation {
     Ended(Exit),
 }
 
-/// The whole program: what the command line asks for, and its exit code.
-#[must_use]
-pub fn main() -> ExitCode {
-    match invocation() {
-        Invocation::Serve(flags) => daemon::serve(&flags),
-        Invocation::Proxy(flags) => daemon::proxy(&flags),
-        Invocation::Netns(flags) => daemon::netns(&flags),
-        Invocation::Ended(exit) => exit.into(),
-    }
-}
-
 /// Reads the command line of this process and runs the command, unless it names a daemon.
-fn invocation() -> Invocation {
+#[must_use]
+pub fn invocation() -> Invocation {
     let environment = Environment::read();
     let cli = match Cli::try_parse_from(std::env::args_os()) {
         Ok(cli) => cli,
@@ -105,6 +95,8 @@ enum Command {
     #[command(flatten)]
     Remote(Box<Remote>),
     Doctor(doctor::Doctor),
+    #[command(after_help = "Example: rivetr setup --user")]
+    Setup(setup::Args),
     /// See the configuration in force
     #[command(subcommand)]
     Config(config::Config),
@@ -165,6 +157,10 @@ fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
             std::io::stdout().write_all(text.as_bytes())?;
         }
         Command::Doctor(doctor) => block_on(doctor.run(&mut session()?, environment))?,
+        Command::Setup(args) => block_on(async {
+            let (mut output, mut progress) = (std::io::stdout(), std::io::stderr());
+            Ok(setup::run(&args, json, &mut output, &mut progress).await?)
+        })?,
         Command::Remote(remote) => block_on(remote.run(&mut session()?))?,
     }
     Ok(Invocation::Ended(Exit::Done))

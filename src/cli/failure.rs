@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use super::setup::SetupError;
 use crate::api::client::ClientError;
 
 /// How a command ends.
@@ -105,6 +106,17 @@ impl From<ClientError> for Failure {
             ClientError::Unsendable(_) | ClientError::NotHttp(_) => {
                 said(Exit::Usage).cure("check RIVETR_TOKEN: it must be one line")
             }
+        }
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Output(error) => error.into(),
+            error @ (SetupError::Caller(_) | SetupError::Url(_)) => Self::new(Exit::Usage, error.to_string()),
+            error @ SetupError::Silent { .. } => Self::new(Exit::Unreachable, error.to_string()),
+            error => Self::new(Exit::Failed, error.to_string()),
         }
     }
 }

@@ -151,6 +151,9 @@ fn good_command_lines() {
         "tokens revoke 1 --socket /run/x.sock",
         "config check --config ./rivetr.toml",
         "doctor",
+        "setup",
+        "setup --user --url http://rivetr.example.org",
+        "setup --system-wide --json",
     ] {
         if let Err(error) = parse(&format!("rivetr {line}")) {
             panic!("{line}: {error}");
@@ -181,6 +184,7 @@ fn bad_command_lines_say_why() {
         ("tokens create ci --expires 400", "1..=366"),
         ("status --socket /a --server http://b", "cannot be used with"),
         ("deploy", "<NAME>"),
+        ("setup --user --system-wide", "cannot be used with"),
     ] {
         let error = parse(&format!("rivetr {line}")).unwrap_err();
         assert!(error.to_string().contains(words), "{line}: {error}");
