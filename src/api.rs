@@ -17,6 +17,7 @@ mod route;
 mod serve;
 mod system;
 mod token;
+pub mod client;
 pub mod wire;
 
 use axum::Router;
