@@ -57,7 +57,7 @@ pub fn invocation() -> Invocation {
 }
 
 /// Your own Heroku on one Linux host: git push, and the app runs as an ordinary systemd unit
-#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(
     name = "rivetr",
     version,
@@ -90,7 +90,7 @@ struct Global {
     server: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     #[command(flatten)]
     Remote(Box<Remote>),
@@ -112,7 +112,7 @@ enum Command {
 }
 
 /// What goes through the API.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Remote {
     Status(status::Status),
     /// Create, list, show and delete apps

@@ -112,12 +112,19 @@ impl From<ClientError> for Failure {
 
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
-        match error {
-            SetupError::Output(error) => error.into(),
-            error @ (SetupError::Caller(_) | SetupError::Url(_)) => Self::new(Exit::Usage, error.to_string()),
-            error @ SetupError::Silent { .. } => Self::new(Exit::Unreachable, error.to_string()),
-            error => Self::new(Exit::Failed, error.to_string()),
-        }
+        let exit = match error {
+            SetupError::Output(error) => return error.into(),
+            SetupError::Caller(_) | SetupError::Url(_) => Exit::Usage,
+            SetupError::Silent { .. } => Exit::Unreachable,
+            SetupError::Lacking(_)
+            | SetupError::OtherWay { .. }
+            | SetupError::User { .. }
+            | SetupError::NoSubordinateIds { .. }
+            | SetupError::Program(_)
+            | SetupError::File(_)
+            | SetupError::Process(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 
