@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::failure::{Exit, Failure};
 use super::table::table;
 use crate::config::environment::Environment;
-use crate::config::{ConfigError, Effective, Flags, explain};
+use crate::config::{Effective, Flags, explain};
 
 /// What can be done with the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -18,16 +18,18 @@ pub enum Config {
 
 impl Config {
     /// What is printed.
-    pub(super) fn run(&self, flags: &Flags, environment: &Environment, json: bool) -> Result<String, Failure> {
+    pub(super) fn run(
+        &self,
+        flags: &Flags,
+        environment: &Environment,
+        json: bool,
+    ) -> Result<String, Failure> {
         let Self::Check = self;
-        let effective = explain(flags, environment).map_err(|error| failure(&error))?;
+        let effective = explain(flags, environment).map_err(|error| {
+            Failure::new(Exit::Usage, format!("the configuration cannot be used\n{error}"))
+        })?;
         Ok(if json { format!("{}\n", document(&effective)) } else { words(&effective) })
     }
-}
-
-/// Everything that is wrong with the configuration.
-pub(super) fn failure(error: &ConfigError) -> Failure {
-    Failure::new(Exit::Usage, format!("the configuration cannot be used\n{error}"))
 }
 
 fn document(effective: &Effective) -> Value {

@@ -5,6 +5,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::follow;
 use super::session::Session;
+use crate::api::client::ClientError;
 use crate::api::wire;
 use crate::domain::name::Slug;
 use crate::domain::source::CommitId;
@@ -52,16 +53,19 @@ impl Deploy {
 }
 
 async fn follow_to_end(session: &mut Session, queued: &wire::Deployment) -> Result<(), Failure> {
-    follow::deployment_log(session, queued.id).await?;
-    let answer = session.client.get(&format!("/api/deployments/{}", queued.id)).await?;
-    let deployment: wire::Deployment = answer.decode()?;
+    let end = follow::deployment_log(session, queued.id).await?;
+    let deployment: wire::Deployment = serde_json::from_str(&end).map_err(ClientError::NotUnderstood)?;
     if session.json {
-        session.line(answer.text())?;
+        session.line(&end)?;
     }
     if deployment.state != wire::State::Live {
         return Err(not_live(&deployment));
     }
-    if session.json { Ok(()) } else { session.line(&format!("{} {} is live.", deployment.app, deployment.number)) }
+    if session.json {
+        Ok(())
+    } else {
+        session.line(&format!("{} {} is live.", deployment.app, deployment.number))
+    }
 }
 
 /// A deployment that did not become live, and why.

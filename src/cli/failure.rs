@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use super::setup::SetupError;
 use crate::api::client::ClientError;
 
 /// How a command ends.
@@ -78,7 +79,9 @@ impl From<ClientError> for Failure {
         let message = error.to_string();
         let said = |exit| Self::new(exit, message);
         match error {
-            ClientError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            ClientError::Unreachable { source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
                 said(Exit::Unreachable).cure("run it as root, or as the user that rivetr runs as")
             }
             ClientError::Unreachable { .. } => said(Exit::Unreachable).cure(
@@ -89,13 +92,13 @@ impl From<ClientError> for Failure {
             }
             ClientError::NotRivetr { .. } => said(Exit::Unreachable).cure("check --socket or --server"),
             ClientError::NotFound { .. } => said(Exit::NotFound),
-            ClientError::Forbidden { .. } => {
-                said(Exit::Refused).cure("set RIVETR_TOKEN to a token of a wider scope, or use the local socket")
+            ClientError::Forbidden { .. } => said(Exit::Refused)
+                .cure("set RIVETR_TOKEN to a token of a wider scope, or use the local socket"),
+            ClientError::Refused { message, fields } => {
+                Self::new(Exit::Refused, with_fields(message, &fields))
             }
-            ClientError::Refused { message, fields } => Self::new(Exit::Refused, with_fields(message, &fields)),
-            ClientError::Failed { request: Some(request), .. } => {
-                said(Exit::Failed).cure(format!("look for request {request} in `journalctl -u rivetr.service`"))
-            }
+            ClientError::Failed { request: Some(request), .. } => said(Exit::Failed)
+                .cure(format!("look for request {request} in `journalctl -u rivetr.service`")),
             ClientError::Failed { request: None, .. } => said(Exit::Failed),
             ClientError::NotUnderstood(_) => {
                 said(Exit::Failed).cure("use the command line of the same version as the daemon")
@@ -104,6 +107,24 @@ impl From<ClientError> for Failure {
                 said(Exit::Usage).cure("check RIVETR_TOKEN: it must be one line")
             }
         }
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        let exit = match error {
+            SetupError::Output(error) => return error.into(),
+            SetupError::Caller(_) | SetupError::Url(_) => Exit::Usage,
+            SetupError::Silent { .. } => Exit::Unreachable,
+            SetupError::Lacking(_)
+            | SetupError::OtherWay { .. }
+            | SetupError::User { .. }
+            | SetupError::NoSubordinateIds { .. }
+            | SetupError::Program(_)
+            | SetupError::File(_)
+            | SetupError::Process(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
     }
 }
 
@@ -152,7 +173,11 @@ mod tests {
                 "error: the connection to rivetr at /run/rivetr/api.sock broke: cut\ntry: ",
             ),
             (ClientError::NotFound { message: message() }, Exit::NotFound, "error: no\n"),
-            (ClientError::Forbidden { message: message() }, Exit::Refused, "error: no\ntry: set RIVETR_TOKEN"),
+            (
+                ClientError::Forbidden { message: message() },
+                Exit::Refused,
+                "error: no\ntry: set RIVETR_TOKEN",
+            ),
             (
                 ClientError::Refused {
                     message: message(),

@@ -1,25 +1,27 @@
 //! Streams of lines, printed as they come: a deployment's log, and what an app says.
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::session::Session;
 use super::table::{harmless, time};
-use crate::api::client::{Ends, Event};
+use crate::api::client::{ClientError, Ends, Event};
 use crate::api::wire::{DeploymentLine, RuntimeLine};
 
-/// Prints a deployment's log until the deployment has ended.
-pub(super) async fn deployment_log(session: &mut Session, id: i64) -> Result<(), Failure> {
+/// Prints a deployment's log until the deployment has ended; returns how it ended, as JSON.
+pub(super) async fn deployment_log(session: &mut Session, id: i64) -> Result<String, Failure> {
     let mut events = session.client.events(&format!("/api/deployments/{id}/logs"), Ends::WithEvent).await?;
     while let Some(event) = events.next().await? {
-        if event.name == "message" {
-            show(session, &event, |line: DeploymentLine| harmless(&line.text))?;
+        match event.name.as_str() {
+            "message" => show(session, &event, |line: DeploymentLine| harmless(&line.text))?,
+            "end" => return Ok(event.data),
+            _ => {}
         }
     }
-    Ok(())
+    Err(Failure::new(Exit::Failed, "the log ended without saying how the deployment did"))
 }
 
-/// Prints what an app writes until the stream ends; with `follow` it does not.
-pub(super) async fn runtime_log(session: &mut Session, path: &str) -> Result<(), Failure> {
-    let mut events = session.client.events(path, Ends::WithStream).await?;
+/// Prints what an app writes until the stream ends.
+pub(super) async fn runtime_log(session: &mut Session, path: &str, ends: Ends) -> Result<(), Failure> {
+    let mut events = session.client.events(path, ends).await?;
     while let Some(event) = events.next().await? {
         if event.name == "message" {
             show(session, &event, runtime_words)?;
@@ -36,7 +38,7 @@ fn show<T: serde::de::DeserializeOwned>(
     if session.json {
         return session.line(&event.data);
     }
-    let line = serde_json::from_str(&event.data).map_err(crate::api::client::ClientError::NotUnderstood)?;
+    let line = serde_json::from_str(&event.data).map_err(ClientError::NotUnderstood)?;
     session.line(&words(line))
 }
 

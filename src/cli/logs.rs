@@ -5,6 +5,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::follow;
 use super::session::Session;
+use crate::api::client::Ends;
 use crate::api::wire::{Deployment, List};
 use crate::domain::name::Slug;
 
@@ -22,7 +23,7 @@ pub struct Logs {
     #[arg(long, short, conflicts_with = "build")]
     follow: bool,
     /// How many of the newest lines
-    #[arg(long, short = 'n', default_value_t = 200, conflicts_with = "build", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, short = 'n', default_value_t = 200, conflicts_with = "build", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     lines: u32,
     /// The log of the newest deployment, or of one by its number; of one under way, until it has ended
     #[arg(long, value_name = "NUMBER", num_args = 0..=1)]
@@ -45,10 +46,12 @@ impl Logs {
         let Self { name, follow, lines, build } = self;
         let Some(number) = build else {
             let path = format!("/api/apps/{name}/logs/stream?lines={lines}&follow={follow}");
-            return follow::runtime_log(session, &path).await;
+            // Cut off while it follows, it must not look as if the app had nothing more to say.
+            let ends = if *follow { Ends::WithEvent } else { Ends::WithStream };
+            return follow::runtime_log(session, &path, ends).await;
         };
         let deployment = find(session, name, *number).await?;
-        follow::deployment_log(session, deployment.id).await
+        follow::deployment_log(session, deployment.id).await.map(drop)
     }
 }
 
@@ -65,6 +68,7 @@ async fn find(session: &Session, app: &Slug, number: Option<u32>) -> Result<Depl
         let Some(next) = page.next else { break };
         before = format!("&before={next}");
     }
-    let what = number.map_or_else(|| format!("{app} was never deployed"), |n| format!("{app} has no deployment {n}"));
+    let what = number
+        .map_or_else(|| format!("{app} was never deployed"), |n| format!("{app} has no deployment {n}"));
     Err(Failure::new(Exit::NotFound, what).cure(format!("rivetr deployments {app}")))
 }

@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::session::Session;
 use super::table::{or_dash, table, time};
 use crate::api::client::{Answer, ClientError};
-use crate::api::wire::{App, AppStatus, CheckStatus, Deployment, Health, List, Unit};
+use crate::api::wire::{App, AppStatus, Check, CheckStatus, Deployment, Health, List, Unit};
 
 /// Show every app at a glance
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -45,11 +45,12 @@ impl Status {
 }
 
 fn words(health: &Health, apps: &[AppStatus]) -> String {
-    let mut text = String::new();
-    for check in health.checks.iter().filter(|check| check.status != CheckStatus::Ok) {
-        let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
-        text += &format!("{}: {}{cure}\n", check.name, check.detail);
-    }
+    let worries = health.checks.iter().filter(|check| check.status != CheckStatus::Ok);
+    let worries = worries.map(|Check { name, detail, cure, .. }| {
+        let cure = cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
+        format!("{name}: {detail}{cure}\n")
+    });
+    let mut text: String = worries.collect();
     if !text.is_empty() {
         text.push('\n');
     }
@@ -80,7 +81,8 @@ pub(super) fn state(status: &AppStatus) -> String {
         return if status.live.is_some() { "no unit" } else { "not deployed" }.to_owned();
     };
     let Unit { active_state, sub_state, restarts, since: _ } = unit;
-    let state = if active_state == "active" { sub_state.clone() } else { format!("{active_state} ({sub_state})") };
+    let state =
+        if active_state == "active" { sub_state.clone() } else { format!("{active_state} ({sub_state})") };
     match restarts {
         0 => state,
         1 => format!("{state}, restarted once"),

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_lines_have_no_tail() {
-        let rows = [["blog", "running", ""], ["a-long-name", "-", "ä.example.org"]].map(|row| row.map(str::to_owned));
+        let rows = [["blog", "running", ""], ["a-long-name", "-", "ä.example.org"]]
+            .map(|row| row.map(str::to_owned));
         let expect = "NAME         STATE    HOSTS\n\
                       blog         running\n\
                       a-long-name  -        ä.example.org\n";

@@ -61,11 +61,13 @@ impl Create {
     }
 
     fn request(self) -> Result<CreateApp, Failure> {
-        let Self { name, port, hosts, git, branch, env, env_file, health_path, health_timeout, project } = self;
+        let Self { name, port, hosts, git, branch, env, env_file, health_path, health_timeout, project } =
+            self;
         let from_file = env_file.map(|path| read_env_file(&path)).transpose()?.unwrap_or_default();
         // What stands on the command line is nearer, and wins.
         let variables = from_file.into_iter().chain(env);
-        let variables = variables.map(|(key, value)| (key.as_str().to_owned(), Hidden(value.as_str().to_owned())));
+        let variables =
+            variables.map(|(key, value)| (key.as_str().to_owned(), Hidden(value.as_str().to_owned())));
         Ok(CreateApp {
             name: name.to_string(),
             project: project.map(|project| project.to_string()),
@@ -104,8 +106,7 @@ fn parse_variable(text: &str) -> Result<(EnvKey, EnvValue), String> {
 }
 
 fn read_env_file(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
-    let unreadable =
-        |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
+    let unreadable = |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
@@ -122,7 +123,8 @@ fn read_env_file(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
 
 /// Lines of `KEY=VALUE`; empty ones and those that begin with `#` are left out. Values are never printed.
 fn parse_env_file(text: &str) -> Result<Vec<(EnvKey, EnvValue)>, (usize, String)> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    let lines =
+        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     lines.map(|(index, line)| parse_variable(line).map_err(|wrong| (index + 1, wrong))).collect()
 }
 
@@ -140,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_wrong_line_is_named_without_its_value() {
-        for (text, line) in [("A=1\nsecret", 2), ("1A=secret", 1), ("A=\n\nB =secret", 3), ("A=secret\0", 1)] {
+        for (text, line) in [("A=1\nsecret", 2), ("1A=secret", 1), ("A=\n\nB =secret", 3), ("A=secret\0", 1)]
+        {
             let (found, wrong) = parse_env_file(text).unwrap_err();
             assert_eq!(found, line, "{text:?}");
             assert!(!wrong.contains("secret"), "{wrong}");

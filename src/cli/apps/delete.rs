@@ -64,7 +64,9 @@ mod tests {
     #[test]
     fn only_the_name_will_do() {
         let app = Slug::parse("blog").unwrap();
-        for (typed, goes_on) in [("blog\n", true), (" blog \n", true), ("y\n", false), ("", false), ("blo\n", false)] {
+        for (typed, goes_on) in
+            [("blog\n", true), (" blog \n", true), ("y\n", false), ("", false), ("blo\n", false)]
+        {
             let mut asked = Vec::new();
             assert_eq!(confirm(&app, &mut typed.as_bytes(), &mut asked).is_ok(), goes_on, "{typed:?}");
             assert!(asked.starts_with(b"blog is stopped"));

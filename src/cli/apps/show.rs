@@ -26,7 +26,8 @@ impl Show {
 }
 
 fn words(status: &AppStatus) -> String {
-    let App { name, project, port, git, branch, env, health_path, health_timeout_s, created, .. } = &status.app;
+    let App { name, project, port, git, branch, env, health_path, health_timeout_s, created, .. } =
+        &status.app;
     let check = match health_path {
         Some(path) => format!("answers {path} within {health_timeout_s} s"),
         None => format!("takes a connection within {health_timeout_s} s"),

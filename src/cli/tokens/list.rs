@@ -27,7 +27,14 @@ fn words(tokens: &[Token]) -> String {
         .iter()
         .map(|Token { id, name, scope, created, expires, last_used }| {
             let moment = |at: &Option<String>| or_dash(at.as_deref().map(time).as_deref());
-            [id.to_string(), name.clone(), scope.to_string(), time(created), moment(expires), moment(last_used)]
+            [
+                id.to_string(),
+                name.clone(),
+                scope.to_string(),
+                time(created),
+                moment(expires),
+                moment(last_used),
+            ]
         })
         .collect();
     table(["ID", "FOR", "SCOPE", "CREATED", "EXPIRES", "LAST USED"], &rows)

@@ -1,0 +1,184 @@
+//! The command line: one file a command, each a thin client of the API.
+//!
+//! It prints, asks and chooses the exit code; it never opens the database. The daemons are only named here:
+//! whoever called [`invocation`] runs them.
+
+mod apps;
+mod cancel;
+mod config;
+mod deploy;
+mod deployments;
+mod doctor;
+mod failure;
+mod follow;
+mod logs;
+mod session;
+mod setup;
+mod status;
+mod table;
+mod tokens;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use self::failure::{Exit, Failure};
+pub use self::session::Session;
+use crate::config::Flags;
+use crate::config::environment::Environment;
+
+/// What the command line asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Be the control plane.
+    Serve(Flags),
+    /// Be the proxy.
+    Proxy(Flags),
+    /// Be the namespace broker.
+    Netns(Flags),
+    /// A command has run, or could not; this is how it ended.
+    Ended(Exit),
+}
+
+/// Reads the command line of this process and runs the command, unless it names a daemon.
+#[must_use]
+pub fn invocation() -> Invocation {
+    let environment = Environment::read();
+    let cli = match Cli::try_parse_from(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return Invocation::Ended(refuse(&error)),
+    };
+    run(cli, &environment).unwrap_or_else(|failure| {
+        // Where standard error is gone nobody is left to tell; the exit code still says it.
+        std::io::stderr().write_all(failure.text().as_bytes()).unwrap_or_default();
+        Invocation::Ended(failure.exit)
+    })
+}
+
+/// Your own Heroku on one Linux host: git push, and the app runs as an ordinary systemd unit
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "rivetr",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example: rivetr apps create blog\n\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 rivetr not reachable,\n\
+                  4 not found, 5 refused, 130 ended by Ctrl-C"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+struct Global {
+    /// Print JSON: one document, or one object a line where lines are followed
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    json: bool,
+    /// Read this configuration file in place of the usual ones
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The socket of the rivetr to speak to; also `RIVETR_SOCKET`
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "PATH", conflicts_with = "server")]
+    socket: Option<PathBuf>,
+    /// The rivetr to speak to, with the token in `RIVETR_TOKEN`; also `RIVETR_SERVER`
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "URL")]
+    server: Option<String>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Remote(Box<Remote>),
+    Doctor(doctor::Doctor),
+    #[command(after_help = "Example: rivetr setup --user")]
+    Setup(setup::Args),
+    /// See the configuration in force
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Run the control plane; systemd starts it
+    #[command(after_help = "Example: systemctl start rivetr.service")]
+    Serve,
+    /// Run the proxy; systemd starts it
+    #[command(after_help = "Example: systemctl start rivetr-proxy.service")]
+    Proxy,
+    /// Hand out sockets of the containers' network; systemd starts it
+    #[command(after_help = "Example: systemctl --user start rivetr-netns.service")]
+    Netns,
+}
+
+/// What goes through the API.
+#[derive(Debug, Clone, Subcommand)]
+enum Remote {
+    Status(status::Status),
+    /// Create, list, show and delete apps
+    #[command(subcommand)]
+    Apps(apps::Apps),
+    Deploy(deploy::Deploy),
+    Deployments(deployments::Deployments),
+    Cancel(cancel::Cancel),
+    Logs(logs::Logs),
+    /// Make, list and revoke tokens
+    #[command(subcommand)]
+    Tokens(tokens::Tokens),
+}
+
+impl Remote {
+    async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        match self {
+            Self::Status(status) => status.run(session).await,
+            Self::Apps(apps) => apps.run(session).await,
+            Self::Deploy(deploy) => deploy.run(session).await,
+            Self::Deployments(deployments) => deployments.run(session).await,
+            Self::Cancel(cancel) => cancel.run(session).await,
+            Self::Logs(logs) => logs.run(session).await,
+            Self::Tokens(tokens) => tokens.run(session).await,
+        }
+    }
+}
+
+fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
+    let Cli { global: Global { json, config, socket, server }, command } = cli;
+    let flags = Flags { config };
+    let session = || {
+        let client = session::client(socket, server, environment)?;
+        Ok::<_, Failure>(Session::new(client, json, Box::new(std::io::stdout())))
+    };
+    match command {
+        Command::Serve => return Ok(Invocation::Serve(flags)),
+        Command::Proxy => return Ok(Invocation::Proxy(flags)),
+        Command::Netns => return Ok(Invocation::Netns(flags)),
+        Command::Config(command) => {
+            let text = command.run(&flags, environment, json)?;
+            std::io::stdout().write_all(text.as_bytes())?;
+        }
+        Command::Doctor(doctor) => block_on(doctor.run(&mut session()?, environment))?,
+        Command::Setup(args) => block_on(async {
+            let (mut output, mut progress) = (std::io::stdout(), std::io::stderr());
+            Ok(setup::run(&args, json, &mut output, &mut progress).await?)
+        })?,
+        Command::Remote(remote) => block_on(remote.run(&mut session()?))?,
+    }
+    Ok(Invocation::Ended(Exit::Done))
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Failed, format!("cannot begin: {error}")))?.block_on(command)
+}
+
+/// Prints help, version or what is wrong with the command line.
+fn refuse(error: &clap::Error) -> Exit {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+    match error.print() {
+        Err(unwritten) if unwritten.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failed,
+        Ok(()) | Err(_) => exit,
+    }
+}
+
+#[cfg(test)]
+mod tests;

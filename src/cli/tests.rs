@@ -1,0 +1,439 @@
+//! Command lines that parse and that do not, and what each command prints and asks for, against a real server.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::*;
+use crate::api::client::testing::Server;
+
+/// What is written, for the test to read.
+#[derive(Clone, Default)]
+struct Paper(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A pipe that nobody reads any more.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+/// A server that answers each request line with its document, and remembers what it was asked and sent.
+struct Api {
+    server: Server,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Api {
+    fn of(answers: &[(&'static str, &'static str)]) -> Self {
+        let (answers, asked) = (answers.to_vec(), Arc::new(Mutex::new(Vec::new())));
+        let log = Arc::clone(&asked);
+        let handler = move |request: Request| {
+            let line = format!("{} {}", request.method(), request.uri());
+            let found = answers.iter().find(|(wanted, _)| *wanted == line).map(|(_, answer)| *answer);
+            let log = Arc::clone(&log);
+            async move {
+                let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+                log.lock().unwrap().push(format!("{line} {}", String::from_utf8(body.to_vec()).unwrap()));
+                let kind = |kind: &'static str| [("content-type", kind)];
+                match found {
+                    Some(text) if text.starts_with("id:") || text.starts_with("data:") => {
+                        (kind("text/event-stream"), text).into_response()
+                    }
+                    Some(text) => (kind("application/json"), text).into_response(),
+                    None => {
+                        let body = r#"{"error":{"code":"not_found","message":"there is no such thing"}}"#;
+                        (StatusCode::NOT_FOUND, body).into_response()
+                    }
+                }
+            }
+        };
+        Self { server: Server::start(Router::new().fallback(handler)), asked }
+    }
+
+    async fn run(&self, line: &str) -> (String, Result<(), Failure>) {
+        let cli = parse(&format!("rivetr {line}")).unwrap();
+        let paper = Paper::default();
+        let mut session = Session::new(self.server.client(), cli.global.json, Box::new(paper.clone()));
+        let Command::Remote(remote) = cli.command else { panic!("{line} does not go through the API") };
+        let outcome = remote.run(&mut session).await;
+        let written = paper.0.borrow().clone();
+        (String::from_utf8(written).unwrap(), outcome)
+    }
+
+    async fn check(&self, line: &str, expect: &str) {
+        let (written, outcome) = self.run(line).await;
+        assert_eq!((written.as_str(), outcome), (expect, Ok(())), "rivetr {line}");
+    }
+}
+
+const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","port":8080,"hosts":["blog.example.org"],"git":null,"branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
+const LIVE: &str = r#"{"id":42,"app":"blog","number":7,"trigger":"push","state":"live","commit":"0123456789abcdef0123456789abcdef01234567","image":null,"failure":null,"created":"2026-11-23T11:24:38.000Z","ended":"2026-11-23T11:25:00.000Z"}"#;
+const QUEUED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"queued","commit":null,"image":null,"failure":null,"created":"2026-11-23T11:30:00.000Z","ended":null}"#;
+const FAILED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"failed","commit":null,"image":null,"failure":{"during":"checking","reason":"nothing listens on port 8080\nset --port"},"created":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:31:00.000Z"}"#;
+const HEALTHY: &str =
+    r#"{"status":"ok","checks":[{"name":"store","status":"ok","detail":"open","cure":null}]}"#;
+const WORRIED: &str = r#"{"status":"warn","checks":[{"name":"disk","status":"warn","detail":"93 % full","cure":"delete what is not needed"}]}"#;
+const NOTHING: &str = r#"{"items":[],"next":null}"#;
+
+/// A document made of others; it lives as long as the tests.
+fn joined(parts: &[&str]) -> &'static str {
+    parts.concat().leak()
+}
+
+fn blog_status() -> &'static str {
+    let unit =
+        r#"{"active_state":"active","sub_state":"running","restarts":2,"since":"2026-11-23T11:25:00.000Z"}"#;
+    let hosts = r#"["blog.example.org","blog.192.0.2.7.sslip.io"]"#;
+    joined(&["{\"app\":", BLOG, ",\"live\":", LIVE, ",\"unit\":", unit, ",\"hosts\":", hosts, "}"])
+}
+
+#[test]
+fn the_command_line_is_consistent_and_every_command_has_an_example() {
+    fn look(command: &clap::Command) {
+        if command.get_subcommands().next().is_none() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.starts_with("Example"), "{} has no example", command.get_name());
+        }
+        assert!(command.get_about().is_some(), "{} is not explained", command.get_name());
+        command.get_subcommands().for_each(look);
+    }
+    Cli::command().debug_assert();
+    look(&Cli::command());
+}
+
+#[test]
+fn good_command_lines() {
+    for line in [
+        "serve",
+        "proxy --config /etc/x.toml",
+        "netns",
+        "status --json",
+        "--json status",
+        "apps list --server http://127.0.0.1:7480",
+        "apps create blog --port 3000 --host a.example --host b.example --env A=1 --env B== --env-file -",
+        "apps create blog --git https://example.org/a.git --branch main --health-path /up --health-timeout 5 --project p",
+        "apps delete blog --yes",
+        "deploy blog --commit 0123456789abcdef0123456789abcdef01234567 --detach",
+        "deployments blog --limit 1",
+        "logs blog -f -n 10",
+        "logs blog --build",
+        "logs blog --build 7",
+        "cancel 42",
+        "tokens create ci --scope read --expires 30",
+        "tokens revoke 1 --socket /run/x.sock",
+        "config check --config ./rivetr.toml",
+        "doctor",
+        "setup",
+        "setup --user --url http://rivetr.example.org",
+        "setup --system-wide --json",
+    ] {
+        if let Err(error) = parse(&format!("rivetr {line}")) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn bad_command_lines_say_why() {
+    for (line, words) in [
+        ("frobnicate", "unrecognized subcommand"),
+        ("apps create Blog", "lower-case letters"),
+        ("apps create ../x", "lower-case letters"),
+        ("apps create blog --port 0", "invalid value '0'"),
+        ("apps create blog --port 70000", "invalid value '70000'"),
+        ("apps create blog --host a_b", "use a host name"),
+        ("apps create blog --env A", "write it as KEY=VALUE"),
+        ("apps create blog --env 1=2", "use letters, digits and underscores"),
+        ("apps create blog --git ext::sh", "write it as a URL"),
+        ("apps create blog --branch -u", "unexpected argument '-u'"),
+        ("apps create blog --health-path up", "begin it with one slash"),
+        ("apps create blog --health-timeout 0", "1..=3600"),
+        ("deploy blog --commit main", "use the full object name"),
+        ("deployments blog --limit 0", "1..=100"),
+        ("logs blog -f --build", "cannot be used with"),
+        ("cancel blog", "invalid value 'blog'"),
+        ("tokens create ci --scope owner", "use read, deploy, write or admin"),
+        ("tokens create ci --expires 400", "1..=366"),
+        ("status --socket /a --server http://b", "cannot be used with"),
+        ("deploy", "<NAME>"),
+        ("setup --user --system-wide", "cannot be used with"),
+    ] {
+        let error = parse(&format!("rivetr {line}")).unwrap_err();
+        assert!(error.to_string().contains(words), "{line}: {error}");
+        assert!(error.use_stderr() && error.exit_code() == 2, "{line}");
+    }
+    assert_eq!(parse("rivetr --help").unwrap_err().kind(), ErrorKind::DisplayHelp);
+    assert!(!parse("rivetr --version").unwrap_err().use_stderr());
+}
+
+#[tokio::test]
+async fn apps_at_a_glance() {
+    let list = joined(&["{\"items\":[", BLOG, "],\"next\":null}"]);
+    let api = Api::of(&[
+        ("GET /api/system/health", WORRIED),
+        ("GET /api/apps", list),
+        ("GET /api/apps/blog/status", blog_status()),
+    ]);
+    api.check(
+        "status",
+        "disk: 93 % full; delete what is not needed\n\
+         \n\
+         APP   STATE                       RELEASE       SINCE                HOSTS\n\
+         blog  running, restarted 2 times  7 (01234567)  2026-11-23 11:25:00  blog.example.org blog.192.0.2.7.sslip.io\n",
+    )
+    .await;
+    let document = format!("{{\"health\":{WORRIED},\"apps\":[{}]}}\n", blog_status());
+    api.check("status --json", &document).await;
+    api.check(
+        "apps list",
+        "APP   PROJECT  SOURCE    BRANCH  HOSTS             CREATED\n\
+         blog  default  git push  main    blog.example.org  2026-11-23 11:00:00\n",
+    )
+    .await;
+    api.check("apps list --json", &format!("{list}\n")).await;
+    api.check(
+        "apps show blog",
+        "app         blog\n\
+         state       running, restarted 2 times\n\
+         since       2026-11-23 11:25:00\n\
+         release     7 (01234567)\n\
+         unit        rivetr-app-blog-7.service\n\
+         hosts       blog.example.org blog.192.0.2.7.sslip.io\n\
+         port        8080\n\
+         source      git push\n\
+         branch      main\n\
+         variables   A B\n\
+         good when   answers /up within 60 s\n\
+         project     default\n\
+         created     2026-11-23 11:00:00\n",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_there_yet_is_said() {
+    let api = Api::of(&[
+        ("GET /api/system/health", HEALTHY),
+        ("GET /api/apps", NOTHING),
+        ("GET /api/tokens", NOTHING),
+        ("GET /api/apps/blog/deployments?limit=20", NOTHING),
+        ("GET /api/apps/blog/deployments?limit=100", NOTHING),
+    ]);
+    let no_apps = "There are no apps yet. `rivetr apps create NAME` makes one.\n";
+    api.check("status", no_apps).await;
+    api.check("apps list", no_apps).await;
+    api.check("tokens list", "There are no tokens. `rivetr tokens create NAME` makes one.\n").await;
+    api.check("deployments blog", "blog was never deployed.\n").await;
+    let (_, outcome) = api.run("logs blog --build").await;
+    assert_eq!(outcome.unwrap_err().exit, Exit::NotFound);
+    let (_, outcome) = api.run("apps show shop").await;
+    let failure = outcome.unwrap_err();
+    assert_eq!((failure.exit, failure.text().as_str()), (Exit::NotFound, "error: there is no such thing\n"));
+}
+
+#[tokio::test]
+async fn an_app_is_created_and_deleted() {
+    let api = Api::of(&[("POST /api/apps", BLOG), ("DELETE /api/apps/blog", "")]);
+    api.check(
+        "apps create blog --port 3000 --env A=1",
+        "blog is created.\n\
+         Deploy it from your repository:  git push http://<this rivetr>/git/blog.git main\n\
+         The password is a token:         rivetr tokens create <what it is for>\n",
+    )
+    .await;
+    api.check("apps delete blog --yes", "blog is deleted.\n").await;
+    api.check("apps delete blog --yes --json", "").await;
+    let asked = api.asked.lock().unwrap();
+    assert_eq!(asked[0], r#"POST /api/apps {"name":"blog","port":3000,"env":{"A":"1"}}"#);
+}
+
+#[tokio::test]
+async fn a_deployment_is_followed_to_its_end() {
+    const LOG: &str = "id: 5\ndata: {\"text\":\"fetch\"}\n\n: keep-alive\n\nid: 9\ndata: {\"text\":\"\\u001b[32mbuild\\u001b[0m\"}\n\nevent: end\ndata: ";
+    let live = Api::of(&[
+        ("POST /api/apps/blog/deploy", LIVE),
+        ("GET /api/deployments/42/logs", joined(&[LOG, LIVE, "\n\n"])),
+    ]);
+    live.check("deploy blog", "fetch\nbuild\nblog 7 is live.\n").await;
+    let lines = "{\"text\":\"fetch\"}\n{\"text\":\"\\u001b[32mbuild\\u001b[0m\"}\n";
+    live.check("deploy blog --json", &format!("{lines}{LIVE}\n")).await;
+    assert_eq!(live.asked.lock().unwrap()[0], "POST /api/apps/blog/deploy {}");
+
+    let failed = Api::of(&[
+        ("POST /api/apps/blog/deploy", QUEUED),
+        ("GET /api/deployments/43/logs", joined(&[LOG, FAILED, "\n\n"])),
+    ]);
+    failed
+        .check(
+            "deploy blog --detach",
+            "blog 8 is queued (deployment 43).\nFollow it:  rivetr logs blog --build 8\n",
+        )
+        .await;
+    let (written, outcome) = failed.run("deploy blog").await;
+    let failure = outcome.unwrap_err();
+    assert_eq!(written, "fetch\nbuild\n");
+    assert_eq!(failure.exit, Exit::Failed);
+    assert_eq!(
+        failure.text(),
+        "error: blog 8 failed while checking: nothing listens on port 8080\nset --port\n"
+    );
+}
+
+#[tokio::test]
+async fn deployments_and_their_logs_are_found() {
+    let first = joined(&["{\"items\":[", FAILED, "],\"next\":43}"]);
+    let second = joined(&["{\"items\":[", LIVE, "],\"next\":null}"]);
+    let api = Api::of(&[
+        ("GET /api/apps/blog/deployments?limit=20", first),
+        ("GET /api/apps/blog/deployments?limit=100", first),
+        ("GET /api/apps/blog/deployments?limit=100&before=43", second),
+        ("GET /api/deployments/42/logs", "id: 1\ndata: {\"text\":\"seven\"}\n\nevent: end\ndata: {}\n\n"),
+        ("GET /api/deployments/43/logs", "id: 1\ndata: {\"text\":\"eight\"}\n\nevent: end\ndata: {}\n\n"),
+        ("POST /api/deployments/43/cancel", FAILED),
+    ]);
+    api.check(
+        "deployments blog",
+        "NUMBER  STATE   COMMIT  BY       ASKED                ENDED                ID  WHY\n\
+         8       failed  -       request  2026-11-23 11:30:00  2026-11-23 11:31:00  43  nothing listens on port 8080\n",
+    )
+    .await;
+    api.check("logs blog --build", "eight\n").await;
+    api.check("logs blog --build 7", "seven\n").await;
+    api.check("cancel 43", "blog 8 is failed.\n").await;
+    let (_, outcome) = api.run("logs blog --build 9").await;
+    assert_eq!(
+        outcome.unwrap_err().text(),
+        "error: blog has no deployment 9\ntry: rivetr deployments blog\n"
+    );
+}
+
+#[tokio::test]
+async fn what_an_app_writes() {
+    const LINES: &str = "data: {\"at\":\"2026-11-23T11:24:38.123Z\",\"unit\":\"rivetr-app-blog-7.service\",\"stderr\":false,\"text\":\"hello\"}\n\n\
+                         data: {\"at\":\"2026-11-23T11:24:39.000Z\",\"unit\":\"rivetr-app-blog-7.service\",\"stderr\":true,\"text\":\"a\\u001b]0;b\"}\n\n";
+    let api = Api::of(&[("GET /api/apps/blog/logs/stream?lines=2&follow=false", LINES)]);
+    api.check("logs blog -n 2", "2026-11-23 11:24:38 blog-7 | hello\n2026-11-23 11:24:39 blog-7 ! a␛]0;b\n")
+        .await;
+    let (written, _) = api.run("logs blog -n 2 --json").await;
+    assert_eq!(written.lines().count(), 2);
+    assert!(written.lines().all(|line| line.starts_with("{\"at\":")), "{written}");
+}
+
+#[tokio::test]
+async fn a_log_that_is_followed_does_not_just_end() {
+    let line = "data: {\"at\":\"\",\"unit\":\"u\",\"stderr\":false,\"text\":\"hello\"}\n\n";
+    let api = Api::of(&[("GET /api/apps/blog/logs/stream?lines=200&follow=true", line)]);
+    let (written, outcome) = api.run("logs blog -f").await;
+    assert_eq!((written.as_str(), outcome.unwrap_err().exit), (" u | hello\n", Exit::Unreachable));
+}
+
+#[test]
+fn daemons_are_left_to_the_caller() {
+    let environment = Environment::of(1000, "/nowhere", []);
+    let flags = || Flags { config: Some("/x.toml".into()) };
+    for (line, expect) in [
+        ("serve --config /x.toml", Invocation::Serve(flags())),
+        ("proxy --config /x.toml", Invocation::Proxy(flags())),
+        ("--config /x.toml netns", Invocation::Netns(flags())),
+    ] {
+        assert_eq!(run(parse(&format!("rivetr {line}")).unwrap(), &environment), Ok(expect));
+    }
+}
+
+#[tokio::test]
+async fn tokens() {
+    let token = r#"{"id":3,"name":"ci","scope":"deploy","created":"2026-11-23T11:00:00.000Z","expires":"2027-02-21T11:00:00.000Z","last_used":null}"#;
+    let created = joined(&["{\"token\":", token, ",\"secret\":\"rvt_secret\"}"]);
+    let list = joined(&["{\"items\":[", token, "],\"next\":null}"]);
+    let api =
+        Api::of(&[("POST /api/tokens", created), ("GET /api/tokens", list), ("DELETE /api/tokens/3", "")]);
+    api.check("tokens create ci --expires 90", "rvt_secret\n").await;
+    api.check("tokens create ci --json", &format!("{created}\n")).await;
+    api.check(
+        "tokens list",
+        "ID  FOR  SCOPE   CREATED              EXPIRES              LAST USED\n\
+         3   ci   deploy  2026-11-23 11:00:00  2027-02-21 11:00:00  -\n",
+    )
+    .await;
+    api.check("tokens revoke 3", "Token 3 is worthless now.\n").await;
+    let asked = api.asked.lock().unwrap();
+    assert_eq!(asked[0], r#"POST /api/tokens {"name":"ci","scope":"deploy","expires_days":90}"#);
+}
+
+#[tokio::test]
+async fn output_that_nobody_reads_is_no_error() {
+    let api = Api::of(&[("GET /api/apps", NOTHING)]);
+    let mut session = Session::new(api.server.client(), false, Box::new(Closed));
+    let Command::Remote(remote) = parse("rivetr apps list").unwrap().command else { unreachable!() };
+    let failure = remote.run(&mut session).await.unwrap_err();
+    assert_eq!((failure.exit, failure.text().as_str()), (Exit::Done, ""));
+}
+
+#[tokio::test]
+async fn doctor_says_what_can_be_seen_when_nobody_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = crate::api::client::Target::Socket(directory.path().join("api.sock"));
+    let client = crate::api::client::Client::new(target, None);
+    let paper = Paper::default();
+    let mut session = Session::new(client, true, Box::new(paper.clone()));
+    let environment = Environment::of(1000, "/nowhere", []);
+    let Command::Doctor(doctor) = parse("rivetr doctor").unwrap().command else { unreachable!() };
+    let failure = doctor.run(&mut session, &environment).await.unwrap_err();
+    assert_eq!((failure.exit, failure.text().as_str()), (Exit::Unreachable, ""));
+    let health: crate::api::wire::Health = serde_json::from_slice(&paper.0.borrow()).unwrap();
+    let names: Vec<&str> = health.checks.iter().map(|check| check.name.as_str()).collect();
+    assert_eq!(health.status, crate::api::wire::CheckStatus::Fail);
+    assert_eq!((names.first(), names.last()), (Some(&"socket"), Some(&"api")));
+    assert!(names.contains(&"systemd") && names.contains(&"podman"), "{names:?}");
+}
+
+#[test]
+fn the_effective_configuration_is_shown_with_its_origins() {
+    let environment = Environment::of(1000, "/nowhere", [("RIVETR_BUILD_MEMORY_MB", "1024")]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file.as_file(), b"[log]\nlevel = \"debug\"\n").unwrap();
+    let path = file.path().display().to_string();
+    let flags = Flags { config: Some(file.path().to_owned()) };
+    let text = config::Config::Check.run(&flags, &environment, false).unwrap();
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
+    assert!(line("[log] level").ends_with(&format!("{path}:2")), "{text}");
+    assert!(line("[build] memory_mb").ends_with("RIVETR_BUILD_MEMORY_MB"), "{text}");
+    assert!(line("[git] timeout_s").ends_with("default"), "{text}");
+    assert!(text.ends_with(&format!("Read: {path}.\n")), "{text}");
+    let json = config::Config::Check.run(&flags, &environment, true).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(document["files"][0], path);
+    assert_eq!(document["values"][0]["value"], "debug");
+    let missing = Flags { config: Some("/nowhere/rivetr.toml".into()) };
+    let failure = config::Config::Check.run(&missing, &environment, false).unwrap_err();
+    assert_eq!(failure.exit, Exit::Usage);
+    assert!(failure.text().contains("there is no such file"), "{}", failure.text());
+}
