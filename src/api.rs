@@ -27,14 +27,29 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::schema::Type;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Owner};
+use crate::domain::time::Timestamp;
 use crate::engine::Engine;
-use crate::store::Reader;
+use crate::store::{Reader, Writer};
 use around::Numbers;
 pub use error::ApiError;
 pub use gate::Access;
 pub use route::Route;
 pub use serve::{ServeError, serve};
+
+/// What the API is made over.
+pub struct Handles {
+    /// The engine.
+    pub engine: Engine,
+    /// The store, to read.
+    pub reader: Reader,
+    /// The store, to keep tokens in.
+    pub writer: Writer,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+    /// The user whom the Unix socket lets in, besides root.
+    pub owner: u32,
+}
 
 /// What the routes use; each handler takes the two or three it needs.
 #[derive(Clone)]
@@ -56,13 +71,9 @@ pub struct Streams {
 impl Api {
     /// The API of an instance. `stopping` ends what streams; `tasks` holds pushes that still have to settle.
     #[must_use]
-    pub fn new(
-        engine: Engine,
-        reader: Reader,
-        auth: Auth,
-        stopping: CancellationToken,
-        tasks: TaskTracker,
-    ) -> Self {
+    pub fn new(handles: Handles, stopping: CancellationToken, tasks: TaskTracker) -> Self {
+        let Handles { engine, reader, writer, clock, owner } = handles;
+        let auth = Auth::new(Owner::of(owner), reader.clone(), writer, clock);
         let streams = Streams { auth: auth.clone(), stopping, tasks };
         Self { engine, reader, auth, streams }
     }

@@ -18,9 +18,12 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::{Api, Handles};
 use crate::auth::Peer;
 
 /// How long the head of a request may take, and how long a connection may idle before one.
@@ -42,31 +45,41 @@ pub enum ServeError {
         "the API listens on {0}, which other machines can reach: use 127.0.0.1 or [::1], and the proxy for the rest"
     )]
     NotLoopback(SocketAddr),
-    /// The port's address cannot be read.
-    #[error("the API's port has no address: {0}")]
-    Address(#[source] io::Error),
+    /// A socket cannot be used.
+    #[error("a socket of the API cannot be used: {0}")]
+    Socket(#[from] io::Error),
 }
 
-/// Serves until `stopping`, then lets requests in flight end.
+/// Serves until `stopping`, then lets requests in flight and pushes end.
 pub async fn serve(
-    router: Router,
-    unix: UnixListener,
-    tcp: Option<TcpListener>,
+    handles: Handles,
+    unix: std::os::unix::net::UnixListener,
+    tcp: Vec<std::net::TcpListener>,
     stopping: CancellationToken,
 ) -> Result<(), ServeError> {
-    if let Some(tcp) = &tcp {
-        let address = tcp.local_addr().map_err(ServeError::Address)?;
-        if !address.ip().is_loopback() {
-            return Err(ServeError::NotLoopback(address));
-        }
+    unix.set_nonblocking(true)?;
+    let unix = UnixListener::from_std(unix)?;
+    let tcp = tcp.into_iter().map(on_loopback).collect::<Result<Vec<_>, _>>()?;
+    let pushes = TaskTracker::new();
+    // Seconds tell this run of the daemon from the one before.
+    let run = u32::try_from((handles.clock)().0 / 1000 % i64::from(u32::MAX)).unwrap_or(0);
+    let router = Api::new(handles, stopping.clone(), pushes.clone()).router(run);
+    let ports = tcp.into_iter().map(|port| door(port, router.clone(), stopping.clone()));
+    tokio::join!(door(unix, router.clone(), stopping.clone()), futures_util::future::join_all(ports));
+    pushes.close();
+    if timeout(GRACE, pushes.wait()).await.is_err() {
+        tracing::warn!(left = pushes.len(), "pushes were cut off: they did not end in time");
     }
-    let port = async {
-        if let Some(tcp) = tcp {
-            door(tcp, router.clone(), stopping.clone()).await;
-        }
-    };
-    tokio::join!(door(unix, router.clone(), stopping.clone()), port);
     Ok(())
+}
+
+fn on_loopback(port: std::net::TcpListener) -> Result<TcpListener, ServeError> {
+    let address = port.local_addr()?;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(address));
+    }
+    port.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(port)?)
 }
 
 /// A socket that people connect to.
@@ -120,7 +133,7 @@ async fn door<D: Door>(door: D, router: Router, stopping: CancellationToken) {
             report(ended);
         }
     };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
+    if timeout(GRACE, ended).await.is_err() {
         tracing::warn!(left = connections.len(), "connections were cut: their requests did not end in time");
         connections.shutdown().await;
     }
