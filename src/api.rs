@@ -17,6 +17,7 @@ mod route;
 mod serve;
 mod system;
 mod token;
+pub mod client;
 pub mod wire;
 
 use axum::Router;
@@ -27,29 +28,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa::openapi::schema::Type;
 
-use crate::auth::{Auth, Owner};
-use crate::domain::time::Timestamp;
+use crate::auth::Auth;
 use crate::engine::Engine;
-use crate::store::{Reader, Writer};
+use crate::store::Reader;
 use around::Numbers;
 pub use error::ApiError;
 pub use gate::Access;
 pub use route::Route;
 pub use serve::{ServeError, serve};
-
-/// What the API is made over.
-pub struct Handles {
-    /// The engine.
-    pub engine: Engine,
-    /// The store, to read.
-    pub reader: Reader,
-    /// The store, to keep tokens in.
-    pub writer: Writer,
-    /// The clock.
-    pub clock: fn() -> Timestamp,
-    /// The user whom the Unix socket lets in, besides root.
-    pub owner: u32,
-}
 
 /// What the routes use; each handler takes the two or three it needs.
 #[derive(Clone)]
@@ -71,19 +57,24 @@ pub struct Streams {
 impl Api {
     /// The API of an instance. `stopping` ends what streams; `tasks` holds pushes that still have to settle.
     #[must_use]
-    pub fn new(handles: Handles, stopping: CancellationToken, tasks: TaskTracker) -> Self {
-        let Handles { engine, reader, writer, clock, owner } = handles;
-        let auth = Auth::new(Owner::of(owner), reader.clone(), writer, clock);
+    pub fn new(
+        engine: Engine,
+        reader: Reader,
+        auth: Auth,
+        stopping: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
         let streams = Streams { auth: auth.clone(), stopping, tasks };
         Self { engine, reader, auth, streams }
     }
 
     /// The router of every route. `run` tells the requests of this run of the daemon from those of others.
     pub fn router(self, run: u32) -> Router {
-        let router = Router::new();
-        let routed =
-            table().into_iter().fold(router, |router, route| router.route(route.path, route.handler));
-        system::with_fallbacks(routed)
+        let mut router = Router::new();
+        for route in table() {
+            router = router.route(route.path, route.handler);
+        }
+        system::with_fallbacks(router)
             .layer(DefaultBodyLimit::max(input::BODY_MAX))
             .layer(middleware::from_fn_with_state(Numbers::new(run), around::around))
             .with_state(self)

@@ -1,5 +1,25 @@
 //! rivetr: `git push`, and the app runs as an ordinary systemd unit on your own host.
 //!
-//! In reading order; a module names only modules above it (`daemon` and `cli`'s own entry excepted).
+//! In reading order; a module names only modules above it, except `daemon`, which puts them together.
 
+// What it is about.
 pub mod domain;
+pub mod files;
+// Decisions, as pure values.
+pub mod build;
+pub mod plan;
+pub mod quadlet;
+// What is kept, and this machine.
+pub mod host;
+pub mod store;
+// The data plane.
+pub mod proxy;
+// The verbs.
+pub mod engine;
+// The faces.
+pub mod api;
+pub mod auth;
+pub mod config;
+// pub mod cli;
+// All of it together.
+pub mod daemon;

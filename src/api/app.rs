@@ -115,7 +115,7 @@ pub(super) async fn status(
         app: wire::App::from(&status.app),
         live: status.live.as_ref().map(wire::Deployment::from),
         unit: status.unit.map(|unit| wire::Unit {
-            active_state: unit.active_state.as_str().to_owned(),
+            active_state: unit.active_state.to_owned(),
             sub_state: unit.sub_state,
             restarts: unit.restarts,
             since: unit.since.map(wire::time),

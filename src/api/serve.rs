@@ -20,10 +20,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::{Api, Handles};
 use crate::auth::Peer;
 
 /// How long the head of a request may take, and how long a connection may idle before one.
@@ -45,41 +43,31 @@ pub enum ServeError {
         "the API listens on {0}, which other machines can reach: use 127.0.0.1 or [::1], and the proxy for the rest"
     )]
     NotLoopback(SocketAddr),
-    /// A socket cannot be used.
-    #[error("a socket of the API cannot be used: {0}")]
-    Socket(#[from] io::Error),
+    /// The port's address cannot be read.
+    #[error("the API's port has no address: {0}")]
+    Address(#[source] io::Error),
 }
 
-/// Serves until `stopping`, then lets requests in flight and pushes end.
+/// Serves until `stopping`, then lets requests in flight end.
 pub async fn serve(
-    handles: Handles,
-    unix: std::os::unix::net::UnixListener,
-    tcp: Vec<std::net::TcpListener>,
+    router: Router,
+    unix: UnixListener,
+    tcp: Option<TcpListener>,
     stopping: CancellationToken,
 ) -> Result<(), ServeError> {
-    unix.set_nonblocking(true)?;
-    let unix = UnixListener::from_std(unix)?;
-    let tcp = tcp.into_iter().map(on_loopback).collect::<Result<Vec<_>, _>>()?;
-    let pushes = TaskTracker::new();
-    // Seconds tell this run of the daemon from the one before.
-    let run = u32::try_from((handles.clock)().0 / 1000 % i64::from(u32::MAX)).unwrap_or(0);
-    let router = Api::new(handles, stopping.clone(), pushes.clone()).router(run);
-    let ports = tcp.into_iter().map(|port| door(port, router.clone(), stopping.clone()));
-    tokio::join!(door(unix, router.clone(), stopping.clone()), futures_util::future::join_all(ports));
-    pushes.close();
-    if timeout(GRACE, pushes.wait()).await.is_err() {
-        tracing::warn!(left = pushes.len(), "pushes were cut off: they did not end in time");
+    if let Some(tcp) = &tcp {
+        let address = tcp.local_addr().map_err(ServeError::Address)?;
+        if !address.ip().is_loopback() {
+            return Err(ServeError::NotLoopback(address));
+        }
     }
+    let port = async {
+        if let Some(tcp) = tcp {
+            door(tcp, router.clone(), stopping.clone()).await;
+        }
+    };
+    tokio::join!(door(unix, router.clone(), stopping.clone()), port);
     Ok(())
-}
-
-fn on_loopback(port: std::net::TcpListener) -> Result<TcpListener, ServeError> {
-    let address = port.local_addr()?;
-    if !address.ip().is_loopback() {
-        return Err(ServeError::NotLoopback(address));
-    }
-    port.set_nonblocking(true)?;
-    Ok(TcpListener::from_std(port)?)
 }
 
 /// A socket that people connect to.
@@ -167,5 +155,114 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
         && error.is_panic()
     {
         tracing::error!(%error, "a connection ended in a panic");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Request;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpStream, UnixStream};
+
+    use super::super::around::{Numbers, around};
+    use super::*;
+
+    /// Longer than anything here takes, shorter than [`GRACE`].
+    const SOON: Duration = Duration::from_secs(5);
+
+    struct Served {
+        folder: tempfile::TempDir,
+        port: SocketAddr,
+        stopping: CancellationToken,
+        server: JoinSet<Result<(), ServeError>>,
+    }
+
+    impl Served {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let unix = UnixListener::bind(folder.path().join("api.sock")).unwrap();
+            let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = tcp.local_addr().unwrap();
+            let router = Router::new().route("/peer", get(peer)).route("/broken", get(broken));
+            let router = router.layer(from_fn_with_state(Numbers::new(1), around));
+            let stopping = CancellationToken::new();
+            let mut server = JoinSet::new();
+            server.spawn(serve(router, unix, Some(tcp), stopping.clone()));
+            Self { folder, port, stopping, server }
+        }
+
+        async fn unix(&self) -> UnixStream {
+            UnixStream::connect(self.folder.path().join("api.sock")).await.unwrap()
+        }
+
+        async fn stop(mut self) {
+            self.stopping.cancel();
+            timeout(SOON, self.server.join_next()).await.unwrap().unwrap().unwrap().unwrap();
+        }
+    }
+
+    async fn peer(request: Request) -> String {
+        format!("{:?}", request.extensions().get::<Peer>())
+    }
+
+    async fn broken() -> &'static str {
+        panic!("a handler of this test")
+    }
+
+    async fn ask<C: AsyncRead + AsyncWrite + Unpin>(connection: &mut C, path: &str, end: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: rivetr\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(end.as_bytes()) {
+            assert_ne!(
+                timeout(SOON, connection.read_buf(&mut answer)).await.unwrap().unwrap(),
+                0,
+                "{answer:?}"
+            );
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn handlers_know_the_peer() {
+        let served = Served::new().await;
+        let uid = nix::unistd::Uid::current();
+        ask(&mut served.unix().await, "/peer", &format!("Some(Unix {{ uid: {uid} }})")).await;
+        ask(&mut TcpStream::connect(served.port).await.unwrap(), "/peer", "Some(Tcp)").await;
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request_alone() {
+        let served = Served::new().await;
+        let mut connection = served.unix().await;
+        let answer = ask(&mut connection, "/broken", "}").await;
+        assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+        assert!(!answer.contains("a handler of this test"), "{answer}");
+        ask(&mut connection, "/peer", ")").await;
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_closes_connections_that_idle() {
+        let served = Served::new().await;
+        let mut used = served.unix().await;
+        ask(&mut used, "/peer", ")").await;
+        let mut silent = TcpStream::connect(served.port).await.unwrap();
+        ask(&mut TcpStream::connect(served.port).await.unwrap(), "/peer", ")").await;
+        served.stop().await;
+        assert_eq!(used.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_others_can_reach_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let unix = UnixListener::bind(folder.path().join("api.sock")).unwrap();
+        let tcp = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let error = serve(Router::new(), unix, Some(tcp), CancellationToken::new()).await.unwrap_err();
+        assert!(error.to_string().contains("other machines can reach"), "{error}");
     }
 }

@@ -1,8 +1,6 @@
 //! The other end of a connection. On the Unix socket the kernel names it; that is the way back in when every
 //! token is lost.
 
-use nix::unistd::{Uid, User};
-
 use super::{Caller, Refusal};
 
 /// Where a request came from; set by the server for each connection.
@@ -27,20 +25,6 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// The user of this number, by name if the machine knows one.
-    #[must_use]
-    pub fn of(uid: u32) -> Self {
-        let name = match User::from_uid(Uid::from_raw(uid)) {
-            Ok(Some(user)) => user.name,
-            Ok(None) => format!("number {uid}"),
-            Err(error) => {
-                tracing::warn!(uid, %error, "the name of rivetr's user cannot be looked up");
-                format!("number {uid}")
-            }
-        };
-        Self { uid, name }
-    }
-
     /// Root and rivetr's own user are administrators; nobody else comes in here.
     pub(super) fn admit(&self, uid: u32) -> Result<Caller, Refusal> {
         if uid == self.uid {
@@ -56,12 +40,6 @@ impl Owner {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_user_has_a_name_or_a_number() {
-        assert_eq!(Owner::of(0), Owner { uid: 0, name: "root".to_owned() });
-        assert_eq!(Owner::of(4_000_000_000).name, "number 4000000000");
-    }
 
     #[test]
     fn only_root_and_the_owner_come_in() {

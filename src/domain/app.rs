@@ -100,7 +100,7 @@ pub struct HealthCheck {
 
 impl HealthCheck {
     /// How long a new release may take until it answers, unless the app says otherwise.
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
 }
 
 /// The path of a health check: origin-form, visible ASCII.
@@ -111,7 +111,8 @@ impl HealthPath {
     /// Takes a path that begins with one slash, with an optional query.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let visible = |c: char| c.is_ascii_graphic() && c != '#';
-        if text.starts_with('/') && !text.starts_with("//") && text.len() <= 1000 && text.chars().all(visible) {
+        if text.starts_with('/') && !text.starts_with("//") && text.len() <= 1000 && text.chars().all(visible)
+        {
             return Ok(Self(text.to_owned()));
         }
         Err(InvalidName::new("health path", text, "begin it with one slash and use visible ASCII characters"))

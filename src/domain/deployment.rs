@@ -193,6 +193,12 @@ impl Deployment {
         format!("rivetr-app-{}-{}", self.app_slug, self.number)
     }
 
+    /// The unit that systemd shows: `rivetr-app-blog-7.service`.
+    #[must_use]
+    pub fn service_name(&self) -> String {
+        format!("{}.service", self.unit_name())
+    }
+
     /// The tag its image is built as: `localhost/rivetr/blog:7`.
     #[must_use]
     pub fn image_tag(&self) -> String {

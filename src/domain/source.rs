@@ -39,9 +39,9 @@ impl Branch {
     /// Takes what `git check-ref-format --branch` takes, in a narrower alphabet.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '#');
-        let parts_ok = text
-            .split('/')
-            .all(|part| !part.is_empty() && !part.starts_with('.') && !part.to_ascii_lowercase().ends_with(".lock"));
+        let parts_ok = text.split('/').all(|part| {
+            !part.is_empty() && !part.starts_with('.') && !part.to_ascii_lowercase().ends_with(".lock")
+        });
         let well_formed = text.len() <= 200
             && text.chars().all(inner)
             && parts_ok
@@ -162,16 +162,29 @@ mod tests {
         for good in ["main", "feature/login", "v1.2", "fix-#12"] {
             assert_eq!(Branch::parse(good).unwrap().as_str(), good);
         }
-        for bad in
-            ["", "-u", "--upload-pack=x", "a..b", "a b", "a//b", "/a", "a/", ".a", "a.lock", "HEAD", "a\nb", "a~1"]
-        {
+        for bad in [
+            "",
+            "-u",
+            "--upload-pack=x",
+            "a..b",
+            "a b",
+            "a//b",
+            "/a",
+            "a/",
+            ".a",
+            "a.lock",
+            "HEAD",
+            "a\nb",
+            "a~1",
+        ] {
             assert!(Branch::parse(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn addresses() {
-        for good in ["https://example.org/a/b.git", "ssh://git@example.org:2222/a.git", "http://127.0.0.1/x"] {
+        for good in ["https://example.org/a/b.git", "ssh://git@example.org:2222/a.git", "http://127.0.0.1/x"]
+        {
             assert_eq!(GitUrl::parse(good).unwrap().as_str(), good);
         }
         for bad in [

@@ -1,0 +1,142 @@
+//! The API as the command line calls it: JSON and event streams over the Unix socket, or over plain HTTP with a
+//! token. It decides nothing about commands and prints nothing. TLS is not spoken yet.
+
+mod connection;
+mod error;
+mod events;
+mod sse;
+mod target;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use http_body_util::{BodyExt, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use self::connection::Connection;
+pub use self::error::ClientError;
+pub use self::events::{Ends, Events};
+pub use self::sse::Event;
+pub use self::target::{BadServer, Target};
+
+/// How long an answer may take in full. Reads and queueing take milliseconds; a loaded host is given its time.
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
+/// How long a deletion may take: it answers when nothing is left, after requests in flight and a stop.
+const DELETE_LIMIT: Duration = Duration::from_mins(10);
+/// The largest answer that is read, in bytes; a page of a list stays far below.
+const ANSWER_MAX: usize = 32 << 20;
+
+/// The API of one rivetr.
+#[derive(Clone)]
+pub struct Client {
+    target: Target,
+    token: Option<String>,
+}
+
+/// A successful answer: the JSON document as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer(String);
+
+impl Client {
+    /// The API at `target`; a token is needed everywhere but on the socket.
+    #[must_use]
+    pub fn new(target: Target, token: Option<String>) -> Self {
+        Self { target, token }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Asks for a document.
+    pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
+        self.call(Method::GET, path, Bytes::new(), ANSWER_LIMIT).await
+    }
+
+    /// Sends a document and takes the answer.
+    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
+        self.call(Method::POST, path, body.into(), ANSWER_LIMIT).await
+    }
+
+    /// Deletes; returns when it is done.
+    pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
+        self.call(Method::DELETE, path, Bytes::new(), DELETE_LIMIT).await
+    }
+
+    /// Follows a stream of events; see [`Events`] for what happens when it breaks.
+    pub async fn events(&self, path: &str, ends: Ends) -> Result<Events, ClientError> {
+        Events::open(self.clone(), path.to_owned(), ends).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Answer, ClientError> {
+        let exchange = async {
+            let request = self.request(method, path, "application/json").body(body.into());
+            let mut connection = Connection::open(&self.target).await?;
+            let response = connection.send(request).await?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_MAX).collect().await;
+            let body = body.map_err(|source| ClientError::broken(&self.target, source))?.to_bytes();
+            if head.status.is_success() {
+                return Answer::parse(&self.target, &body);
+            }
+            Err(ClientError::of_status(&self.target, head.status, &body))
+        };
+        let timed_out = |_| ClientError::TimedOut { target: self.target.clone(), limit };
+        tokio::time::timeout(limit, exchange).await.map_err(timed_out)?
+    }
+
+    fn request(&self, method: Method, path: &str, accept: &str) -> http::request::Builder {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, self.target.authority())
+            .header(http::header::ACCEPT, accept)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::USER_AGENT, concat!("rivetr/", env!("CARGO_PKG_VERSION")));
+        match &self.token {
+            Some(token) => request.header(http::header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
+    }
+}
+
+/// The token is not shown.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// The document as it came; empty where there is nothing to say.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// The document as a type of the wire.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_str(&self.0).map_err(ClientError::NotUnderstood)
+    }
+
+    fn parse(target: &Target, body: &[u8]) -> Result<Self, ClientError> {
+        let text = str::from_utf8(body).map_err(|_| ClientError::NotRivetr { target: target.clone() })?;
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

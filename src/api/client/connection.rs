@@ -1,0 +1,72 @@
+//! One HTTP/1.1 connection for one exchange. Connecting to the local socket costs microseconds, so none is kept.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
+
+use super::error::ClientError;
+use super::target::Target;
+
+/// How long connecting may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// A connection that ends when it is dropped.
+pub(super) struct Connection {
+    target: Target,
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// Moves the bytes; its errors also reach whoever waits for the answer.
+    _driver: JoinSet<hyper::Result<()>>,
+}
+
+impl Connection {
+    pub(super) async fn open(target: &Target) -> Result<Self, ClientError> {
+        match target {
+            Target::Socket(path) => {
+                let stream = within_limit(target, UnixStream::connect(path)).await?;
+                Self::shake_hands(target, stream).await
+            }
+            Target::Http { host, port } => {
+                let stream = within_limit(target, TcpStream::connect((host.as_str(), *port))).await?;
+                Self::shake_hands(target, stream).await
+            }
+        }
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        request: http::Result<http::Request<Full<Bytes>>>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let request = request.map_err(ClientError::NotHttp)?;
+        self.sender.send_request(request).await.map_err(|source| ClientError::broken(&self.target, source))
+    }
+
+    async fn shake_hands(
+        target: &Target,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<Self, ClientError> {
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|source| ClientError::broken(target, source))?;
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        Ok(Self { target: target.clone(), sender, _driver: driver })
+    }
+}
+
+async fn within_limit<S>(
+    target: &Target,
+    connecting: impl Future<Output = io::Result<S>>,
+) -> Result<S, ClientError> {
+    let limited = tokio::time::timeout(CONNECT_LIMIT, connecting).await;
+    let timed_out = |_| ClientError::TimedOut { target: target.clone(), limit: CONNECT_LIMIT };
+    let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
+    limited.map_err(timed_out)?.map_err(unreachable)
+}

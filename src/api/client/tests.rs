@@ -1,0 +1,189 @@
+//! The client against a real server: documents, refusals, broken streams.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use futures_util::StreamExt;
+
+use super::testing::Server;
+use super::*;
+use crate::api::wire;
+
+type Chunk = Result<&'static str, std::io::Error>;
+
+/// Each chunk is sent before the next one is made: a break would otherwise overtake what came before it.
+fn stream(chunks: Vec<Chunk>) -> impl IntoResponse {
+    let chunks = futures_util::stream::iter(chunks).then(|chunk| async {
+        tokio::task::yield_now().await;
+        chunk
+    });
+    ([("content-type", "text/event-stream")], Body::from_stream(chunks))
+}
+
+fn breaks() -> Chunk {
+    Err(std::io::Error::other("the daemon was killed"))
+}
+
+async fn all(events: &mut Events) -> Result<Vec<String>, ClientError> {
+    let mut seen = Vec::new();
+    while let Some(event) = events.next().await? {
+        seen.push(format!("{} {}", event.name, event.data));
+    }
+    Ok(seen)
+}
+
+#[tokio::test]
+async fn documents_come_as_they_were_sent() {
+    let echo = |headers: HeaderMap, body: String| async move {
+        let field = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        format!(
+            "{{\"host\":{:?},\"token\":{:?},\"body\":{body}}}\n",
+            field("host").unwrap(),
+            field("authorization").unwrap()
+        )
+    };
+    let server = Server::start(Router::new().route("/api/echo", post(echo)));
+    let client = Client::new(Target::Socket(server.socket()), Some("rvt_x".to_owned()));
+    let answer = client.post("/api/echo", &wire::Deploy { commit: Some("c".to_owned()) }).await.unwrap();
+    assert_eq!(answer.text(), r#"{"host":"localhost","token":"Bearer rvt_x","body":{"commit":"c"}}"#);
+    let error = answer.decode::<wire::App>().unwrap_err();
+    assert!(matches!(error, ClientError::NotUnderstood(_)), "{error}");
+    assert!(!format!("{client:?}").contains("rvt_x"));
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let body =
+        r#"{"error":{"code":"c","message":"no such app: blog","fields":{"port":"is taken"},"request":"r1"}}"#;
+    let router = Router::new()
+        .route("/404", get(move || async move { (StatusCode::NOT_FOUND, body) }))
+        .route("/401", get(move || async move { (StatusCode::UNAUTHORIZED, body) }))
+        .route("/409", get(move || async move { (StatusCode::CONFLICT, body) }))
+        .route("/500", get(move || async move { (StatusCode::INTERNAL_SERVER_ERROR, body) }))
+        .route("/nginx", get(|| async { (StatusCode::BAD_GATEWAY, "<html>") }))
+        .route("/binary", get(|| async { vec![0xff_u8, 0xfe] }));
+    let server = Server::start(router);
+    let client = server.client();
+    let fetch = async |path: &str| client.get(path).await.unwrap_err();
+    assert!(
+        matches!(fetch("/404").await, ClientError::NotFound { message } if message == "no such app: blog")
+    );
+    assert!(matches!(fetch("/401").await, ClientError::Forbidden { .. }));
+    assert!(
+        matches!(fetch("/409").await, ClientError::Refused { fields, .. } if fields["port"] == "is taken")
+    );
+    assert!(
+        matches!(fetch("/500").await, ClientError::Failed { request, .. } if request.as_deref() == Some("r1"))
+    );
+    assert!(matches!(fetch("/nginx").await, ClientError::NotRivetr { .. }));
+    assert!(matches!(fetch("/binary").await, ClientError::NotRivetr { .. }));
+    assert!(matches!(client.events("/404", Ends::WithEvent).await, Err(ClientError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn nobody_there_is_said_with_the_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let error = Client::new(Target::Socket(path.clone()), None).get("/").await.unwrap_err();
+    assert!(matches!(&error, ClientError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    let bad_token = Client::new(Target::Socket(path), Some("a\nb".to_owned()));
+    assert!(bad_token.get("/").await.is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_a_broken_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let client = Client::new(Target::Socket(path), None);
+    let (outcome, ()) = tokio::join!(client.get("/"), async { drop(listener.accept().await.unwrap()) });
+    assert!(matches!(outcome, Err(ClientError::Broken { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_broken_stream_goes_on_after_the_last_event() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let handler = move |headers: HeaderMap| {
+        let after = headers.get("last-event-id").map(|id| id.to_str().unwrap().to_owned());
+        log.lock().unwrap().push(after.clone());
+        let chunks = match after.as_deref() {
+            None => vec![Ok("id: 1\ndata: a\n\nid: 2\nda"), Ok("ta: b\n\nid: 3\ndata: never fin"), breaks()],
+            Some("2") => vec![Ok(": hello\n\n"), Ok("id: 3\ndata: c\n\n")],
+            _ => vec![Ok("event: end\ndata: live\n\n"), breaks()],
+        };
+        async move { stream(chunks) }
+    };
+    let server = Server::start(Router::new().route("/log", get(handler)));
+    let mut events = server.client().events("/log", Ends::WithEvent).await.unwrap();
+    assert_eq!(all(&mut events).await.unwrap(), ["message a", "message b", "message c", "end live"]);
+    let after = |id: &str| Some(id.to_owned());
+    assert_eq!(*asked.lock().unwrap(), [None, after("2"), after("3")]);
+}
+
+#[tokio::test]
+async fn a_restart_is_waited_for() {
+    let first =
+        Router::new().route("/log", get(|| async { stream(vec![Ok("id: 1\ndata: a\n\n"), breaks()]) }));
+    let second =
+        Router::new().route("/log", get(|| async { stream(vec![Ok("event: end\ndata: live\n\n")]) }));
+    let mut server = Server::start(first);
+    let mut events = server.client().events("/log", Ends::WithEvent).await.unwrap();
+    assert_eq!(events.next().await.unwrap().unwrap().data, "a");
+    server.stop();
+    // The first attempt finds no socket; the server is back only once it was made.
+    let (rest, ()) = tokio::join!(all(&mut events), async {
+        tokio::task::yield_now().await;
+        server.serve(second);
+    });
+    assert_eq!(rest.unwrap(), ["end live"]);
+}
+
+#[tokio::test]
+async fn events_without_an_id_are_not_asked_for_twice() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let handler = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        async { stream(vec![Ok("data: a\n\n"), breaks()]) }
+    };
+    let server = Server::start(Router::new().route("/log", get(handler)));
+    let mut events = server.client().events("/log", Ends::WithStream).await.unwrap();
+    assert!(matches!(all(&mut events).await, Err(ClientError::Broken { .. })));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_stream_may_end_with_its_last_byte() {
+    let handler = || async { stream(vec![Ok("data: a\n\ndata: b\n\n")]) };
+    let server = Server::start(Router::new().route("/log", get(handler)));
+    let mut events = server.client().events("/log", Ends::WithStream).await.unwrap();
+    assert_eq!(all(&mut events).await.unwrap(), ["message a", "message b"]);
+}
+
+#[tokio::test]
+async fn a_resumed_stream_that_is_refused_says_why() {
+    let handler = |headers: HeaderMap| async move {
+        if headers.contains_key("last-event-id") {
+            let gone = r#"{"error":{"code":"not_found","message":"the log is gone"}}"#;
+            return (StatusCode::NOT_FOUND, gone).into_response();
+        }
+        stream(vec![Ok("id: 1\ndata: a\n\n"), breaks()]).into_response()
+    };
+    let server = Server::start(Router::new().route("/log", get(handler)));
+    let mut events = server.client().events("/log", Ends::WithEvent).await.unwrap();
+    assert!(matches!(all(&mut events).await, Err(ClientError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn a_page_is_not_taken_for_a_stream() {
+    let server = Server::start(Router::new().route("/log", get(|| async { "hello" })));
+    let outcome = server.client().events("/log", Ends::WithEvent).await;
+    assert!(matches!(outcome, Err(ClientError::NotRivetr { .. })));
+}

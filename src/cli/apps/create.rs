@@ -1,0 +1,169 @@
+//! `rivetr apps create`: a new app, and how to bring code to it.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::super::failure::{Exit, Failure};
+use super::super::session::Session;
+use crate::api::wire::{App, CreateApp, Hidden};
+use crate::domain::app::{EnvValue, HealthPath};
+use crate::domain::name::{EnvKey, HostName, Slug};
+use crate::domain::source::{Branch, GitUrl};
+
+/// The largest file of variables that is read, in bytes; the API takes less.
+const ENV_FILE_MAX: u64 = 4 << 20;
+
+/// The arguments of `rivetr apps create`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "Example: rivetr apps create blog --port 3000 --env-file blog.env")]
+pub struct Create {
+    /// Its name: lower-case letters, digits and dashes
+    #[arg(value_parser = Slug::parse)]
+    name: Slug,
+    /// The port it listens on in its container [default: 8080]
+    #[arg(long)]
+    port: Option<NonZeroU16>,
+    /// A host it answers, besides the automatic one; may be repeated
+    #[arg(long = "host", value_name = "HOST", value_parser = HostName::parse)]
+    hosts: Vec<HostName>,
+    /// A repository to fetch from, in place of `git push` to rivetr
+    #[arg(long, value_name = "URL", value_parser = GitUrl::parse)]
+    git: Option<GitUrl>,
+    /// The branch that is deployed [default: main]
+    #[arg(long, value_parser = Branch::parse)]
+    branch: Option<Branch>,
+    /// A variable, visible to others while this command runs; --env-file is not; may be repeated
+    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parse_variable)]
+    env: Vec<(EnvKey, EnvValue)>,
+    /// A file with KEY=VALUE lines, each value taken as it stands, quotes included; - is standard input
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// The path that tells whether it answers; without it, a TCP connection is enough
+    #[arg(long, value_name = "PATH", value_parser = HealthPath::parse)]
+    health_path: Option<HealthPath>,
+    /// How long a new release may take until it answers [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    health_timeout: Option<u64>,
+    /// The project it goes to [default: default]
+    #[arg(long, value_parser = Slug::parse)]
+    project: Option<Slug>,
+}
+
+impl Create {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let request = self.request()?;
+        let answer = session.client.post("/api/apps", &request).await?;
+        session.show(&answer, |app: App| words(&app))
+    }
+
+    fn request(self) -> Result<CreateApp, Failure> {
+        let Self { name, port, hosts, git, branch, env, env_file, health_path, health_timeout, project } = self;
+        let from_file = env_file.map(|path| read_env_file(&path)).transpose()?.unwrap_or_default();
+        // What stands on the command line is nearer, and wins.
+        let variables = from_file.into_iter().chain(env);
+        let variables = variables.map(|(key, value)| (key.as_str().to_owned(), Hidden(value.as_str().to_owned())));
+        Ok(CreateApp {
+            name: name.to_string(),
+            project: project.map(|project| project.to_string()),
+            port: port.map(NonZeroU16::get),
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            git: git.map(|git| git.to_string()),
+            branch: branch.map(|branch| branch.to_string()),
+            env: variables.collect::<BTreeMap<_, _>>(),
+            health_path: health_path.map(|path| path.as_str().to_owned()),
+            health_timeout_s: health_timeout,
+        })
+    }
+}
+
+fn words(app: &App) -> String {
+    let App { name, git, branch, .. } = app;
+    match git {
+        Some(git) => format!(
+            "{name} is created. It is fetched from {git}, branch {branch}.\n\
+             Deploy it:  rivetr deploy {name}\n"
+        ),
+        None => format!(
+            "{name} is created.\n\
+             Deploy it from your repository:  git push http://<this rivetr>/git/{name}.git {branch}\n\
+             The password is a token:         rivetr tokens create <what it is for>\n"
+        ),
+    }
+}
+
+/// Takes `KEY=VALUE`; the value may hold anything, `=` included.
+fn parse_variable(text: &str) -> Result<(EnvKey, EnvValue), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    let key = EnvKey::parse(key).map_err(|error| error.to_string())?;
+    let value = EnvValue::parse(value).map_err(|error| error.to_string())?;
+    Ok((key, value))
+}
+
+fn read_env_file(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
+    let unreadable =
+        |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
+    let source: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(unreadable)?)
+    };
+    let mut text = String::new();
+    source.take(ENV_FILE_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > ENV_FILE_MAX {
+        return Err(Failure::new(Exit::Usage, format!("{} is larger than 4 MiB", path.display())));
+    }
+    parse_env_file(&text)
+        .map_err(|(line, wrong)| Failure::new(Exit::Usage, format!("{}:{line}: {wrong}", path.display())))
+}
+
+/// Lines of `KEY=VALUE`; empty ones and those that begin with `#` are left out. Values are never printed.
+fn parse_env_file(text: &str) -> Result<Vec<(EnvKey, EnvValue)>, (usize, String)> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    lines.map(|(index, line)| parse_variable(line).map_err(|wrong| (index + 1, wrong))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_taken_as_they_stand() {
+        let text = "# settings\nA=1\n\nB= x=\"y\" \nC=\n  \n";
+        let parsed = parse_env_file(text).unwrap();
+        let parsed: Vec<_> = parsed.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(parsed, [("A", "1"), ("B", " x=\"y\" "), ("C", "")]);
+    }
+
+    #[test]
+    fn a_wrong_line_is_named_without_its_value() {
+        for (text, line) in [("A=1\nsecret", 2), ("1A=secret", 1), ("A=\n\nB =secret", 3), ("A=secret\0", 1)] {
+            let (found, wrong) = parse_env_file(text).unwrap_err();
+            assert_eq!(found, line, "{text:?}");
+            assert!(!wrong.contains("secret"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file.as_file(), b"A=file\nB=file\n").unwrap();
+        let create = Create {
+            name: Slug::parse("blog").unwrap(),
+            port: None,
+            hosts: vec![],
+            git: None,
+            branch: None,
+            env: vec![parse_variable("A=flag").unwrap()],
+            env_file: Some(file.path().to_owned()),
+            health_path: None,
+            health_timeout: None,
+            project: None,
+        };
+        let env = create.request().unwrap().env;
+        assert_eq!((env["A"].0.as_str(), env["B"].0.as_str()), ("flag", "file"));
+    }
+}

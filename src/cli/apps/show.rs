@@ -1,0 +1,51 @@
+//! `rivetr apps show`: one app, its settings and how it does.
+
+use clap::Args;
+
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::super::status::{release, state};
+use super::super::table::{facts, or_dash, time};
+use crate::api::wire::{App, AppStatus};
+use crate::domain::name::Slug;
+
+/// The arguments of `rivetr apps show`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "Example: rivetr apps show blog")]
+pub struct Show {
+    /// The app
+    #[arg(value_parser = Slug::parse)]
+    name: Slug,
+}
+
+impl Show {
+    pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
+        let answer = session.client.get(&format!("/api/apps/{}/status", self.name)).await?;
+        session.show(&answer, |status: AppStatus| words(&status))
+    }
+}
+
+fn words(status: &AppStatus) -> String {
+    let App { name, project, port, git, branch, env, health_path, health_timeout_s, created, .. } = &status.app;
+    let check = match health_path {
+        Some(path) => format!("answers {path} within {health_timeout_s} s"),
+        None => format!("takes a connection within {health_timeout_s} s"),
+    };
+    let since = status.unit.as_ref().and_then(|unit| unit.since.as_deref()).map(time);
+    let unit = status.live.as_ref().map(|live| format!("rivetr-app-{name}-{}.service", live.number));
+    facts(&[
+        ("app", name.clone()),
+        ("state", state(status)),
+        ("since", or_dash(since.as_deref())),
+        ("release", release(status.live.as_ref())),
+        ("unit", or_dash(unit.as_deref())),
+        ("hosts", or_dash(Some(&status.hosts.join(" ")))),
+        ("port", port.to_string()),
+        ("source", git.clone().unwrap_or_else(|| "git push".to_owned())),
+        ("branch", branch.clone()),
+        ("variables", or_dash(Some(&env.join(" ")))),
+        ("good when", check),
+        ("project", project.clone()),
+        ("created", time(created)),
+    ])
+}

@@ -1,0 +1,183 @@
+//! How a command ends: what is said to a person on standard error, and what a script sees.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use crate::api::client::ClientError;
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// It was tried and failed.
+    Failed = 1,
+    /// The command line or the configuration is wrong; nothing was tried.
+    Usage = 2,
+    /// rivetr cannot be reached.
+    Unreachable = 3,
+    /// What was named does not exist.
+    NotFound = 4,
+    /// Not allowed, not valid, or in conflict with what is there.
+    Refused = 5,
+    /// Ended by Ctrl-C, as shells count it: 128 and the signal's number.
+    Interrupted = 130,
+}
+
+/// A command that did not succeed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong; empty where all has been said.
+    pub message: String,
+    /// What to try.
+    pub cure: Option<String>,
+    /// What a script sees.
+    pub exit: Exit,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl Failure {
+    /// A failure with its message.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { message: message.into(), cure: None, exit }
+    }
+
+    /// The same failure with what to try.
+    #[must_use]
+    pub fn cure(mut self, cure: impl Into<String>) -> Self {
+        self.cure = Some(cure.into());
+        self
+    }
+
+    /// Nobody reads the output any more, as with `rivetr apps list | head -1`: nothing is wrong.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self::new(Exit::Done, "")
+    }
+
+    /// What stands on standard error.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.message.is_empty() {
+            return String::new();
+        }
+        let cure = self.cure.as_ref().map(|cure| format!("try: {cure}\n")).unwrap_or_default();
+        format!("error: {}\n{cure}", self.message)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let message = error.to_string();
+        let said = |exit| Self::new(exit, message);
+        match error {
+            ClientError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                said(Exit::Unreachable).cure("run it as root, or as the user that rivetr runs as")
+            }
+            ClientError::Unreachable { .. } => said(Exit::Unreachable).cure(
+                "`rivetr doctor` shows what is down; --socket or --server names a rivetr that runs elsewhere",
+            ),
+            ClientError::Broken { .. } | ClientError::TimedOut { .. } => {
+                said(Exit::Unreachable).cure("`rivetr doctor`, and then the same command again")
+            }
+            ClientError::NotRivetr { .. } => said(Exit::Unreachable).cure("check --socket or --server"),
+            ClientError::NotFound { .. } => said(Exit::NotFound),
+            ClientError::Forbidden { .. } => {
+                said(Exit::Refused).cure("set RIVETR_TOKEN to a token of a wider scope, or use the local socket")
+            }
+            ClientError::Refused { message, fields } => Self::new(Exit::Refused, with_fields(message, &fields)),
+            ClientError::Failed { request: Some(request), .. } => {
+                said(Exit::Failed).cure(format!("look for request {request} in `journalctl -u rivetr.service`"))
+            }
+            ClientError::Failed { request: None, .. } => said(Exit::Failed),
+            ClientError::NotUnderstood(_) => {
+                said(Exit::Failed).cure("use the command line of the same version as the daemon")
+            }
+            ClientError::Unsendable(_) | ClientError::NotHttp(_) => {
+                said(Exit::Usage).cure("check RIVETR_TOKEN: it must be one line")
+            }
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::unread();
+        }
+        Self::new(Exit::Failed, format!("the output cannot be written: {error}"))
+    }
+}
+
+fn with_fields(message: String, fields: &std::collections::BTreeMap<String, String>) -> String {
+    fields.iter().fold(message, |mut text, (field, wrong)| {
+        // Writing to a String cannot fail.
+        write!(text, "\n  {field}: {wrong}").unwrap_or_default();
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::client::Target;
+
+    #[test]
+    fn each_error_has_its_exit_code_and_its_cure() {
+        let target = Target::Socket("/run/rivetr/api.sock".into());
+        let io = |kind| std::io::Error::new(kind, "why");
+        let message = || "no".to_owned();
+        let unreachable = |kind| ClientError::Unreachable { target: target.clone(), source: io(kind) };
+        for (error, exit, text) in [
+            (
+                unreachable(std::io::ErrorKind::NotFound),
+                Exit::Unreachable,
+                "error: rivetr cannot be reached at /run/rivetr/api.sock: why\ntry: `rivetr doctor` shows",
+            ),
+            (
+                unreachable(std::io::ErrorKind::PermissionDenied),
+                Exit::Unreachable,
+                "error: rivetr cannot be reached at /run/rivetr/api.sock: why\ntry: run it as root",
+            ),
+            (
+                ClientError::Broken { target: target.clone(), source: "cut".into() },
+                Exit::Unreachable,
+                "error: the connection to rivetr at /run/rivetr/api.sock broke: cut\ntry: ",
+            ),
+            (ClientError::NotFound { message: message() }, Exit::NotFound, "error: no\n"),
+            (ClientError::Forbidden { message: message() }, Exit::Refused, "error: no\ntry: set RIVETR_TOKEN"),
+            (
+                ClientError::Refused {
+                    message: message(),
+                    fields: [("a", "b"), ("c", "d")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+                },
+                Exit::Refused,
+                "error: no\n  a: b\n  c: d\n",
+            ),
+            (
+                ClientError::Failed { message: message(), request: Some("r1".to_owned()) },
+                Exit::Failed,
+                "error: no\ntry: look for request r1",
+            ),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!(failure.exit, exit);
+            assert!(failure.text().starts_with(text), "{}", failure.text());
+        }
+    }
+
+    #[test]
+    fn a_broken_pipe_is_silent_success() {
+        let failure = Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert_eq!((failure.text().as_str(), failure.exit), ("", Exit::Done));
+        let full = Failure::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert_eq!(full.exit, Exit::Failed);
+    }
+}

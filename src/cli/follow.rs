@@ -1,0 +1,48 @@
+//! Streams of lines, printed as they come: a deployment's log, and what an app says.
+
+use super::failure::Failure;
+use super::session::Session;
+use super::table::{harmless, time};
+use crate::api::client::{Ends, Event};
+use crate::api::wire::{DeploymentLine, RuntimeLine};
+
+/// Prints a deployment's log until the deployment has ended.
+pub(super) async fn deployment_log(session: &mut Session, id: i64) -> Result<(), Failure> {
+    let mut events = session.client.events(&format!("/api/deployments/{id}/logs"), Ends::WithEvent).await?;
+    while let Some(event) = events.next().await? {
+        if event.name == "message" {
+            show(session, &event, |line: DeploymentLine| harmless(&line.text))?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints what an app writes until the stream ends; with `follow` it does not.
+pub(super) async fn runtime_log(session: &mut Session, path: &str) -> Result<(), Failure> {
+    let mut events = session.client.events(path, Ends::WithStream).await?;
+    while let Some(event) = events.next().await? {
+        if event.name == "message" {
+            show(session, &event, runtime_words)?;
+        }
+    }
+    Ok(())
+}
+
+fn show<T: serde::de::DeserializeOwned>(
+    session: &mut Session,
+    event: &Event,
+    words: impl FnOnce(T) -> String,
+) -> Result<(), Failure> {
+    if session.json {
+        return session.line(&event.data);
+    }
+    let line = serde_json::from_str(&event.data).map_err(crate::api::client::ClientError::NotUnderstood)?;
+    session.line(&words(line))
+}
+
+fn runtime_words(line: RuntimeLine) -> String {
+    let RuntimeLine { at, unit, stderr, text } = line;
+    let unit = unit.strip_suffix(".service").unwrap_or(&unit);
+    let mark = if stderr { '!' } else { '|' };
+    format!("{} {} {mark} {}", time(&at), unit.strip_prefix("rivetr-app-").unwrap_or(unit), harmless(&text))
+}

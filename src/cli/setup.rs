@@ -1,0 +1,127 @@
+//! `rivetr setup`: makes this machine run rivetr, and says what it changed.
+//!
+//! Three ways, one list of steps: for a user of its own (the package's way), for the user who calls, or for
+//! root. A second run upgrades. It opens no database: the first token comes from the API, like any other.
+
+use std::io::{self, Write};
+
+use thiserror::Error;
+
+use crate::api::client::ClientError;
+use crate::files::FileError;
+use crate::host::process::ProcessError;
+
+mod account;
+mod answer;
+mod control;
+mod ground;
+mod install;
+mod ports;
+mod require;
+mod start;
+mod steps;
+mod units;
+
+use ground::{Ground, Way};
+use steps::Steps;
+
+/// Makes this machine run rivetr; run it again to upgrade.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// Only for the user who calls: no root, ports from 8080
+    #[arg(long, conflicts_with = "system_wide")]
+    pub user: bool,
+    /// As root, containers included, instead of for a user of its own
+    #[arg(long)]
+    pub system_wide: bool,
+    /// The address under which rivetr itself is to be reached, such as `http://rivetr.example.org`
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// Why rivetr could not be set up.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// It was asked for by the wrong user.
+    #[error("{0}")]
+    Caller(&'static str),
+    /// The address is none.
+    #[error("--url {0:?} is no address: use http://HOST, with a port if it is not the usual one")]
+    Url(String),
+    /// The machine lacks something; all of it is named.
+    #[error("this machine is not ready for rivetr:{}", list(.0))]
+    Lacking(Vec<String>),
+    /// It is set up already, in another way.
+    #[error(
+        "rivetr is set up here {found} already. Two ways do not share a machine's units and state: \
+         run `rivetr setup{option}`, or remove {unit} and its state first"
+    )]
+    OtherWay {
+        /// The way that was found.
+        found: &'static str,
+        /// Its option, with a blank before it.
+        option: &'static str,
+        /// What shows it.
+        unit: String,
+    },
+    /// The user could not be made or looked up.
+    #[error("the user {name} cannot be looked up: {cause}")]
+    User {
+        /// Its name.
+        name: String,
+        /// Why.
+        cause: String,
+    },
+    /// There is no room for subordinate ids.
+    #[error(
+        "there is no free range of {count} subordinate ids left below 2^32; see /etc/subuid and /etc/subgid"
+    )]
+    NoSubordinateIds {
+        /// How many are needed.
+        count: u64,
+    },
+    /// The running program could not be read.
+    #[error("the running program cannot be read: {0}")]
+    Program(#[source] io::Error),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A program failed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// rivetr runs and does not answer.
+    #[error("rivetr was started and does not answer: {cause}. Look at: {look}")]
+    Silent {
+        /// What the API said.
+        cause: ClientError,
+        /// The command that shows more.
+        look: String,
+    },
+    /// The steps could not be shown.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Sets this machine up. Steps go to `progress` as they are done, the answer to `out`.
+pub async fn run(
+    args: &Args,
+    json: bool,
+    out: &mut dyn Write,
+    progress: &mut dyn Write,
+) -> Result<(), SetupError> {
+    let way = Way::choose(args)?;
+    let url = args.url.as_deref().map(ground::check_url).transpose()?;
+    let mut steps = Steps::new(if json { progress } else { &mut *out });
+    let ground = Ground::new(way)?;
+    require::all(&ground).await?;
+    let account = account::prepare(&ground, &mut steps).await?;
+    let changes = install::all(&ground, &account, url.as_deref(), &mut steps)?;
+    start::all(&ground, &account, &changes, &mut steps).await?;
+    let answer = answer::ask(&ground, &account, &mut steps).await?;
+    steps.end()?;
+    if json { answer.document(out) } else { answer.words(out) }
+}
+
+fn list(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  - {line}")).collect::<Vec<_>>().concat()
+}

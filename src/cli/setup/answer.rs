@@ -1,0 +1,111 @@
+//! The end of the setup: rivetr answers, the first token is made, and a person is told what to do next.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::SetupError;
+use super::account::Account;
+use super::ground::{API_PORT, Ground};
+use super::install::configured_url;
+use super::steps::Steps;
+use crate::api::client::{Client, ClientError, Target};
+use crate::api::wire::{CreateToken, CreatedToken, List, Scope, Token};
+use crate::files;
+
+/// What a person or a program needs to go on.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    /// Where the API and the repositories are.
+    url: String,
+    /// The first token; `None` if there is one already.
+    token: Option<String>,
+    /// The first administrator's link; rivetr has no dashboard yet.
+    setup_url: Option<String>,
+    /// Where apps answer.
+    proxy_http: String,
+    /// Where apps answer with TLS; the proxy has none yet.
+    proxy_https: Option<String>,
+}
+
+/// Waits until rivetr answers and makes the first token.
+pub(super) async fn ask(
+    ground: &Ground,
+    account: &Account,
+    steps: &mut Steps<'_>,
+) -> Result<Answer, SetupError> {
+    let socket = ground.runtime(account).join("api.sock");
+    let client = Client::new(Target::Socket(socket), None);
+    // The socket is systemd's and queues the call: the answer comes as soon as rivetr can give it.
+    let token = first_token(&client)
+        .await
+        .map_err(|cause| SetupError::Silent { cause, look: ground.look().to_owned() })?;
+    steps.step(false, "rivetr answers")?;
+    let what = if token.is_some() { "first token, for an administrator" } else { "there is a token already" };
+    steps.step(token.is_some(), what)?;
+    let configured = files::read_text(&ground.config)?.as_deref().and_then(configured_url);
+    let url = configured.unwrap_or_else(|| format!("http://127.0.0.1:{API_PORT}"));
+    let proxy_http = format!("http://{}", authority(host(&url), ground.http_port));
+    Ok(Answer { url, token, setup_url: None, proxy_http, proxy_https: None })
+}
+
+async fn first_token(client: &Client) -> Result<Option<String>, ClientError> {
+    let found: List<Token> = client.get("/api/tokens").await?.decode()?;
+    if !found.items.is_empty() {
+        return Ok(None);
+    }
+    let wanted = CreateToken { name: "setup".to_owned(), scope: Some(Scope::Admin), expires_days: None };
+    let made: CreatedToken = client.post("/api/tokens", &wanted).await?.decode()?;
+    Ok(Some(made.secret))
+}
+
+impl Answer {
+    pub(super) fn document(&self, out: &mut dyn Write) -> Result<(), SetupError> {
+        serde_json::to_writer(&mut *out, self).map_err(io::Error::from)?;
+        Ok(writeln!(out)?)
+    }
+
+    pub(super) fn words(&self, out: &mut dyn Write) -> Result<(), SetupError> {
+        let Self { url, token, setup_url: _, proxy_http, proxy_https: _ } = self;
+        writeln!(out, "\nrivetr runs at {url}; apps answer at {proxy_http}, each by its host name.")?;
+        match token {
+            Some(token) => writeln!(
+                out,
+                "Your token, shown only now: {token}\nIt is the password when you push; keep it to yourself."
+            )?,
+            None => writeln!(out, "For another token: rivetr tokens create NAME")?,
+        }
+        writeln!(
+            out,
+            "\nNext, in a repository with a Containerfile or Dockerfile:\n  \
+             rivetr apps create blog --port 8080\n  \
+             git push {url}/git/blog.git HEAD:main"
+        )?;
+        Ok(())
+    }
+}
+
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split([':', '/']).next().unwrap_or(rest)
+}
+
+fn authority(host: &str, port: u16) -> String {
+    if port == 80 { host.to_owned() } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_apps_answer() {
+        for (url, port, expected) in [
+            ("http://rivetr.example.org", 80, "rivetr.example.org"),
+            ("http://10.0.0.2:7480", 80, "10.0.0.2"),
+            ("https://rivetr.example.org", 8080, "rivetr.example.org:8080"),
+        ] {
+            assert_eq!(authority(host(url), port), expected);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `rivetr status`: every app at a glance, and what is wrong with rivetr or its host.
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::failure::Failure;
+use super::session::Session;
+use super::table::{or_dash, table, time};
+use crate::api::client::{Answer, ClientError};
+use crate::api::wire::{App, AppStatus, CheckStatus, Deployment, Health, List, Unit};
+
+/// Show every app at a glance
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "Example: rivetr status")]
+pub struct Status {}
+
+/// What `--json` prints: the API's own documents, side by side.
+#[derive(Serialize)]
+struct Document {
+    health: Box<RawValue>,
+    apps: Vec<Box<RawValue>>,
+}
+
+impl Status {
+    pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
+        let health = session.client.get("/api/system/health").await?;
+        let apps: List<App> = session.client.get("/api/apps").await?.decode()?;
+        let mut answers = Vec::new();
+        for app in &apps.items {
+            match session.client.get(&format!("/api/apps/{}/status", app.name)).await {
+                Ok(answer) => answers.push(answer),
+                // It was deleted since the list was read.
+                Err(ClientError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if session.json {
+            let apps = answers.iter().map(Answer::decode).collect::<Result<_, _>>()?;
+            return session.document(&Document { health: health.decode()?, apps });
+        }
+        let statuses = answers.iter().map(Answer::decode).collect::<Result<Vec<_>, _>>()?;
+        session.print(&words(&health.decode()?, &statuses))
+    }
+}
+
+fn words(health: &Health, apps: &[AppStatus]) -> String {
+    let mut text = String::new();
+    for check in health.checks.iter().filter(|check| check.status != CheckStatus::Ok) {
+        let cure = check.cure.as_ref().map(|cure| format!("; {cure}")).unwrap_or_default();
+        text += &format!("{}: {}{cure}\n", check.name, check.detail);
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    if apps.is_empty() {
+        return text + "There are no apps yet. `rivetr apps create NAME` makes one.\n";
+    }
+    let rows: Vec<_> = apps.iter().map(row).collect();
+    text + &table(["APP", "STATE", "RELEASE", "SINCE", "HOSTS"], &rows)
+}
+
+fn row(status: &AppStatus) -> [String; 5] {
+    let since = status.unit.as_ref().and_then(|unit| unit.since.as_deref()).map(time);
+    [
+        status.app.name.clone(),
+        state(status),
+        release(status.live.as_ref()),
+        or_dash(since.as_deref()),
+        or_dash(Some(&status.hosts.join(" "))),
+    ]
+}
+
+/// How an app does, in a word or two.
+pub(super) fn state(status: &AppStatus) -> String {
+    if status.app.deleting {
+        return "being deleted".to_owned();
+    }
+    let Some(unit) = &status.unit else {
+        return if status.live.is_some() { "no unit" } else { "not deployed" }.to_owned();
+    };
+    let Unit { active_state, sub_state, restarts, since: _ } = unit;
+    let state = if active_state == "active" { sub_state.clone() } else { format!("{active_state} ({sub_state})") };
+    match restarts {
+        0 => state,
+        1 => format!("{state}, restarted once"),
+        times => format!("{state}, restarted {times} times"),
+    }
+}
+
+/// The release that serves, with the first digits of its commit.
+pub(super) fn release(live: Option<&Deployment>) -> String {
+    let Some(deployment) = live else { return "-".to_owned() };
+    let commit = deployment.commit.as_ref().map(|commit| commit.chars().take(8).collect::<String>());
+    let commit = commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
+    format!("{}{commit}", deployment.number)
+}

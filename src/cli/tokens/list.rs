@@ -1,0 +1,34 @@
+//! `rivetr tokens list`: what tokens there are; never their secrets, which rivetr does not have.
+
+use clap::Args;
+
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::super::table::{or_dash, table, time};
+use crate::api::wire::{self, Token};
+
+/// The arguments of `rivetr tokens list`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "Example: rivetr tokens list")]
+pub struct List {}
+
+impl List {
+    pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
+        let answer = session.client.get("/api/tokens").await?;
+        session.show(&answer, |tokens: wire::List<Token>| words(&tokens.items))
+    }
+}
+
+fn words(tokens: &[Token]) -> String {
+    if tokens.is_empty() {
+        return "There are no tokens. `rivetr tokens create NAME` makes one.\n".to_owned();
+    }
+    let rows: Vec<_> = tokens
+        .iter()
+        .map(|Token { id, name, scope, created, expires, last_used }| {
+            let moment = |at: &Option<String>| or_dash(at.as_deref().map(time).as_deref());
+            [id.to_string(), name.clone(), scope.to_string(), time(created), moment(expires), moment(last_used)]
+        })
+        .collect();
+    table(["ID", "FOR", "SCOPE", "CREATED", "EXPIRES", "LAST USED"], &rows)
+}

@@ -1,0 +1,243 @@
+//! The one table of what can be configured: where it stands, what is allowed, what it is for. Files, environment,
+//! `rivetr config check` and documentation all read it. The defaults stand in `settings`.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::raw::Raw;
+use super::settings::{InstanceUrl, Level, Pool, Protocol, Settings};
+use crate::domain::name::HostName;
+
+/// One thing that can be configured.
+#[derive(Debug)]
+pub struct Key {
+    /// Its section: `[build]`.
+    pub section: &'static str,
+    /// Its name in the section.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    field: Field,
+}
+
+/// What a key takes, and which setting it is.
+#[derive(Debug)]
+enum Field {
+    Whole(RangeInclusive<u32>, fn(&mut Settings) -> &mut u32),
+    MaybeWhole(RangeInclusive<u32>, fn(&mut Settings) -> &mut Option<u32>),
+    Seconds(RangeInclusive<u32>, fn(&mut Settings) -> &mut Duration),
+    Level(fn(&mut Settings) -> &mut Level),
+    Loopback(fn(&mut Settings) -> &mut SocketAddr),
+    Listen(fn(&mut Settings) -> &mut SocketAddr),
+    Url(fn(&mut Settings) -> &mut Option<InstanceUrl>),
+    Domain(fn(&mut Settings) -> &mut Option<HostName>),
+    Pool(fn(&mut Settings) -> &mut Pool),
+    Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
+}
+
+const fn key(section: &'static str, name: &'static str, field: Field, about: &'static str) -> Key {
+    Key { section, name, about, field }
+}
+
+const DAY: u32 = 86_400;
+
+/// Everything that can be configured, in the order people read it.
+pub static KEYS: [Key; 17] = [
+    key(
+        "log",
+        "level",
+        Field::Level(|s| &mut s.log.level),
+        "The least important message that is still logged.",
+    ),
+    key(
+        "instance",
+        "url",
+        Field::Url(|s| &mut s.instance.url),
+        "The address under which the proxy serves rivetr itself.",
+    ),
+    key(
+        "instance",
+        "base_domain",
+        Field::Domain(|s| &mut s.instance.base_domain),
+        "Every app also answers at <app>.<base_domain>. Unset: <address>.sslip.io if url holds an IPv4 address.",
+    ),
+    key(
+        "api",
+        "listen",
+        Field::Loopback(|s| &mut s.api.listen),
+        "Where the API listens if systemd hands in no socket.",
+    ),
+    key(
+        "proxy",
+        "listen",
+        Field::Listen(|s| &mut s.proxy.listen),
+        "Where the proxy listens if systemd hands in no socket.",
+    ),
+    key(
+        "proxy",
+        "workers",
+        Field::MaybeWhole(1..=256, |s| &mut s.proxy.workers),
+        "How many threads serve requests. Unset: one for each socket that systemd hands in, else one for each processor.",
+    ),
+    key(
+        "network",
+        "pool",
+        Field::Pool(|s| &mut s.network.pool),
+        "Each project's network of 256 addresses is taken from here.",
+    ),
+    key(
+        "build",
+        "memory_mb",
+        Field::Whole(64..=1_048_576, |s| &mut s.build.memory_mb),
+        "The most memory a build may use, in MiB.",
+    ),
+    key(
+        "build",
+        "cpu_percent",
+        Field::Whole(5..=100_000, |s| &mut s.build.cpu_percent),
+        "The most processor time a build may use, in percent of one processor.",
+    ),
+    key(
+        "build",
+        "timeout_s",
+        Field::Seconds(10..=DAY, |s| &mut s.build.timeout),
+        "How long a build may take, in seconds.",
+    ),
+    key(
+        "build",
+        "concurrency",
+        Field::Whole(1..=64, |s| &mut s.build.concurrency),
+        "How many builds may run at once.",
+    ),
+    key(
+        "deploy",
+        "concurrency",
+        Field::Whole(1..=64, |s| &mut s.deploy.concurrency),
+        "How many deployments may run at once.",
+    ),
+    key(
+        "deploy",
+        "drain_timeout_s",
+        Field::Seconds(0..=3600, |s| &mut s.deploy.drain_timeout),
+        "How long requests to a replaced release may still take, in seconds.",
+    ),
+    key(
+        "deploy",
+        "keep_images",
+        Field::Whole(1..=100, |s| &mut s.deploy.keep_images),
+        "How many of an app's newest images are kept, the live one included.",
+    ),
+    key(
+        "git",
+        "protocols",
+        Field::Protocols(|s| &mut s.git.protocols),
+        "The protocols over which rivetr fetches. With http, anyone on the way can change the code.",
+    ),
+    key(
+        "git",
+        "timeout_s",
+        Field::Seconds(5..=DAY, |s| &mut s.git.timeout),
+        "How long a fetch may take, in seconds.",
+    ),
+    key(
+        "git",
+        "max_size_mb",
+        Field::Whole(1..=1_048_576, |s| &mut s.git.max_size_mb),
+        "The most that one fetch or push may bring, in MiB.",
+    ),
+];
+
+impl Key {
+    /// The key of a section and a name.
+    #[must_use]
+    pub fn find(section: &str, name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.section == section && key.name == name)
+    }
+
+    /// The environment variable that overrides it: `RIVETR_BUILD_MEMORY_MB`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("RIVETR_{}_{}", self.section, self.name).to_ascii_uppercase()
+    }
+
+    /// What it takes, in words that follow "expected".
+    #[must_use]
+    pub fn allowed(&self) -> String {
+        match &self.field {
+            Field::Whole(range, _) | Field::MaybeWhole(range, _) => whole_from(range),
+            Field::Seconds(range, _) => format!("{} (seconds)", whole_from(range)),
+            Field::Level(_) => format!("one of {}", quoted(Level::ALL.map(Level::as_str))),
+            Field::Loopback(_) => "a loopback address and a port, such as \"127.0.0.1:7480\"".to_owned(),
+            Field::Listen(_) => "an address and a port, such as \"0.0.0.0:80\" or \"[::]:80\"".to_owned(),
+            Field::Url(_) => {
+                "an address such as \"http://rivetr.example.org\" or \"http://192.0.2.7:8080\"".to_owned()
+            }
+            Field::Domain(_) => "a domain name such as \"apps.example.org\"".to_owned(),
+            Field::Pool(_) => {
+                "a private IPv4 network with a prefix up to 24, such as \"10.90.0.0/16\"".to_owned()
+            }
+            Field::Protocols(_) => format!("a list of {}", quoted(Protocol::ALL.map(Protocol::as_str))),
+        }
+    }
+
+    /// The value that `settings` holds, as JSON; null where it is unset.
+    #[must_use]
+    pub fn value(&self, settings: &Settings) -> Value {
+        // The fields are reached through one accessor each, which wants the settings for itself.
+        let settings = &mut settings.clone();
+        match &self.field {
+            Field::Whole(_, at) => (*at(settings)).into(),
+            Field::MaybeWhole(_, at) => (*at(settings)).into(),
+            Field::Seconds(_, at) => at(settings).as_secs().into(),
+            Field::Level(at) => at(settings).as_str().into(),
+            Field::Loopback(at) | Field::Listen(at) => at(settings).to_string().into(),
+            Field::Url(at) => at(settings).as_ref().map(ToString::to_string).into(),
+            Field::Domain(at) => at(settings).as_ref().map(ToString::to_string).into(),
+            Field::Pool(at) => at(settings).to_string().into(),
+            Field::Protocols(at) => at(settings).iter().map(|protocol| protocol.as_str()).collect(),
+        }
+    }
+
+    /// Takes what was written; none, and nothing changed: it is not allowed.
+    pub(super) fn set(&self, settings: &mut Settings, raw: &Raw<'_>) -> Option<()> {
+        match &self.field {
+            Field::Whole(range, at) => *at(settings) = raw.whole(range)?,
+            Field::MaybeWhole(range, at) => *at(settings) = Some(raw.whole(range)?),
+            Field::Seconds(range, at) => *at(settings) = Duration::from_secs(raw.whole(range)?.into()),
+            Field::Level(at) => *at(settings) = one_of(&Level::ALL, Level::as_str, raw.text()?)?,
+            Field::Loopback(at) => {
+                *at(settings) = address(raw.text()?).filter(|address| address.ip().is_loopback())?;
+            }
+            Field::Listen(at) => *at(settings) = address(raw.text()?)?,
+            Field::Url(at) => *at(settings) = Some(InstanceUrl::parse(raw.text()?)?),
+            Field::Domain(at) => *at(settings) = Some(HostName::parse(raw.text()?).ok()?),
+            Field::Pool(at) => *at(settings) = Pool::parse(raw.text()?)?,
+            Field::Protocols(at) => {
+                let words = raw.words()?;
+                let protocols = words.iter().map(|word| one_of(&Protocol::ALL, Protocol::as_str, word));
+                *at(settings) = protocols.collect::<Option<Vec<_>>>()?;
+            }
+        }
+        Some(())
+    }
+}
+
+/// Port 0 would be any port: nobody could find the listener.
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+}
+
+fn one_of<T: Copy>(all: &[T], word_of: fn(T) -> &'static str, word: &str) -> Option<T> {
+    all.iter().copied().find(|candidate| word_of(*candidate) == word)
+}
+
+fn whole_from(range: &RangeInclusive<u32>) -> String {
+    format!("a whole number from {} to {}", range.start(), range.end())
+}
+
+fn quoted<const N: usize>(words: [&str; N]) -> String {
+    words.map(|word| format!("\"{word}\"")).join(", ")
+}

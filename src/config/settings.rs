@@ -1,0 +1,331 @@
+//! What each component is told, as plain checked values. The defaults stand here; names, limits and words about
+//! each stand in `keys`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::name::HostName;
+
+/// Everything that is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What is logged.
+    pub log: Log,
+    /// How people reach this rivetr.
+    pub instance: Instance,
+    /// The API.
+    pub api: Api,
+    /// The proxy.
+    pub proxy: Proxy,
+    /// The networks of the projects.
+    pub network: Network,
+    /// Builds.
+    pub build: Build,
+    /// Deployments.
+    pub deploy: Deploy,
+    /// Repositories elsewhere and pushes.
+    pub git: Git,
+    /// Where this process runs; from its environment, never from a file.
+    pub place: Place,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The least important message that is still written.
+    pub level: Level,
+}
+
+/// How important a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something should be looked at.
+    Warn,
+    /// What happens.
+    Info,
+    /// Why it happens.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How people reach this rivetr.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// The address of the control plane as the proxy serves it.
+    pub url: Option<InstanceUrl>,
+    /// Apps are reached at `<app>.<base_domain>`; none: only at the hosts they name.
+    pub base_domain: Option<HostName>,
+}
+
+/// `http://host[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceUrl {
+    /// The host.
+    pub host: HostName,
+    /// The port; none: 80.
+    pub port: Option<u16>,
+}
+
+/// The API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// The loopback address it listens on where systemd hands in no socket.
+    pub listen: SocketAddr,
+}
+
+/// The proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// The address it listens on where systemd hands in no socket.
+    pub listen: SocketAddr,
+    /// How many threads serve; none: one for each processor, or one for each socket handed in.
+    pub workers: Option<u32>,
+}
+
+/// The networks of the projects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Where each project's /24 is taken from.
+    pub pool: Pool,
+}
+
+/// A private IPv4 network from which smaller ones are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Its first address.
+    pub base: Ipv4Addr,
+    /// The length of its prefix, 8 to 24.
+    pub prefix: u8,
+}
+
+/// Builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The most memory a build may use, in MiB.
+    pub memory_mb: u32,
+    /// The most processor time a build may use; 100 is one processor.
+    pub cpu_percent: u32,
+    /// How long a build may take.
+    pub timeout: Duration,
+    /// How many builds may run at once.
+    pub concurrency: u32,
+}
+
+/// Deployments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deploy {
+    /// How many deployments may run at once.
+    pub concurrency: u32,
+    /// How long requests to a replaced release may go on.
+    pub drain_timeout: Duration,
+    /// How many of an app's newest images are kept.
+    pub keep_images: u32,
+}
+
+/// Repositories elsewhere and pushes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Git {
+    /// The protocols over which rivetr fetches.
+    pub protocols: Vec<Protocol>,
+    /// How long a fetch may take.
+    pub timeout: Duration,
+    /// The most that a fetch or a push may bring, in MiB.
+    pub max_size_mb: u32,
+}
+
+/// A way to fetch from a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `https://`
+    Https,
+    /// `ssh://`
+    Ssh,
+    /// `http://`: neither secret nor protected against change on the way.
+    Http,
+}
+
+/// Where this process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The number of the user.
+    pub uid: u32,
+    /// The user's home.
+    pub home: PathBuf,
+    /// What must survive: `/var/lib/rivetr` or `~/.local/share/rivetr`.
+    pub state_dir: PathBuf,
+    /// Sockets: `/run/rivetr` or `$XDG_RUNTIME_DIR/rivetr`.
+    pub runtime_dir: PathBuf,
+    /// The runtime directory of the user's manager, where the environment names it.
+    pub xdg_runtime_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What holds where nothing is configured.
+    #[must_use]
+    pub fn defaults(place: Place) -> Self {
+        Self {
+            log: Log { level: Level::Info },
+            instance: Instance { url: None, base_domain: None },
+            api: Api { listen: SocketAddr::from(([127, 0, 0, 1], 7480)) },
+            proxy: Proxy { listen: SocketAddr::from(([0, 0, 0, 0], 8080)), workers: None },
+            network: Network { pool: Pool { base: Ipv4Addr::new(10, 90, 0, 0), prefix: 16 } },
+            build: Build {
+                memory_mb: 2048,
+                cpu_percent: 200,
+                timeout: Duration::from_mins(30),
+                concurrency: 1,
+            },
+            deploy: Deploy { concurrency: 4, drain_timeout: Duration::from_secs(30), keep_images: 3 },
+            git: Git {
+                protocols: vec![Protocol::Https, Protocol::Ssh],
+                timeout: Duration::from_mins(5),
+                max_size_mb: 1024,
+            },
+            place,
+        }
+    }
+}
+
+impl Level {
+    /// Every level, most important first.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// The word people write.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Protocol {
+    /// Every protocol, safest first.
+    pub const ALL: [Self; 3] = [Self::Https, Self::Ssh, Self::Http];
+
+    /// The word people write, which is also the URL's scheme.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Ssh => "ssh",
+            Self::Http => "http",
+        }
+    }
+}
+
+impl InstanceUrl {
+    /// Takes `http://host[:port]`, with or without a slash at the end.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("http://")?;
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port != 0)?)),
+            None => (authority, None),
+        };
+        Some(Self { host: HostName::parse(host).ok()?, port })
+    }
+
+    /// The IPv4 address that stands in place of a host name, if one does.
+    #[must_use]
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.host.as_str().parse().ok()
+    }
+}
+
+impl std::fmt::Display for InstanceUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "http://{}:{port}", self.host),
+            None => write!(f, "http://{}", self.host),
+        }
+    }
+}
+
+impl Pool {
+    /// Takes the first address of a private network and a prefix from 8 to 24: `10.90.0.0/16`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (base, prefix) = text.split_once('/')?;
+        let base: Ipv4Addr = base.parse().ok()?;
+        let prefix: u8 = prefix.parse().ok()?;
+        let [a, b, ..] = base.octets();
+        let shared = a == 100 && (64..128).contains(&b); // RFC 6598
+        // The whole of the pool is private: no private range is wider than its own prefix.
+        let widest = match a {
+            10 => 8,
+            100 if shared => 10,
+            172 if base.is_private() => 12,
+            192 if base.is_private() => 16,
+            _ => return None,
+        };
+        let host_bits = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+        let fits = (widest..=24).contains(&prefix) && u32::from(base) & host_bits == 0;
+        fits.then_some(Self { base, prefix })
+    }
+}
+
+impl std::fmt::Display for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools() {
+        for good in ["10.90.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "192.168.4.0/24", "100.64.0.0/10"] {
+            assert_eq!(Pool::parse(good).unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "10.90.0.0",
+            "10.90.0.1/16",
+            "10.0.0.0/7",
+            "10.90.0.0/25",
+            "8.8.0.0/16",
+            "172.0.0.0/8",
+            "192.168.0.0/15",
+            "100.0.0.0/10",
+            "10.90.0.0/-1",
+            "::/64",
+        ] {
+            assert_eq!(Pool::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn urls() {
+        for (typed, url) in [
+            ("http://rivetr.example.org", "http://rivetr.example.org"),
+            ("http://192.0.2.7:8080/", "http://192.0.2.7:8080"),
+            ("http://Rivetr.Example.org", "http://rivetr.example.org"),
+        ] {
+            assert_eq!(InstanceUrl::parse(typed).unwrap().to_string(), url);
+        }
+        for bad in [
+            "",
+            "rivetr.example.org",
+            "https://a",
+            "http://",
+            "http://a/b",
+            "http://a:0",
+            "http://a:b",
+            "http://u@a",
+        ] {
+            assert_eq!(InstanceUrl::parse(bad), None, "{bad:?}");
+        }
+    }
+}

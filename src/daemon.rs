@@ -1,0 +1,98 @@
+//! Puts it together: settings, store, host, engine, faces; ready; and stops in reverse.
+//!
+//! Three processes are made here, of one binary: the control plane, the proxy, and the broker of sockets in the
+//! rootless network.
+
+mod logging;
+mod netns;
+mod proxy;
+mod serve;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::config::environment::Environment;
+use crate::config::settings::Settings;
+use crate::config::{self, Flags};
+use crate::domain::name::HostName;
+use crate::host::layout::{Layout, Surroundings};
+use crate::host::process;
+
+/// Runs the control plane until it is told to stop.
+#[must_use]
+pub fn serve(flags: &Flags) -> ExitCode {
+    begin(flags).map_or_else(|refused| refused, |process| serve::run(&process))
+}
+
+/// Runs the proxy until it is told to stop.
+#[must_use]
+pub fn proxy(flags: &Flags) -> ExitCode {
+    begin(flags).map_or_else(|refused| refused, |process| proxy::run(&process))
+}
+
+/// Runs the broker of sockets until the namespace it stands in is gone.
+#[must_use]
+pub fn netns(flags: &Flags) -> ExitCode {
+    begin(flags).map_or_else(|refused| refused, |process| netns::run(&process))
+}
+
+/// What each of the three processes begins with.
+struct Process {
+    flags: Flags,
+    environment: Environment,
+    settings: Settings,
+    layout: Layout,
+    volume: logging::Volume,
+}
+
+fn begin(flags: &Flags) -> Result<Process, ExitCode> {
+    let environment = Environment::read();
+    let settings = match config::load(flags, &environment) {
+        Ok(settings) => settings,
+        Err(error) => {
+            logging::begin(config::settings::Level::Info, false);
+            return Err(refuse(&error));
+        }
+    };
+    let volume = logging::begin(settings.log.level, environment.get("JOURNAL_STREAM").is_some());
+    let layout = layout(&settings);
+    process::hand_in(process::Base {
+        path: environment.get("PATH").map_or_else(|| "/usr/local/bin:/usr/bin:/bin".into(), Into::into),
+        home: layout.home.clone(),
+        user_runtime: layout.user_runtime.clone(),
+    });
+    Ok(Process { flags: flags.clone(), environment, settings, layout, volume })
+}
+
+fn layout(settings: &Settings) -> Layout {
+    let place = settings.place.clone();
+    Layout::discover(Surroundings {
+        uid: place.uid,
+        user: user_name(place.uid),
+        home: place.home,
+        state_directory: Some(place.state_dir),
+        runtime_directory: Some(place.runtime_dir),
+        xdg_runtime_dir: place.xdg_runtime_dir,
+    })
+}
+
+/// The name of a user; its number where it has none.
+fn user_name(uid: u32) -> String {
+    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// Below what domain apps get names of their own: as configured, or by the address that is their own DNS.
+fn base_domain(settings: &Settings) -> Option<HostName> {
+    let own = || {
+        let address = settings.instance.url.as_ref()?.address()?;
+        HostName::parse(&format!("{address}.sslip.io")).ok()
+    };
+    settings.instance.base_domain.clone().or_else(own)
+}
+
+/// Says why the process cannot go on.
+fn refuse(error: &dyn fmt::Display) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::FAILURE
+}

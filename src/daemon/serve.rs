@@ -1,0 +1,195 @@
+//! The control plane: store, host, engine, API; ready; and stopped in reverse.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use tokio::net::UnixListener;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Process, base_domain, refuse};
+use crate::api::{self, Api};
+use crate::auth::{Auth, Owner};
+use crate::config::settings::Settings;
+use crate::domain::time::Timestamp;
+use crate::engine::{self, BuildLimits, Engine, Machine};
+use crate::host::git::{Git, GitSettings};
+use crate::host::journal::Journal;
+use crate::host::layout::Layout;
+use crate::host::podman::Podman;
+use crate::host::sockets::{Activated, Notifier};
+use crate::host::systemd::Systemd;
+use crate::host::units::{self, UnitDirectory};
+use crate::host::workspace::Workspace;
+use crate::proxy::link::client::Client as Proxy;
+use crate::store::{InvalidPool, SubnetPool};
+use crate::{config, files, store};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Two threads: one may wait for a slow answer while the other serves.
+const THREADS: usize = 2;
+
+pub(super) fn run(process: &Process) -> ExitCode {
+    // Before any thread is started: it changes the environment.
+    let activated = match Activated::take() {
+        Ok(activated) => activated,
+        Err(error) => return refuse(&error),
+    };
+    let runtime = runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    match runtime {
+        Ok(runtime) => match runtime.block_on(serve(process, activated)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&error),
+        },
+        Err(error) => refuse(&error),
+    }
+}
+
+async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failure> {
+    let notifier = Notifier;
+    let settings = &process.settings;
+    let layout = &process.layout;
+    for directory in [layout.state.clone(), layout.runtime.clone(), layout.state.join("proxy")] {
+        files::make_dirs(&directory, 0o700)?;
+    }
+    let _only_one = files::lock(&layout.lock())?;
+    let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
+    let machine = machine(settings, layout).await?;
+    let engine = Engine::new(engine_settings(settings)?, machine, writer.clone(), reader.clone());
+    engine.start().await?;
+
+    let shutdown = CancellationToken::new();
+    let unix = match activated.unix("api") {
+        Some(listener) => UnixListener::from_std(listener)?,
+        None => bind_unix(layout)?,
+    };
+    let tcp = match activated.tcp_all("http").pop() {
+        Some(listener) => tokio::net::TcpListener::from_std(listener)?,
+        None => tokio::net::TcpListener::bind(settings.api.listen).await?,
+    };
+    let owner = Owner { uid: settings.place.uid, name: layout.user.clone() };
+    let auth = Auth::new(owner, reader.clone(), writer.clone(), now);
+    let streams = TaskTracker::new();
+    let router =
+        Api::new(engine.clone(), reader, auth, shutdown.clone(), streams.clone()).router(std::process::id());
+    let faces = streams.spawn(api::serve(router, unix, Some(tcp), shutdown.clone()));
+
+    notifier.ready("Ready");
+    tracing::info!("ready");
+    tokio::select! {
+        ended = wait_for_the_end(process, notifier) => ended?,
+        // Nothing can be acknowledged any more: systemd starts it again on what is on disk.
+        reason = writer.stopped() => return Err(reason.into()),
+    }
+
+    notifier.stopping();
+    tracing::info!("stopping");
+    shutdown.cancel();
+    faces.await??;
+    streams.close();
+    streams.wait().await;
+    engine.stop().await;
+    Ok(())
+}
+
+async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failure> {
+    let systemd = Systemd::connect(&layout.bus).await?;
+    let git = Git::new(GitSettings {
+        protocols: settings.git.protocols.iter().map(|protocol| protocol.as_str().to_owned()).collect(),
+        limit: settings.git.timeout,
+        max_bytes: u64::from(settings.git.max_size_mb) * 1024 * 1024,
+    });
+    Ok(Machine {
+        podman: Podman::new(&layout.podman_socket),
+        units: UnitDirectory::new(layout, units::generator(layout.manager)?),
+        workspace: Workspace::new(layout),
+        journal: Journal::new(settings.place.uid),
+        proxy: Proxy::new(&layout.proxy_socket()),
+        layout: layout.clone(),
+        systemd,
+        git,
+    })
+}
+
+fn engine_settings(settings: &Settings) -> Result<engine::Settings, InvalidPool> {
+    let pool =
+        SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
+    Ok(engine::Settings {
+        clock: now,
+        own_hosts: settings.instance.url.iter().map(|url| url.host.clone()).collect(),
+        own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
+        push_limit: u64::from(settings.git.max_size_mb) * 1024 * 1024,
+        base_domain: base_domain(settings),
+        pool,
+        build: BuildLimits {
+            memory: u64::from(settings.build.memory_mb) * 1024 * 1024,
+            cpu_percent: settings.build.cpu_percent,
+            timeout: settings.build.timeout,
+            concurrency: settings.build.concurrency as usize,
+        },
+        concurrency: settings.deploy.concurrency as usize,
+        drain_timeout: settings.deploy.drain_timeout,
+        keep_images: settings.deploy.keep_images as usize,
+    })
+}
+
+/// Without socket activation: the lock says that no other daemon uses this path.
+fn bind_unix(layout: &Layout) -> Result<UnixListener, Failure> {
+    let path = layout.api_socket();
+    files::remove_file(&path)?;
+    let listener = UnixListener::bind(&path)?;
+    files::set_mode(&path, 0o600)?;
+    Ok(listener)
+}
+
+/// Shows systemd that it lives and reads its configuration again when asked, until it is told to stop.
+async fn wait_for_the_end(process: &Process, notifier: Notifier) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut alive = notifier.watchdog().map(|limit| tokio::time::interval(limit / 2));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            Some(()) = reload_asked(&mut hang_up) => reload(process, notifier),
+            () = tick(alive.as_mut()) => notifier.alive(),
+        }
+    }
+}
+
+async fn reload_asked(hang_up: &mut Signal) -> Option<()> {
+    hang_up.recv().await
+}
+
+async fn tick(alive: Option<&mut tokio::time::Interval>) {
+    match alive {
+        Some(alive) => {
+            alive.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// What can change while it runs is how much it logs; a configuration that cannot be read changes nothing.
+fn reload(process: &Process, notifier: Notifier) {
+    notifier.reloading();
+    match config::load(&process.flags, &process.environment) {
+        Ok(settings) => {
+            process.volume.set(settings.log.level);
+            tracing::info!(
+                "configuration read again; the level of the log holds from now, the rest after a restart"
+            );
+        }
+        Err(error) => tracing::error!(%error, "the configuration was not read again"),
+    }
+    notifier.ready("Ready");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+fn now() -> Timestamp {
+    Timestamp(jiff::Timestamp::now().as_millisecond())
+}

@@ -1,0 +1,212 @@
+//! The verbs: what rivetr does, whoever asks. All writes pass here.
+//!
+//! Read [`deploy`] first: it is the pipeline; `steps` holds one file per state of it. There is one way to start
+//! a container in the whole program, and it is [`apply`].
+
+mod app;
+mod apply;
+mod context;
+mod deploy;
+mod error;
+mod failpoint;
+mod health;
+mod log;
+pub mod push;
+mod queue;
+mod reconcile;
+mod recover;
+mod routes;
+mod status;
+mod steps;
+mod sweep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::domain::name::{HostName, Slug};
+use crate::domain::time::Timestamp;
+use crate::host::git::Git;
+use crate::host::journal::Journal;
+use crate::host::layout::Layout;
+use crate::host::podman::Podman;
+use crate::host::systemd::Systemd;
+use crate::host::units::UnitDirectory;
+use crate::host::workspace::Workspace;
+use crate::proxy::link::client::Client as Proxy;
+use crate::store::{Reader, SubnetPool, Writer};
+
+pub use error::EngineError;
+pub use health::{Check, CheckStatus, Health};
+pub use log::LogEntry;
+pub use recover::StartError;
+pub use status::{AppStatus, RuntimeLine, UnitSummary};
+
+/// What the engine is told once, at start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+    /// The hosts under which rivetr itself is reached through its proxy.
+    pub own_hosts: Vec<HostName>,
+    /// Where rivetr itself listens for its proxy.
+    pub own_address: std::net::SocketAddr,
+    /// The largest push that is taken, in bytes.
+    pub push_limit: u64,
+    /// The domain below which each app gets a name of its own.
+    pub base_domain: Option<HostName>,
+    /// The range that projects take their networks from.
+    pub pool: SubnetPool,
+    /// Bounds of one build.
+    pub build: BuildLimits,
+    /// How many deployments run at once, over all apps.
+    pub concurrency: usize,
+    /// How long requests to the old release may take to end.
+    pub drain_timeout: Duration,
+    /// How many images of an app are kept, the live one included.
+    pub keep_images: usize,
+}
+
+/// Bounds of one build, so that it cannot take the host down.
+#[derive(Debug, Clone)]
+pub struct BuildLimits {
+    /// Memory in bytes, for all its processes together.
+    pub memory: u64,
+    /// CPU time in percent of one core.
+    pub cpu_percent: u32,
+    /// Time from start to end.
+    pub timeout: Duration,
+    /// How many builds run at once.
+    pub concurrency: usize,
+}
+
+/// The parts of this machine that the engine works on.
+pub struct Machine {
+    /// Where things lie.
+    pub layout: Layout,
+    /// The service manager.
+    pub systemd: Systemd,
+    /// The container engine.
+    pub podman: Podman,
+    /// Git.
+    pub git: Git,
+    /// The unit files.
+    pub units: UnitDirectory,
+    /// Where deployments leave their files.
+    pub workspace: Workspace,
+    /// The logs.
+    pub journal: Journal,
+    /// The proxy.
+    pub proxy: Proxy,
+}
+
+/// A cheap handle to the engine; every face holds one.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    machine: Machine,
+    writer: Writer,
+    reader: Reader,
+    queue: queue::Queue,
+    logs: log::LogHub,
+    builds: Arc<Semaphore>,
+    publishing: tokio::sync::Mutex<()>,
+    applying: apply::Locks,
+    moved: broadcast::Sender<(DeploymentId, State)>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Engine {
+    /// Puts the engine together. Nothing runs before [`Engine::start`].
+    #[must_use]
+    pub fn new(settings: Settings, machine: Machine, writer: Writer, reader: Reader) -> Self {
+        // A slow waiter misses old moves and then asks the store: 256 moves are many deployments.
+        let (moved, _) = broadcast::channel(256);
+        Self(Arc::new(Inner {
+            queue: queue::Queue::default(),
+            logs: log::LogHub::default(),
+            builds: Arc::new(Semaphore::new(settings.build.concurrency)),
+            publishing: tokio::sync::Mutex::default(),
+            applying: apply::Locks::default(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            settings,
+            machine,
+            writer,
+            reader,
+            moved,
+        }))
+    }
+
+    /// Ends what runs at the next safe point, and returns when it has. Nothing that is unfinished is lost: each
+    /// step is stored and goes on at the next start.
+    pub async fn stop(&self) {
+        self.0.shutdown.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    /// Waits until a deployment has reached its end.
+    pub async fn ended(&self, id: DeploymentId) -> Result<Deployment, EngineError> {
+        let mut moves = self.0.moved.subscribe();
+        loop {
+            let deployment = self.deployment(id).await?;
+            if deployment.state.is_end() {
+                return Ok(deployment);
+            }
+            // Whether a move was received or some were missed: the store knows.
+            match moves.recv().await {
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => {
+                    return Err(EngineError::Unavailable("rivetr is stopping".to_owned()));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn repo(&self, app: &Slug) -> PathBuf {
+        self.0.machine.workspace.repo(app)
+    }
+
+    pub(crate) fn git(&self) -> &Git {
+        &self.0.machine.git
+    }
+
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.0.settings.clock)()
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.0.machine
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Result<Deployment, EngineError> {
+        let found = self.0.reader.deployment(id).await?;
+        found.ok_or_else(|| EngineError::NotFound { what: "deployment", name: id.0.to_string() })
+    }
+
+    /// Tells everybody who waits for it that a move was stored.
+    fn announce(&self, deployment: &Deployment) {
+        tracing::info!(
+            app = %deployment.app_slug,
+            deployment = deployment.number,
+            state = deployment.state.as_str(),
+            "deployment moved"
+        );
+        self.0.logs.bump(deployment.id);
+        // An error says that nobody listens, which is fine.
+        self.0.moved.send((deployment.id, deployment.state)).ok();
+    }
+}

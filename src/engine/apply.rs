@@ -1,0 +1,185 @@
+//! Carries out a plan: the one way in which units come and go.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thiserror::Error;
+use tokio::sync::OwnedMutexGuard;
+
+use super::Engine;
+use crate::domain::app::{App, AppId};
+use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::host::podman::PodmanError;
+use crate::host::systemd::{ActiveState, BusError, StartError};
+use crate::host::units::UnitsError;
+use crate::plan::{self, Observed, Step, UnitState, Wanted};
+use crate::quadlet::features::PodmanFeatures;
+use crate::quadlet::path::{Owner, UnitPath};
+use crate::quadlet::{self, QuadletError, UnitFiles};
+use crate::store::StoreError;
+
+/// Why the units are not what they should be.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// systemd could not start one.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// systemd could not be asked.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The unit files could not be read, written or understood.
+    #[error(transparent)]
+    Units(#[from] UnitsError),
+    /// A value cannot be said in a unit file.
+    #[error(transparent)]
+    Text(#[from] QuadletError),
+    /// Podman did not answer.
+    #[error(transparent)]
+    Podman(#[from] PodmanError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One lock an app: whoever looks and then acts, does so alone.
+#[derive(Default)]
+pub(super) struct Locks(Mutex<BTreeMap<AppId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Locks {
+    async fn take(&self, app: AppId) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.entry(app).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+}
+
+impl Engine {
+    /// Makes the units of an app what the store says, leaving out the deployments in `without`.
+    ///
+    /// Starts what is on its way to be checked and what was gone altogether; a release that somebody stopped by
+    /// hand stays stopped.
+    pub(super) async fn converge(&self, app: &App, without: &[DeploymentId]) -> Result<(), ApplyError> {
+        let _alone = self.0.applying.take(app.id).await;
+        let releases = self.wanted_releases(app, without).await?;
+        if !releases.is_empty() {
+            self.apply_network(app).await?;
+        }
+        let owner = Owner::App(app.slug.clone());
+        let observed = self.observe(&owner).await?;
+        let mut wanted = Wanted { files: UnitFiles::new(), running: BTreeSet::new() };
+        let features = self.machine().podman.features().await?;
+        for deployment in &releases {
+            let files = files_of(app, deployment, features)?;
+            let service = deployment.service_name();
+            let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
+            let was_gone = !files.keys().all(|path| observed.files.contains_key(path));
+            if on_its_way || was_gone || observed.units.get(&service) != Some(&UnitState::Inactive) {
+                wanted.running.insert(service);
+            }
+            wanted.files.extend(files);
+        }
+        self.carry_out(&wanted, &observed, &owner).await
+    }
+
+    /// The releases whose units belong on this machine: the live one, those on their way, and while a switch is
+    /// under way the one that it replaces.
+    async fn wanted_releases(
+        &self,
+        app: &App,
+        without: &[DeploymentId],
+    ) -> Result<Vec<Deployment>, ApplyError> {
+        let holders = self.reader().releases(app.id).await?;
+        // Read after the holders: a switch in between can only keep one more.
+        let live = self.reader().app_by_id(app.id).await?.and_then(|app| app.live);
+        let switching =
+            holders.iter().any(|holder| matches!(holder.state, State::Switching | State::Retiring));
+        let belongs = |holder: &Deployment| {
+            !without.contains(&holder.id)
+                && (live == Some(holder.id)
+                    || !holder.state.is_end() && holder.state >= State::Starting
+                    || switching && holder.state == State::Live)
+        };
+        Ok(holders.into_iter().filter(belongs).collect())
+    }
+
+    async fn apply_network(&self, app: &App) -> Result<(), ApplyError> {
+        let owner = Owner::Project(app.project.slug.clone());
+        let files = quadlet::project::network(&app.project)?;
+        // Started by the first container that needs it; it is never stopped, which would stop all of them.
+        let running = files.keys().map(UnitPath::unit).collect();
+        let wanted = Wanted { files, running };
+        let observed = self.observe(&owner).await?;
+        self.carry_out(&wanted, &observed, &owner).await
+    }
+
+    async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
+        let files = self.machine().units.read(owner)?;
+        let mut units = BTreeMap::new();
+        let mut needs_reload = false;
+        for name in files.keys().map(UnitPath::unit) {
+            if let Some(status) = self.machine().systemd.unit(&name).await? {
+                needs_reload |= status.need_reload;
+                units.insert(name, observed(status.active_state));
+            }
+        }
+        Ok(Observed { files, units, needs_reload })
+    }
+
+    async fn carry_out(&self, wanted: &Wanted, observed: &Observed, owner: &Owner) -> Result<(), ApplyError> {
+        let plan = plan::plan(wanted, observed);
+        for path in &plan.drift {
+            tracing::warn!(%owner, file = %path, "edited by hand; left as it is");
+        }
+        if plan.steps.iter().any(|step| matches!(step, Step::Write { .. })) {
+            self.machine().units.check(&wanted.files).await?;
+        }
+        for step in plan.steps {
+            tracing::debug!(%owner, %step, "apply");
+            self.act(step).await?;
+        }
+        Ok(())
+    }
+
+    async fn act(&self, step: Step) -> Result<(), ApplyError> {
+        let machine = self.machine();
+        match step {
+            Step::Write { path, text } => machine.units.write(&path, &text)?,
+            Step::Remove { path } => machine.units.remove(&path)?,
+            Step::Reload => machine.systemd.reload().await?,
+            Step::Stop { unit } => {
+                machine.systemd.stop(&unit).await?;
+                machine.systemd.reset_failed(&unit).await?;
+                if let Some(container) = unit.strip_suffix(".service") {
+                    machine.podman.remove_container(container).await?;
+                }
+            }
+            Step::Start { unit } => {
+                machine.systemd.reset_failed(&unit).await?;
+                machine.systemd.start(&unit).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The unit files of one release, with the target that stands for its app.
+fn files_of(app: &App, deployment: &Deployment, features: PodmanFeatures) -> Result<UnitFiles, ApplyError> {
+    let (Some(image), Some(address)) = (&deployment.image, deployment.address) else {
+        return Ok(UnitFiles::new());
+    };
+    let release = quadlet::app::Release { project: &app.project, deployment, image, address, features };
+    let mut files = quadlet::app::release(&release)?;
+    files.extend(quadlet::app::handle(&app.slug)?);
+    Ok(files)
+}
+
+fn observed(state: ActiveState) -> UnitState {
+    match state {
+        ActiveState::Active | ActiveState::Reloading => UnitState::Active,
+        ActiveState::Activating | ActiveState::Deactivating | ActiveState::Other => UnitState::Changing,
+        ActiveState::Failed => UnitState::Failed,
+        ActiveState::Inactive => UnitState::Inactive,
+    }
+}

@@ -1,0 +1,89 @@
+//! What a step of a deployment works with, and the ways in which it can come to a halt.
+
+use std::fmt;
+
+use tokio::sync::watch;
+
+use super::{Engine, EngineError};
+use crate::domain::app::App;
+use crate::domain::deployment::{Deployment, IllegalMove};
+use crate::host::workspace::LogFile;
+
+/// What a step works with.
+pub(super) struct Context {
+    /// The engine.
+    pub engine: Engine,
+    /// The app that is deployed.
+    pub app: App,
+    log: LogFile,
+}
+
+/// Somebody wants a deployment to end before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// A person cancelled it.
+    Cancel,
+    /// A newer deployment takes its place.
+    Supersede,
+}
+
+/// The receiving end of a wish to stop.
+pub(super) type StopSignal = watch::Receiver<Option<Stop>>;
+
+/// Why a step did not lead to the next one.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// It failed, for a reason that a person can read.
+    Failed(String),
+    /// Somebody wanted it to end.
+    Stopped(Stop),
+    /// rivetr is stopping; it goes on at the next start.
+    Shutdown,
+    /// The store does not answer; it goes on at the next start.
+    Lost(EngineError),
+}
+
+impl Halt {
+    /// A failure: what could not be done, and the cause.
+    pub fn because(what: impl fmt::Display, cause: impl fmt::Display) -> Self {
+        Self::Failed(format!("{what}: {cause}"))
+    }
+}
+
+impl From<EngineError> for Halt {
+    fn from(error: EngineError) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<crate::store::StoreError> for Halt {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
+impl From<IllegalMove> for Halt {
+    fn from(error: IllegalMove) -> Self {
+        Self::Lost(error.into())
+    }
+}
+
+impl Context {
+    /// Opens the deployment's log and reads its app.
+    pub async fn open(engine: &Engine, deployment: &Deployment) -> Result<Self, EngineError> {
+        let log = engine.machine().workspace.open_log(deployment).map_err(EngineError::internal)?;
+        let app = engine.reader().app_by_id(deployment.app).await?;
+        let app = app.ok_or_else(|| EngineError::no_app(&deployment.app_slug))?;
+        Ok(Self { engine: engine.clone(), app, log })
+    }
+
+    /// Writes a line for the person who watches. A log that cannot be written does not stop a deployment.
+    pub fn say(&mut self, deployment: &Deployment, line: impl fmt::Display) {
+        for line in line.to_string().lines() {
+            if let Err(error) = self.log.line(line) {
+                tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "log not written");
+            }
+        }
+        self.engine.0.logs.bump(deployment.id);
+    }
+}

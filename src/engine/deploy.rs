@@ -1,0 +1,128 @@
+//! The pipeline: one deployment from where it stands to its end.
+//!
+//! Each state has one step. A step does its work and names the next state, which the pipeline stores. A step can be
+//! run twice: after a crash the pipeline enters at the state that the store holds. Up to `Checking` a deployment
+//! can be stopped and what it made is cleaned up; storing `Switching` is the commit, and from there it only goes
+//! forward.
+
+use std::time::Duration;
+
+use super::context::{Context, Halt, Stop, StopSignal};
+use super::{Engine, EngineError, steps};
+use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::store::SaveError;
+
+/// How long to wait before a step after the commit is tried again, or a deployment whose store did not answer:
+/// the cause may be gone by then.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Brings a deployment to its end, or as far as it comes before rivetr stops.
+pub(super) async fn run(engine: Engine, id: DeploymentId, stop: StopSignal) {
+    if let Err(error) = drive(&engine, id, stop).await {
+        tracing::error!(deployment = id.0, %error, "deployment interrupted; it will be taken up again");
+        engine.pause(RETRY).await;
+    }
+}
+
+async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Result<(), EngineError> {
+    let mut deployment = engine.deployment(id).await?;
+    let mut context = Context::open(engine, &deployment).await?;
+    while !deployment.state.is_end() {
+        let outcome = tokio::select! {
+            biased;
+            () = engine.0.shutdown.cancelled() => Err(Halt::Shutdown),
+            halt = requested(&mut stop, deployment.state) => Err(halt),
+            outcome = step(&mut context, deployment.clone()) => outcome,
+        };
+        let next = match outcome {
+            Ok(next) => next,
+            Err(Halt::Shutdown) => return Ok(()),
+            Err(Halt::Lost(error)) => return Err(error),
+            Err(Halt::Failed(reason)) if deployment.state.is_past_commit() => {
+                tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, reason, "step failed");
+                context.say(&deployment, format!("Warning: {reason}. Trying again."));
+                engine.pause(RETRY).await;
+                continue;
+            }
+            Err(halt) => end(&mut context, deployment, halt).await?,
+        };
+        deployment = store(engine, next).await?;
+    }
+    Ok(())
+}
+
+/// Does the work of the state it is in and makes the move to the next one.
+async fn step(context: &mut Context, mut deployment: Deployment) -> Result<Deployment, Halt> {
+    match deployment.state {
+        State::Queued => {
+            context.engine.failpoint("enqueued");
+            deployment.fetch()?;
+            Ok(deployment)
+        }
+        State::Fetching => steps::fetch::run(context, deployment).await,
+        State::Building => steps::build::run(context, deployment).await,
+        State::Starting => steps::start::run(context, deployment).await,
+        State::Checking => steps::check::run(context, deployment).await,
+        State::Switching => steps::switch::run(context, deployment).await,
+        State::Retiring => steps::retire::run(context, deployment).await,
+        State::Live | State::Failed | State::Cancelled | State::Superseded => Ok(deployment),
+    }
+}
+
+/// Waits for a wish to stop that the state can still grant.
+async fn requested(stop: &mut StopSignal, state: State) -> Halt {
+    let grants = |wish: &Option<Stop>| match wish {
+        Some(Stop::Cancel) => !state.is_past_commit(),
+        Some(Stop::Supersede) => state <= State::Building,
+        None => false,
+    };
+    match stop.wait_for(grants).await.map(|wish| *wish) {
+        Ok(Some(wish)) => Halt::Stopped(wish),
+        // The queue dropped its end: rivetr is going down.
+        Ok(None) | Err(_) => Halt::Shutdown,
+    }
+}
+
+/// Removes what the deployment made and moves it to its end. What served before still serves.
+async fn end(context: &mut Context, deployment: Deployment, halt: Halt) -> Result<Deployment, EngineError> {
+    let now = context.engine.now();
+    let mut moved = deployment.clone();
+    let words = match halt {
+        Halt::Stopped(Stop::Cancel) => {
+            moved.cancel(now)?;
+            "Cancelled.".to_owned()
+        }
+        Halt::Stopped(Stop::Supersede) => {
+            moved.supersede(now)?;
+            "Superseded by a newer deployment.".to_owned()
+        }
+        Halt::Failed(reason) => {
+            let words = format!("Failed while {}: {reason}", deployment.state);
+            moved.fail(reason, now)?;
+            words
+        }
+        Halt::Shutdown | Halt::Lost(_) => return Ok(deployment),
+    };
+    steps::undo(context, &deployment).await;
+    context.say(&moved, format!("-----> {words}"));
+    if context.app.live.is_some() {
+        context.say(&moved, "       What was live before still serves.");
+    }
+    Ok(moved)
+}
+
+/// Stores a move. Where the store holds another state by now, that one counts.
+async fn store(engine: &Engine, next: Deployment) -> Result<Deployment, EngineError> {
+    // Before the end is stored: who waits for it may push again at once.
+    if next.state.is_end() {
+        steps::log_failure(&next, "the push was not settled", engine.settle_push(&next).await);
+    }
+    match engine.0.writer.save(&next, engine.now()).await {
+        Ok(()) => {
+            engine.announce(&next);
+            Ok(next)
+        }
+        Err(SaveError::Stale(_)) => engine.deployment(next.id).await,
+        Err(error) => Err(error.into()),
+    }
+}

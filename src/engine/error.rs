@@ -1,0 +1,123 @@
+//! What can go wrong when the engine is asked for something, as its faces need to tell it apart.
+
+use thiserror::Error;
+
+use crate::domain::deployment::IllegalMove;
+use crate::host::git::GitError;
+use crate::store::{CreateAppError, DeleteAppError, EnqueueError, EnsureProjectError, SaveError, StoreError};
+
+/// Why the engine did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// There is no such thing.
+    #[error("there is no {what} {name:?}")]
+    NotFound {
+        /// "app", "deployment".
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// It is taken, or in the way of something that is there.
+    #[error("{message}")]
+    Conflict {
+        /// The field of the request.
+        field: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// It cannot be used.
+    #[error("{message}")]
+    Invalid {
+        /// The field of the request.
+        field: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// The deployment's state does not allow it.
+    #[error(transparent)]
+    IllegalMove(#[from] IllegalMove),
+    /// Not now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Not the caller's fault; the log says more.
+    #[error("{0}")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl EngineError {
+    pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Box::new(error))
+    }
+
+    pub(super) fn no_app(name: &crate::domain::name::Slug) -> Self {
+        Self::NotFound { what: "app", name: name.to_string() }
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<GitError> for EngineError {
+    fn from(error: GitError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<CreateAppError> for EngineError {
+    fn from(error: CreateAppError) -> Self {
+        let message = error.to_string();
+        match error {
+            CreateAppError::SlugTaken(_) => Self::Conflict { field: "name", message },
+            CreateAppError::HostTaken { .. } => Self::Conflict { field: "hosts", message },
+            CreateAppError::NoProject(_) => Self::Invalid { field: "project", message },
+            CreateAppError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EnqueueError> for EngineError {
+    fn from(error: EnqueueError) -> Self {
+        let message = error.to_string();
+        match error {
+            EnqueueError::Deleting(_) => Self::Conflict { field: "app", message },
+            EnqueueError::NoApp => Self::NotFound { what: "app", name: String::new() },
+            EnqueueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<EnsureProjectError> for EngineError {
+    fn from(error: EnsureProjectError) -> Self {
+        let message = error.to_string();
+        match error {
+            EnsureProjectError::PoolExhausted { .. } => Self::Conflict { field: "project", message },
+            EnsureProjectError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteAppError> for EngineError {
+    fn from(error: DeleteAppError) -> Self {
+        match error {
+            DeleteAppError::Store(error) => error.into(),
+            DeleteAppError::NoApp | DeleteAppError::NotBegun => {
+                Self::Conflict { field: "app", message: error.to_string() }
+            }
+        }
+    }
+}
+
+impl From<SaveError> for EngineError {
+    fn from(error: SaveError) -> Self {
+        match error {
+            SaveError::Stale(illegal) => illegal.into(),
+            SaveError::Store(error) => error.into(),
+            SaveError::Gone | SaveError::AnotherAtWork(_) | SaveError::NoAddress | SaveError::Deleting(_) => {
+                Self::Conflict { field: "app", message: error.to_string() }
+            }
+        }
+    }
+}

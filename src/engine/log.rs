@@ -1,0 +1,159 @@
+//! The log of a deployment: one file, written by the pipeline and by the build, read by whoever watches.
+
+use std::collections::HashMap;
+use std::io::SeekFrom;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::{Stream, StreamExt as _, stream};
+use inotify::{Inotify, WatchMask};
+use tokio::fs::File;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncSeekExt as _, BufReader};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError};
+use crate::domain::deployment::{Deployment, DeploymentId};
+
+/// The longest line that is handed on whole, in bytes; a longer one comes in pieces (SECURITY, fault 21).
+const LINE_MAX: u64 = 64 * 1024;
+
+/// One line of a deployment's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Where the next line begins, in bytes: reading goes on from here.
+    pub offset_after: u64,
+    /// The line, without its end; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+/// Tells readers that a log has grown or a deployment has moved.
+#[derive(Default)]
+pub(super) struct LogHub(Mutex<HashMap<DeploymentId, watch::Sender<()>>>);
+
+impl LogHub {
+    /// The log of this deployment may have grown.
+    pub fn bump(&self, id: DeploymentId) {
+        let mut readers = self.readers();
+        if let Some(sender) = readers.get(&id)
+            && sender.send(()).is_err()
+        {
+            // The last reader has gone.
+            readers.remove(&id);
+        }
+    }
+
+    fn subscribe(&self, id: DeploymentId) -> watch::Receiver<()> {
+        self.readers().entry(id).or_insert_with(|| watch::channel(()).0).subscribe()
+    }
+
+    fn readers(&self) -> MutexGuard<'_, HashMap<DeploymentId, watch::Sender<()>>> {
+        // The map is whole after any panic: each change of it is one call.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// The lines of a deployment's log from a byte offset on; ends when the deployment has ended and all was read.
+    pub fn log(
+        &self,
+        deployment: &Deployment,
+        from: u64,
+    ) -> impl Stream<Item = Result<LogEntry, EngineError>> + Send + 'static + use<> {
+        let tail = Tail {
+            grown: self.0.logs.subscribe(deployment.id),
+            path: self.machine().workspace.log(deployment),
+            id: deployment.id,
+            engine: self.clone(),
+            file: None,
+            offset: from,
+            partial: Vec::new(),
+        };
+        stream::try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|entry| (entry, tail))) })
+            .fuse()
+    }
+}
+
+/// Follows what others write into a log, the build above all, until `over`.
+pub(super) async fn watch_file(engine: Engine, deployment: Deployment, over: CancellationToken) {
+    let watched = async {
+        let inotify = Inotify::init()?;
+        inotify.watches().add(engine.machine().workspace.log(&deployment), WatchMask::MODIFY)?;
+        let mut events = inotify.into_event_stream([0; 1024])?;
+        while let Some(event) = events.next().await {
+            event?;
+            engine.0.logs.bump(deployment.id);
+        }
+        Ok::<(), std::io::Error>(())
+    };
+    tokio::select! {
+        () = over.cancelled() => {}
+        outcome = watched => if let Err(error) = outcome {
+            tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "build log not followed");
+        }
+    }
+}
+
+struct Tail {
+    engine: Engine,
+    id: DeploymentId,
+    path: PathBuf,
+    file: Option<BufReader<File>>,
+    offset: u64,
+    partial: Vec<u8>,
+    grown: watch::Receiver<()>,
+}
+
+impl Tail {
+    async fn next(&mut self) -> Result<Option<LogEntry>, EngineError> {
+        loop {
+            self.grown.mark_unchanged();
+            // Asked before the file is read: what an ended deployment has written lies in the file.
+            let ended = self.engine.deployment(self.id).await?.state.is_end();
+            if let Some(entry) = self.read_line(ended).await.map_err(EngineError::internal)? {
+                return Ok(Some(entry));
+            }
+            if ended {
+                return Ok(None);
+            }
+            tokio::select! {
+                () = self.engine.0.shutdown.cancelled() => {
+                    return Err(EngineError::Unavailable("rivetr is stopping; the deployment goes on".to_owned()));
+                }
+                grown = self.grown.changed() => grown.map_err(EngineError::internal)?,
+            }
+        }
+    }
+
+    /// The next whole line, or the rest of the file where nothing more will come.
+    async fn read_line(&mut self, last: bool) -> std::io::Result<Option<LogEntry>> {
+        self.open().await?;
+        let Some(file) = &mut self.file else { return Ok(None) };
+        let mut limited = file.take(LINE_MAX.saturating_sub(self.partial.len() as u64));
+        limited.read_until(b'\n', &mut self.partial).await?;
+        let whole = self.partial.ends_with(b"\n") || self.partial.len() as u64 >= LINE_MAX;
+        if self.partial.is_empty() || !(whole || last) {
+            return Ok(None);
+        }
+        let line = std::mem::take(&mut self.partial);
+        self.offset += line.len() as u64;
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned();
+        Ok(Some(LogEntry { offset_after: self.offset, text }))
+    }
+
+    /// Opens the file at the offset, once it is there.
+    async fn open(&mut self) -> std::io::Result<()> {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        match File::open(&self.path).await {
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(self.offset)).await?;
+                self.file = Some(BufReader::new(file));
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Whose turn it is: one deployment at a time per app, a limit over all, the oldest first.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use super::context::Stop;
+use super::{Engine, EngineError, deploy};
+use crate::domain::app::AppId;
+use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
+use crate::domain::name::Slug;
+use crate::domain::source::{CommitId, Source};
+use crate::store::SaveError;
+
+/// Which deployments run now.
+#[derive(Default)]
+pub(super) struct Queue {
+    running: Mutex<BTreeMap<AppId, Running>>,
+    changed: Notify,
+}
+
+struct Running {
+    id: DeploymentId,
+    stop: watch::Sender<Option<Stop>>,
+}
+
+impl Engine {
+    /// Asks for a deployment: when this returns it is stored and will be carried out.
+    ///
+    /// It takes the place of an older one of the same app that is not past building.
+    pub async fn deploy(
+        &self,
+        app: &Slug,
+        trigger: Trigger,
+        commit: Option<CommitId>,
+    ) -> Result<Deployment, EngineError> {
+        let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
+        let commit = match (commit, &app.source) {
+            (Some(commit), _) => Some(commit),
+            (None, Source::Git { .. }) => None,
+            (None, Source::Push { branch }) => {
+                let head = self.git().resolve(&self.repo(&app.slug), &format!("refs/heads/{branch}")).await?;
+                Some(head.ok_or_else(|| EngineError::Conflict {
+                    field: "app",
+                    message: format!(
+                        "nothing of {} was deployed yet: git push its branch {branch} first",
+                        app.slug
+                    ),
+                })?)
+            }
+        };
+        let enqueued = self.0.writer.enqueue(app.id, trigger, commit, self.now()).await?;
+        for superseded in &enqueued.superseded {
+            self.announce(superseded);
+        }
+        self.announce(&enqueued.deployment);
+        self.wish(app.id, Stop::Supersede).await?;
+        self.0.queue.changed.notify_one();
+        Ok(enqueued.deployment)
+    }
+
+    /// Stops a deployment that is not yet live, and waits until it has ended.
+    pub async fn cancel(&self, id: DeploymentId) -> Result<Deployment, EngineError> {
+        loop {
+            let mut deployment = self.deployment(id).await?;
+            let waits = deployment.state == State::Queued;
+            deployment.cancel(self.now())?;
+            if self.stop_running(deployment.app, id, Stop::Cancel) {
+                return self.ended(id).await;
+            }
+            if !waits {
+                let message = "rivetr is just taking this deployment up again; try once more".to_owned();
+                return Err(EngineError::Unavailable(message));
+            }
+            match self.0.writer.save(&deployment, self.now()).await {
+                Ok(()) => {
+                    self.announce(&deployment);
+                    return Ok(deployment);
+                }
+                // Its turn has come in this moment.
+                Err(SaveError::Stale(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Starts deployments as their turn comes, until rivetr stops.
+    pub(super) async fn dispatch(self) {
+        loop {
+            if let Err(error) = self.start_next().await {
+                tracing::error!(%error, "the queue could not be read");
+            }
+            tokio::select! {
+                () = self.0.shutdown.cancelled() => return,
+                () = self.0.queue.changed.notified() => {}
+            }
+        }
+    }
+
+    /// Ends every deployment of this app: what can be cancelled is, what is past the commit is waited for.
+    pub(super) async fn settle(&self, app: AppId) -> Result<(), EngineError> {
+        let unfinished = self.reader().unfinished().await?;
+        for deployment in unfinished.into_iter().filter(|one| one.app == app) {
+            match self.cancel(deployment.id).await {
+                Ok(_) => {}
+                Err(EngineError::IllegalMove(_)) => {
+                    self.ended(deployment.id).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_next(&self) -> Result<(), EngineError> {
+        for deployment in self.reader().unfinished().await? {
+            let stop = {
+                let mut running = self.0.queue.running();
+                if running.contains_key(&deployment.app) || running.len() >= self.0.settings.concurrency {
+                    continue;
+                }
+                let (sender, stop) = watch::channel(None);
+                running.insert(deployment.app, Running { id: deployment.id, stop: sender });
+                stop
+            };
+            let engine = self.clone();
+            self.0.tasks.spawn(async move {
+                deploy::run(engine.clone(), deployment.id, stop).await;
+                engine.0.queue.running().remove(&deployment.app);
+                engine.0.queue.changed.notify_one();
+            });
+        }
+        Ok(())
+    }
+
+    /// A newer deployment waits: stop the running one if it is not past building.
+    async fn wish(&self, app: AppId, stop: Stop) -> Result<(), EngineError> {
+        let id = self.0.queue.running().get(&app).map(|running| running.id);
+        if let Some(id) = id {
+            let deployment = self.deployment(id).await?;
+            if deployment.state <= State::Building && self.has_newer(&deployment).await? {
+                self.stop_running(app, id, stop);
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_newer(&self, deployment: &Deployment) -> Result<bool, EngineError> {
+        let unfinished = self.reader().unfinished().await?;
+        Ok(unfinished.iter().any(|other| other.app == deployment.app && other.number > deployment.number))
+    }
+
+    fn stop_running(&self, app: AppId, id: DeploymentId, stop: Stop) -> bool {
+        let running = self.0.queue.running();
+        let found = running.get(&app).filter(|running| running.id == id);
+        found.is_some_and(|running| {
+            running.stop.send_replace(Some(stop));
+            true
+        })
+    }
+}
+
+impl Queue {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<AppId, Running>> {
+        // The map is whole after any panic: each change of it is one call.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

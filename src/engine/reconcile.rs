@@ -1,0 +1,88 @@
+//! Keeps an eye on the units: says when one fails, and puts back a unit file that has gone.
+//!
+//! It does not start what a person stopped, and it does not undo what a person edited.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Engine;
+use crate::domain::name::Slug;
+use crate::host::systemd::{ActiveState, Change, UnitChange};
+
+/// How long changes are gathered before they are looked at: a deployment alone makes a dozen.
+const GATHER: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Looks after the units of apps as systemd reports changes, until rivetr stops.
+    pub(super) async fn reconcile_on_change(self) {
+        let mut changes = self.machine().systemd.changes();
+        loop {
+            let first = tokio::select! {
+                () = self.0.shutdown.cancelled() => return,
+                change = changes.recv() => change,
+            };
+            let mut touched = BTreeSet::new();
+            match first {
+                Ok(Change::Unit(change)) => touched.extend(app_of(&change)),
+                Ok(Change::Missed) | Err(RecvError::Lagged(_)) => touched.extend(self.all_apps().await),
+                Err(RecvError::Closed) => return,
+            }
+            if touched.is_empty() {
+                continue;
+            }
+            self.pause(GATHER).await;
+            while let Ok(change) = changes.try_recv() {
+                match change {
+                    Change::Unit(change) => touched.extend(app_of(&change)),
+                    Change::Missed => touched.extend(self.all_apps().await),
+                }
+            }
+            for app in touched {
+                self.look_after(&app).await;
+            }
+        }
+    }
+
+    /// Waits, or returns at once when rivetr stops.
+    pub(super) async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = self.0.shutdown.cancelled() => {}
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+
+    async fn look_after(&self, slug: &Slug) {
+        let app = match self.reader().app(slug).await {
+            Ok(Some(app)) if !app.deleting => app,
+            Ok(_) => return,
+            Err(error) => return tracing::error!(app = %slug, %error, "not looked after"),
+        };
+        if let Err(error) = self.converge(&app, &[]).await {
+            tracing::warn!(app = %slug, %error, "the units are not what they should be");
+        }
+    }
+
+    async fn all_apps(&self) -> Vec<Slug> {
+        match self.reader().apps().await {
+            Ok(apps) => apps.into_iter().map(|app| app.slug).collect(),
+            Err(error) => {
+                tracing::error!(%error, "apps not read");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// The app whose release has stopped or failed, if that is what changed.
+fn app_of(change: &UnitChange) -> Option<Slug> {
+    let name = change.unit.strip_prefix("rivetr-app-")?.strip_suffix(".service")?;
+    let (app, number) = name.rsplit_once('-')?;
+    number.parse::<u32>().ok()?;
+    if change.active_state == ActiveState::Failed {
+        tracing::warn!(app, unit = %change.unit, "unit failed");
+    }
+    matches!(change.active_state, ActiveState::Failed | ActiveState::Inactive)
+        .then(|| Slug::parse(app).ok())?
+}

@@ -1,0 +1,131 @@
+//! What the engine does first: finds out what was interrupted, goes on with it, and sweeps up what is left over.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use super::steps;
+use super::{Engine, EngineError};
+use crate::domain::app::App;
+use crate::domain::deployment::Deployment;
+use crate::host::units::UnitsError;
+use crate::quadlet::path::Owner;
+use crate::store::StoreError;
+
+/// Why the engine cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Units of apps are there that the database does not know.
+    #[error(
+        "the database knows no app, but units of apps are there ({owners}). Bring back the database from a backup, \
+         or remove these folders of unit files, then start rivetr again. The apps keep running meanwhile"
+    )]
+    ForeignUnits {
+        /// The folders.
+        owners: String,
+    },
+    /// The unit files could not be read.
+    #[error(transparent)]
+    Units(#[from] UnitsError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Checks that this database belongs to this machine, then begins to work.
+    pub async fn start(&self) -> Result<(), StartError> {
+        let apps = self.reader().apps().await?;
+        self.refuse_foreign_units(&apps)?;
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            engine.recover(apps).await;
+            let reconcile = engine.clone().reconcile_on_change();
+            engine.0.tasks.spawn(reconcile);
+            engine.dispatch().await;
+        });
+        Ok(())
+    }
+
+    /// An empty database beside running apps is a lost database, not a fresh start (SECURITY, fault 15).
+    fn refuse_foreign_units(&self, apps: &[App]) -> Result<(), StartError> {
+        let owners = self.machine().units.owners()?;
+        let of_apps = owners.iter().filter(|owner| matches!(owner, Owner::App(_)));
+        let of_apps: Vec<String> = of_apps.map(Owner::folder).collect();
+        if apps.is_empty() && !of_apps.is_empty() {
+            return Err(StartError::ForeignUnits { owners: of_apps.join(", ") });
+        }
+        Ok(())
+    }
+
+    async fn recover(&self, apps: Vec<App>) {
+        if let Err(error) = self.publish_routes().await {
+            tracing::error!(%error, "the proxy was not told the routes");
+        }
+        for app in apps {
+            if let Err(error) = self.recover_app(&app).await {
+                tracing::error!(app = %app.slug, %error, "not all of this app could be put in order");
+            }
+        }
+        self.sweep_builds().await;
+    }
+
+    async fn recover_app(&self, app: &App) -> Result<(), EngineError> {
+        if app.deleting {
+            // It waits for deployments to end, and those wait for the queue.
+            let (engine, app) = (self.clone(), app.clone());
+            self.0.tasks.spawn(async move {
+                if let Err(error) = engine.finish_deletion(&app).await {
+                    tracing::error!(app = %app.slug, %error, "the deletion did not go through");
+                }
+            });
+            return Ok(());
+        }
+        self.prepare(app).await?;
+        for release in self.reader().releases(app.id).await? {
+            if release.state.is_end() && app.live != Some(release.id) && !self.is_switching(app).await? {
+                self.converge(app, &[release.id]).await?;
+                self.0.writer.free_address(release.id).await?;
+            }
+        }
+        self.converge(app, &[]).await?;
+        self.forget_builds(app).await?;
+        self.sweep_workspaces(app).await?;
+        self.sweep_images(app).await
+    }
+
+    async fn is_switching(&self, app: &App) -> Result<bool, EngineError> {
+        let unfinished = self.reader().unfinished().await?;
+        Ok(unfinished.iter().any(|one| one.app == app.id && one.state.is_past_commit()))
+    }
+
+    /// Ends and forgets builds of deployments that have ended.
+    async fn forget_builds(&self, app: &App) -> Result<(), EngineError> {
+        let systemd = &self.machine().systemd;
+        let pattern = format!("rivetr-build-{}-*.service", app.slug);
+        let running: BTreeSet<String> =
+            self.unfinished_of(app).await?.iter().map(steps::build::unit_name).collect();
+        for unit in systemd.list(&[&pattern]).await.map_err(EngineError::internal)? {
+            // The pattern also finds the builds of an app whose name begins with this one's and a dash.
+            let number = unit.unit.strip_prefix(&format!("rivetr-build-{}-", app.slug));
+            let number = number.and_then(|rest| rest.strip_suffix(".service"));
+            if number.is_some_and(|number| number.parse::<u32>().is_ok()) && !running.contains(&unit.unit) {
+                systemd.forget(&unit.unit).await.map_err(EngineError::internal)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes checkouts and pushed references of deployments that have ended.
+    async fn sweep_workspaces(&self, app: &App) -> Result<(), EngineError> {
+        let unfinished = self.unfinished_of(app).await?;
+        let keep = |number| unfinished.iter().any(|one| one.number == number);
+        self.machine().workspace.sweep_sources(&app.slug, keep).map_err(EngineError::internal)?;
+        self.sweep_pushes(&app.slug, &unfinished).await
+    }
+
+    async fn unfinished_of(&self, app: &App) -> Result<Vec<Deployment>, EngineError> {
+        let unfinished = self.reader().unfinished().await?;
+        Ok(unfinished.into_iter().filter(|one| one.app == app.id).collect())
+    }
+}

@@ -1,0 +1,41 @@
+//! What each state of a deployment does, one file a state, and how it is undone.
+
+pub(super) mod build;
+pub(super) mod check;
+pub(super) mod fetch;
+pub(super) mod retire;
+pub(super) mod start;
+pub(super) mod switch;
+
+use super::context::Context;
+use crate::domain::deployment::{Deployment, State};
+
+/// Removes all that a deployment made which will not be live. Goes on over errors and logs each: whatever is
+/// left is swept up at the next start.
+pub(super) async fn undo(context: &Context, deployment: &Deployment) {
+    let engine = &context.engine;
+    if deployment.state == State::Building {
+        build::stop(context, deployment).await;
+    }
+    if deployment.address.is_some() {
+        let converged = engine.converge(&context.app, &[deployment.id]).await;
+        log_failure(deployment, "units not removed", converged);
+    }
+    let freed = engine.0.writer.free_address(deployment.id).await;
+    log_failure(deployment, "address not freed", freed);
+    if deployment.state >= State::Building {
+        let removed = engine.machine().podman.remove_tag(&deployment.image_tag()).await;
+        log_failure(deployment, "image not removed", removed);
+    }
+    retire::clear_workspace(context, deployment);
+}
+
+pub(super) fn log_failure<T, E: std::fmt::Display>(
+    deployment: &Deployment,
+    what: &str,
+    outcome: Result<T, E>,
+) {
+    if let Err(error) = outcome {
+        tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "{what}");
+    }
+}

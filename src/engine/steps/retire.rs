@@ -1,0 +1,45 @@
+//! Retiring: requests in flight to the old release end, then it is stopped and removed.
+
+use super::log_failure;
+use crate::domain::deployment::Deployment;
+use crate::engine::context::{Context, Halt};
+
+pub(in crate::engine) async fn run(
+    context: &mut Context,
+    mut deployment: Deployment,
+) -> Result<Deployment, Halt> {
+    let engine = context.engine.clone();
+    engine.failpoint("retiring");
+    let releases = engine.reader().releases(deployment.app).await?;
+    let old: Vec<&Deployment> = releases.iter().filter(|release| release.id != deployment.id).collect();
+    for release in &old {
+        context.say(&deployment, format!("-----> Retiring {}", release.unit_name()));
+        let drained =
+            engine.machine().proxy.drain(&release.unit_name(), engine.0.settings.drain_timeout).await;
+        match drained {
+            Ok(drained) if drained.left > 0 => {
+                context.say(&deployment, format!("       Warning: {} requests were cut off", drained.left));
+            }
+            Ok(_) => {}
+            Err(error) => log_failure::<(), _>(release, "not drained: the proxy does not answer", Err(error)),
+        }
+    }
+    let without: Vec<_> = old.iter().map(|release| release.id).collect();
+    let converged = engine.converge(&context.app, &without).await;
+    converged.map_err(|error| Halt::because("the old release was not removed", error))?;
+    for release in old {
+        engine.0.writer.free_address(release.id).await?;
+    }
+    log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
+    engine.failpoint("after-retiring");
+    deployment.finish(engine.now())?;
+    let hosts = engine.describe_hosts(&context.app).await?;
+    context.say(&deployment, format!("-----> Live: {hosts}"));
+    Ok(deployment)
+}
+
+/// Removes the deployment's checkout.
+pub(super) fn clear_workspace(context: &Context, deployment: &Deployment) {
+    let removed = context.engine.machine().workspace.remove_source(deployment);
+    log_failure(deployment, "checkout not removed", removed);
+}

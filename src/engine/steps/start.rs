@@ -1,0 +1,60 @@
+//! Starting: the units of the new release, beside the old.
+
+use crate::domain::deployment::Deployment;
+use crate::engine::apply::ApplyError;
+use crate::engine::context::{Context, Halt};
+use crate::host::systemd::{InvocationId, JobFailure, StartError};
+
+/// How many of the unit's last log lines are shown when it could not be started.
+const LAST_LINES: usize = 20;
+
+pub(in crate::engine) async fn run(
+    context: &mut Context,
+    mut deployment: Deployment,
+) -> Result<Deployment, Halt> {
+    let engine = context.engine.clone();
+    engine.failpoint("starting");
+    context.say(&deployment, format!("-----> Starting {}", deployment.unit_name()));
+    match engine.converge(&context.app, &[]).await {
+        Ok(()) => {}
+        Err(ApplyError::Start(StartError::Failed(failure))) => {
+            show_last_lines(context, &deployment, failure.invocation.as_ref()).await;
+            return Err(Halt::Failed(explain(&failure)));
+        }
+        Err(error) => return Err(Halt::because("the units were not started", error)),
+    }
+    engine.failpoint("after-starting");
+    deployment.check()?;
+    Ok(deployment)
+}
+
+/// Copies what the unit last said into the deployment's log.
+pub(super) async fn show_last_lines(
+    context: &mut Context,
+    deployment: &Deployment,
+    invocation: Option<&InvocationId>,
+) {
+    let Some(invocation) = invocation else { return };
+    let lines = context.engine.machine().journal.last_lines(invocation, LAST_LINES).await;
+    match lines {
+        Ok(lines) => {
+            for line in lines {
+                context.say(deployment, format!("       | {line}"));
+            }
+        }
+        Err(error) => {
+            tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "journal not read");
+        }
+    }
+}
+
+fn explain(failure: &JobFailure) -> String {
+    // The statuses are Podman's own, as those of a shell.
+    match failure.service.as_ref().map(|(_, status)| *status) {
+        Some(127) => "the command of the image was not found in it: check CMD and ENTRYPOINT".to_owned(),
+        Some(126) => {
+            "the command of the image cannot be executed: check its mode and its interpreter".to_owned()
+        }
+        Some(_) | None => failure.to_string(),
+    }
+}

@@ -1,0 +1,13 @@
+//! This machine: its directories and programs, systemd, Podman, git and the journal.
+//!
+//! Decides nothing about apps: it does what it is told and reports what it saw.
+
+pub mod git;
+pub mod journal;
+pub mod layout;
+pub mod podman;
+pub mod process;
+pub mod sockets;
+pub mod systemd;
+pub mod units;
+pub mod workspace;

@@ -1,0 +1,263 @@
+//! The service manager, over D-Bus: reload, start, stop, watch, and run one-off commands as transient units.
+//!
+//! To start a unit means to wait for its job. One task drains every signal, and the connection is made
+//! again whenever the bus comes back. What a unit printed is the journal's matter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, broadcast};
+use tokio_util::task::AbortOnDropHandle;
+use zbus::OwnedObjectPath;
+use zbus_systemd::systemd1::ManagerProxy;
+
+mod error;
+mod link;
+mod status;
+mod transient;
+
+pub use error::{BusError, JobFailure, JobResult, StartError, Verb};
+pub use link::{Change, UnitChange};
+pub use status::{ActiveState, Ended, InvocationId, LoadState, ServiceResult, UnitStatus, UnitSummary};
+pub use transient::{Limits, Transient};
+
+use link::{JobEvent, Signals};
+
+/// How long systemd may take to answer a call.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a reload may take: about 1 ms of CPU a Quadlet, and the manager serves nothing else meanwhile.
+const RELOAD_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long a job may take. A unit's own timeouts are shorter; this is for one that has none.
+const JOB_LIMIT: Duration = Duration::from_mins(15);
+
+/// A service manager: the system's or a user's. Cheap to clone; the last clone ends the connection.
+#[derive(Clone)]
+pub struct Systemd {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    signals: Arc<Signals>,
+    reloads_asked: AtomicU64,
+    /// How many of the reloads asked for are done; held while one is in flight.
+    reloads_done: Mutex<u64>,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+impl Systemd {
+    /// Connects to the manager on the bus at `address`, such as `unix:path=/run/user/996/bus`.
+    pub async fn connect(address: &str) -> Result<Self, BusError> {
+        let signals = Arc::new(Signals::new(address));
+        let keeper = link::keep(Arc::clone(&signals)).await?;
+        let shared = Shared {
+            signals,
+            reloads_asked: AtomicU64::new(0),
+            reloads_done: Mutex::new(0),
+            _keeper: keeper,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The manager's version, as `257.13`.
+    pub async fn version(&self) -> Result<String, BusError> {
+        let manager = self.manager().await?;
+        ask("Version", CALL_LIMIT, manager.version()).await
+    }
+
+    /// Has the manager read all units anew. Calls made while one reload runs share the next.
+    pub async fn reload(&self) -> Result<(), BusError> {
+        let mine = self.shared.reloads_asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut done = self.shared.reloads_done.lock().await;
+        if *done >= mine {
+            return Ok(());
+        }
+        let covered = self.shared.reloads_asked.load(Ordering::SeqCst);
+        let manager = self.manager().await?;
+        ask("Reload", RELOAD_LIMIT, manager.reload()).await?;
+        *done = covered;
+        Ok(())
+    }
+
+    /// Starts a unit and waits until its job has ended.
+    pub async fn start(&self, unit: &str) -> Result<(), StartError> {
+        self.job(Verb::Start, unit).await
+    }
+
+    /// Restarts a unit, or starts it, and waits until its job has ended.
+    pub async fn restart(&self, unit: &str) -> Result<(), StartError> {
+        self.job(Verb::Restart, unit).await
+    }
+
+    /// Stops a unit and waits until its job has ended. A unit that is not there is stopped.
+    pub async fn stop(&self, unit: &str) -> Result<(), StartError> {
+        match self.job(Verb::Stop, unit).await {
+            Err(StartError::NoSuchUnit { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Clears a failed state and the count of restarts. A unit that is not there needs none of it.
+    pub async fn reset_failed(&self, unit: &str) -> Result<(), BusError> {
+        let manager = self.manager().await?;
+        match ask("ResetFailedUnit", CALL_LIMIT, manager.reset_failed_unit(unit.to_owned())).await {
+            Err(error) if error.is_no_such_unit() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// How a unit stands; `None` when there is no such unit.
+    pub async fn unit(&self, unit: &str) -> Result<Option<UnitStatus>, BusError> {
+        let manager = self.manager().await?;
+        status::read(manager.inner().connection(), unit).await
+    }
+
+    /// The loaded units whose names match one of `patterns` (shell globs), in the order of their names.
+    pub async fn list(&self, patterns: &[&str]) -> Result<Vec<UnitSummary>, BusError> {
+        let manager = self.manager().await?;
+        let patterns = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+        let rows = ask("ListUnitsByPatterns", CALL_LIMIT, manager.list_units_by_patterns(vec![], patterns));
+        let mut units: Vec<_> = rows.await?.into_iter().map(UnitSummary::from_row).collect();
+        units.sort_by(|a, b| a.unit.cmp(&b.unit));
+        Ok(units)
+    }
+
+    /// Starts a command as a unit of its own and returns once it runs. Its end is told by [`Self::ended`],
+    /// and it stays readable, also for a restarted rivetr, until [`Self::forget`].
+    pub async fn start_transient(&self, unit: &Transient) -> Result<(), StartError> {
+        let manager = self.manager().await?;
+        let mut jobs = self.shared.signals.jobs();
+        let properties =
+            unit.properties().map_err(|cause| BusError::from_call("StartTransientUnit", cause))?;
+        let asked =
+            manager.start_transient_unit(unit.name.clone(), "fail".to_owned(), properties, Vec::new());
+        let job = ask("StartTransientUnit", CALL_LIMIT, asked).await?;
+        self.finish(Verb::Start, &unit.name, &job, &mut jobs).await
+    }
+
+    /// Waits until a unit is at its end, also when it already is; `None` when there is no such unit (any more).
+    pub async fn ended(&self, unit: &str) -> Result<Option<Ended>, BusError> {
+        let mut changes = self.changes();
+        loop {
+            match self.unit(unit).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(status)) => {
+                    if let Some(ended) = Ended::of(&status) {
+                        return Ok(Some(ended));
+                    }
+                }
+                Err(error) if error.is_lost() => {}
+                Err(error) => return Err(error),
+            }
+            touched(&mut changes, unit).await;
+        }
+    }
+
+    /// Ends a transient unit if it still runs, and drops what systemd remembers of it.
+    pub async fn forget(&self, unit: &str) -> Result<(), StartError> {
+        self.stop(unit).await?;
+        Ok(self.reset_failed(unit).await?)
+    }
+
+    /// What happens to any unit from now on. To ask for a unit that is not loaded makes systemd load it, and
+    /// units it names then show up here unchanged: ask about a unit when it has changed, not when anything has.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.shared.signals.changes()
+    }
+
+    async fn job(&self, verb: Verb, unit: &str) -> Result<(), StartError> {
+        let manager = self.manager().await?;
+        let mut jobs = self.shared.signals.jobs();
+        let (unit_owned, mode) = (unit.to_owned(), "replace".to_owned());
+        let asked = match verb {
+            Verb::Start => ask("StartUnit", CALL_LIMIT, manager.start_unit(unit_owned, mode)).await,
+            Verb::Stop => ask("StopUnit", CALL_LIMIT, manager.stop_unit(unit_owned, mode)).await,
+            Verb::Restart => ask("RestartUnit", CALL_LIMIT, manager.restart_unit(unit_owned, mode)).await,
+        };
+        match asked {
+            Ok(job) => self.finish(verb, unit, &job, &mut jobs).await,
+            Err(error) if error.is_no_such_unit() => Err(StartError::NoSuchUnit { unit: unit.to_owned() }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits for a job and says why it failed, as far as the manager knows.
+    async fn finish(
+        &self,
+        verb: Verb,
+        unit: &str,
+        job: &OwnedObjectPath,
+        jobs: &mut broadcast::Receiver<JobEvent>,
+    ) -> Result<(), StartError> {
+        let waited = tokio::time::timeout(JOB_LIMIT, self.job_result(verb, unit, job, jobs)).await;
+        let result = match waited {
+            Ok(result) => result?,
+            Err(_elapsed) => return Err(StartError::Endless { unit: unit.to_owned(), limit: JOB_LIMIT }),
+        };
+        if result == JobResult::Done {
+            return Ok(());
+        }
+        let status = self.unit(unit).await?;
+        Err(StartError::Failed(Box::new(JobFailure::new(verb, unit, result, status))))
+    }
+
+    async fn job_result(
+        &self,
+        verb: Verb,
+        unit: &str,
+        job: &OwnedObjectPath,
+        jobs: &mut broadcast::Receiver<JobEvent>,
+    ) -> Result<JobResult, BusError> {
+        loop {
+            match jobs.recv().await {
+                Ok(JobEvent::Removed { job: removed, result }) if removed == *job => return Ok(result),
+                Ok(JobEvent::Removed { .. }) => {}
+                // The signal may have been missed: what the unit came to says the same.
+                Ok(JobEvent::Lost) | Err(_) => return self.settled(verb, unit).await,
+            }
+        }
+    }
+
+    async fn settled(&self, verb: Verb, unit: &str) -> Result<JobResult, BusError> {
+        let mut changes = self.changes();
+        loop {
+            match self.unit(unit).await {
+                Ok(Some(status)) if status.job_pending => {}
+                Ok(status) => return Ok(verb.judge(status.as_ref())),
+                Err(error) if error.is_lost() => {}
+                Err(error) => return Err(error),
+            }
+            touched(&mut changes, unit).await;
+        }
+    }
+
+    /// The manager, as soon as there is a connection.
+    async fn manager(&self) -> Result<ManagerProxy<'static>, BusError> {
+        self.shared.signals.manager(CALL_LIMIT).await
+    }
+}
+
+/// Returns when the unit has changed, or when that may have been missed.
+async fn touched(changes: &mut broadcast::Receiver<Change>, unit: &str) {
+    loop {
+        match changes.recv().await {
+            Ok(Change::Unit(change)) if change.unit != unit => {}
+            Ok(Change::Unit(_) | Change::Missed) | Err(_) => return,
+        }
+    }
+}
+
+/// Makes one call within its time.
+async fn ask<T>(
+    call: &'static str,
+    limit: Duration,
+    reply: impl Future<Output = zbus::Result<T>>,
+) -> Result<T, BusError> {
+    match tokio::time::timeout(limit, reply).await {
+        Ok(answer) => answer.map_err(|cause| BusError::from_call(call, cause)),
+        Err(_elapsed) => Err(BusError::Silent { call, limit }),
+    }
+}

@@ -1,0 +1,54 @@
+//! What people add to a unit by hand: carried from release to release, as every release is a unit of its own.
+
+use std::path::{Path, PathBuf};
+
+use super::{UnitDirectory, UnitsError};
+use crate::files;
+use crate::quadlet::path::UnitPath;
+
+impl UnitDirectory {
+    /// Copies the drop-ins of one unit to another that has none of that name. Says which were carried.
+    pub fn carry_dropins(&self, from: &UnitPath, to: &UnitPath) -> Result<Vec<String>, UnitsError> {
+        let (from, to) = (self.dropins(from), self.dropins(to));
+        let mut carried = Vec::new();
+        for name in dropin_names(&from)? {
+            let Some(text) = files::read_text(&from.join(&name))? else { continue };
+            if files::read_text(&to.join(&name))?.is_none() {
+                files::make_dirs(&to, 0o755)?;
+                files::write_whole(&to.join(&name), text.as_bytes(), 0o600)?;
+            }
+            carried.push(name);
+        }
+        Ok(carried)
+    }
+
+    /// Removes the drop-ins of a unit that is gone where the other unit has the very same; what differs stays, as
+    /// somebody wrote it since.
+    pub fn drop_carried(&self, gone: &UnitPath, kept: &UnitPath) -> Result<(), UnitsError> {
+        let (gone_from, kept_in) = (self.dropins(gone), self.dropins(kept));
+        for name in dropin_names(&gone_from)? {
+            let (old, new) = (gone_from.join(&name), kept_in.join(&name));
+            let text = files::read_text(&old)?;
+            if text.is_some() && text == files::read_text(&new)? {
+                files::remove_file(&old)?;
+            }
+        }
+        files::remove_dir_if_empty(&gone_from)?;
+        if let Some(folder) = gone_from.parent().filter(|_| gone.folder().is_some()) {
+            files::remove_dir_if_empty(folder)?;
+        }
+        Ok(())
+    }
+
+    fn dropins(&self, path: &UnitPath) -> PathBuf {
+        let mut folder = self.place(path).into_os_string();
+        folder.push(".d");
+        folder.into()
+    }
+}
+
+fn dropin_names(folder: &Path) -> Result<Vec<String>, UnitsError> {
+    let mut names = files::names(folder)?;
+    names.retain(|name| Path::new(name).extension().is_some_and(|ending| ending == "conf"));
+    Ok(names)
+}

@@ -1,0 +1,148 @@
+//! From what an owner's units should be and what they are to ordered steps: write, reload, start, stop, remove.
+//!
+//! Pure, with no choices left for whoever carries it out. Carrying it out and planning again gives no steps; dying
+//! in the middle and planning again gives the rest. Files that are not units, such as people's drop-ins, never
+//! come in here.
+
+mod step;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::quadlet::UnitFiles;
+use crate::quadlet::path::{Place, UnitPath};
+
+pub use self::step::Step;
+
+/// What one owner should have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Its unit files.
+    pub files: UnitFiles,
+    /// The services of these that should run.
+    pub running: BTreeSet<String>,
+}
+
+/// What one owner has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observed {
+    /// Its unit files.
+    pub files: UnitFiles,
+    /// Its units that the manager knows; one that it has not read yet is missing here.
+    pub units: BTreeMap<String, UnitState>,
+    /// A file has changed since the manager read it (`NeedDaemonReload`), or nobody knows whether it has read it.
+    pub needs_reload: bool,
+}
+
+/// What a unit does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnitState {
+    /// It runs, or did what it was to do.
+    Active,
+    /// It starts, or waits to be started again after a failure; or it stops.
+    Changing,
+    /// It does not run.
+    Inactive,
+    /// It does not run, and the manager remembers why.
+    Failed,
+}
+
+/// What to do, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// Files that differ from what is wanted while their unit runs. They are left as they are, for somebody to
+    /// see: to change them would do nothing until the unit is started again, and then surprise.
+    pub drift: Vec<UnitPath>,
+}
+
+/// What leads from `observed` to `wanted`: the new first, then the end of the old.
+#[must_use]
+pub fn plan(wanted: &Wanted, observed: &Observed) -> Plan {
+    let Files { now, after_stop, drift } = changed_files(wanted, observed);
+    let removes: Vec<Step> = observed
+        .files
+        .keys()
+        .filter(|path| !wanted.files.contains_key(*path))
+        .map(|path| Step::Remove { path: path.clone() })
+        .collect();
+    let unread = wanted.files.keys().any(|path| !observed.units.contains_key(&path.unit()));
+    let reload_first = observed.needs_reload || unread || !now.is_empty();
+    let reload_last = !after_stop.is_empty() || !removes.is_empty();
+
+    let mut steps = now;
+    steps.extend(reload_first.then_some(Step::Reload));
+    steps.extend(starts(wanted, observed));
+    steps.extend(stops(wanted, observed));
+    steps.extend(after_stop);
+    steps.extend(removes);
+    steps.extend(reload_last.then_some(Step::Reload));
+    Plan { steps, drift }
+}
+
+impl Plan {
+    /// Whether everything is as it should be, but for drift.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// Wanted files that are missing or other than wanted, by when they can be written.
+#[derive(Default)]
+struct Files {
+    now: Vec<Step>,
+    after_stop: Vec<Step>,
+    drift: Vec<UnitPath>,
+}
+
+fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
+    let mut files = Files::default();
+    for (path, text) in &wanted.files {
+        let present = observed.files.get(path);
+        let unit = path.unit();
+        let write = || Step::Write { path: path.clone(), text: text.clone() };
+        if present == Some(text) {
+            continue;
+        }
+        if present.is_none() || !observed.runs(&unit) {
+            files.now.push(write());
+        } else if wanted.stays(path) {
+            files.drift.push(path.clone());
+        } else {
+            files.after_stop.push(write());
+        }
+    }
+    files
+}
+
+fn starts(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+    let start = |unit: &String| Step::Start { unit: unit.clone() };
+    let idle = |unit: &&String| observed.units.get(*unit) != Some(&UnitState::Active);
+    wanted.running.iter().filter(idle).map(start).collect()
+}
+
+fn stops(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+    let stay: BTreeSet<String> =
+        wanted.files.keys().filter(|path| wanted.stays(path)).map(UnitPath::unit).collect();
+    let over = |(unit, state): &(&String, &UnitState)| {
+        **state != UnitState::Inactive && !wanted.running.contains(*unit) && !stay.contains(*unit)
+    };
+    observed.units.iter().filter(over).map(|(unit, _)| Step::Stop { unit: unit.clone() }).collect()
+}
+
+impl Wanted {
+    /// Whether the unit of a wanted file is not to be stopped. A target is what people hold an app by, and its
+    /// stop would stop every release: it ends with its file alone.
+    fn stays(&self, path: &UnitPath) -> bool {
+        path.place() == Place::Systemd || self.running.contains(&path.unit())
+    }
+}
+
+impl Observed {
+    fn runs(&self, unit: &str) -> bool {
+        matches!(self.units.get(unit), Some(UnitState::Active | UnitState::Changing))
+    }
+}

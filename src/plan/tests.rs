@@ -1,0 +1,286 @@
+//! Plans carried out on a directory and a manager made of maps, in full and with a death after each step.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::name::Slug;
+use crate::quadlet::path::Owner;
+
+/// A machine of maps: what the steps do to files and to a manager that reads files only when it reloads.
+#[derive(Debug, Clone)]
+struct Machine {
+    files: UnitFiles,
+    units: BTreeMap<String, UnitState>,
+    read: UnitFiles,
+}
+
+impl Machine {
+    fn new(files: UnitFiles, units: BTreeMap<String, UnitState>) -> Self {
+        Self { read: files.clone(), files, units }
+    }
+
+    fn observe(&self) -> Observed {
+        Observed {
+            files: self.files.clone(),
+            units: self.units.clone(),
+            needs_reload: self.read != self.files,
+        }
+    }
+
+    fn carry_out(&mut self, step: &Step) {
+        match step {
+            Step::Write { path, text } => {
+                let under = self.files.contains_key(path) && self.observe().runs(&path.unit());
+                assert!(!under, "{path} is changed under its running unit");
+                self.files.insert(path.clone(), text.clone());
+            }
+            Step::Reload => self.reload(),
+            Step::Start { unit } => {
+                let known = self.read.keys().any(|path| path.unit() == *unit);
+                assert!(known, "{unit} is started before the manager has read it");
+                self.units.insert(unit.clone(), UnitState::Active);
+            }
+            Step::Stop { unit } => {
+                self.units.insert(unit.clone(), UnitState::Inactive);
+            }
+            Step::Remove { path } => {
+                assert!(!self.observe().runs(&path.unit()), "{path} is removed under its running unit");
+                self.files.remove(path);
+            }
+        }
+    }
+
+    fn reload(&mut self) {
+        self.read = self.files.clone();
+        let on_disk: BTreeSet<String> = self.files.keys().map(UnitPath::unit).collect();
+        self.units.retain(|unit, state| *state != UnitState::Inactive || on_disk.contains(unit));
+        for unit in on_disk {
+            self.units.entry(unit).or_insert(UnitState::Inactive);
+        }
+    }
+}
+
+fn owner() -> Owner {
+    Owner::App(Slug::parse("blog").unwrap())
+}
+
+fn container(number: u32) -> UnitPath {
+    UnitPath::quadlet(&owner(), &format!("rivetr-app-blog-{number}.container")).unwrap()
+}
+
+fn service(number: u32) -> String {
+    format!("rivetr-app-blog-{number}.service")
+}
+
+fn target() -> UnitPath {
+    owner().handle().unwrap()
+}
+
+/// An app with these releases, of which those in `running` should run.
+fn wanted(releases: &[u32], running: &[u32]) -> Wanted {
+    let containers = releases.iter().map(|number| (container(*number), format!("release {number}")));
+    Wanted {
+        files: containers.chain([(target(), "target".to_owned())]).collect(),
+        running: running.iter().map(|number| service(*number)).collect(),
+    }
+}
+
+fn settled(wanted: &Wanted) -> Machine {
+    let mut machine = Machine::new(UnitFiles::new(), BTreeMap::new());
+    for step in plan(wanted, &machine.observe()).steps {
+        machine.carry_out(&step);
+    }
+    machine.units.insert(target().unit(), UnitState::Active);
+    machine
+}
+
+#[test]
+fn the_first_release() {
+    let plan = plan(&wanted(&[1], &[1]), &Observed::default());
+    assert_eq!(
+        plan.to_string(),
+        "write app-blog/rivetr-app-blog-1.container\n\
+         write rivetr-app-blog.target\n\
+         reload\n\
+         start rivetr-app-blog-1.service\n"
+    );
+}
+
+#[test]
+fn a_release_beside_another_leaves_it_and_the_handle_alone() {
+    let machine = settled(&wanted(&[1], &[1]));
+    let plan = plan(&wanted(&[1, 2], &[1, 2]), &machine.observe());
+    assert_eq!(
+        plan.to_string(),
+        "write app-blog/rivetr-app-blog-2.container\nreload\nstart rivetr-app-blog-2.service\n"
+    );
+}
+
+#[test]
+fn the_old_release_goes_after_the_new_has_come() {
+    let machine = settled(&wanted(&[1], &[1]));
+    let plan = plan(&wanted(&[2], &[2]), &machine.observe());
+    assert_eq!(
+        plan.to_string(),
+        "write app-blog/rivetr-app-blog-2.container\n\
+         reload\n\
+         start rivetr-app-blog-2.service\n\
+         stop rivetr-app-blog-1.service\n\
+         remove app-blog/rivetr-app-blog-1.container\n\
+         reload\n"
+    );
+}
+
+#[test]
+fn nothing_is_left_of_a_deleted_app() {
+    let machine = settled(&wanted(&[1], &[1]));
+    let plan = plan(&Wanted::default(), &machine.observe());
+    assert_eq!(
+        plan.to_string(),
+        "stop rivetr-app-blog-1.service\n\
+         stop rivetr-app-blog.target\n\
+         remove app-blog/rivetr-app-blog-1.container\n\
+         remove rivetr-app-blog.target\n\
+         reload\n"
+    );
+}
+
+#[test]
+fn a_file_changed_under_its_running_unit_is_reported_and_left() {
+    let mut machine = settled(&wanted(&[1], &[1]));
+    machine.files.insert(container(1), "changed by hand".to_owned());
+    machine.reload();
+    let drifted = plan(&wanted(&[1], &[1]), &machine.observe());
+    assert_eq!((drifted.is_empty(), &drifted.drift), (true, &vec![container(1)]));
+    assert_eq!(
+        drifted.to_string(),
+        "leave app-blog/rivetr-app-blog-1.container: it was changed, and its unit runs\n"
+    );
+
+    machine.units.insert(service(1), UnitState::Failed);
+    let repaired = plan(&wanted(&[1], &[1]), &machine.observe());
+    assert_eq!(
+        repaired.to_string(),
+        "write app-blog/rivetr-app-blog-1.container\nreload\nstart rivetr-app-blog-1.service\n"
+    );
+}
+
+#[test]
+fn a_unit_without_a_file_is_stopped() {
+    let mut machine = settled(&wanted(&[1], &[1]));
+    machine.units.insert(service(9), UnitState::Active);
+    let plan = plan(&wanted(&[1], &[1]), &machine.observe());
+    assert_eq!(plan.to_string(), "stop rivetr-app-blog-9.service\n");
+}
+
+#[test]
+fn files_that_the_manager_has_not_read_are_read_first() {
+    let wanted = wanted(&[1], &[1]);
+    let unread = Observed { files: wanted.files.clone(), units: BTreeMap::new(), needs_reload: false };
+    assert_eq!(plan(&wanted, &unread).to_string(), "reload\nstart rivetr-app-blog-1.service\n");
+}
+
+#[test]
+fn a_plan_of_nothing_says_so() {
+    let wanted = wanted(&[1], &[1]);
+    assert_eq!(plan(&wanted, &settled(&wanted).observe()).to_string(), "nothing to do\n");
+}
+
+fn a_state() -> impl Strategy<Value = UnitState> {
+    prop::sample::select(vec![UnitState::Active, UnitState::Changing, UnitState::Inactive, UnitState::Failed])
+}
+
+fn a_wish() -> impl Strategy<Value = Wanted> {
+    let releases = prop::collection::btree_map(0..6_u32, any::<bool>(), 0..5);
+    (releases, any::<bool>()).prop_map(|(releases, handle)| {
+        let numbers: Vec<u32> = releases.keys().copied().collect();
+        let running: Vec<u32> =
+            releases.iter().filter(|(_, runs)| **runs).map(|(number, _)| *number).collect();
+        let mut wish = wanted(&numbers, &running);
+        if !handle {
+            wish.files.remove(&target());
+        }
+        wish
+    })
+}
+
+/// Any files, known or not, changed or not, and units in any state, with or without a file.
+fn a_machine() -> impl Strategy<Value = Machine> {
+    let files = prop::collection::btree_map(0..6_u32, prop::option::of("[a-z]{3}"), 0..6);
+    let units = prop::collection::btree_map(0..8_u32, a_state(), 0..8);
+    let handle = prop::option::of(a_state());
+    (files, units, handle).prop_map(|(files, units, handle)| {
+        let text = |number: u32, changed: Option<String>| changed.unwrap_or(format!("release {number}"));
+        let mut files: UnitFiles =
+            files.into_iter().map(|(number, changed)| (container(number), text(number, changed))).collect();
+        let mut units: BTreeMap<String, UnitState> =
+            units.into_iter().map(|(number, state)| (service(number), state)).collect();
+        if let Some(state) = handle {
+            files.insert(target(), "target".to_owned());
+            units.insert(target().unit(), state);
+        }
+        let mut machine = Machine::new(files, units);
+        machine.reload();
+        machine
+    })
+}
+
+proptest! {
+    #[test]
+    fn planning_again_changes_nothing(wish in a_wish(), mut machine in a_machine()) {
+        let first = plan(&wish, &machine.observe());
+        for step in &first.steps {
+            machine.carry_out(step);
+        }
+        let again = plan(&wish, &machine.observe());
+        prop_assert!(again.is_empty(), "{again}");
+        prop_assert_eq!(&again.drift, &first.drift);
+
+        let paths: BTreeSet<&UnitPath> = machine.files.keys().collect();
+        prop_assert_eq!(paths, wish.files.keys().collect::<BTreeSet<_>>());
+        for (path, text) in &wish.files {
+            prop_assert!(machine.files.get(path) == Some(text) || first.drift.contains(path));
+        }
+        for (unit, state) in &machine.units {
+            let handle = *unit == target().unit() && wish.files.contains_key(&target());
+            let expected = if wish.running.contains(unit) { UnitState::Active } else { UnitState::Inactive };
+            prop_assert!(handle || *state == expected, "{} is {:?}", unit, state);
+        }
+    }
+
+    #[test]
+    fn nothing_stops_before_the_new_is_up(wish in a_wish(), machine in a_machine()) {
+        let steps = plan(&wish, &machine.observe()).steps;
+        let first_end = steps.iter().position(|step| matches!(step, Step::Stop { .. } | Step::Remove { .. }));
+        let (_, end) = steps.split_at(first_end.unwrap_or(steps.len()));
+        prop_assert!(!end.iter().any(|step| matches!(step, Step::Start { .. })), "{:?}", steps);
+    }
+
+    #[test]
+    fn what_is_wanted_and_runs_is_never_touched(wish in a_wish(), machine in a_machine()) {
+        for step in plan(&wish, &machine.observe()).steps {
+            let unit = match &step {
+                Step::Reload => continue,
+                Step::Write { path, .. } | Step::Remove { path } => path.unit(),
+                Step::Start { unit } | Step::Stop { unit } => unit.clone(),
+            };
+            let serves = machine.files.keys().any(|path| path.unit() == unit)
+                && wish.running.contains(&unit)
+                && machine.units.get(&unit) == Some(&UnitState::Active);
+            prop_assert!(!serves, "{}", step);
+        }
+    }
+
+    #[test]
+    fn a_death_after_any_step_is_made_good(wish in a_wish(), machine in a_machine(), done in 0..12_usize) {
+        let mut machine = machine;
+        for step in plan(&wish, &machine.observe()).steps.iter().take(done) {
+            machine.carry_out(step);
+        }
+        for step in plan(&wish, &machine.observe()).steps {
+            machine.carry_out(&step);
+        }
+        let again = plan(&wish, &machine.observe());
+        prop_assert!(again.is_empty(), "{again}");
+    }
+}

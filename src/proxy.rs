@@ -1,0 +1,262 @@
+//! The data plane: takes requests on the public ports and passes each to the target its host is routed to.
+//!
+//! Knows hosts, targets and sockets; nothing of apps, Podman or SQL. It serves on when the control plane is
+//! down, and starts from the routes on disk. In reading order:
+
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, interval_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub mod table;
+
+mod forward;
+
+mod authority;
+mod fields;
+mod refusal;
+
+mod body;
+mod head;
+mod upgrade;
+mod wire;
+
+mod dial;
+mod pool;
+
+mod admission;
+mod board;
+mod drain;
+mod worker;
+
+pub mod link;
+pub mod probe;
+
+pub mod broker;
+mod handout;
+
+mod limits;
+#[cfg(test)]
+mod tests;
+
+pub use limits::Limits;
+
+use board::{Board, LoadError};
+use dial::Dialer;
+use link::{Link, LinkError};
+
+/// What the proxy is told before it starts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Threads that serve; one a processor if not said.
+    pub workers: Option<usize>,
+    /// The file of routes.
+    pub routes: PathBuf,
+    /// Where the link to the control plane is offered.
+    pub link: PathBuf,
+    /// The socket of the broker; none where containers are reached from the host.
+    pub broker: Option<PathBuf>,
+    /// How often to say that the proxy is alive, if anyone listens.
+    pub heartbeat: Option<Duration>,
+    /// Waits and counts.
+    pub limits: Limits,
+}
+
+/// What whoever started the proxy may want to pass on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Every worker accepts.
+    Ready(String),
+    /// The routes are read again.
+    Reloading,
+    /// No more connections are accepted; those that are open end.
+    Stopping,
+    /// It is still there.
+    Alive,
+}
+
+/// Why the proxy does not run.
+#[derive(Debug, Error)]
+pub enum ProxyError {
+    /// Nothing to listen on was handed in.
+    #[error(
+        "the proxy was given no listening socket; start it by rivetr-proxy.socket, or set [proxy] listen"
+    )]
+    NoListener,
+    /// The link cannot be offered.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// A runtime, thread or signal handler cannot be made.
+    #[error("the proxy cannot start: {0}")]
+    Start(#[source] io::Error),
+    /// A worker has ended unasked.
+    #[error("a worker of the proxy ended: {0}")]
+    Worker(String),
+}
+
+/// Serves until SIGTERM or SIGINT, on this thread and one more for each worker.
+pub fn run(
+    settings: &Settings,
+    listeners: Vec<TcpListener>,
+    notify: impl Fn(Notice),
+) -> Result<(), ProxyError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(ProxyError::Start)?;
+    let stop = CancellationToken::new();
+    LocalSet::new().block_on(&runtime, control(settings, listeners, notify, stop))
+}
+
+async fn control(
+    settings: &Settings,
+    listeners: Vec<TcpListener>,
+    notify: impl Fn(Notice),
+    stop: CancellationToken,
+) -> Result<(), ProxyError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ProxyError::Start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ProxyError::Start)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(ProxyError::Start)?;
+    let mut board = Board::new(settings.routes.clone());
+    let mut crew = Crew::start(settings, &listeners, &mut board, &stop)?;
+    let board = Rc::new(board);
+    load(&board).await;
+    let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
+    let link = Link::bind(&settings.link, Rc::clone(&board), dialer)?;
+    let tasks = TaskTracker::new();
+    tasks.spawn_local(link.serve());
+    board.settled().await.map_err(|error| ProxyError::Worker(error.to_string()))?;
+    notify(Notice::Ready(served(&board)));
+    let period = settings.heartbeat.unwrap_or(Duration::from_hours(1)).max(Duration::from_millis(1));
+    let mut heartbeat = interval_at(Instant::now() + period, period);
+    loop {
+        tokio::select! {
+            // Workers end after the stop, so it is looked at before them.
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = stop.cancelled() => break,
+            _ = hang_up.recv() => {
+                notify(Notice::Reloading);
+                load(&board).await;
+                notify(Notice::Ready(served(&board)));
+            }
+            _ = heartbeat.tick() => if settings.heartbeat.is_some() { notify(Notice::Alive) },
+            ended = crew.ended() => return ended.and(Err(ProxyError::Worker("it was not asked to".into()))),
+        }
+    }
+    notify(Notice::Stopping);
+    stop.cancel();
+    crew.all_ended().await
+}
+
+/// The routes on disk, or those served before.
+async fn load(board: &Board) {
+    match board.load().await {
+        Ok(generation) => tracing::info!(generation, "routes are served"),
+        // The control plane sees the old generation, writes the file anew and asks again.
+        Err(error @ LoadError::Table(_)) => tracing::error!(%error, "the routes on disk cannot be served"),
+        Err(error @ LoadError::Worker) => tracing::error!(%error, "not every worker serves the routes"),
+    }
+}
+
+fn served(board: &Board) -> String {
+    format!("serving routes of generation {}", board.generation())
+}
+
+/// The threads that serve.
+struct Crew {
+    ended: mpsc::UnboundedReceiver<Result<(), ProxyError>>,
+    working: usize,
+}
+
+impl Crew {
+    fn start(
+        settings: &Settings,
+        listeners: &[TcpListener],
+        board: &mut Board,
+        stop: &CancellationToken,
+    ) -> Result<Self, ProxyError> {
+        let workers = settings.workers.or_else(|| thread::available_parallelism().ok().map(Into::into));
+        let shares = share_out(listeners, workers.unwrap_or(1).max(1))?;
+        let limits = Arc::new(settings.limits.clone());
+        let door = admission::Doorkeeper::new(limits.connections_per_client);
+        let mut nonce = [0; 4];
+        getrandom::fill(&mut nonce).map_err(|error| ProxyError::Start(io::Error::other(error)))?;
+        let (ends, ended) = mpsc::unbounded_channel();
+        let working = shares.len();
+        for (number, share) in shares.into_iter().enumerate() {
+            let (tables, serves) = board.join();
+            let mut ends = Ends(Some(ends.clone()));
+            let (limits, door, stop) = (Arc::clone(&limits), Arc::clone(&door), stop.clone());
+            let (broker, nonce) = (settings.broker.clone(), u32::from_ne_bytes(nonce));
+            let work = move || {
+                let dialer = Dialer::new(broker, limits.connect);
+                let parts = worker::Parts { number, nonce, limits, tables, serves, dialer, door, stop };
+                ends.say(worker::run(parts, share).map_err(|error| ProxyError::Worker(error.to_string())));
+            };
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            thread.spawn(work).map_err(ProxyError::Start)?;
+        }
+        Ok(Self { ended, working })
+    }
+
+    /// The next end of a worker.
+    async fn ended(&mut self) -> Result<(), ProxyError> {
+        let ended = self.ended.recv().await;
+        self.working -= 1;
+        ended.unwrap_or(Ok(()))
+    }
+
+    async fn all_ended(mut self) -> Result<(), ProxyError> {
+        let mut result = Ok(());
+        while self.working > 0 {
+            result = result.and(self.ended().await);
+        }
+        result
+    }
+}
+
+/// Says how a worker ended, also if it panics.
+struct Ends(Option<mpsc::UnboundedSender<Result<(), ProxyError>>>);
+
+impl Ends {
+    fn say(&mut self, end: Result<(), ProxyError>) {
+        if let Some(Err(unheard)) = self.0.take().map(|ends| ends.send(end)) {
+            tracing::debug!(end = ?unheard.0, "no one waits for this worker");
+        }
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.say(Err(ProxyError::Worker("it panicked; the log says where".into())));
+    }
+}
+
+/// Gives each worker its listeners, so that each listener is someone's:
+/// the kernel spreads connections over all of them, also over one that no one accepts on.
+fn share_out(listeners: &[TcpListener], workers: usize) -> Result<Vec<Vec<TcpListener>>, ProxyError> {
+    if listeners.is_empty() {
+        return Err(ProxyError::NoListener);
+    }
+    let mut shares: Vec<Vec<TcpListener>> = Vec::new();
+    shares.resize_with(workers, Vec::new);
+    let turns = workers.max(listeners.len());
+    for (turn, listener) in listeners.iter().cycle().take(turns).enumerate() {
+        let listener = listener.try_clone().map_err(ProxyError::Start)?;
+        if let Some(share) = shares.get_mut(turn % workers) {
+            share.push(listener);
+        }
+    }
+    Ok(shares)
+}

@@ -1,0 +1,86 @@
+//! Puts a new table before every worker, and waits until each of them serves it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
+
+use super::drain::Registry;
+use super::table::{Routes, Table, TableError, read};
+
+/// How long workers may take to notice a table; they do within one turn of their loop.
+const NOTICE: Duration = Duration::from_secs(5);
+
+/// Why a table is not served.
+#[derive(Debug, Error)]
+pub(super) enum LoadError {
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error("a worker of the proxy has ended or does not react; the proxy must be restarted")]
+    Worker,
+}
+
+/// The table of this process.
+pub(super) struct Board {
+    path: PathBuf,
+    pub(super) registry: Registry,
+    tables: watch::Sender<Arc<Table>>,
+    serving: Vec<watch::Receiver<u64>>,
+    loading: Mutex<()>,
+}
+
+impl Board {
+    /// A board with no route on it.
+    pub(super) fn new(path: PathBuf) -> Self {
+        let empty = Table::empty();
+        Self {
+            path,
+            registry: Registry::default(),
+            tables: watch::Sender::new(Arc::new(empty)),
+            serving: Vec::new(),
+            loading: Mutex::default(),
+        }
+    }
+
+    /// What a worker needs to follow the board.
+    pub(super) fn join(&mut self) -> (watch::Receiver<Arc<Table>>, watch::Sender<u64>) {
+        let (serves, serving) = watch::channel(0);
+        self.serving.push(serving);
+        (self.tables.subscribe(), serves)
+    }
+
+    /// The generation on the board.
+    pub(super) fn generation(&self) -> u64 {
+        self.tables.borrow().generation
+    }
+
+    /// Reads the routes; once this returns, every worker serves them. On an error the old ones stay.
+    pub(super) async fn load(&self) -> Result<u64, LoadError> {
+        let _one_loads = self.loading.lock().await;
+        let routes = read(&self.path)?;
+        self.put(routes).await
+    }
+
+    /// Waits until every worker serves what is on the board.
+    pub(super) async fn settled(&self) -> Result<(), LoadError> {
+        let sequence = self.tables.borrow().sequence;
+        for serving in &self.serving {
+            let mut serving = serving.clone();
+            let noticed = timeout(NOTICE, serving.wait_for(|serves| *serves >= sequence)).await;
+            noticed.map_err(|_over| LoadError::Worker)?.map_err(|_ended| LoadError::Worker)?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, routes: Routes) -> Result<u64, LoadError> {
+        let sequence = self.tables.borrow().sequence + 1;
+        let table = Table::new(routes, sequence, &self.registry)?;
+        let generation = table.generation;
+        self.tables.send_replace(Arc::new(table));
+        self.settled().await?;
+        Ok(generation)
+    }
+}

@@ -1,0 +1,190 @@
+//! How many requests each target is serving, over all workers, and the wait until there are none.
+//!
+//! Gauges outlive the table that named them: a drained target is no longer in any table.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+/// The counters of one target.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    key: String,
+    epoch: Instant,
+    in_flight: AtomicU64,
+    served: AtomicU64,
+    /// Milliseconds from `epoch` to the last end of a request, plus one; 0 is never.
+    last_used: AtomicU64,
+    emptied: Notify,
+    leaving: watch::Sender<bool>,
+}
+
+impl Gauge {
+    fn new(key: &str, epoch: Instant) -> Self {
+        Self {
+            key: key.to_owned(),
+            epoch,
+            in_flight: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            last_used: AtomicU64::new(0),
+            emptied: Notify::new(),
+            leaving: watch::Sender::new(false),
+        }
+    }
+
+    /// Counts a request until the guard is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Resolves once tunnels to this target should end.
+    pub(super) fn leaving(&self) -> watch::Receiver<bool> {
+        self.leaving.subscribe()
+    }
+
+    async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            tokio::pin!(emptied);
+            // From here on no notice is missed, so the count may be read.
+            emptied.as_mut().enable();
+            if self.in_flight.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let last_used = self.last_used.load(Ordering::Relaxed);
+        let now = millis(self.epoch.elapsed());
+        Usage {
+            key: self.key.clone(),
+            in_flight: self.in_flight.load(Ordering::SeqCst),
+            served: self.served.load(Ordering::Relaxed),
+            idle: (last_used > 0).then(|| Duration::from_millis(now.saturating_sub(last_used - 1))),
+        }
+    }
+}
+
+/// One request, or one tunnel, to a target.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Gauge>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let gauge = &self.0;
+        gauge.served.fetch_add(1, Ordering::Relaxed);
+        gauge.last_used.store(millis(gauge.epoch.elapsed()) + 1, Ordering::Relaxed);
+        if gauge.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+            gauge.emptied.notify_waiters();
+        }
+    }
+}
+
+/// What one target has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Usage {
+    pub(super) key: String,
+    pub(super) in_flight: u64,
+    pub(super) served: u64,
+    /// Since the last request ended; none if there was none.
+    pub(super) idle: Option<Duration>,
+}
+
+/// Every gauge by the key of its target. Asked when tables change and over the link, never for a request.
+#[derive(Debug)]
+pub(super) struct Registry {
+    epoch: Instant,
+    gauges: Mutex<BTreeMap<String, Arc<Gauge>>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { epoch: Instant::now(), gauges: Mutex::default() }
+    }
+}
+
+impl Registry {
+    /// The gauge of `key`, kept from table to table; a target that is routed again is no longer leaving.
+    pub(super) fn gauge(&self, key: &str) -> Arc<Gauge> {
+        let mut gauges = self.lock();
+        let gauge = gauges.entry(key.to_owned()).or_insert_with(|| Arc::new(Gauge::new(key, self.epoch)));
+        gauge.leaving.send_replace(false);
+        Arc::clone(gauge)
+    }
+
+    /// Tells tunnels to the target to end, waits until nothing is in flight or `limit` is over,
+    /// and says how many are left.
+    pub(super) async fn drain(&self, key: &str, limit: Duration) -> u64 {
+        let Some(gauge) = self.lock().get(key).cloned() else { return 0 };
+        gauge.leaving.send_replace(true);
+        match tokio::time::timeout(limit, gauge.empty()).await {
+            Ok(()) => 0,
+            Err(_over) => gauge.in_flight.load(Ordering::SeqCst),
+        }
+    }
+
+    /// What every known target has done; forgets those that no table and no request names any more.
+    pub(super) fn usage(&self) -> Vec<Usage> {
+        let mut gauges = self.lock();
+        gauges.retain(|_, gauge| Arc::strong_count(gauge) > 1);
+        gauges.values().map(|gauge| gauge.usage()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Gauge>>> {
+        // The map is whole between any two statements here, so a panic elsewhere does not spoil it.
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_ends_with_the_last_request() {
+        let registry = Registry::default();
+        let gauge = registry.gauge("a");
+        let (first, second) = (gauge.enter(), gauge.enter());
+        let requests = async {
+            drop(first);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            drop(second);
+        };
+        let begun = Instant::now();
+        let (left, ()) = tokio::join!(registry.drain("a", Duration::from_secs(30)), requests);
+        assert_eq!((left, begun.elapsed().as_secs()), (0, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_ends_with_its_limit_and_says_what_is_left() {
+        let registry = Registry::default();
+        let gauge = registry.gauge("a");
+        let _request = gauge.enter();
+        assert_eq!(registry.drain("a", Duration::from_secs(30)).await, 1);
+        assert!(*gauge.leaving().borrow());
+        assert_eq!(registry.drain("unknown", Duration::from_secs(30)).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn usage_is_counted_and_forgotten_with_the_last_holder() {
+        let registry = Registry::default();
+        let gauge = registry.gauge("a");
+        drop(gauge.enter());
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let expected = Usage { key: "a".into(), in_flight: 0, served: 1, idle: Some(Duration::from_secs(3)) };
+        assert_eq!(registry.usage(), [expected]);
+        drop(gauge);
+        assert_eq!(registry.usage(), []);
+    }
+}

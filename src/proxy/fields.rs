@@ -1,0 +1,243 @@
+//! The header fields that a hop keeps for itself, and those in which the target learns who asked.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::refusal::Refusal;
+
+/// Who asked, and how, as the socket shows it.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) client: IpAddr,
+    /// `http` or `https`.
+    pub(super) scheme: &'static str,
+    /// Where the proxy listens.
+    pub(super) port: u16,
+}
+
+/// What a hop says to the next one only, and never passes on.
+const OF_ONE_HOP: [HeaderName; 8] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("proxy-authorization"),
+    HeaderName::from_static("proxy-authenticate"),
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What only this proxy may say to a target. `Proxy` becomes a variable that programs believe (httpoxy).
+const OF_THE_PROXY: [HeaderName; 7] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-real-ip"),
+    FORWARDED,
+    HeaderName::from_static("proxy"),
+];
+
+/// Fields that a client would name in Connection only to make them vanish.
+const NEVER_NOMINATED: [&str; 6] =
+    ["host", "authorization", "cookie", "forwarded", "content-length", "x-real-ip"];
+
+/// Whether the request asks to become a WebSocket.
+pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
+    let mut upgrades = fields.get_all(UPGRADE).iter();
+    let websocket = matches!(
+        (upgrades.next(), upgrades.next()),
+        (Some(protocol), None) if protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")
+    );
+    websocket && tokens(fields).any(|token| token.eq_ignore_ascii_case("upgrade"))
+}
+
+/// Makes the client's fields those that the target reads.
+pub(super) fn to_target(
+    fields: &mut HeaderMap,
+    origin: &Origin,
+    host: &str,
+    websocket: bool,
+) -> Result<(), Refusal> {
+    expectation(fields)?;
+    let trailers = accepts_trailers(fields);
+    strip_nominated(fields, true)?;
+    for name in OF_ONE_HOP.iter().chain(&OF_THE_PROXY).chain([&TE, &EXPECT]) {
+        fields.remove(name);
+    }
+    strip_ambiguous(fields);
+    if trailers {
+        fields.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    if websocket {
+        fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    introduce(fields, origin, host)
+}
+
+/// Makes the target's fields those that the client reads.
+pub(super) fn to_client(fields: &mut HeaderMap) -> Result<(), Refusal> {
+    if fields.contains_key(TRANSFER_ENCODING) {
+        // The body is known by its chunks; a length beside them would be a second framing.
+        fields.remove(CONTENT_LENGTH);
+    }
+    strip_nominated(fields, false)?;
+    for name in &OF_ONE_HOP {
+        fields.remove(name);
+    }
+    Ok(())
+}
+
+fn introduce(fields: &mut HeaderMap, origin: &Origin, host: &str) -> Result<(), Refusal> {
+    let Origin { client, scheme, port } = origin;
+    let value =
+        |text: &str| HeaderValue::from_str(text).map_err(|_| Refusal::Malformed("Host is not a host name"));
+    let client_text = client.to_string();
+    let mut forwarded = String::with_capacity(96);
+    // RFC 7239, 6: an IPv6 address is quoted and in brackets; a host with a port is quoted.
+    let written = match client {
+        IpAddr::V4(_) => write!(forwarded, "for={client};host=\"{host}\";proto={scheme}"),
+        IpAddr::V6(_) => write!(forwarded, "for=\"[{client}]\";host=\"{host}\";proto={scheme}"),
+    };
+    written.map_err(|_| Refusal::Malformed("Host is not a host name"))?;
+    let [for_, proto, forwarded_host, forwarded_port, real_ip, forwarded_name, _] = &OF_THE_PROXY;
+    let host = value(host)?;
+    let client = value(&client_text)?;
+    fields.insert(HOST, host.clone());
+    fields.insert(forwarded_host, host);
+    fields.insert(for_, client.clone());
+    fields.insert(real_ip, client);
+    fields.insert(proto, HeaderValue::from_static(scheme));
+    fields.insert(forwarded_port, HeaderValue::from(*port));
+    fields.insert(forwarded_name, value(&forwarded)?);
+    Ok(())
+}
+
+fn expectation(fields: &HeaderMap) -> Result<(), Refusal> {
+    // hyper has already promised the 100 that is expected, for when the body is read.
+    let usual = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if fields.get_all(EXPECT).iter().all(usual) { Ok(()) } else { Err(Refusal::Expectation) }
+}
+
+fn accepts_trailers(fields: &HeaderMap) -> bool {
+    let values = fields.get_all(TE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+}
+
+fn tokens(fields: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = fields.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
+}
+
+fn strip_nominated(fields: &mut HeaderMap, from_client: bool) -> Result<(), Refusal> {
+    if fields.get_all(CONNECTION).iter().any(|value| value.to_str().is_err()) {
+        return Err(Refusal::Malformed("Connection is not a list of names"));
+    }
+    let usual = |token: &&str| {
+        !["close", "keep-alive", "upgrade", "te"].iter().any(|name| token.eq_ignore_ascii_case(name))
+    };
+    let nominated: Vec<String> = tokens(fields).filter(usual).map(str::to_ascii_lowercase).collect();
+    for name in nominated {
+        let kept = NEVER_NOMINATED.contains(&name.as_str()) || name.starts_with("x-forwarded-");
+        if kept && from_client {
+            return Err(Refusal::Malformed("Connection names a field that is not the connection's"));
+        }
+        if !kept {
+            fields.remove(name.as_str());
+        }
+    }
+    Ok(())
+}
+
+/// Drops names that a target may take for others: `X_Real_IP` is `X-Real-IP` to many.
+fn strip_ambiguous(fields: &mut HeaderMap) {
+    let ambiguous = |name: &&HeaderName| name.as_str().bytes().any(|b| b == b'_' || b == b'.');
+    let names: Vec<HeaderName> = fields.keys().filter(ambiguous).cloned().collect();
+    for name in names {
+        fields.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+        };
+        fields.iter().map(pair).collect()
+    }
+
+    fn check(fields: &[(&str, &str)], expected: &[(&str, &str)]) {
+        let mut fields = map(fields);
+        let origin = Origin { client: "192.0.2.7".parse().unwrap(), scheme: "http", port: 80 };
+        to_target(&mut fields, &origin, "a.org", false).unwrap();
+        let mut expected = map(expected);
+        for (name, value) in [
+            ("host", "a.org"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-host", "a.org"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-port", "80"),
+            ("x-real-ip", "192.0.2.7"),
+            ("forwarded", "for=192.0.2.7;host=\"a.org\";proto=http"),
+        ] {
+            expected.insert(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn what_the_target_reads() {
+        check(&[("accept", "*/*")], &[("accept", "*/*")]);
+        check(&[("connection", "close, X-Own"), ("x-own", "1"), ("keep-alive", "5")], &[]);
+        check(&[("x-forwarded-for", "1.1.1.1"), ("x-real-ip", "1.1.1.1"), ("forwarded", "for=1.1.1.1")], &[]);
+        check(&[("x_forwarded_for", "1.1.1.1"), ("x.real.ip", "1"), ("proxy", "http://evil")], &[]);
+        check(&[("te", "gzip, trailers"), ("connection", "te")], &[("te", "trailers")]);
+        check(&[("upgrade", "h2c"), ("connection", "upgrade, http2-settings"), ("http2-settings", "x")], &[]);
+        check(&[("expect", "100-Continue"), ("proxy-authorization", "x")], &[]);
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for fields in [
+            &[("connection", "Host")][..],
+            &[("connection", "close, x-forwarded-for")],
+            &[("connection", "Authorization")],
+            &[("connection", "cookie")],
+            &[("expect", "foo")],
+        ] {
+            let origin = Origin { client: "192.0.2.7".parse().unwrap(), scheme: "http", port: 80 };
+            assert!(to_target(&mut map(fields), &origin, "a.org", false).is_err(), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_client_reads() {
+        let mut fields = map(&[
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("set-cookie", "a=b"),
+        ]);
+        to_client(&mut fields).unwrap();
+        assert_eq!(fields, map(&[("set-cookie", "a=b")]));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_quoted() {
+        let mut fields = HeaderMap::new();
+        let origin = Origin { client: "2001:db8::1".parse().unwrap(), scheme: "https", port: 443 };
+        to_target(&mut fields, &origin, "a.org:8443", true).unwrap();
+        assert_eq!(fields[FORWARDED], "for=\"[2001:db8::1]\";host=\"a.org:8443\";proto=https");
+        assert_eq!(fields[UPGRADE], "websocket");
+    }
+}

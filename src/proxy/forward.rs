@@ -1,0 +1,243 @@
+//! One request: who is it for, may it pass, and its way to the target and back.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::TryFutureExt;
+use http::header::{ACCEPT, CONNECTION};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn as client;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use super::authority::{Authority, authority, request_line};
+use super::body::{AnswerBody, ClientBody, TargetBody, Upload};
+use super::dial::DialError;
+use super::drain::InFlight;
+use super::fields::{is_websocket, to_client, to_target};
+use super::limits::{CONNECT_PAUSES, FIELDS, FRESH_ENOUGH, UPSTREAM_BUFFER};
+use super::pool::{Lease, Sender};
+use super::refusal::Refusal;
+use super::table::Entry;
+use super::upgrade;
+use super::wire::{Deadline, Verdict};
+use super::worker::{Client, Worker};
+
+type Answer = Response<AnswerBody>;
+
+/// Answers one request, whatever it is.
+pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Answer {
+    let busy = client.wire.enter();
+    let number = client.count();
+    let html = request
+        .headers()
+        .get(ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+    let verdict = client.wire.verdict(number);
+    let outcome = match verdict {
+        Verdict::Refuse(refusal) => Err(refusal),
+        Verdict::Keep | Verdict::Last => answer(&client, request).await,
+    };
+    let mut answer = outcome.unwrap_or_else(|refusal| {
+        let id = client.worker.request_id();
+        tracing::debug!(request = id, client = %client.origin.client, %refusal, "a request was refused");
+        refusal.page(&id, html).map(AnswerBody::page)
+    });
+    let last = verdict != Verdict::Keep || client.is_worn(number);
+    if last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer.body_mut().hold(busy);
+    answer
+}
+
+async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<Answer, Refusal> {
+    request_line(request.method(), request.uri())?;
+    let Authority { host, text } = authority(request.uri(), request.headers())?;
+    let host = host.ok_or(Refusal::UnknownHost)?;
+    let entry = client.worker.find(host.as_str()).ok_or(Refusal::UnknownHost)?;
+    let websocket = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && request.body().is_end_stream()
+        && is_websocket(request.headers());
+    let upgraded = websocket.then(|| hyper::upgrade::on(&mut request));
+    let (mut head, body) = request.into_parts();
+    to_target(&mut head.headers, &client.origin, &text, websocket)?;
+    head.uri = origin_form(head.uri);
+    head.version = Version::HTTP_11;
+    let limits = &client.worker.limits;
+    let limit = entry.body_limit.unwrap_or(limits.body_bytes);
+    let (body, upload) = ClientBody::new(body, limit, Arc::clone(limits))?;
+    drop(entry);
+    let errand =
+        Errand { worker: &client.worker, host: host.as_str(), upload: Rc::clone(&upload), websocket };
+    let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let agreed = upgraded.filter(|_| is_websocket(response.headers())).ok_or(Refusal::BadAnswer)?;
+        return upgrade::begin(client, agreed, response, reached.entry, reached.in_flight);
+    }
+    let (mut head, body) = response.into_parts();
+    to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
+    head.version = Version::HTTP_11;
+    let body = TargetBody {
+        body,
+        upload,
+        lease: (!websocket).then_some(reached.lease),
+        in_flight: Some(reached.in_flight),
+        idle: limits.answer_idle,
+        deadline: Deadline::default(),
+    };
+    Ok(Response::from_parts(head, AnswerBody::target(body)))
+}
+
+/// Path and query alone: what a server expects, also if the client sent an absolute address.
+fn origin_form(uri: Uri) -> Uri {
+    let path = uri.into_parts().path_and_query;
+    path.map_or_else(|| Uri::from_static("/"), Uri::from)
+}
+
+/// A connection to a target, and the request counted there.
+struct Reached {
+    entry: Arc<Entry>,
+    in_flight: InFlight,
+    lease: Lease,
+    pooled: bool,
+}
+
+/// One request on its way.
+struct Errand<'a> {
+    worker: &'a Rc<Worker>,
+    host: &'a str,
+    upload: Rc<Upload>,
+    websocket: bool,
+}
+
+impl Errand<'_> {
+    /// Sends the request and waits for the head of the answer. Sent twice only where that cannot be noticed.
+    async fn exchange(
+        &self,
+        mut request: Request<ClientBody>,
+    ) -> Result<(Response<Incoming>, Reached), Refusal> {
+        let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let repeatable = harmless && request.body().is_end_stream();
+        let mut pool = !self.websocket;
+        loop {
+            let mut reached = self.reach(pool, repeatable).await?;
+            let spare = (reached.pooled && repeatable).then(|| self.copy(&request));
+            match self.send(&mut reached, request).await? {
+                Ok(response) => return Ok((response, reached)),
+                Err(Unsent { request: Some(unsent), .. }) if reached.pooled => request = unsent,
+                Err(Unsent { error, .. }) => match spare {
+                    Some(copy) => request = copy,
+                    None => return Err(self.failed(&reached, &error)),
+                },
+            }
+            // The connection was stale, and so may be the others.
+            self.worker.pool.forget(&reached.entry.target);
+            pool = false;
+        }
+    }
+
+    /// Finds the target and a connection to it; looks again, a few times, while the target refuses.
+    async fn reach(&self, pool: bool, repeatable: bool) -> Result<Reached, Refusal> {
+        let patience = if repeatable { self.worker.limits.pool_idle } else { FRESH_ENOUGH };
+        let mut pauses = CONNECT_PAUSES.iter();
+        loop {
+            let entry = self.worker.find(self.host).ok_or(Refusal::UnknownHost)?;
+            let in_flight = entry.gauge.enter();
+            if let Some(lease) = pool.then(|| self.worker.pool.take(&entry, patience)).flatten() {
+                return Ok(Reached { entry, in_flight, lease, pooled: true });
+            }
+            let error = match self.worker.connect(&entry.target, self.websocket).await {
+                Ok(sender) => {
+                    let lease = self.worker.pool.lease(sender, &entry);
+                    return Ok(Reached { entry, in_flight, lease, pooled: false });
+                }
+                Err(error) => error,
+            };
+            let late = matches!(error, DialError::TimedOut(..));
+            let Some(pause) = pauses.next().filter(|_| !late) else {
+                tracing::warn!(target_key = entry.target.key, %error, "a target cannot be reached");
+                return Err(if late { Refusal::TooLate } else { Refusal::Unreachable });
+            };
+            drop(in_flight);
+            sleep(*pause).await;
+        }
+    }
+
+    /// The outer error is final; the inner one may be worth another connection.
+    async fn send(
+        &self,
+        reached: &mut Reached,
+        request: Request<ClientBody>,
+    ) -> Result<Result<Response<Incoming>, Unsent>, Refusal> {
+        let sent = reached.lease.sender.try_send_request(request);
+        tokio::pin!(sent);
+        let begun = Instant::now();
+        let limit = self.worker.limits.answer;
+        loop {
+            // An upload may take long; the wait for the answer begins when it last moved.
+            let until = self.upload.moved().max(begun) + limit;
+            match timeout_at(until, sent.as_mut()).await {
+                Ok(Ok(response)) => return Ok(Ok(response)),
+                Ok(Err(mut failed)) => {
+                    if let Some(refusal) = self.upload.refusal() {
+                        return Err(refusal);
+                    }
+                    let request = failed.take_message();
+                    return Ok(Err(Unsent { request, error: failed.into_error() }));
+                }
+                Err(_over) if self.upload.moved() + limit > Instant::now() => {}
+                Err(_over) => {
+                    tracing::warn!(target_key = reached.entry.target.key, "a target did not answer in time");
+                    return Err(self.upload.refusal().unwrap_or(Refusal::TooLate));
+                }
+            }
+        }
+    }
+
+    fn failed(&self, reached: &Reached, error: &hyper::Error) -> Refusal {
+        tracing::warn!(target_key = reached.entry.target.key, %error, "a target answered badly");
+        self.upload.refusal().unwrap_or(Refusal::BadAnswer)
+    }
+
+    /// The same request again, for one that has no body.
+    fn copy(&self, request: &Request<ClientBody>) -> Request<ClientBody> {
+        let mut copy =
+            Request::new(ClientBody::none(Rc::clone(&self.upload), Arc::clone(&self.worker.limits)));
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.headers_mut() = request.headers().clone();
+        copy
+    }
+}
+
+/// A request that was not answered; with the request itself if not a byte of it left.
+struct Unsent {
+    request: Option<Request<ClientBody>>,
+    error: hyper::Error,
+}
+
+/// Speaks HTTP on a new connection; `upgradable` if it may become a tunnel.
+pub(super) async fn handshake(
+    tasks: &TaskTracker,
+    stream: TcpStream,
+    upgradable: bool,
+) -> Result<Sender, hyper::Error> {
+    let (sender, connection) = client::http1::Builder::new()
+        .max_buf_size(UPSTREAM_BUFFER)
+        .max_headers(FIELDS)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    // How a connection ends is known to whoever waits for its answer.
+    let quiet = |error: hyper::Error| tracing::debug!(%error, "a connection to a target ended");
+    if upgradable {
+        tasks.spawn_local(connection.with_upgrades().unwrap_or_else(quiet));
+    } else {
+        tasks.spawn_local(connection.unwrap_or_else(quiet));
+    }
+    Ok(sender)
+}

@@ -1,0 +1,91 @@
+//! Every limit of the proxy, with its unit and its reason. It only names them; who waits or counts applies them.
+
+use std::time::Duration;
+
+/// The bytes of a request head that are read before the client is refused with 431.
+/// hyper is given the same number, so that both agree on what is too large.
+pub(super) const HEAD_BYTES: usize = 32 * 1024;
+/// The bytes of one header field: single sign-on cookies fit.
+pub(super) const FIELD_BYTES: usize = 8 * 1024;
+/// The bytes of a request target, as in common servers.
+pub(super) const TARGET_BYTES: usize = 8 * 1024;
+/// The header fields of one request or response.
+pub(super) const FIELDS: usize = 100;
+/// The bytes hyper may buffer for one upstream connection: bounds what a hostile app costs.
+pub(super) const UPSTREAM_BUFFER: usize = 64 * 1024;
+/// The slowest upload that is still served, in bytes a second, once [`Limits::body_idle`] has been waited in all.
+pub(super) const BODY_RATE: u64 = 256;
+/// The pause before each further try to connect to a target that refuses: an app that restarts is back soon.
+pub(super) const CONNECT_PAUSES: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+/// An upstream connection idle for longer serves only requests that may be sent twice:
+/// many servers close theirs after a few seconds, and a POST must not meet that moment.
+pub(super) const FRESH_ENOUGH: Duration = Duration::from_secs(1);
+
+/// The waits and counts that a test or an administrator may want otherwise.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From accepting a connection to its first byte.
+    pub first_byte: Duration,
+    /// From the first byte of a request to the end of its head.
+    pub header: Duration,
+    /// Between two requests on one connection.
+    pub idle: Duration,
+    /// Between two reads of a request's body.
+    pub body_idle: Duration,
+    /// For a client that takes none of what is written to it.
+    pub write_stall: Duration,
+    /// The largest request body, in bytes, where a route says nothing else.
+    pub body_bytes: u64,
+    /// For one connection to a target.
+    pub connect: Duration,
+    /// From the end of a request to the head of its answer.
+    pub answer: Duration,
+    /// Between two reads of an answer's body.
+    pub answer_idle: Duration,
+    /// For a tunnel in which nothing moves; a ping is a movement.
+    pub tunnel_idle: Duration,
+    /// Requests on one connection before it is closed.
+    pub requests: u32,
+    /// The age of a connection after which it is closed.
+    pub age: Duration,
+    /// Idle upstream connections are closed after this: below what common app servers wait.
+    pub pool_idle: Duration,
+    /// Idle upstream connections that one worker keeps for one target.
+    pub pool_per_target: usize,
+    /// Idle upstream connections that one worker keeps in all; each holds 25 to 30 KB.
+    pub pool_total: usize,
+    /// Connections from one address (from one /64 of IPv6); the machine itself is not counted.
+    pub connections_per_client: u32,
+    /// How long requests in flight may go on once the proxy was asked to stop.
+    pub stop: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(10),
+            header: Duration::from_secs(15),
+            idle: Duration::from_mins(1),
+            body_idle: Duration::from_secs(30),
+            write_stall: Duration::from_mins(1),
+            body_bytes: 100 * 1024 * 1024,
+            connect: Duration::from_secs(5),
+            answer: Duration::from_mins(1),
+            answer_idle: Duration::from_mins(5),
+            tunnel_idle: Duration::from_hours(1),
+            requests: 1000,
+            age: Duration::from_hours(1),
+            pool_idle: Duration::from_secs(30),
+            pool_per_target: 32,
+            pool_total: 256,
+            connections_per_client: 256,
+            stop: Duration::from_secs(30),
+        }
+    }
+}

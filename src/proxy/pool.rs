@@ -1,0 +1,132 @@
+//! Idle connections to targets, kept by one worker for itself: no locks.
+//!
+//! A connection belongs to one target, key and address; another release never gets it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::body::ClientBody;
+use super::limits::Limits;
+use super::table::{Entry, Table, Target};
+
+/// What sends a request on a connection.
+pub(super) type Sender = SendRequest<ClientBody>;
+
+struct Idle {
+    sender: Sender,
+    since: Instant,
+}
+
+/// The idle connections of one worker.
+pub(super) struct Pool {
+    idle: RefCell<HashMap<Target, Vec<Idle>>>,
+    count: Cell<usize>,
+    filled: Notify,
+    limits: Arc<Limits>,
+}
+
+impl Pool {
+    pub(super) fn new(limits: Arc<Limits>) -> Rc<Self> {
+        Rc::new(Self { idle: RefCell::default(), count: Cell::new(0), filled: Notify::new(), limits })
+    }
+
+    /// The connection to `entry`'s target that was used last, if it was idle for less than `patience`.
+    pub(super) fn take(self: &Rc<Self>, entry: &Arc<Entry>, patience: std::time::Duration) -> Option<Lease> {
+        let mut idle = self.idle.borrow_mut();
+        let connections = idle.get_mut(&entry.target)?;
+        let before = connections.len();
+        connections.retain(|idle| !idle.sender.is_closed());
+        let now = Instant::now();
+        let found =
+            connections.iter().rposition(|idle| idle.sender.is_ready() && now - idle.since < patience);
+        let taken = found.map(|at| connections.remove(at));
+        self.count.set(self.count.get() - (before - connections.len()));
+        taken.map(|idle| self.lease(idle.sender, entry))
+    }
+
+    /// Makes a new connection one that may come here when it is idle.
+    pub(super) fn lease(self: &Rc<Self>, sender: Sender, entry: &Arc<Entry>) -> Lease {
+        Lease { sender, entry: Arc::clone(entry), pool: Rc::clone(self) }
+    }
+
+    /// Forgets the connections to a target: one of them was stale.
+    pub(super) fn forget(&self, target: &Target) {
+        let gone = self.idle.borrow_mut().remove(target).map_or(0, |connections| connections.len());
+        self.count.set(self.count.get() - gone);
+    }
+
+    /// Closes every idle connection.
+    pub(super) fn clear(&self) {
+        self.retain(|_, _| false);
+    }
+
+    /// Keeps only connections to targets of `table`.
+    pub(super) fn follow(&self, table: &Table) {
+        let named: std::collections::HashSet<&Target> = table.entries().map(|entry| &entry.target).collect();
+        self.retain(|target, _| named.contains(target));
+    }
+
+    /// Closes connections that were idle too long; for ever.
+    pub(super) async fn reap(&self) {
+        loop {
+            let filled = self.filled.notified();
+            let oldest = self.idle.borrow().values().flatten().map(|idle| idle.since).min();
+            match oldest {
+                None => filled.await,
+                Some(since) => {
+                    sleep_until(since + self.limits.pool_idle).await;
+                    let now = Instant::now();
+                    self.retain(|_, idle| {
+                        now - idle.since < self.limits.pool_idle && !idle.sender.is_closed()
+                    });
+                }
+            }
+        }
+    }
+
+    fn retain(&self, mut keep: impl FnMut(&Target, &Idle) -> bool) {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|target, connections| {
+            connections.retain(|idle| keep(target, idle));
+            !connections.is_empty()
+        });
+        self.count.set(idle.values().map(Vec::len).sum());
+    }
+
+    fn put(&self, sender: Sender, entry: &Entry) {
+        if sender.is_closed() || self.count.get() >= self.limits.pool_total {
+            return;
+        }
+        let mut idle = self.idle.borrow_mut();
+        if !idle.contains_key(&entry.target) {
+            idle.insert(entry.target.clone(), Vec::new());
+        }
+        let Some(connections) = idle.get_mut(&entry.target) else { return };
+        if connections.len() < self.limits.pool_per_target {
+            connections.push(Idle { sender, since: Instant::now() });
+            self.count.set(self.count.get() + 1);
+            self.filled.notify_one();
+        }
+    }
+}
+
+/// A connection that serves one request now. Dropped, it is closed.
+pub(super) struct Lease {
+    pub(super) sender: Sender,
+    entry: Arc<Entry>,
+    pool: Rc<Pool>,
+}
+
+impl Lease {
+    /// Lets the connection serve again.
+    pub(super) fn give_back(self) {
+        let Self { sender, entry, pool } = self;
+        pool.put(sender, &entry);
+    }
+}

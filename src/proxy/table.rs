@@ -1,0 +1,205 @@
+//! Which host is answered by which target: the file `routes.json`, and the table that workers read.
+//!
+//! A table never changes; a new one takes its place whole. Nothing here knows what an app is.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::drain::{Gauge, Registry};
+use crate::domain::name::{HostName, InvalidName};
+use crate::files;
+
+/// How a target is reached from the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// By a socket made in the network namespace of rootless Podman.
+    Namespace,
+    /// By a socket of the host.
+    Host,
+}
+
+/// One release, or the control plane, as something to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// What the target is called in `status` and `drain`; another release has another key.
+    pub key: String,
+    /// How it is reached.
+    pub via: Via,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// A host and who answers for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The host of the request, lower-case, without port.
+    pub host: String,
+    /// Who answers.
+    pub target: Target,
+    /// The largest request body in bytes; without it the proxy's own limit holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_limit: Option<u64>,
+}
+
+/// The content of `routes.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routes {
+    /// The number of this state of the routes.
+    pub generation: u64,
+    /// One row a host.
+    pub routes: Vec<Route>,
+}
+
+/// A table that cannot be written, read or used.
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// The file cannot be read.
+    #[error("cannot read the routes in {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the routes: {0}")]
+    Write(#[from] files::FileError),
+    /// The file is not what `write` makes.
+    #[error("{path} is not a file of routes: {source}; start the control plane, it writes the file anew")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A host that no request could carry.
+    #[error("the routes name a host that no request can carry: {0}")]
+    Host(#[from] InvalidName),
+    /// One host, two rows.
+    #[error("the routes name the host {0} twice")]
+    Twice(String),
+}
+
+/// Writes `routes` whole, readable by the owner alone.
+pub fn write(path: &Path, routes: &Routes) -> Result<(), TableError> {
+    let mut text = serde_json::to_vec_pretty(routes)
+        .map_err(|source| TableError::Parse { path: path.to_owned(), source })?;
+    text.push(b'\n');
+    Ok(files::write_whole(path, &text, 0o600)?)
+}
+
+/// Reads what `write` wrote; a file that is not there yet is a table without routes.
+pub fn read(path: &Path) -> Result<Routes, TableError> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Routes::default()),
+        Err(source) => return Err(TableError::Read { path: path.to_owned(), source }),
+    };
+    serde_json::from_slice(&text).map_err(|source| TableError::Parse { path: path.to_owned(), source })
+}
+
+/// What a worker finds for a host.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) target: Target,
+    pub(super) gauge: Arc<Gauge>,
+    pub(super) body_limit: Option<u64>,
+}
+
+/// The routes as workers read them.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) generation: u64,
+    /// Grows with each table of this process, also when the generation does not.
+    pub(super) sequence: u64,
+    hosts: HashMap<String, Arc<Entry>>,
+}
+
+impl Table {
+    /// The table before any was read.
+    pub(super) fn empty() -> Self {
+        Self { generation: 0, sequence: 1, hosts: HashMap::new() }
+    }
+
+    /// Makes a table whose targets count in the gauges of `registry`.
+    pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Result<Self, TableError> {
+        let Routes { generation, routes } = routes;
+        let mut hosts = HashMap::with_capacity(routes.len());
+        for Route { host, target, body_limit } in routes {
+            let host = HostName::parse(&host)?.to_string();
+            let gauge = registry.gauge(&target.key);
+            let entry = Arc::new(Entry { target, gauge, body_limit });
+            if hosts.insert(host.clone(), entry).is_some() {
+                return Err(TableError::Twice(host));
+            }
+        }
+        Ok(Self { generation, sequence, hosts })
+    }
+
+    /// Who answers for `host`, which is lower-case and without port.
+    pub(super) fn find(&self, host: &str) -> Option<&Arc<Entry>> {
+        self.hosts.get(host)
+    }
+
+    /// Everyone who answers, once a host.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.hosts.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(host: &str) -> Route {
+        let target = Target {
+            key: "rivetr-app-blog-7".into(),
+            via: Via::Namespace,
+            address: "10.90.0.5:8080".parse().unwrap(),
+        };
+        Route { host: host.into(), target, body_limit: None }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("routes.json");
+        assert_eq!(read(&path).unwrap(), Routes::default());
+        let routes = Routes { generation: 9, routes: vec![route("blog.example.org")] };
+        write(&path, &routes).unwrap();
+        assert_eq!(read(&path).unwrap(), routes);
+    }
+
+    #[test]
+    fn a_table_finds_hosts_and_refuses_what_is_wrong() {
+        let registry = Registry::default();
+        let make = |hosts: &[&str]| {
+            let routes = hosts.iter().map(|host| route(host)).collect();
+            Table::new(Routes { generation: 1, routes }, 1, &registry)
+        };
+        let table = make(&["Blog.Example.org", "b.example.org"]).unwrap();
+        assert_eq!(table.find("blog.example.org").unwrap().target.key, "rivetr-app-blog-7");
+        assert!(table.find("c.example.org").is_none());
+        assert!(matches!(make(&["a.org", "A.org."]), Err(TableError::Twice(host)) if host == "a.org"));
+        assert!(matches!(make(&["a b"]), Err(TableError::Host(_))));
+    }
+
+    #[test]
+    fn a_broken_file_says_where() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("routes.json");
+        files::write_whole(&path, b"{\"generation\":1,\"routes\":[],\"x\":1}", 0o600).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("routes.json") && error.contains("unknown field `x`"), "{error}");
+    }
+}

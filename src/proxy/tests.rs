@@ -1,0 +1,189 @@
+//! The whole proxy on loopback: real listeners, real targets, bytes as a client would send them.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::link::client::Client;
+use super::table::{Route, Routes, Target, Via, write};
+use super::{Limits, Notice, ProxyError, Settings, control};
+
+mod framing;
+mod patience;
+mod serving;
+mod switching;
+mod tunnels;
+
+/// No test waits longer than this for what must come.
+const SURELY: Duration = Duration::from_secs(20);
+
+/// A running proxy.
+struct Proxy {
+    address: SocketAddr,
+    link: Client,
+    routes: PathBuf,
+    stop: CancellationToken,
+    thread: std::thread::JoinHandle<Result<(), ProxyError>>,
+    _dir: TempDir,
+}
+
+impl Proxy {
+    /// Two workers on two listeners of one port.
+    async fn start(limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("routes.json");
+        write(&path, &table(1, routes)).unwrap();
+        let listener = StdListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = Settings {
+            workers: Some(2),
+            routes: path.clone(),
+            link: dir.path().join("proxy.sock"),
+            broker: None,
+            heartbeat: None,
+            limits,
+        };
+        let link = Client::new(&settings.link);
+        let (stop, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let ready = std::cell::Cell::new(Some(ready));
+            let notify = move |notice| {
+                if let (Notice::Ready(_), Some(ready)) = (notice, ready.take()) {
+                    ready.send(()).unwrap();
+                }
+            };
+            LocalSet::new().block_on(&runtime, control(&settings, vec![listener], notify, stopped))
+        });
+        timeout(SURELY, is_ready).await.unwrap().unwrap();
+        Self { address, link, routes: path, stop, thread, _dir: dir }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// What comes back on a connection of its own until it ends.
+    async fn say(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect().await;
+        // The proxy may have heard enough before all was said.
+        let _heard = stream.write_all(bytes.as_ref()).await;
+        let mut answer = Vec::new();
+        let _reset = timeout(SURELY, stream.read_to_end(&mut answer)).await.expect("the connection ends");
+        String::from_utf8(answer).unwrap()
+    }
+
+    async fn route(&self, generation: u64, routes: &[(&str, SocketAddr)]) {
+        write(&self.routes, &table(generation, routes)).unwrap();
+        assert_eq!(self.link.load().await.unwrap(), generation);
+    }
+
+    async fn in_flight(&self, key: SocketAddr) -> u64 {
+        let status = self.link.status().await.unwrap();
+        status
+            .targets
+            .iter()
+            .find(|target| target.key == key.to_string())
+            .map_or(0, |target| target.in_flight)
+    }
+
+    async fn stop(self) -> Result<(), ProxyError> {
+        self.stop.cancel();
+        tokio::task::spawn_blocking(|| self.thread.join().unwrap()).await.unwrap()
+    }
+}
+
+/// Routes whose keys are the addresses of their targets.
+fn table(generation: u64, routes: &[(&str, SocketAddr)]) -> Routes {
+    let route = |(host, address): &(&str, SocketAddr)| Route {
+        host: (*host).to_owned(),
+        target: Target { key: address.to_string(), via: Via::Host, address: *address },
+        body_limit: None,
+    };
+    Routes { generation, routes: routes.iter().map(route).collect() }
+}
+
+/// A target that gives each connection to `serve`; ends with what is returned.
+async fn target<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAddr, JoinSet<()>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    let serving = async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tasks.spawn(serve(stream));
+        }
+    };
+    let mut task = JoinSet::new();
+    task.spawn(serving);
+    (address, task)
+}
+
+/// A target that says back what it was sent, and its own name.
+async fn echo(name: &'static str) -> (SocketAddr, JoinSet<()>) {
+    target(move |stream| async move {
+        let service =
+            service_fn(move |request| async move { Ok::<_, Infallible>(repeat(name, request).await) });
+        let _left =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    })
+    .await
+}
+
+async fn repeat(name: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    use std::fmt::Write;
+    let (head, body) = request.into_parts();
+    let mut text = format!("{name}\n{} {}\n", head.method, head.uri);
+    for (field, value) in &head.headers {
+        writeln!(text, "{field}: {}", value.to_str().unwrap()).unwrap();
+    }
+    let body = body.collect().await.unwrap().to_bytes();
+    writeln!(text, "\n{} bytes: {}", body.len(), String::from_utf8_lossy(&body)).unwrap();
+    Response::new(Full::from(text))
+}
+
+/// Reads the head of a request or response, and no byte more.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    let reading = async {
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    timeout(SURELY, reading).await.expect("a head comes").expect("a whole head comes");
+    String::from_utf8(head).unwrap()
+}
+
+/// Reads a response with a Content-Length.
+async fn read_answer(stream: &mut TcpStream) -> (String, String) {
+    let head = read_head(stream).await;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    let mut body = vec![0; length.parse().unwrap()];
+    timeout(SURELY, stream.read_exact(&mut body)).await.expect("a body comes").unwrap();
+    (head, String::from_utf8(body).unwrap())
+}
+
+/// A refusal to connect, for as long as the address is not given to another.
+fn nowhere() -> SocketAddr {
+    StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

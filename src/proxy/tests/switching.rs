@@ -1,0 +1,247 @@
+//! No request lost: new tables under load, drains, stale connections, stops.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+
+#[tokio::test]
+async fn a_hundred_switches_under_load_lose_nothing() {
+    let echoes = [echo("one").await, echo("two").await, echo("three").await];
+    let targets = echoes.each_ref().map(|(address, _)| *address);
+    let proxy = Proxy::start(Limits::default(), &[("a.test", targets[0])]).await;
+    let (done, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut clients = JoinSet::new();
+    for number in 0..8 {
+        let (done, served, address) = (Arc::clone(&done), Arc::clone(&served), proxy.address);
+        clients.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            while !done.load(Ordering::Relaxed) {
+                let request = match number % 4 {
+                    0 => "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+                    1 => "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello",
+                    _ => "GET /own HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n",
+                };
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let (head, _) = read_answer(&mut stream).await;
+                assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+                served.fetch_add(1, Ordering::Relaxed);
+                if head.contains("connection: close") {
+                    stream = TcpStream::connect(address).await.unwrap();
+                }
+            }
+        });
+    }
+    for generation in 2..102 {
+        let (old, new) = (targets[(generation + 2) % 3], targets[generation % 3]);
+        proxy.route(u64::try_from(generation).unwrap(), &[("a.test", new)]).await;
+        assert_eq!(proxy.link.drain(&old.to_string(), SURELY).await.unwrap().left, 0);
+        assert_eq!(proxy.in_flight(old).await, 0);
+    }
+    done.store(true, Ordering::Relaxed);
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+    assert!(served.load(Ordering::Relaxed) > 100);
+}
+
+/// A target that answers once it is told to.
+struct Held {
+    address: SocketAddr,
+    go: Arc<Semaphore>,
+    asked: UnboundedReceiver<()>,
+    _target: JoinSet<()>,
+}
+
+async fn held(answer: &'static str) -> Held {
+    let go = Arc::new(Semaphore::new(0));
+    let (ask, asked) = unbounded_channel();
+    let may = Arc::clone(&go);
+    let (address, target) = target(move |mut stream| {
+        let (may, ask) = (Arc::clone(&may), ask.clone());
+        async move {
+            read_head(&mut stream).await;
+            ask.send(()).unwrap();
+            may.acquire().await.unwrap().forget();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    Held { address, go, asked, _target: target }
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn a_drain_waits_for_the_request_in_flight() {
+    let mut held = held(OK).await;
+    let old = held.address;
+    let (new, _target) = echo("new").await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", old)]).await;
+    let mut stream = proxy.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+    held.asked.recv().await.unwrap();
+    proxy.route(2, &[("a.test", new)]).await;
+    assert_eq!(proxy.link.drain(&old.to_string(), Duration::from_millis(50)).await.unwrap().left, 1);
+    let key = old.to_string();
+    let drain = proxy.link.drain(&key, SURELY);
+    let finish = async {
+        held.go.add_permits(1);
+        read_answer(&mut stream).await
+    };
+    let (drained, (_, body)) = tokio::join!(drain, finish);
+    assert_eq!((drained.unwrap().left, body.as_str()), (0, "ok"));
+    // The client's connection goes on, to the new target.
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+    assert!(read_answer(&mut stream).await.1.starts_with("new\n"));
+}
+
+#[tokio::test]
+async fn a_stop_ends_what_is_in_flight_and_closes_what_is_idle() {
+    let mut held = held(OK).await;
+    let (other, _target) = echo("b").await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", held.address), ("b.test", other)]).await;
+    let (mut silent, mut idle, mut busy) =
+        (proxy.connect().await, proxy.connect().await, proxy.connect().await);
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n").await.unwrap();
+    read_answer(&mut idle).await;
+    busy.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+    held.asked.recv().await.unwrap();
+    let link = proxy.link.clone();
+    let mut stopping = JoinSet::new();
+    stopping.spawn(proxy.stop());
+    for stream in [&mut silent, &mut idle] {
+        let ended = timeout(SURELY, stream.read(&mut [0; 1])).await.expect("it is closed at once");
+        assert_eq!(ended.unwrap(), 0);
+    }
+    assert_eq!(link.status().await.unwrap().generation, 1);
+    held.go.add_permits(1);
+    let (_, body) = read_answer(&mut busy).await;
+    assert_eq!(body, "ok");
+    timeout(SURELY, stopping.join_next()).await.expect("it stops").unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_connection_is_not_the_clients_trouble() {
+    // Each connection answers once, claims to stay, and meets the second request by hanging up.
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let (address, _target) = target(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            read_head(&mut stream).await;
+            stream.write_all(OK.as_bytes()).await.unwrap();
+            read_head(&mut stream).await;
+        }
+    })
+    .await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut stream = proxy.connect().await;
+    for number in 1..=5 {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+        let (head, _) = read_answer(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "request {number} gave {head}");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_been_heard_is_not_sent_twice() {
+    let posts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&posts);
+    let (address, _target) = target(move |mut stream| {
+        let counted = Arc::clone(&counted);
+        async move {
+            loop {
+                let head = read_head(&mut stream).await;
+                if head.starts_with("POST") {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    return;
+                }
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut stream = proxy.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+    read_answer(&mut stream).await;
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+    let (head, _) = read_answer(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 502"), "{head}");
+    assert_eq!(posts.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn connections_to_targets_are_used_again_and_never_by_another_release() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let (address, _target) = target(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            loop {
+                read_head(&mut stream).await;
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut stream = proxy.connect().await;
+    let ask = async |stream: &mut TcpStream| {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+        read_answer(stream).await;
+    };
+    for _ in 0..5 {
+        ask(&mut stream).await;
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    let mut routes = table(2, &[("a.test", address)]);
+    routes.routes[0].target.key = "the next release".into();
+    write(&proxy.routes, &routes).unwrap();
+    proxy.link.load().await.unwrap();
+    ask(&mut stream).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_target_that_comes_back_soon_is_waited_for() {
+    let address = nowhere();
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut stream = proxy.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+    let (new, _target) = echo("new").await;
+    proxy.route(2, &[("a.test", new)]).await;
+    let (head, body) = read_answer(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 200") && body.starts_with("new\n"), "{head}");
+}
+
+#[tokio::test]
+async fn a_broken_file_changes_nothing() {
+    let (address, _target) = echo("a").await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    crate::files::write_whole(&proxy.routes, b"{", 0o600).unwrap();
+    let error = proxy.link.load().await.unwrap_err().to_string();
+    assert!(error.contains("is not a file of routes"), "{error}");
+    assert_eq!(proxy.link.status().await.unwrap().generation, 1);
+    let answer = proxy.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn every_listener_is_someones() {
+    for (listeners, workers) in [(1, 1), (1, 4), (2, 1), (3, 2), (2, 2), (5, 3)] {
+        let handed: Vec<_> = (0..listeners).map(|_| StdListener::bind("127.0.0.1:0").unwrap()).collect();
+        let expected: std::collections::BTreeSet<_> =
+            handed.iter().map(|listener| listener.local_addr().unwrap()).collect();
+        let shares = crate::proxy::share_out(&handed, workers).unwrap();
+        assert!(shares.len() == workers && shares.iter().all(|share| !share.is_empty()));
+        let found = shares.iter().flatten().map(|listener| listener.local_addr().unwrap()).collect();
+        assert_eq!(expected, found, "{listeners} listeners, {workers} workers");
+    }
+    assert!(matches!(crate::proxy::share_out(&[], 2), Err(ProxyError::NoListener)));
+}

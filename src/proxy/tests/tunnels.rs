@@ -1,0 +1,96 @@
+//! `WebSocket`s (P2, P11).
+
+use super::*;
+
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
+                       Sec-WebSocket-Key: x\r\n\r\n";
+
+/// A target that agrees to become an echo, and says what it was asked.
+async fn agreeing() -> (SocketAddr, JoinSet<()>, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let (asked, is_asked) = tokio::sync::mpsc::unbounded_channel();
+    let (address, target) = target(move |mut stream| {
+        let asked = asked.clone();
+        async move {
+            asked.send(read_head(&mut stream).await).unwrap();
+            let agreed = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: y\r\n\r\n";
+            stream.write_all(agreed.as_bytes()).await.unwrap();
+            let (mut read, mut write) = stream.split();
+            let _left = tokio::io::copy(&mut read, &mut write).await;
+        }
+    })
+    .await;
+    (address, target, is_asked)
+}
+
+/// A small binary frame.
+fn frame(payload: &[u8]) -> Vec<u8> {
+    [&[0x82, u8::try_from(payload.len()).unwrap()], payload].concat()
+}
+
+#[tokio::test]
+async fn an_echo_through_a_tunnel_also_of_what_came_too_early() {
+    let (address, _target, mut asked) = agreeing().await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut stream = proxy.connect().await;
+    // A second request behind the first is nothing but bytes of the tunnel.
+    let early = b"GET /SECRET HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    stream.write_all(&[UPGRADE.as_bytes(), early].concat()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 101") && head.contains("sec-websocket-accept: y"), "{head}");
+    let asked = asked.recv().await.unwrap();
+    assert!(asked.starts_with("GET /ws HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.contains("connection: upgrade\r\n") && asked.contains("sec-websocket-key: x"), "{asked}");
+    let mut back = vec![0; early.len()];
+    timeout(SURELY, stream.read_exact(&mut back)).await.unwrap().unwrap();
+    assert_eq!(back, early);
+    assert_eq!(proxy.in_flight(address).await, 1);
+    for size in [1, 1000, 100_000] {
+        let sent = vec![7; size];
+        let (mut read, mut write) = stream.split();
+        let mut back = vec![0; size];
+        let (sending, got) =
+            tokio::join!(write.write_all(&sent), timeout(SURELY, read.read_exact(&mut back)));
+        sending.unwrap();
+        got.unwrap().unwrap();
+        assert!(back == sent);
+    }
+    drop(stream);
+    assert_eq!(proxy.link.drain(&address.to_string(), SURELY).await.unwrap().left, 0);
+}
+
+#[tokio::test]
+async fn without_101_nothing_more_reaches_the_target() {
+    let (address, _target) = echo("a").await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let answer = proxy.say(format!("{UPGRADE}GET /SECRET HTTP/1.1\r\nHost: a.test\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+    assert!(!answer.contains("SECRET"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_drain_and_a_stop_say_goodbye_between_frames() {
+    let (address, _target, _asked) = agreeing().await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let mut stream = proxy.connect().await;
+        stream.write_all(UPGRADE.as_bytes()).await.unwrap();
+        read_head(&mut stream).await;
+        stream.write_all(&frame(b"hello")).await.unwrap();
+        let mut back = vec![0; 7];
+        stream.read_exact(&mut back).await.unwrap();
+        streams.push(stream);
+        let mut rest = Vec::new();
+        if streams.len() == 1 {
+            assert_eq!(proxy.link.drain(&address.to_string(), SURELY).await.unwrap().left, 0);
+            timeout(SURELY, streams[0].read_to_end(&mut rest)).await.expect("it ends").unwrap();
+            assert_eq!(rest, [0x88, 2, 3, 0xe9]);
+            // Routed again, the target takes tunnels again.
+            proxy.route(2, &[("a.test", address)]).await;
+        }
+    }
+    timeout(SURELY, proxy.stop()).await.expect("it stops").unwrap();
+    let mut rest = Vec::new();
+    timeout(SURELY, streams[1].read_to_end(&mut rest)).await.expect("it ends").unwrap();
+    assert_eq!(rest, [0x88, 2, 3, 0xe9]);
+}

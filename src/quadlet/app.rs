@@ -1,0 +1,191 @@
+//! An app as units: a container for each release, and the target that stays while releases come and go.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::features::PodmanFeatures;
+use super::path::{Owner, UnitPath};
+use super::project;
+use super::unit::{Section, SectionWriter, Unit, UnitTextError};
+use super::{QuadletError, UnitFiles};
+use crate::domain::app::Variable;
+use crate::domain::deployment::{Deployment, ImageId};
+use crate::domain::name::Slug;
+use crate::domain::project::Project;
+
+const CONTAINER: &str = include_str!("../../quadlets/app.container");
+const TARGET: &str = include_str!("../../quadlets/app.target");
+
+/// The longest unit in bytes: the command that Quadlet makes of it is one line, and systemd takes lines of at
+/// most 1 MiB.
+const UNIT_MAX: usize = 1_000_000;
+
+/// One release, with all that its container is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Release<'a> {
+    /// The project whose network and slice it runs in.
+    pub project: &'a Project,
+    /// The deployment that it is a release of.
+    pub deployment: &'a Deployment,
+    /// The image that was built for it, or for the deployment that it rolls back to.
+    pub image: &'a ImageId,
+    /// Its address in the project's network.
+    pub address: Ipv4Addr,
+    /// What the installed Podman can read.
+    pub features: PodmanFeatures,
+}
+
+/// The container of a release.
+///
+/// It has no network alias: an alias that two releases share would send other apps to the new one before it has
+/// answered, and to the old one after it was retired.
+pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
+    let Release { project, deployment, image, address, features } = release;
+    let name = deployment.unit_name();
+    let app = &deployment.app_slug;
+    let owner = Owner::App(app.clone());
+    let target = target_file(app);
+    let image = image.as_str().trim_start_matches("sha256:");
+    let network = format!("{}:ip={address}", project::network_file(&project.slug));
+
+    let mut unit = Unit::parse(CONTAINER)?;
+    unit.section(Section::Unit)
+        .scalar("Description", &format!("{app}, release {}", deployment.number))?
+        .scalar("PartOf", &target)?
+        .scalar("Wants", &target)?;
+    let container = unit
+        .section(Section::Container)
+        .scalar("ContainerName", &name)?
+        .scalar("Image", image)?
+        .scalar("Network", &network)?
+        .assignment("Label", "io.rivetr.app", app.as_str())?
+        .assignment("Label", "io.rivetr.deployment", &deployment.number.to_string())?
+        .assignment("Label", "io.rivetr.project", project.slug.as_str())?;
+    environment(container, deployment)?;
+    unit.section(Section::Service).raw("Slice", &project::slice(&project.slug))?;
+    unit.section(Section::Install).scalar("WantedBy", &target)?;
+
+    features.check(&unit)?;
+    let text = unit.to_string();
+    if text.len() > UNIT_MAX {
+        return Err(QuadletError::TooLong { unit: name, bytes: text.len(), limit: UNIT_MAX });
+    }
+    let path = UnitPath::quadlet(&owner, &format!("{name}.container"))?;
+    Ok(UnitFiles::from([(path, text)]))
+}
+
+/// The target of an app: its stable handle for people, which starts and stops whatever release there is.
+pub fn handle(app: &Slug) -> Result<UnitFiles, QuadletError> {
+    let mut unit = Unit::parse(TARGET)?;
+    unit.section(Section::Unit).scalar("Description", &format!("The app {app}"))?;
+    Ok(UnitFiles::from([(UnitPath::systemd(&target_file(app))?, unit.to_string())]))
+}
+
+/// Whether these variables can be carried to a container. Asked when they are set, long before a release.
+pub fn check_variables(variables: &[Variable]) -> Result<(), UnitTextError> {
+    let mut unit = Unit::default();
+    let assign = |container: SectionWriter<'_>, variable: &Variable| {
+        container.assignment("Environment", variable.key.as_str(), variable.value.as_str()).map(drop)
+    };
+    variables.iter().try_for_each(|variable| assign(unit.section(Section::Container), variable))
+}
+
+/// What rivetr tells every app about itself, and over it what the app's owner set.
+fn environment(container: SectionWriter<'_>, deployment: &Deployment) -> Result<(), UnitTextError> {
+    let settings = &deployment.settings;
+    let port = settings.port.to_string();
+    let number = deployment.number.to_string();
+    let mut variables = BTreeMap::from([
+        ("PORT", port.as_str()),
+        ("RIVETR_APP", deployment.app_slug.as_str()),
+        ("RIVETR_DEPLOYMENT", number.as_str()),
+    ]);
+    if let Some(commit) = &deployment.commit {
+        variables.insert("RIVETR_COMMIT", commit.as_str());
+    }
+    for Variable { key, value } in &settings.variables {
+        variables.insert(key.as_str(), value.as_str());
+    }
+    variables
+        .into_iter()
+        .try_fold(container, |container, (key, value)| container.assignment("Environment", key, value))?;
+    Ok(())
+}
+
+fn target_file(app: &Slug) -> String {
+    format!("rivetr-app-{app}.target")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use super::*;
+    use crate::domain::app::{AppId, EnvValue, HealthCheck, Settings};
+    use crate::domain::deployment::{DeploymentId, State, Trigger};
+    use crate::domain::name::EnvKey;
+    use crate::domain::project::{ProjectId, Subnet};
+    use crate::domain::time::Timestamp;
+
+    fn release_with(variables: Vec<Variable>) -> Result<UnitFiles, QuadletError> {
+        let address = Ipv4Addr::new(10, 90, 0, 2);
+        let image = ImageId::parse(&"b".repeat(64)).unwrap();
+        let project = Project {
+            id: ProjectId(1),
+            slug: Slug::parse("default").unwrap(),
+            subnet: Subnet::around(address),
+        };
+        let deployment = Deployment {
+            id: DeploymentId(1),
+            app: AppId(1),
+            app_slug: Slug::parse("blog").unwrap(),
+            number: 7,
+            trigger: Trigger::Push,
+            settings: Settings {
+                port: NonZeroU16::MIN,
+                variables,
+                health: HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT },
+            },
+            commit: None,
+            image: None,
+            address: None,
+            state: State::Starting,
+            failure: None,
+            created: Timestamp(0),
+            ended: None,
+        };
+        let features = PodmanFeatures::of("5.4.2").unwrap();
+        release(&Release { project: &project, deployment: &deployment, image: &image, address, features })
+    }
+
+    fn long(count: usize) -> Vec<Variable> {
+        let value = EnvValue::parse(&"x".repeat(EnvValue::MAX)).unwrap();
+        let key = |n: usize| EnvKey::parse(&format!("LONG_{n}")).unwrap();
+        (0..count).map(|n| Variable { key: key(n), value: value.clone() }).collect()
+    }
+
+    #[test]
+    fn a_command_longer_than_systemd_reads_is_refused() {
+        assert!(release_with(long(8)).is_ok());
+        let refused = release_with(long(9)).unwrap_err();
+        assert!(matches!(refused, QuadletError::TooLong { limit: UNIT_MAX, .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_release_lies_in_the_folder_of_its_app() {
+        let files = release_with(vec![]).unwrap();
+        let paths: Vec<String> = files.keys().map(ToString::to_string).collect();
+        assert_eq!(paths, ["app-blog/rivetr-app-blog-7.container"]);
+    }
+
+    #[test]
+    fn a_variable_is_refused_when_it_is_set() {
+        let variable = |value: &str| Variable {
+            key: EnvKey::parse("CERTIFICATE").unwrap(),
+            value: EnvValue::parse(value).unwrap(),
+        };
+        assert_eq!(check_variables(&[variable("a"), variable("b\nc")]), Ok(()));
+        let refused = check_variables(&[variable("a"), variable("b\r\nc")]).unwrap_err();
+        assert!(refused.to_string().contains("Environment CERTIFICATE"), "{refused}");
+    }
+}

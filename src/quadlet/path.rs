@@ -1,0 +1,189 @@
+//! Where a unit file lies, apart from the machine: a folder of Quadlets for each owner, or systemd's own directory.
+//!
+//! `host` turns a path of this kind into one on disk; nothing here touches a file.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::domain::name::Slug;
+
+/// The longest file name that Linux takes, in bytes.
+const FILE_MAX: usize = 255;
+
+/// The file of one unit, relative to the directory that its place stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitPath {
+    place: Place,
+    folder: Option<String>,
+    file: String,
+}
+
+/// The two directories that units are written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// rivetr's directory of Quadlets, from which Podman's generator makes services.
+    Quadlet,
+    /// systemd's own directory of unit files.
+    Systemd,
+}
+
+/// Whose units they are. One syntax error drops every Quadlet of a folder (FACTS 13.2), so each owner has its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// An app: its releases and the target that holds them together.
+    App(Slug),
+    /// A project: its network.
+    Project(Slug),
+}
+
+/// A file name that systemd would not take as the name of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is no name for a unit file: use letters, digits and : _ . @ \\ -, a known ending, no dot in front"
+)]
+pub struct InvalidUnitPath(pub String);
+
+impl UnitPath {
+    /// A Quadlet in the folder of its owner: `app-blog/rivetr-app-blog-7.container`.
+    pub fn quadlet(owner: &Owner, file: &str) -> Result<Self, InvalidUnitPath> {
+        Ok(Self { place: Place::Quadlet, folder: Some(owner.folder()), file: unit_file(file)? })
+    }
+
+    /// A unit file of systemd's own: `rivetr-app-blog.target`.
+    pub fn systemd(file: &str) -> Result<Self, InvalidUnitPath> {
+        Ok(Self { place: Place::Systemd, folder: None, file: unit_file(file)? })
+    }
+
+    /// Which directory it is relative to.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The folder below that directory: one path component, or none.
+    #[must_use]
+    pub fn folder(&self) -> Option<&str> {
+        self.folder.as_deref()
+    }
+
+    /// The name of the file: one path component.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The unit that systemd knows it by. Every Quadlet of ours makes the service of its own name; those of
+    /// networks say so with `ServiceName=`.
+    #[must_use]
+    pub fn unit(&self) -> String {
+        match (self.place, self.file.rsplit_once('.')) {
+            (Place::Quadlet, Some((stem, _))) => format!("{stem}.service"),
+            (Place::Quadlet, None) | (Place::Systemd, _) => self.file.clone(),
+        }
+    }
+}
+
+impl fmt::Display for UnitPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(folder) = &self.folder {
+            write!(f, "{folder}/")?;
+        }
+        f.write_str(&self.file)
+    }
+}
+
+impl Owner {
+    /// The folder of its Quadlets: `app-blog`, `project-default`.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        match self {
+            Self::App(slug) => format!("app-{slug}"),
+            Self::Project(slug) => format!("project-{slug}"),
+        }
+    }
+
+    /// The owner of a folder, if it is one of ours.
+    #[must_use]
+    pub fn of_folder(folder: &str) -> Option<Self> {
+        let (kind, slug) = folder.split_once('-')?;
+        let slug = Slug::parse(slug).ok()?;
+        match kind {
+            "app" => Some(Self::App(slug)),
+            "project" => Some(Self::Project(slug)),
+            _ => None,
+        }
+    }
+
+    /// The one unit file that it may have in systemd's own directory.
+    #[must_use]
+    pub fn handle(&self) -> Option<UnitPath> {
+        match self {
+            Self::App(slug) => Some(UnitPath {
+                place: Place::Systemd,
+                folder: None,
+                file: format!("rivetr-app-{slug}.target"),
+            }),
+            Self::Project(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.folder())
+    }
+}
+
+fn unit_file(name: &str) -> Result<String, InvalidUnitPath> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '.' | '@' | '\\' | '-');
+    let ending = name.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && !ending.is_empty());
+    let well_formed = ending && name.len() <= FILE_MAX && !name.starts_with('.') && name.chars().all(allowed);
+    well_formed.then(|| name.to_owned()).ok_or_else(|| InvalidUnitPath(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blog() -> Owner {
+        Owner::App(Slug::parse("blog").unwrap())
+    }
+
+    #[test]
+    fn a_quadlet_and_a_plain_unit() {
+        let container = UnitPath::quadlet(&blog(), "rivetr-app-blog-7.container").unwrap();
+        assert_eq!(container.to_string(), "app-blog/rivetr-app-blog-7.container");
+        assert_eq!(container.unit(), "rivetr-app-blog-7.service");
+        assert_eq!((container.place(), container.folder()), (Place::Quadlet, Some("app-blog")));
+
+        let target = UnitPath::systemd("rivetr-app-blog.target").unwrap();
+        assert_eq!(target.to_string(), "rivetr-app-blog.target");
+        assert_eq!(target.unit(), "rivetr-app-blog.target");
+        assert_eq!(blog().handle(), Some(target));
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_folder() {
+        let long = format!("{}.container", "a".repeat(250));
+        for bad in
+            ["", ".", "..", "../x.container", "a/b.container", ".x.container", "x", "x.", "a b.target", &long]
+        {
+            assert_eq!(UnitPath::quadlet(&blog(), bad), Err(InvalidUnitPath(bad.to_owned())));
+            assert!(UnitPath::systemd(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["a\n.target", "a\0.target", "ä.target", "a$b.target", "%n.target"] {
+            assert!(UnitPath::systemd(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn folders_and_owners_agree() {
+        for owner in [blog(), Owner::Project(Slug::parse("my-project-2").unwrap())] {
+            assert_eq!(Owner::of_folder(&owner.folder()), Some(owner));
+        }
+        for foreign in ["", "app", "app-", "app-A", "svc-umami", "blog", "app-a.b", "app--x"] {
+            assert_eq!(Owner::of_folder(foreign), None, "{foreign:?}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Deployments: asked for, moved from state to state, made live, and listed.
+//!
+//! A move is stored only over a state that it may come from, so that of two who move the same
+//! deployment (the pipeline, and somebody who cancels) the second is told instead of obeyed.
+
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Params, Row, Transaction, params_from_iter};
+use thiserror::Error;
+
+use super::error::StoreError;
+use super::reader::Reader;
+use super::writer::Writer;
+use super::{address, app, route, row, settings};
+use crate::domain::app::AppId;
+use crate::domain::deployment::{Deployment, DeploymentId, Failure, IllegalMove, ImageId, State, Trigger};
+use crate::domain::name::Slug;
+use crate::domain::source::CommitId;
+use crate::domain::time::Timestamp;
+
+/// A new deployment, and those that it took the place of while they waited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The new one.
+    pub deployment: Deployment,
+    /// Those that waited until now.
+    pub superseded: Vec<Deployment>,
+}
+
+/// Why a deployment could not be asked for.
+#[derive(Debug, Error)]
+pub enum EnqueueError {
+    /// There is no such app.
+    #[error("there is no such app")]
+    NoApp,
+    /// The app is being deleted.
+    #[error("the app {0} is being deleted: it can be deployed no more")]
+    Deleting(Slug),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a deployment's new state could not be stored; the stored one stands.
+#[derive(Debug, Error)]
+pub enum SaveError {
+    /// Somebody else has moved it meanwhile; `from` is where it stands.
+    #[error(transparent)]
+    Stale(IllegalMove),
+    /// It was deleted together with its app.
+    #[error("this deployment does not exist any more: its app was deleted")]
+    Gone,
+    /// Another deployment of the app is at work.
+    #[error("deployment {0} of the same app is still at work")]
+    AnotherAtWork(u32),
+    /// It cannot be made live without an address.
+    #[error("this deployment has no address, so nothing can be sent to it")]
+    NoAddress,
+    /// Its app is being deleted, so it is not made live any more.
+    #[error("the app {0} is being deleted")]
+    Deleting(Slug),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Writer {
+    /// Asks for a deployment of what the app is set to now; those of the app that still wait are superseded.
+    pub async fn enqueue(
+        &self,
+        app: AppId,
+        trigger: Trigger,
+        commit: Option<CommitId>,
+        now: Timestamp,
+    ) -> Result<Enqueued, EnqueueError> {
+        self.write(move |tx| enqueue(tx, app, trigger, commit.as_ref(), now)).await
+    }
+
+    /// Stores where a deployment has got to. To `Switching` is the same as [`Writer::switch`].
+    /// Its address is not stored here: [`Writer::allocate_address`] and [`Writer::free_address`] do that.
+    pub async fn save(&self, deployment: &Deployment, now: Timestamp) -> Result<(), SaveError> {
+        let deployment = deployment.clone();
+        self.write(move |tx| advance(tx, &deployment, now).map(drop)).await
+    }
+
+    /// The commit of a deployment: its state, the app's live release and the routes change together.
+    /// Returns the new generation of the routes.
+    pub async fn switch(&self, deployment: &Deployment, now: Timestamp) -> Result<u64, SaveError> {
+        let deployment = deployment.clone();
+        self.write(move |tx| {
+            let not_switching = IllegalMove { from: deployment.state, to: State::Switching };
+            advance(tx, &deployment, now)?.ok_or(SaveError::Stale(not_switching))
+        })
+        .await
+    }
+}
+
+impl Reader {
+    /// The deployment of that number over all apps.
+    pub async fn deployment(&self, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
+        Ok(self.select("WHERE deployment.id = ?1", [id.0]).await?.pop())
+    }
+
+    /// The deployment of that number of an app.
+    pub async fn deployment_numbered(
+        &self,
+        app: AppId,
+        number: u32,
+    ) -> Result<Option<Deployment>, StoreError> {
+        let rest = "WHERE deployment.app = ?1 AND number = ?2";
+        Ok(self.select(rest, [app.0, i64::from(number)]).await?.pop())
+    }
+
+    /// The newest `limit` deployments of an app, or of all, before the one that a page ended with.
+    pub async fn deployments(
+        &self,
+        app: Option<AppId>,
+        before: Option<DeploymentId>,
+        limit: u32,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        let before = before.map_or(i64::MAX, |id| id.0);
+        let tail = "deployment.id < ?1 ORDER BY deployment.id DESC LIMIT ?2";
+        match app {
+            Some(app) => {
+                let rest = format!("WHERE deployment.app = ?3 AND {tail}");
+                self.select(&rest, [before, i64::from(limit), app.0]).await
+            }
+            None => self.select(&format!("WHERE {tail}"), [before, i64::from(limit)]).await,
+        }
+    }
+
+    /// Those that wait or are at work, oldest first.
+    pub async fn unfinished(&self) -> Result<Vec<Deployment>, StoreError> {
+        self.select("WHERE ended IS NULL ORDER BY deployment.id", []).await
+    }
+
+    /// Those of an app that have an address: what serves, what is to serve, and what is not removed yet.
+    pub async fn releases(&self, app: AppId) -> Result<Vec<Deployment>, StoreError> {
+        let rest = "WHERE deployment.app = ?1 AND address.deployment IS NOT NULL ORDER BY number";
+        self.select(rest, [app.0]).await
+    }
+
+    /// The states a deployment has come through, and when.
+    pub async fn events(&self, id: DeploymentId) -> Result<Vec<(State, Timestamp)>, StoreError> {
+        self.read(move |tx| {
+            row::all(
+                tx,
+                "SELECT state, at FROM deployment_event WHERE deployment = ?1 ORDER BY id",
+                [id.0],
+                |row| Ok((row::parsed(row, "state", row::word(State::parse))?, row::time(row, "at")?)),
+            )
+        })
+        .await
+    }
+
+    async fn select(
+        &self,
+        rest: &str,
+        params: impl Params + Send + 'static,
+    ) -> Result<Vec<Deployment>, StoreError> {
+        let sql = format!("{SELECT} {rest}");
+        self.read(move |tx| row::all(tx, &sql, params, read)).await
+    }
+}
+
+const SELECT: &str = "SELECT deployment.id AS id, deployment.app AS app, app.slug AS slug, number, requested_by, \
+     deployment.settings AS settings, commit_id, image, state, failed_during, failure, \
+     deployment.created AS created, ended, subnet, address.host AS host \
+     FROM deployment JOIN app ON app.id = deployment.app \
+     LEFT JOIN address ON address.deployment = deployment.id \
+     LEFT JOIN project ON project.id = address.project";
+
+fn enqueue(
+    tx: &Transaction<'_>,
+    app: AppId,
+    trigger: Trigger,
+    commit: Option<&CommitId>,
+    now: Timestamp,
+) -> Result<Enqueued, EnqueueError> {
+    let found = app::by_id(tx, app)?.ok_or(EnqueueError::NoApp)?;
+    if found.deleting {
+        return Err(EnqueueError::Deleting(found.slug));
+    }
+    let superseded = supersede_waiting(tx, app, now)?;
+    let id = insert(tx, app, trigger, commit, now)?;
+    note(tx, id, State::Queued, now)?;
+    let deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
+    Ok(Enqueued { deployment, superseded })
+}
+
+fn supersede_waiting(
+    tx: &Transaction<'_>,
+    app: AppId,
+    now: Timestamp,
+) -> Result<Vec<Deployment>, StoreError> {
+    let mut waiting =
+        row::all(tx, &format!("{SELECT} WHERE deployment.app = ?1 AND state = 'queued'"), [app.0], read)?;
+    for deployment in &mut waiting {
+        deployment.supersede(now).map_err(|_| StoreError::Malformed("deployment.state"))?;
+        update(tx, deployment)?;
+        note(tx, deployment.id, deployment.state, now)?;
+    }
+    Ok(waiting)
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    app: AppId,
+    trigger: Trigger,
+    commit: Option<&CommitId>,
+    now: Timestamp,
+) -> Result<DeploymentId, StoreError> {
+    tx.prepare_cached("UPDATE app SET last_number = last_number + 1 WHERE id = ?1")?.execute([app.0])?;
+    tx.prepare_cached(
+        "INSERT INTO deployment (app, number, requested_by, settings, commit_id, state, created) \
+         SELECT id, last_number, ?2, settings, ?3, 'queued', ?4 FROM app WHERE id = ?1",
+    )?
+    .execute((app.0, trigger.as_str(), commit.map(CommitId::as_str), now.0))?;
+    Ok(DeploymentId(tx.last_insert_rowid()))
+}
+
+/// Stores a move; the routes' new generation when it is the one that makes a release live.
+fn advance(tx: &Transaction<'_>, deployment: &Deployment, now: Timestamp) -> Result<Option<u64>, SaveError> {
+    let stored = stored_state(tx, deployment.id)?.ok_or(SaveError::Gone)?;
+    if !may_come_from(deployment.state).contains(&stored) {
+        return Err(SaveError::Stale(IllegalMove { from: stored, to: deployment.state }));
+    }
+    if let Some(other) = another_at_work(tx, deployment)? {
+        return Err(SaveError::AnotherAtWork(other));
+    }
+    update(tx, deployment)?;
+    note(tx, deployment.id, deployment.state, now)?;
+    if deployment.state == State::Switching { make_live(tx, deployment).map(Some) } else { Ok(None) }
+}
+
+fn make_live(tx: &Transaction<'_>, deployment: &Deployment) -> Result<u64, SaveError> {
+    let app = app::by_id(tx, deployment.app)?.ok_or(SaveError::Gone)?;
+    if app.deleting {
+        return Err(SaveError::Deleting(app.slug));
+    }
+    if !address::holds(tx, deployment.id)? {
+        return Err(SaveError::NoAddress);
+    }
+    tx.execute("UPDATE app SET live = ?2 WHERE id = ?1", (deployment.app.0, deployment.id.0))
+        .map_err(StoreError::from)?;
+    Ok(route::bump(tx)?)
+}
+
+/// The states that a move to `to` may start from: the moves of [`Deployment`], read backwards.
+fn may_come_from(to: State) -> &'static [State] {
+    use State::{Building, Checking, Fetching, Queued, Retiring, Starting, Switching};
+    match to {
+        State::Queued => &[],
+        Fetching => &[Queued],
+        Building => &[Fetching],
+        Starting => &[Building],
+        Checking => &[Starting],
+        Switching => &[Checking],
+        Retiring => &[Switching],
+        State::Live => &[Retiring],
+        State::Failed | State::Cancelled => &[Queued, Fetching, Building, Starting, Checking],
+        State::Superseded => &[Queued, Fetching, Building],
+    }
+}
+
+fn stored_state(tx: &Transaction<'_>, id: DeploymentId) -> Result<Option<State>, StoreError> {
+    row::first(tx, "SELECT state FROM deployment WHERE id = ?1", [id.0], |row| {
+        row::parsed(row, "state", row::word(State::parse))
+    })
+}
+
+fn another_at_work(tx: &Transaction<'_>, deployment: &Deployment) -> Result<Option<u32>, StoreError> {
+    if deployment.state.is_end() {
+        return Ok(None);
+    }
+    let other = tx
+        .prepare_cached(
+            "SELECT number FROM deployment \
+             WHERE app = ?1 AND id <> ?2 AND ended IS NULL AND state <> 'queued'",
+        )?
+        .query_row((deployment.app.0, deployment.id.0), |row| row.get(0))
+        .optional()?;
+    Ok(other)
+}
+
+/// Writes what a move may change. What a deployment was asked for with stays as it is; so does its address.
+fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreError> {
+    let Deployment {
+        id,
+        app: _,
+        app_slug: _,
+        number: _,
+        trigger: _,
+        settings: _,
+        commit,
+        image,
+        address: _,
+        state,
+        failure,
+        created: _,
+        ended,
+    } = deployment;
+    tx.prepare_cached(
+        "UPDATE deployment SET commit_id = ?2, image = ?3, state = ?4, failed_during = ?5, failure = ?6, \
+         ended = ?7 WHERE id = ?1",
+    )?
+    .execute(params_from_iter([
+        Value::from(id.0),
+        Value::from(commit.as_ref().map(|commit| commit.as_str().to_owned())),
+        Value::from(image.as_ref().map(|image| image.as_str().to_owned())),
+        Value::from(state.as_str().to_owned()),
+        Value::from(failure.as_ref().map(|failure| failure.during.as_str().to_owned())),
+        Value::from(failure.as_ref().map(|failure| failure.reason.clone())),
+        Value::from(ended.map(|time| time.0)),
+    ]))?;
+    Ok(())
+}
+
+fn note(tx: &Transaction<'_>, id: DeploymentId, state: State, at: Timestamp) -> Result<(), StoreError> {
+    tx.prepare_cached("INSERT INTO deployment_event (deployment, state, at) VALUES (?1, ?2, ?3)")?
+        .execute((id.0, state.as_str(), at.0))?;
+    Ok(())
+}
+
+fn by_id(tx: &Transaction<'_>, id: DeploymentId) -> Result<Option<Deployment>, StoreError> {
+    row::first(tx, &format!("{SELECT} WHERE deployment.id = ?1"), [id.0], read)
+}
+
+fn read(row: &Row<'_>) -> Result<Deployment, StoreError> {
+    let during = row::maybe_parsed(row, "failed_during", row::word(State::parse))?;
+    let reason: Option<String> = row::number(row, "failure")?;
+    Ok(Deployment {
+        id: DeploymentId(row::number(row, "id")?),
+        app: AppId(row::number(row, "app")?),
+        app_slug: row::parsed(row, "slug", Slug::parse)?,
+        number: row::number(row, "number")?,
+        trigger: row::parsed(row, "requested_by", row::word(Trigger::parse))?,
+        settings: row::parsed(row, "settings", settings::from_json)?,
+        commit: row::maybe_parsed(row, "commit_id", CommitId::parse)?,
+        image: row::maybe_parsed(row, "image", ImageId::parse)?,
+        address: address::read(row)?,
+        state: row::parsed(row, "state", row::word(State::parse))?,
+        failure: during.zip(reason).map(|(during, reason)| Failure { during, reason }),
+        created: row::time(row, "created")?,
+        ended: row::maybe_time(row, "ended")?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

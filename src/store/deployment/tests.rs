@@ -1,0 +1,241 @@
+//! Deployments on a real file: each move, each refusal, each list.
+
+use super::super::testing::{FIRST, Fixture, NOW, commit, image};
+use super::*;
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp(NOW.0 + millis)
+}
+
+#[tokio::test]
+async fn a_new_one_takes_the_place_of_those_that_wait() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let first = store.writer.enqueue(app.id, Trigger::Push, Some(commit()), NOW).await.unwrap();
+    assert_eq!((first.deployment.number, first.superseded.len()), (1, 0));
+    assert_eq!(first.deployment.commit, Some(commit()));
+    assert_eq!(first.deployment.settings, app.settings);
+
+    let second = store.writer.enqueue(app.id, Trigger::Request, None, at(5)).await.unwrap();
+    assert_eq!(second.deployment.number, 2);
+    assert_eq!(second.superseded.iter().map(|old| old.number).collect::<Vec<_>>(), [1]);
+    let old = store.reader.deployment(first.deployment.id).await.unwrap().unwrap();
+    assert_eq!((old.state, old.ended), (State::Superseded, Some(at(5))));
+    assert_eq!(second.superseded, std::slice::from_ref(&old));
+    let events = store.reader.events(old.id).await.unwrap();
+    assert_eq!(events, [(State::Queued, NOW), (State::Superseded, at(5))]);
+
+    let mut working = second.deployment;
+    working.fetch().unwrap();
+    store.save(&working).await;
+    let third = store.writer.enqueue(app.id, Trigger::Request, None, NOW).await.unwrap();
+    assert_eq!(third.superseded, [], "one that is at work is not for the store to end");
+    assert_eq!(store.reader.unfinished().await.unwrap(), [working, third.deployment]);
+}
+
+#[tokio::test]
+async fn an_app_that_is_gone_or_going_is_not_deployed() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let mut ready = store.checking(&app).await;
+    store.writer.begin_deletion(app.id).await.unwrap();
+    let refused = store.writer.enqueue(app.id, Trigger::Request, None, NOW).await.unwrap_err();
+    assert!(matches!(refused, EnqueueError::Deleting(_)));
+
+    ready.switch().unwrap();
+    let refused = store.writer.switch(&ready, NOW).await.unwrap_err();
+    assert!(matches!(refused, SaveError::Deleting(_)));
+    assert_eq!(store.reader.deployment(ready.id).await.unwrap().unwrap().state, State::Checking);
+
+    store.writer.finish_deletion(app.id).await.unwrap();
+    assert!(matches!(store.writer.save(&ready, NOW).await, Err(SaveError::Gone)));
+    let refused = store.writer.enqueue(app.id, Trigger::Request, None, NOW).await.unwrap_err();
+    assert!(matches!(refused, EnqueueError::NoApp));
+}
+
+#[tokio::test]
+async fn the_whole_way_is_stored_as_the_domain_walks_it() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let deployment = store.live(&app).await;
+    assert_eq!(store.reader.deployment(deployment.id).await.unwrap().unwrap(), deployment);
+    assert_eq!(deployment.address, Some(FIRST));
+    let states: Vec<State> =
+        store.reader.events(deployment.id).await.unwrap().into_iter().map(|(state, _)| state).collect();
+    assert_eq!(states, State::ALL[..8]);
+    assert_eq!(store.reader.app_by_id(app.id).await.unwrap().unwrap().live, Some(deployment.id));
+    assert_eq!(store.reader.releases(app.id).await.unwrap(), [deployment]);
+    assert_eq!(store.reader.unfinished().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_failure_keeps_its_words_and_its_place() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let mut deployment = store.checking(&app).await;
+    deployment.fail("nothing listens on port 8080".to_owned(), at(9)).unwrap();
+    store.save(&deployment).await;
+    assert_eq!(store.reader.deployment(deployment.id).await.unwrap().unwrap(), deployment);
+    store.writer.free_address(deployment.id).await.unwrap();
+    assert_eq!(store.reader.releases(app.id).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn who_comes_second_is_told_and_changes_nothing() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let pipeline = store.checking(&app).await;
+    let (mut cancelled, mut switched) = (pipeline.clone(), pipeline);
+    cancelled.cancel(NOW).unwrap();
+    switched.switch().unwrap();
+    store.save(&cancelled).await;
+    for refused in
+        [store.writer.switch(&switched, NOW).await.map(drop), store.writer.save(&switched, NOW).await]
+    {
+        let expected = IllegalMove { from: State::Cancelled, to: State::Switching };
+        assert!(matches!(refused, Err(SaveError::Stale(stale)) if stale == expected), "{refused:?}");
+    }
+    assert_eq!(store.reader.deployment(cancelled.id).await.unwrap().unwrap(), cancelled);
+    assert_eq!(store.reader.app_by_id(app.id).await.unwrap().unwrap().live, None);
+    assert_eq!(store.reader.routes().await.unwrap().generation, 0);
+    let events = store.reader.events(cancelled.id).await.unwrap();
+    assert_eq!(events.last(), Some(&(State::Cancelled, NOW)));
+}
+
+#[tokio::test]
+async fn a_release_is_made_live_by_either_door_and_only_with_an_address() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let mut deployment = store.checking(&app).await;
+    let early = store.writer.switch(&deployment, NOW).await;
+    assert!(matches!(early, Err(SaveError::Stale(_))), "it is not at Switching yet: {early:?}");
+
+    store.writer.free_address(deployment.id).await.unwrap();
+    deployment.switch().unwrap();
+    let homeless = store.writer.switch(&deployment, NOW).await;
+    assert!(matches!(homeless, Err(SaveError::NoAddress)), "{homeless:?}");
+
+    store.writer.allocate_address(app.project.id, deployment.id).await.unwrap();
+    store.save(&deployment).await;
+    assert_eq!(store.reader.app_by_id(app.id).await.unwrap().unwrap().live, Some(deployment.id));
+    assert_eq!(store.reader.routes().await.unwrap().generation, 1);
+}
+
+#[tokio::test]
+async fn one_of_an_app_is_at_work() {
+    let store = Fixture::new();
+    let (app, other) = (store.app("blog").await, store.app("other").await);
+    let mut working = store.checking(&app).await;
+    let mut next = store.enqueue(&app).await;
+    next.fetch().unwrap();
+    let refused = store.writer.save(&next, NOW).await.unwrap_err();
+    assert!(matches!(refused, SaveError::AnotherAtWork(1)), "{refused}");
+    store.checking(&other).await;
+
+    working.cancel(NOW).unwrap();
+    store.save(&working).await;
+    store.save(&next).await;
+}
+
+#[tokio::test]
+async fn lists_are_newest_first_and_paged() {
+    let store = Fixture::new();
+    let (blog, other) = (store.app("blog").await, store.app("other").await);
+    for _ in 0..3 {
+        store.enqueue(&blog).await;
+        store.enqueue(&other).await;
+    }
+    let numbers = |list: &[Deployment]| list.iter().map(|one| one.number).collect::<Vec<_>>();
+    let page = store.reader.deployments(Some(blog.id), None, 2).await.unwrap();
+    assert_eq!(numbers(&page), [3, 2]);
+    let rest = store.reader.deployments(Some(blog.id), Some(page[1].id), 2).await.unwrap();
+    assert_eq!(numbers(&rest), [1]);
+    let all = store.reader.deployments(None, None, 10).await.unwrap();
+    assert_eq!(numbers(&all), [3, 3, 2, 2, 1, 1]);
+    let second = store.reader.deployment_numbered(blog.id, 2).await.unwrap();
+    assert_eq!(second.as_ref(), Some(&page[1]));
+    assert_eq!(store.reader.deployment_numbered(blog.id, 4).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_as_such_reads_go_on_and_room_cures_it() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let limit = |pages: i64| {
+        store.writer.write(move |tx| -> Result<i64, StoreError> {
+            Ok(tx.pragma_update_and_check(None, "max_page_count", pages, |row| row.get(0))?)
+        })
+    };
+    limit(1).await.unwrap(); // as many as there are
+    let mut stored = 0;
+    let full = loop {
+        match store.writer.enqueue(app.id, Trigger::Request, None, NOW).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, EnqueueError::Store(StoreError::DiskFull)), "{full}");
+    assert!(full.to_string().contains("free some space"), "{full}");
+    assert_eq!(store.reader.deployments(None, None, 1000).await.unwrap().len(), stored);
+
+    limit(1 << 30).await.unwrap();
+    assert_eq!(usize::try_from(store.enqueue(&app).await.number).unwrap(), stored + 1);
+}
+
+#[tokio::test]
+async fn a_value_that_rivetr_does_not_write_is_named_without_being_shown() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let deployment = store.enqueue(&app).await;
+    for (column, value) in [("commit_id", "secret"), ("state", "secret"), ("settings", "\"secret\"")] {
+        let sql = format!("UPDATE deployment SET {column} = ?1");
+        store
+            .writer
+            .write(move |tx| -> Result<(), StoreError> { Ok(tx.execute(&sql, [value]).map(drop)?) })
+            .await
+            .unwrap();
+        let error = store.reader.deployment(deployment.id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Malformed(_)), "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}
+
+type Move = fn(&mut Deployment) -> Result<(), IllegalMove>;
+
+#[tokio::test]
+async fn the_states_a_move_may_come_from_are_those_of_the_domain() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let queued = store.enqueue(&app).await;
+    let moves: [Move; 10] = [
+        |d| d.fetch(),
+        |d| d.build(commit()),
+        |d| d.start(image(), FIRST),
+        |d| d.check(),
+        |d| d.switch(),
+        |d| d.retire(),
+        |d| d.finish(NOW),
+        |d| d.fail("no".to_owned(), NOW),
+        |d| d.cancel(NOW),
+        |d| d.supersede(NOW),
+    ];
+    let mut legal = 0;
+    for from in State::ALL {
+        for make in moves {
+            let mut deployment = Deployment { state: from, ..queued.clone() };
+            match make(&mut deployment) {
+                Ok(()) => {
+                    assert!(
+                        may_come_from(deployment.state).contains(&from),
+                        "{from} to {}",
+                        deployment.state
+                    );
+                    legal += 1;
+                }
+                Err(refused) => assert!(!may_come_from(refused.to).contains(&from), "{refused}"),
+            }
+        }
+    }
+    let listed: usize = State::ALL.into_iter().map(|to| may_come_from(to).len()).sum();
+    assert_eq!(legal, listed);
+}

@@ -1,0 +1,134 @@
+//! Reads the database: a few connections that cannot write, each read at one moment of it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::error::StoreError;
+use super::open::{Access, connect, look_over};
+use super::writer::panic_message;
+
+/// Reads at the same time. More would not be faster: reads take microseconds and share two or four cores.
+const READERS: usize = 4;
+
+/// Reads the store. Clones share the connections.
+#[derive(Clone)]
+pub struct Reader {
+    pool: Arc<Pool>,
+}
+
+struct Pool {
+    path: PathBuf,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Reader {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let permits = Arc::new(Semaphore::new(READERS));
+        Self { pool: Arc::new(Pool { path, permits, idle: Mutex::new(Vec::new()) }) }
+    }
+
+    /// Looks over every page of the database.
+    pub async fn integrity(&self) -> Result<(), StoreError> {
+        self.read(|tx| look_over(tx)).await
+    }
+
+    /// Reads; everything that `question` sees is of one moment.
+    pub(super) async fn read<T, F>(&self, question: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let permit = Arc::clone(&self.pool.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| StoreError::Stopped("nothing reads any more".to_owned()))?;
+        let pool = Arc::clone(&self.pool);
+        // The permit goes along, so that the bound holds when the caller has gone.
+        let reading = spawn_blocking(move || {
+            let mut connection = pool.take()?;
+            let transaction = connection.transaction()?;
+            let found = question(&transaction)?;
+            transaction.finish()?;
+            pool.put_back(connection);
+            drop(permit);
+            Ok(found)
+        });
+        reading.await.unwrap_or_else(|gone| {
+            Err(match gone.try_into_panic() {
+                Ok(payload) => StoreError::Panicked(panic_message(payload.as_ref())),
+                Err(cancelled) => StoreError::Stopped(cancelled.to_string()),
+            })
+        })
+    }
+}
+
+impl Pool {
+    fn take(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => connect(&self.path, Access::Read),
+        }
+    }
+
+    /// A connection whose read failed is not put back: the next one begins clean.
+    fn put_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::testing::Fixture;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let store = Fixture::new();
+        let outcome = store
+            .reader
+            .read(|tx| {
+                tx.execute("DELETE FROM instance", [])?;
+                Ok(())
+            })
+            .await;
+        assert!(matches!(outcome, Err(StoreError::NotWritable)), "{outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_its_caller_alone() {
+        let store = Fixture::new();
+        for _ in 0..2 * READERS {
+            let outcome: Result<(), _> = store.reader.read(|_| panic!("boom")).await;
+            assert!(matches!(outcome, Err(StoreError::Panicked(message)) if message == "boom"));
+        }
+        assert_eq!(store.reader.apps().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn never_more_readers_than_the_bound_and_as_many_as_that() {
+        let store = Fixture::new();
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let together = Arc::new(Barrier::new(READERS));
+        let reads = (0..8 * READERS).map(|_| {
+            let (now, most, together) = (Arc::clone(&now), Arc::clone(&most), Arc::clone(&together));
+            store.reader.read(move |_| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                together.wait();
+                now.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            })
+        });
+        for outcome in futures_util::future::join_all(reads).await {
+            outcome.unwrap();
+        }
+        assert_eq!(most.load(Ordering::SeqCst), READERS);
+        assert_eq!(store.reader.pool.idle.lock().unwrap().len(), READERS);
+    }
+}

@@ -1,0 +1,88 @@
+//! Which release answers for which host, and the number that grows whenever that changes.
+
+use std::net::SocketAddrV4;
+
+use rusqlite::Transaction;
+
+use super::error::StoreError;
+use super::reader::Reader;
+use super::{address, row};
+use crate::domain::name::{HostName, Slug};
+use crate::domain::route::{Route, RouteTable};
+
+impl Reader {
+    /// Every host of every live release, by host; an app that is being deleted answers no more.
+    pub async fn routes(&self) -> Result<RouteTable, StoreError> {
+        self.read(|tx| {
+            // The live release has an address: the schema holds that, so no route is left out.
+            let routes = row::all(
+                tx,
+                "SELECT host.name AS name, app.slug AS slug, number, subnet, address.host AS host, \
+                 deployment.settings ->> '$.port' AS port \
+                 FROM host JOIN app ON app.id = host.app JOIN project ON project.id = app.project \
+                 JOIN deployment ON deployment.id = app.live JOIN address ON address.deployment = app.live \
+                 WHERE NOT app.deleting ORDER BY name",
+                [],
+                |row| {
+                    let address = address::read(row)?.ok_or(StoreError::Malformed("address"))?;
+                    Ok(Route {
+                        host: row::parsed(row, "name", HostName::parse)?,
+                        app: row::parsed(row, "slug", Slug::parse)?,
+                        number: row::number(row, "number")?,
+                        target: SocketAddrV4::new(address, row::number(row, "port")?),
+                    })
+                },
+            )?;
+            let generation: i64 =
+                tx.query_row("SELECT routes_generation FROM instance", [], |row| row.get(0))?;
+            let generation =
+                u64::try_from(generation).map_err(|_| StoreError::Malformed("routes_generation"))?;
+            Ok(RouteTable { generation, routes })
+        })
+        .await
+    }
+}
+
+/// The routes change in this transaction: their new generation.
+pub(super) fn bump(tx: &Transaction<'_>) -> Result<u64, StoreError> {
+    let generation: i64 = tx.query_row(
+        "UPDATE instance SET routes_generation = routes_generation + 1 RETURNING routes_generation",
+        [],
+        |row| row.get(0),
+    )?;
+    u64::try_from(generation).map_err(|_| StoreError::Malformed("routes_generation"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Fixture, host};
+    use super::*;
+
+    #[tokio::test]
+    async fn each_host_of_a_live_release_has_a_route_and_each_change_a_generation() {
+        let store = Fixture::new();
+        let (blog, idle) = (store.app("blog").await, store.app("idle").await);
+        for app in [&blog, &idle] {
+            let automatic = host(&format!("{}.test", app.slug));
+            store.writer.set_automatic_host(app.id, Some(automatic)).await.unwrap();
+        }
+        assert_eq!(store.reader.routes().await.unwrap(), RouteTable::default());
+
+        let live = store.live(&blog).await;
+        let table = store.reader.routes().await.unwrap();
+        let wanted = Route {
+            host: host("blog.test"),
+            app: blog.slug.clone(),
+            number: 1,
+            target: SocketAddrV4::new(live.address.unwrap(), 8080),
+        };
+        assert_eq!((table.generation, table.routes), (1, vec![wanted]));
+
+        store.writer.set_automatic_host(blog.id, Some(host("blog.test"))).await.unwrap();
+        assert_eq!(store.reader.routes().await.unwrap().generation, 1, "nothing changed");
+        store.writer.set_automatic_host(blog.id, Some(host("new.test"))).await.unwrap();
+        store.live(&blog).await;
+        let table = store.reader.routes().await.unwrap();
+        assert_eq!((table.generation, table.routes.len(), table.routes[0].number), (3, 1, 2));
+    }
+}

@@ -1,0 +1,183 @@
+//! Golden directories: what a project and a release look like as unit files, byte for byte.
+//!
+//! Each directory in `tests/golden/` holds `input.toml` and either `expected/`, the files as they lie in rivetr's
+//! directory of Quadlets (`quadlet/`) and in systemd's (`systemd/`), or `refused.txt`, the words of the refusal.
+//! `RIVETR_GOLDEN=write cargo nextest run --test golden` writes them anew; read the difference before committing.
+//! That Podman's own generator takes them, and what a container then gets, is seen on the host (`tests/it`).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+
+use rivetr::domain::app::{AppId, EnvValue, HealthCheck, Settings, Variable};
+use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
+use rivetr::domain::name::{EnvKey, Slug};
+use rivetr::domain::project::{Project, ProjectId, Subnet};
+use rivetr::domain::source::CommitId;
+use rivetr::domain::time::Timestamp;
+use rivetr::quadlet::features::PodmanFeatures;
+use rivetr::quadlet::path::{Place, UnitPath};
+use rivetr::quadlet::unit::Unit;
+use rivetr::quadlet::{UnitFiles, app, project};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    podman: String,
+    project: String,
+    subnet: Ipv4Addr,
+    app: String,
+    number: u32,
+    commit: String,
+    image: String,
+    address: Ipv4Addr,
+    port: NonZeroU16,
+    #[serde(default)]
+    variables: Vec<InputVariable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputVariable {
+    name: String,
+    value: String,
+}
+
+#[test]
+fn every_directory_is_as_it_was() {
+    let mut seen = 0;
+    for case in directories(Path::new("tests/golden")) {
+        let input = fs::read_to_string(case.join("input.toml")).unwrap();
+        let input: Input = toml::from_str(&input).unwrap();
+        check(&case, units(&input).map_err(|error| error.to_string()));
+        seen += 1;
+    }
+    assert!(seen >= 4, "only {seen} golden directories were found");
+}
+
+/// Holds what came out of a directory's input against what it expects.
+fn check(case: &Path, outcome: Result<UnitFiles, String>) {
+    let actual = match outcome {
+        Ok(files) => {
+            for (path, text) in &files {
+                assert_eq!(Unit::parse(text).map(|unit| unit.to_string()).as_ref(), Ok(text), "{path}");
+            }
+            files.into_iter().map(|(path, text)| (place_on_disk(&path), text)).collect()
+        }
+        Err(words) => BTreeMap::from([(PathBuf::from("refused.txt"), format!("{words}\n"))]),
+    };
+    let expected = read_expected(case);
+    if actual == expected {
+        return;
+    }
+    if writes_anew() {
+        write_expected(case, &actual);
+        return;
+    }
+    let names = |files: &BTreeMap<PathBuf, String>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&actual), names(&expected), "the files of {}", case.display());
+    for (path, text) in &actual {
+        assert_eq!(Some(text), expected.get(path), "{}", case.join(path).display());
+    }
+}
+
+fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
+    let project = Project {
+        id: ProjectId(1),
+        slug: Slug::parse(&input.project)?,
+        subnet: Subnet::around(input.subnet),
+    };
+    let image = ImageId::parse(&input.image)?;
+    let deployment = deployment(input, &image)?;
+    let release = app::Release {
+        project: &project,
+        deployment: &deployment,
+        image: &image,
+        address: input.address,
+        features: PodmanFeatures::of(&input.podman)?,
+    };
+    app::check_variables(&deployment.settings.variables)?;
+    let mut files = project::network(&project)?;
+    files.extend(app::handle(&deployment.app_slug)?);
+    files.extend(app::release(&release)?);
+    Ok(files)
+}
+
+fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Error>> {
+    let variable = |variable: &InputVariable| -> Result<Variable, Box<dyn Error>> {
+        Ok(Variable { key: EnvKey::parse(&variable.name)?, value: EnvValue::parse(&variable.value)? })
+    };
+    Ok(Deployment {
+        id: DeploymentId(1),
+        app: AppId(1),
+        app_slug: Slug::parse(&input.app)?,
+        number: input.number,
+        trigger: Trigger::Push,
+        settings: Settings {
+            port: input.port,
+            variables: input.variables.iter().map(variable).collect::<Result<_, _>>()?,
+            health: HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT },
+        },
+        commit: Some(CommitId::parse(&input.commit)?),
+        image: Some(image.clone()),
+        address: Some(input.address),
+        state: State::Starting,
+        failure: None,
+        created: Timestamp(0),
+        ended: None,
+    })
+}
+
+fn place_on_disk(path: &UnitPath) -> PathBuf {
+    let place = match path.place() {
+        Place::Quadlet => "quadlet",
+        Place::Systemd => "systemd",
+    };
+    Path::new("expected").join(place).join(path.folder().unwrap_or_default()).join(path.file())
+}
+
+fn read_expected(case: &Path) -> BTreeMap<PathBuf, String> {
+    let mut files = BTreeMap::new();
+    let mut open = vec![case.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if !path.ends_with("input.toml") {
+                let text = fs::read_to_string(&path).unwrap();
+                files.insert(path.strip_prefix(case).unwrap().to_owned(), text);
+            }
+        }
+    }
+    files
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person asks for it by name, and reviews it with git")]
+fn write_expected(case: &Path, files: &BTreeMap<PathBuf, String>) {
+    for stale in read_expected(case).keys() {
+        fs::remove_file(case.join(stale)).unwrap();
+    }
+    for (path, text) in files {
+        let path = case.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting of rivetr")]
+fn writes_anew() -> bool {
+    std::env::var("RIVETR_GOLDEN").is_ok_and(|word| word == "write")
+}
+
+fn directories(root: &Path) -> Vec<PathBuf> {
+    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    cases
+}

@@ -1,0 +1,77 @@
+//! Deployments under load: not one request is lost.
+
+use crate::host::Host;
+
+/// Requests a second while rivetr deploys.
+const RATE: u32 = 200;
+
+#[test]
+fn twenty_deployments_in_a_row_lose_no_request() {
+    let host = Host::boot("twenty");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    host.sample("blog").push().succeeds();
+
+    let load = host.load("blog", RATE);
+    for _ in 0..20 {
+        host.rivetr(["deploy", "blog"]).succeeds();
+    }
+    let report = load.lost_nothing();
+    println!("twenty deployments: {report}");
+    host.assert_only("blog", &[21]);
+    host.assert_images("blog", &[19, 20, 21]);
+}
+
+#[test]
+fn each_version_that_was_pushed_is_served_once_it_is_live() {
+    let host = Host::boot("version");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    let repository = host.sample("blog");
+    for version in 1..=3 {
+        let text = format!("version {version}\n");
+        repository.write("index.html", &text);
+        repository.commit(&text);
+        repository.push().succeeds();
+        assert_eq!(host.get("blog").body, text);
+    }
+}
+
+#[test]
+fn a_newer_deployment_takes_the_place_of_an_older_one_that_still_builds() {
+    let host = Host::boot("newer");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    let repository = host.sample("blog");
+    repository.push().succeeds();
+    repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
+    repository.commit("A build that takes long");
+    let slow = std::thread::scope(|scope| {
+        let slow = scope.spawn(|| repository.push());
+        host.wait_for_log("blog", 2, "RUN sleep 600");
+        host.rivetr(["deploy", "blog"]).succeeds();
+        slow.join().unwrap()
+    });
+    assert_ne!(slow.code, 0);
+    slow.says("Superseded by a newer deployment");
+    host.assert_only("blog", &[3]);
+    host.assert_images("blog", &[1, 3]);
+}
+
+#[test]
+fn a_deployment_can_be_cancelled_while_it_builds() {
+    let host = Host::boot("cancel");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    let repository = host.sample("blog");
+    repository.push().succeeds();
+    repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
+    repository.commit("A build that takes long");
+    let push = std::thread::scope(|scope| {
+        let push = scope.spawn(|| repository.push());
+        host.wait_for_log("blog", 2, "RUN sleep 600");
+        host.rivetr(["cancel", "2"]).succeeds();
+        push.join().unwrap()
+    });
+    assert_ne!(push.code, 0);
+    push.says("Cancelled");
+    assert_eq!(host.get("blog").status, 200);
+    host.assert_only("blog", &[1]);
+    host.assert_images("blog", &[1]);
+}

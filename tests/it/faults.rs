@@ -1,0 +1,109 @@
+//! The daemon dies, and the apps do not notice.
+
+use crate::host::Host;
+
+/// Where the daemon is made to die: the same list as in the engine.
+const FAILPOINTS: [&str; 13] = [
+    "enqueued",
+    "fetching",
+    "after-fetching",
+    "building",
+    "after-building",
+    "starting",
+    "after-starting",
+    "checking",
+    "after-checking",
+    "switching",
+    "after-switching",
+    "retiring",
+    "after-retiring",
+];
+
+/// How often it dies at each point.
+const TIMES: u32 = 3;
+
+#[test]
+fn killed_at_each_step_it_recovers_and_no_request_is_lost() {
+    let host = Host::boot("killed");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    host.sample("blog").push().succeeds();
+    let mut live = 1;
+
+    let load = host.load("blog", 200);
+    for point in FAILPOINTS {
+        for _ in 0..TIMES {
+            let before = host.main_pid();
+            std::fs::write(host.path("/var/lib/rivetr/failpoint"), point).unwrap();
+            // It may die before it answers; the deployment is stored all the same.
+            let asked = host.rivetr(["deploy", "blog", "--detach"]);
+            live += 1;
+            assert!(asked.code == 0 || asked.code == 3, "{point}: {} {}", asked.code, asked.stderr);
+            // The socket is systemd's: who asks now waits until the daemon is back. A connection of the old one breaks.
+            while host.rivetr(["logs", "blog", "--build", &live.to_string()]).code != 0 {}
+            assert_ne!(host.main_pid(), before, "{point}: the daemon did not die");
+            assert!(!host.path("/var/lib/rivetr/failpoint").exists(), "{point}");
+            let shown = host.rivetr(["deployments", "blog", "--limit", "1", "--json"]).succeeds().json();
+            assert_eq!(shown["items"][0]["number"], live, "{point}");
+            assert_eq!(shown["items"][0]["state"], "live", "{point}");
+            host.assert_only("blog", &[live]);
+        }
+    }
+    host.rivetr(["deploy", "blog"]).succeeds();
+    let report = load.lost_nothing();
+    println!("killed at each step: {report}");
+    host.assert_only("blog", &[live + 1]);
+    host.assert_images("blog", &[live - 1, live, live + 1]);
+    host.rivetr(["doctor"]).succeeds();
+}
+
+#[test]
+fn apps_answer_while_the_daemon_is_stopped_or_killed() {
+    let host = Host::boot("stopped");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    host.sample("blog").push().succeeds();
+
+    let load = host.load("blog", 100);
+    host.run(["systemctl", "kill", "--signal=KILL", "rivetr.service"]).succeeds();
+    assert_eq!(host.get("blog").status, 200);
+    host.rivetr(["status"]).succeeds();
+    host.run(["systemctl", "stop", "rivetr.socket", "rivetr-http.socket", "rivetr.service"]).succeeds();
+    assert_eq!(host.get("blog").status, 200);
+    host.rivetr(["status"]).exits(3).says("systemctl");
+    host.run(["systemctl", "start", "rivetr.socket", "rivetr-http.socket", "rivetr.service"]).succeeds();
+    host.rivetr(["deploy", "blog"]).succeeds();
+    load.lost_nothing();
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_is_refused() {
+    let host = Host::boot("second");
+    let second = host.as_owner(["env", "STATE_DIRECTORY=/var/lib/rivetr", "rivetr", "serve"]);
+    assert_ne!(second.code, 0);
+    second.says("another rivetr");
+    host.rivetr(["status"]).succeeds();
+}
+
+#[test]
+fn a_lost_database_is_not_taken_for_a_fresh_start() {
+    let host = Host::boot("lostdb");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    host.sample("blog").push().succeeds();
+    host.run(["systemctl", "stop", "rivetr.socket", "rivetr-http.socket", "rivetr.service"]).succeeds();
+    for suffix in ["", "-wal", "-shm"] {
+        host.run(["rm", "-f", &format!("/var/lib/rivetr/rivetr.db{suffix}")]).succeeds();
+    }
+    let again = host.as_owner(["env", "STATE_DIRECTORY=/var/lib/rivetr", "rivetr", "serve"]);
+    assert_ne!(again.code, 0);
+    again.says("app-blog").says("backup");
+    assert_eq!(host.get("blog").status, 200);
+}
+
+#[test]
+fn the_proxy_dies_and_comes_back_with_the_same_routes() {
+    let host = Host::boot("proxydies");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    host.sample("blog").push().succeeds();
+    host.run(["systemctl", "stop", "rivetr.service"]).succeeds();
+    host.run(["systemctl", "kill", "--signal=KILL", "rivetr-proxy.service"]).succeeds();
+    assert_eq!(host.get("blog").status, 200);
+}

@@ -1,0 +1,392 @@
+//! The throw-away host as a test sees it: boot it, set rivetr up in it, run commands, ask through the proxy.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A fresh host with rivetr set up in it; gone when dropped.
+pub struct Host {
+    name: String,
+    address: String,
+    root: PathBuf,
+    token: String,
+    mode: Mode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Rootless,
+    Rootful,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    what: String,
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// An answer that came through the proxy.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Host {
+    /// Boots a host and sets rivetr up in it, as `./dev up` does.
+    pub fn boot(name: &str) -> Self {
+        let mut host = Self::bare(name);
+        let url = format!("http://{}", host.address);
+        let mut setup = vec!["rivetr", "setup", "--json", "--url", &url];
+        if host.mode == Mode::Rootful {
+            setup.push("--system-wide");
+        }
+        let setup = host.run(setup).succeeds().json();
+        host.token = setup["token"].as_str().expect("setup prints a token").to_owned();
+        host
+    }
+
+    /// Boots a host with the binary in it, and nothing set up.
+    pub fn bare(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}{}-{count}", std::process::id());
+        let suite = std::env::var("RIVETR_TEST_SUITE").unwrap_or_else(|_| "trixie".to_owned());
+        let mode = match std::env::var("RIVETR_TEST_MODE").as_deref() {
+            Err(_) | Ok("rootless") => Mode::Rootless,
+            Ok("rootful") => Mode::Rootful,
+            Ok(other) => panic!("RIVETR_TEST_MODE is rootless or rootful, not {other}"),
+        };
+        let binary = env!("CARGO_BIN_EXE_rivetr");
+        let up = script(["up", &name, "--suite", &suite, "--binary", binary]);
+        let up = Ran::of("host up", &up.output().expect("the script runs")).succeeds().json();
+        let text = |key: &str| up[key].as_str().unwrap_or_else(|| panic!("no {key} in {up}")).to_owned();
+        Self { address: text("address"), root: text("root").into(), token: String::new(), name, mode }
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A path of the host, as this machine sees it.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// Runs a command in the host as root.
+    pub fn run<S: AsRef<OsStr>>(&self, command: impl IntoIterator<Item = S>) -> Ran {
+        self.enter(None, command)
+    }
+
+    /// Runs a command in the host as the user whose containers they are.
+    pub fn as_owner<S: AsRef<OsStr>>(&self, command: impl IntoIterator<Item = S>) -> Ran {
+        let owner = (self.mode == Mode::Rootless).then_some("rivetr");
+        self.enter(owner, command)
+    }
+
+    /// `systemctl` towards the manager that runs the apps.
+    pub fn systemctl<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
+        let manager: &[&str] = if self.mode == Mode::Rootless { &["--user"] } else { &[] };
+        self.as_owner(["systemctl"].iter().chain(manager).copied().chain(arguments))
+    }
+
+    /// `rivetr` on the command line, as root in the host.
+    pub fn rivetr<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
+        self.run(["rivetr"].into_iter().chain(arguments))
+    }
+
+    /// Starts a command in the host with its standard streams piped.
+    pub fn spawn<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Child {
+        let mut script = script(["exec", &self.name, "--"]);
+        script.args(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        script.spawn().expect("the script runs")
+    }
+
+    fn enter<S: AsRef<OsStr>>(&self, user: Option<&str>, command: impl IntoIterator<Item = S>) -> Ran {
+        let command: Vec<S> = command.into_iter().collect();
+        let shown: Vec<_> = command.iter().map(|word| word.as_ref().to_string_lossy().into_owned()).collect();
+        let mut script = script(["exec", &self.name]);
+        if let Some(user) = user {
+            script.args(["--user", user]);
+        }
+        let output = script.arg("--").args(command).stdin(Stdio::null()).output();
+        Ran::of(&shown.join(" "), &output.expect("the script runs"))
+    }
+
+    /// Powers the host off and boots it again with the same disk.
+    pub fn reboot(&mut self) {
+        let reboot = script(["reboot", &self.name]).output().expect("the script runs");
+        let reboot = Ran::of("host reboot", &reboot).succeeds().json();
+        self.root = reboot["root"].as_str().expect("the host has a root").into();
+    }
+
+    /// Asks an app through the proxy, from outside of the host.
+    pub fn get(&self, app: &str) -> Answer {
+        self.ask(&self.host_of(app), "/").unwrap_or_else(|error| panic!("{app} does not answer: {error}"))
+    }
+
+    /// Asks a path of a host through the proxy.
+    pub fn ask(&self, host: &str, path: &str) -> std::io::Result<Answer> {
+        let mut stream = TcpStream::connect((self.address.as_str(), 80))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let status = status.ok_or_else(|| std::io::Error::other(format!("not an answer: {answer:?}")))?;
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        Ok(Answer { status, body: body.unwrap_or_default() })
+    }
+
+    /// The name that an app gets by itself.
+    pub fn host_of(&self, app: &str) -> String {
+        format!("{app}.{}.sslip.io", self.address)
+    }
+
+    /// A new repository on this machine with the files of one of `tests/apps`.
+    pub fn repository(&self, app: &str) -> Repository {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let repository = Repository { url: self.git_url(app), folder };
+        repository.git(["init", "--quiet", "--initial-branch=main"]).succeeds();
+        repository
+    }
+
+    /// The same with the sample app in it, committed.
+    pub fn sample(&self, app: &str) -> Repository {
+        let repository = self.repository(app);
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps/hello");
+        for entry in std::fs::read_dir(sample).expect("the sample app is there") {
+            let path = entry.expect("the sample app can be read").path();
+            let text = std::fs::read_to_string(&path).expect("the sample app is text");
+            repository.write(path.file_name().unwrap().to_str().unwrap(), &text);
+        }
+        repository.commit("The sample app");
+        repository
+    }
+
+    fn git_url(&self, app: &str) -> String {
+        format!("http://rivetr:{}@{}/git/{app}.git", self.token, self.address)
+    }
+
+    /// Loads an app through the proxy until told to stop, from a client in the host.
+    pub fn load(&self, app: &str, rate: u32) -> Load {
+        let client = Path::new(env!("CARGO_BIN_EXE_rivetr")).with_file_name("examples").join("load");
+        std::fs::copy(client, self.path("/usr/local/bin/load")).expect("the client can be copied");
+        let mut child = self.spawn(["load", "127.0.0.1:80", &self.host_of(app), &rate.to_string()]);
+        let mut first = [0; 8];
+        let stdout = child.stdout.as_mut().expect("piped");
+        stdout.read_exact(&mut first).expect("the client says that it has started");
+        assert_eq!(&first, b"started\n");
+        Load(child)
+    }
+
+    /// Waits until a deployment's log has a line with these words.
+    pub fn wait_for_log(&self, app: &str, number: u32, words: &str) {
+        let mut log = self.spawn(["rivetr", "logs", app, "--build", &number.to_string()]);
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(log.stdout.take().expect("piped")));
+        let found = lines.map(|line| line.expect("the log is text")).any(|line| line.contains(words));
+        assert!(found, "the log of {app} {number} ended without {words:?}");
+        log.kill().expect("the command can be ended");
+        log.wait().expect("the command ends");
+    }
+
+    /// Waits until a unit of an app is up: `systemctl start` returns when its start is over.
+    pub fn wait_for_unit(&self, unit: &str) {
+        self.systemctl(["start", unit]).succeeds();
+    }
+
+    /// The process of the daemon.
+    pub fn main_pid(&self) -> String {
+        self.run([
+            "systemctl",
+            "show",
+            "--property=MainPID,ExecMainStartTimestampMonotonic",
+            "rivetr.service",
+        ])
+        .succeeds()
+        .stdout
+    }
+
+    /// Names of a kind that begin with `prefix`, one a line of the command's output, sorted.
+    pub fn names<'a>(&self, command: impl IntoIterator<Item = &'a str>, prefix: &str) -> Vec<String> {
+        let ran = self.as_owner(command).succeeds();
+        let words = ran.stdout.lines().filter_map(|line| line.split_whitespace().next());
+        let mut names: Vec<String> =
+            words.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// Asserts that of this app there is exactly this release: unit, container, unit file; and nothing half done.
+    pub fn assert_only(&self, app: &str, numbers: &[u32]) {
+        let release = |number: &u32| format!("rivetr-app-{app}-{number}");
+        let expected: Vec<String> = numbers.iter().map(release).collect();
+        let services: Vec<String> = expected.iter().map(|name| format!("{name}.service")).collect();
+        let prefix = format!("rivetr-app-{app}-");
+        let manager = if self.mode == Mode::Rootless { "--user" } else { "--system" };
+        let list = ["systemctl", manager, "list-units", "--all", "--plain", "--no-legend", "--type=service"];
+        assert_eq!(self.names(list, &prefix), services, "units");
+        assert_eq!(self.names(list, "rivetr-build-"), [""; 0], "builds");
+        let containers = ["podman", "ps", "--all", "--external", "--format", "{{.Names}}"];
+        assert_eq!(self.names(containers, ""), expected, "containers");
+        let files: Vec<String> = expected.iter().map(|name| format!("{name}.container")).collect();
+        assert_eq!(self.list(&format!("{}/app-{app}", self.quadlets())), files, "unit files");
+        let logs = self.list(&format!("/var/lib/rivetr/deployments/{app}"));
+        assert!(logs.iter().all(|name| name.ends_with(".log")), "left in the workspace: {logs:?}");
+        let repo = format!("--git-dir=/var/lib/rivetr/repos/{app}.git");
+        let refs = self.as_owner(["git", &repo, "for-each-ref", "refs/rivetr"]).succeeds();
+        assert_eq!(refs.stdout, "", "references of pushes");
+    }
+
+    /// Asserts which images of an app are there, by number.
+    pub fn assert_images(&self, app: &str, numbers: &[u32]) {
+        let mut expected: Vec<String> =
+            numbers.iter().map(|n| format!("localhost/rivetr/{app}:{n}")).collect();
+        expected.sort();
+        let images = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"];
+        assert_eq!(self.names(images, "localhost/rivetr/"), expected, "images");
+        assert_eq!(self.names(images, "<none>"), [""; 0], "images without a name");
+    }
+
+    /// The folder of rivetr's Quadlets.
+    pub fn quadlets(&self) -> &'static str {
+        match self.mode {
+            Mode::Rootless => "/var/lib/rivetr/.config/containers/systemd/rivetr",
+            Mode::Rootful => "/etc/containers/systemd/rivetr",
+        }
+    }
+
+    /// The names in a folder of the host, sorted; empty if it is not there.
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let unit = if self.mode == Mode::Rootless { "user@*.service" } else { "*" };
+            let log = self.run(["journalctl", "--no-pager", "-n", "200", "-u", "rivetr*", "-u", unit]);
+            eprintln!("{}", log.stdout);
+        }
+        if std::env::var_os("RIVETR_TEST_KEEP").is_none() {
+            let down = script(["down", &self.name]).output().expect("the script runs");
+            eprint!("{}", String::from_utf8_lossy(&down.stderr));
+        }
+    }
+}
+
+impl Ran {
+    fn of(what: &str, output: &Output) -> Self {
+        Self {
+            what: what.to_owned(),
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}\n{}", self.what, self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", self.what, self.stdout))
+    }
+
+    #[track_caller]
+    pub fn says(self, words: &str) -> Self {
+        let all = format!("{}{}", self.stdout, self.stderr);
+        assert!(all.contains(words), "{} does not say {words:?}:\n{all}", self.what);
+        self
+    }
+}
+
+/// A repository on this machine, with rivetr as the place to push to.
+pub struct Repository {
+    folder: tempfile::TempDir,
+    url: String,
+}
+
+impl Repository {
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).expect("a folder can be made");
+        std::fs::write(path, text).expect("a file can be written");
+    }
+
+    pub fn commit(&self, subject: &str) {
+        self.git(["add", "--all"]).succeeds();
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        self.git(who.into_iter().chain(["commit", "--quiet", "--allow-empty", "-m", subject])).succeeds();
+    }
+
+    pub fn push(&self) -> Ran {
+        self.git(["push", &self.url, "main"])
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn git<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
+        let arguments: Vec<&str> = arguments.into_iter().collect();
+        let mut git = Command::new("git");
+        git.arg("-C").arg(self.folder.path()).args(&arguments).env("GIT_TERMINAL_PROMPT", "0");
+        let output = git.stdin(Stdio::null()).output().expect("git runs");
+        Ran::of(&format!("git {}", arguments.join(" ")), &output)
+    }
+}
+
+/// A client that loads an app.
+pub struct Load(Child);
+
+impl Load {
+    /// Ends it, and asserts that it was a real load of which nothing failed.
+    #[track_caller]
+    pub fn lost_nothing(self) -> Value {
+        let report = self.end();
+        let requests = report["requests"].as_u64().unwrap();
+        assert!(requests > 100, "hardly a load: {report}");
+        assert_eq!(report["failed"], 0, "{report}");
+        report
+    }
+
+    fn end(mut self) -> Value {
+        drop(self.0.stdin.take());
+        let output = self.0.wait_with_output().expect("the client ends");
+        Ran::of("load", &output).succeeds().json()
+    }
+}
+
+fn script<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host/host"));
+    command.args(arguments);
+    command
+}

@@ -1,0 +1,14 @@
+//! Tests that drive the real thing: a throw-away host with its own systemd and Podman, fresh for each test.
+//!
+//! `RIVETR_TEST_SUITE` (trixie, forky) and `RIVETR_TEST_MODE` (rootless, rootful) choose the host; `./dev test`
+//! goes through all of them.
+
+mod boot;
+mod deployments;
+mod failures;
+mod faults;
+mod first_steps;
+mod host;
+#[path = "../support/nasty_values.rs"]
+mod nasty;
+mod units;

@@ -1,0 +1,67 @@
+//! What a container really gets, through the real generator, systemd and Podman.
+
+use crate::host::Host;
+use crate::nasty::VALUES;
+
+#[test]
+fn every_value_reaches_the_process_as_it_was_typed() {
+    let host = Host::boot("values");
+    let mut create = vec!["apps".to_owned(), "create".to_owned(), "echo".to_owned()];
+    for (number, value) in VALUES.iter().enumerate() {
+        create.extend(["--env".to_owned(), format!("V{number}={value}")]);
+    }
+    host.rivetr(create.iter().map(String::as_str)).succeeds();
+    let repository = host.repository("echo");
+    repository.write(
+        "Containerfile",
+        "FROM docker.io/library/busybox:stable\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\"]\nSTOPSIGNAL SIGKILL\n",
+    );
+    repository.commit("Serves nothing, holds variables");
+    repository.push().succeeds();
+
+    let environment =
+        host.as_owner(["podman", "exec", "rivetr-app-echo-1", "cat", "/proc/1/environ"]).succeeds();
+    let got: Vec<&str> = environment.stdout.split('\0').collect();
+    for (number, value) in VALUES.iter().enumerate() {
+        let expected = format!("V{number}={value}");
+        assert!(got.contains(&expected.as_str()), "value {number} ({value:?}) did not arrive");
+    }
+    host.assert_only("echo", &[1]);
+}
+
+#[test]
+fn projects_do_not_reach_each_other_and_a_container_not_the_host() {
+    let host = Host::boot("apart");
+    for (app, project) in [("one", "red"), ("two", "red"), ("three", "blue")] {
+        host.rivetr(["apps", "create", app, "--project", project]).succeeds();
+        host.sample(app).push().succeeds();
+    }
+    let fetch = |from: &str, url: &str| {
+        let container = format!("rivetr-app-{from}-1");
+        host.as_owner(["podman", "exec", &container, "wget", "-q", "-T", "3", "-O", "-", url])
+    };
+    let address = |app: &str| {
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        let inspect =
+            host.as_owner(["podman", "inspect", &format!("rivetr-app-{app}-1"), "--format", format]);
+        inspect.succeeds().stdout.trim().to_owned()
+    };
+    fetch("one", &format!("http://{}:8080/", address("two"))).succeeds();
+    fetch("one", "http://two:8080/").succeeds();
+    assert_ne!(
+        fetch("one", &format!("http://{}:8080/", address("three"))).code,
+        0,
+        "another project answers"
+    );
+    assert_ne!(fetch("one", "http://127.0.0.1:7480/health").code, 0, "rivetr answers a container");
+}
+
+#[test]
+fn the_units_of_rivetr_are_sound_and_confined() {
+    let host = Host::boot("units");
+    for unit in ["rivetr.service", "rivetr-proxy.service"] {
+        host.run(["systemd-analyze", "verify", unit]).succeeds();
+        let security = host.run(["systemd-analyze", "security", "--no-pager", unit]).succeeds();
+        println!("{}", security.stdout.lines().last().unwrap_or_default());
+    }
+}
