@@ -20,6 +20,6 @@ pub mod engine;
 pub mod api;
 pub mod auth;
 pub mod config;
-// pub mod cli;
+pub mod cli;
 // All of it together.
 pub mod daemon;

@@ -1,1 +1,15 @@
-fn main() {}
+//! The program: reads the command line, and becomes a daemon or has a command run.
+
+use std::process::ExitCode;
+
+use rivetr::cli::{self, Invocation};
+use rivetr::daemon;
+
+fn main() -> ExitCode {
+    match cli::invocation() {
+        Invocation::Serve(flags) => daemon::serve(&flags),
+        Invocation::Proxy(flags) => daemon::proxy(&flags),
+        Invocation::Netns(flags) => daemon::netns(&flags),
+        Invocation::Ended(exit) => exit.into(),
+    }
+}

@@ -220,6 +220,7 @@ mod tests {
     fn a_user_of_the_package() {
         let layout = Layout::discover(Surroundings {
             uid: 990,
+            user: "rivetr".to_owned(),
             home: "/var/lib/rivetr".into(),
             state_directory: Some("/var/lib/rivetr".into()),
             runtime_directory: Some("/run/rivetr:/run/other".into()),
@@ -228,6 +229,7 @@ mod tests {
         let expected = Layout {
             state: "/var/lib/rivetr".into(),
             runtime: "/run/rivetr".into(),
+            user: "rivetr".to_owned(),
             home: "/var/lib/rivetr".into(),
             user_runtime: "/run/user/990".into(),
             quadlets: "/var/lib/rivetr/.config/containers/systemd/rivetr".into(),

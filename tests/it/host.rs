@@ -67,7 +67,7 @@ impl Host {
             Ok(other) => panic!("RIVETR_TEST_MODE is rootless or rootful, not {other}"),
         };
         let binary = env!("CARGO_BIN_EXE_rivetr");
-        let up = script(["up", &name, "--suite", &suite, "--binary", binary]);
+        let mut up = script(["up", &name, "--suite", &suite, "--binary", binary]);
         let up = Ran::of("host up", &up.output().expect("the script runs")).succeeds().json();
         let text = |key: &str| up[key].as_str().unwrap_or_else(|| panic!("no {key} in {up}")).to_owned();
         Self { address: text("address"), root: text("root").into(), token: String::new(), name, mode }

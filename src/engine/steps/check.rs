@@ -39,9 +39,10 @@ pub(in crate::engine) async fn run(
         Ok(after) => context.say(&deployment, format!("       It answered after {} ms", after.as_millis())),
         Err(failure) => {
             let unit = engine.machine().systemd.unit(&deployment.service_name()).await;
-            let invocation = unit.ok().flatten().and_then(|unit| unit.invocation_id);
-            show_last_lines(context, &deployment, invocation.as_ref()).await;
-            return Err(Halt::Failed(failure.explain(&deployment)));
+            let unit = unit.ok().flatten();
+            let invocation = unit.as_ref().and_then(|unit| unit.invocation_id.as_ref());
+            show_last_lines(context, &deployment, invocation).await;
+            return Err(Halt::Failed(failure.after_a_look(unit).explain(&deployment)));
         }
     }
     engine.failpoint("after-checking");
@@ -93,6 +94,16 @@ async fn gave_up(engine: &crate::engine::Engine, deployment: &Deployment) -> Uni
 }
 
 impl CheckFailure {
+    /// What never answered because it has exited, again and again, did not just not answer.
+    fn after_a_look(self, unit: Option<UnitStatus>) -> Self {
+        match (self, unit) {
+            (Self::Never(_), Some(unit)) if unit.n_restarts > 0 || unit.active_state == ActiveState::Failed => {
+                Self::Exited(unit)
+            }
+            (failure, _) => failure,
+        }
+    }
+
     fn explain(&self, deployment: &Deployment) -> String {
         match self {
             Self::Never(last) => format!(

@@ -27,18 +27,21 @@ host_list() {
   done
 }
 
+# Holds the host's lock to the end: a launcher that comes late finds it taken and gives up.
 remove_host() {
-  local dir index
+  local dir index alive
   dir=$(host_dir "$1")
   [ -d "$dir" ] || return 0
+  exec {alive}>"$dir/alive"
   index=$(fact "$1" index) || index=""
   if [ -n "$index" ]; then
     kill_cgroup "$(cgroup_root)/$CGROUP_PREFIX$index"
-    flock --timeout "$KILL_SECONDS" "$dir/alive" true || fail "the processes of $1 do not end"
+    flock --timeout "$KILL_SECONDS" "$alive" || fail "the processes of $1 do not end"
     ip link delete "$LINK_PREFIX$index" 2>/dev/null || true
     remove_cgroup "$(cgroup_root)/$CGROUP_PREFIX$index"
   fi
   rm -rf --one-file-system "$dir"
+  exec {alive}>&-
 }
 
 kill_cgroup() {

@@ -14,7 +14,7 @@ host_exec() {
   done
   [ $# -gt 0 ] || fail "exec: which command?"
   need_running "$name"
-  run_in "$name" "$user" "$@"
+  enter "$name" "$user" "$@"
 }
 
 is_running() {
@@ -29,9 +29,15 @@ need_running() {
   is_running "$1" || fail "host $1 is not running: host down $1, then host up $1"
 }
 
-# run_in NAME USER COMMAND...; does not return to the caller's shell but to its exit status.
+# run_in NAME USER COMMAND...
 run_in() (
-  pid=$(fact "$1" pid) cgroup=$(cgroup_of "$1") user=$2
+  enter "$@"
+)
+
+# The same, but this process becomes the command.
+enter() {
+  local pid cgroup user=$2 entry uid gid home shell environment become slice
+  pid=$(fact "$1" pid) cgroup=$(cgroup_of "$1")
   shift 2
   entry=$(awk -F: -v user="$user" '$1 == user' "/proc/$pid/root/etc/passwd")
   [ -n "$entry" ] || fail "there is no user $user in the host"
@@ -52,4 +58,4 @@ run_in() (
   echo "$BASHPID" >"$slice/enter.scope/cgroup.procs"
   exec nsenter --target "$pid" --all \
     env --ignore-environment --chdir="$home" "${environment[@]}" "${become[@]}" "$@"
-)
+}
