@@ -70,10 +70,11 @@ impl Api {
 
     /// The router of every route. `run` tells the requests of this run of the daemon from those of others.
     pub fn router(self, run: u32) -> Router {
-        let router = Router::new();
-        let routed =
-            table().into_iter().fold(router, |router, route| router.route(route.path, route.handler));
-        system::with_fallbacks(routed)
+        let mut router = Router::new();
+        for route in table() {
+            router = router.route(route.path, route.handler);
+        }
+        system::with_fallbacks(router)
             .layer(DefaultBodyLimit::max(input::BODY_MAX))
             .layer(middleware::from_fn_with_state(Numbers::new(run), around::around))
             .with_state(self)

@@ -67,7 +67,7 @@ pub enum Refusal {
         owner: String,
     },
     /// A token stood in the address, where logs and histories keep it.
-    #[error("a token must not stand in the address; send it in the Authorization field. {revoked}")]
+    #[error("a token must not stand in the address; send it in the Authorization field{revoked}")]
     InAddress {
         /// What was done about it.
         revoked: &'static str,
@@ -172,7 +172,7 @@ impl Auth {
                 };
                 self.0.writer.revoke_token(token.id).await?;
                 tracing::warn!(target: "rivetr::audit", token = token.id.0, "revoked: it stood in an address");
-                Err(Refusal::InAddress { revoked: "This one has been revoked: make a new one." })
+                Err(Refusal::InAddress { revoked: ". This one has been revoked: make a new one" })
             }
         }
     }

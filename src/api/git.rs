@@ -182,7 +182,8 @@ fn outcome(ended: &Deployment) -> Result<(), String> {
             let reason = failure.reason.lines().next().unwrap_or_default();
             Err(format!("deployment {number} failed while {}: {reason}", failure.during))
         }
-        (state, _) => Err(format!("deployment {number} {state}")),
+        (Stands::Superseded, _) => Err(format!("a newer deployment took the place of deployment {number}")),
+        (state, _) => Err(format!("deployment {number} is {state}")),
     }
 }
 

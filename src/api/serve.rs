@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -120,7 +121,7 @@ async fn door<D: Door>(door: D, router: Router, stopping: CancellationToken) {
             report(ended);
         }
     };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
+    if timeout(GRACE, ended).await.is_err() {
         tracing::warn!(left = connections.len(), "connections were cut: their requests did not end in time");
         connections.shutdown().await;
     }
@@ -154,5 +155,114 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
         && error.is_panic()
     {
         tracing::error!(%error, "a connection ended in a panic");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Request;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpStream, UnixStream};
+
+    use super::super::around::{Numbers, around};
+    use super::*;
+
+    /// Longer than anything here takes, shorter than [`GRACE`].
+    const SOON: Duration = Duration::from_secs(5);
+
+    struct Served {
+        folder: tempfile::TempDir,
+        port: SocketAddr,
+        stopping: CancellationToken,
+        server: JoinSet<Result<(), ServeError>>,
+    }
+
+    impl Served {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let unix = UnixListener::bind(folder.path().join("api.sock")).unwrap();
+            let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = tcp.local_addr().unwrap();
+            let router = Router::new().route("/peer", get(peer)).route("/broken", get(broken));
+            let router = router.layer(from_fn_with_state(Numbers::new(1), around));
+            let stopping = CancellationToken::new();
+            let mut server = JoinSet::new();
+            server.spawn(serve(router, unix, Some(tcp), stopping.clone()));
+            Self { folder, port, stopping, server }
+        }
+
+        async fn unix(&self) -> UnixStream {
+            UnixStream::connect(self.folder.path().join("api.sock")).await.unwrap()
+        }
+
+        async fn stop(mut self) {
+            self.stopping.cancel();
+            timeout(SOON, self.server.join_next()).await.unwrap().unwrap().unwrap().unwrap();
+        }
+    }
+
+    async fn peer(request: Request) -> String {
+        format!("{:?}", request.extensions().get::<Peer>())
+    }
+
+    async fn broken() -> &'static str {
+        panic!("a handler of this test")
+    }
+
+    async fn ask<C: AsyncRead + AsyncWrite + Unpin>(connection: &mut C, path: &str, end: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: rivetr\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(end.as_bytes()) {
+            assert_ne!(
+                timeout(SOON, connection.read_buf(&mut answer)).await.unwrap().unwrap(),
+                0,
+                "{answer:?}"
+            );
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn handlers_know_the_peer() {
+        let served = Served::new().await;
+        let uid = nix::unistd::Uid::current();
+        ask(&mut served.unix().await, "/peer", &format!("Some(Unix {{ uid: {uid} }})")).await;
+        ask(&mut TcpStream::connect(served.port).await.unwrap(), "/peer", "Some(Tcp)").await;
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_request_alone() {
+        let served = Served::new().await;
+        let mut connection = served.unix().await;
+        let answer = ask(&mut connection, "/broken", "}").await;
+        assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+        assert!(!answer.contains("a handler of this test"), "{answer}");
+        ask(&mut connection, "/peer", ")").await;
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_closes_connections_that_idle() {
+        let served = Served::new().await;
+        let mut used = served.unix().await;
+        ask(&mut used, "/peer", ")").await;
+        let mut silent = TcpStream::connect(served.port).await.unwrap();
+        ask(&mut TcpStream::connect(served.port).await.unwrap(), "/peer", ")").await;
+        served.stop().await;
+        assert_eq!(used.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_others_can_reach_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let unix = UnixListener::bind(folder.path().join("api.sock")).unwrap();
+        let tcp = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let error = serve(Router::new(), unix, Some(tcp), CancellationToken::new()).await.unwrap_err();
+        assert!(error.to_string().contains("other machines can reach"), "{error}");
     }
 }

@@ -43,7 +43,7 @@ mod tests {
         let outcome = secret(&headers);
         match expect {
             Ok(text) => {
-                assert_eq!(outcome.unwrap().map(|s| s.reveal().to_owned()).as_deref(), text, "{fields:?}")
+                assert_eq!(outcome.unwrap().map(|s| s.reveal().to_owned()).as_deref(), text, "{fields:?}");
             }
             Err(words) => {
                 let error = outcome.unwrap_err().to_string();

@@ -7,6 +7,7 @@
 pub mod pkt;
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -56,8 +57,7 @@ impl Engine {
     /// What git's client is to see of an app's repository: its branch and what may be done.
     pub async fn advertise_push(&self, app: &Slug) -> Result<Vec<u8>, EngineError> {
         let repo = self.repo(app);
-        let there = tokio::fs::try_exists(repo.join("HEAD")).await.map_err(internal)?;
-        if !there {
+        if !is_there(&repo).await? {
             self.git().init(&repo).await.map_err(internal)?;
         }
         self.git().advertise(&repo, Service::ReceivePack).await.map_err(internal)
@@ -103,25 +103,27 @@ impl Engine {
             let branch = format!("refs/heads/{}", app.source.branch());
             self.git().set_ref(&repo, &branch, Some(commit)).await.map_err(internal)?;
         }
-        let kept = kept_by(deployment);
-        if self.git().resolve(&repo, &kept).await.map_err(internal)?.is_some() {
-            self.git().set_ref(&repo, &kept, None).await.map_err(internal)?;
-        }
-        Ok(())
+        self.git().set_ref(&repo, &kept_by(deployment), None).await.map_err(internal)
     }
 
-    /// Drops the references of pushes whose deployment is not among the unfinished ones.
+    /// Removes what kept commits of an app's pushes, but for those of deployments that go on. Only for the start,
+    /// when no push is being taken in.
     pub(super) async fn sweep_pushes(
         &self,
         app: &Slug,
         unfinished: &[Deployment],
     ) -> Result<(), EngineError> {
         let repo = self.repo(app);
-        let kept: Vec<String> = unfinished.iter().map(kept_by).collect();
+        if !is_there(&repo).await? {
+            return Ok(());
+        }
+        let going_on: Vec<_> = unfinished.iter().map(kept_by).collect();
         for below in ["refs/rivetr/pushes", "refs/rivetr/deployments"] {
-            for (reference, _) in self.git().refs(&repo, below).await.map_err(internal)? {
-                if !kept.contains(&reference) {
-                    self.git().set_ref(&repo, &reference, None).await.map_err(internal)?;
+            for (name, commit) in self.git().refs(&repo, below).await.map_err(internal)? {
+                // A push that was cut off before its deployment had a reference of its own.
+                let is_asked_for = unfinished.iter().any(|one| one.commit.as_ref() == Some(&commit));
+                if !going_on.contains(&name) && !is_asked_for {
+                    self.git().set_ref(&repo, &name, None).await.map_err(internal)?;
                 }
             }
         }
@@ -130,7 +132,7 @@ impl Engine {
 
     async fn deploy_pushed(&self, app: &Slug, push: &Push, kept: &str) -> Result<Deployment, PushError> {
         let repo = self.repo(app);
-        let peeled = self.git().resolve(&repo, &format!("{kept}^{{commit}}")).await.map_err(internal)?;
+        let peeled = self.git().resolve(&repo, kept).await.map_err(internal)?;
         if peeled.as_ref() != Some(&push.commit) {
             let why = "what was pushed is not a commit; for a tag, push what it names: git push rivetr 'v1^{commit}:main'";
             return Err(PushError::Refused(why.to_owned()));
@@ -170,6 +172,11 @@ impl Engine {
                             run git fetch --unshallow, then push again";
                 Err(PushError::Refused(cure.to_owned()))
             }
+            Ok(Report::Refused(_)) if complaints.iter().any(|line| line.contains("maximum allowed size")) => {
+                let why = "the push is larger than is taken here: leave out what need not be deployed, \
+                           or raise max_size_mb in the section git of rivetr.toml";
+                Err(PushError::Refused(why.to_owned()))
+            }
             Ok(Report::Refused(why)) => Err(PushError::Refused(join(why, &complaints))),
             Err(error) => {
                 tracing::warn!(%app, %error, ?ended, ?complaints, "git receive-pack gave no report");
@@ -177,6 +184,10 @@ impl Engine {
             }
         }
     }
+}
+
+async fn is_there(repo: &Path) -> Result<bool, EngineError> {
+    tokio::fs::try_exists(repo.join("HEAD")).await.map_err(internal)
 }
 
 fn kept_by(deployment: &Deployment) -> String {

@@ -30,7 +30,6 @@ pub struct Answer {
 
 impl Answer {
     /// An answer in a form that the client can read, and its body.
-    #[must_use]
     pub fn new(request: &Request) -> (Self, Body) {
         let side_band = request.can("side-band-64k");
         let (out, packets) = mpsc::channel(WAITING);

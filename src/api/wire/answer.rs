@@ -1,0 +1,136 @@
+//! Answers are made from domain values here, and the words that both share are held together.
+
+use std::fmt;
+
+use super::{App, Deployment, Failure, Scope, State};
+use crate::domain::app::{self, Settings};
+use crate::domain::deployment;
+use crate::domain::right;
+use crate::domain::source::Source;
+use crate::domain::time::Timestamp;
+
+impl From<&app::App> for App {
+    fn from(app: &app::App) -> Self {
+        let app::App { id, slug, project, source, hosts, settings, live, deleting, created } = app;
+        let Settings { port, variables, health } = settings;
+        let git = match source {
+            Source::Push { .. } => None,
+            Source::Git { url, .. } => Some(url.to_string()),
+        };
+        Self {
+            id: id.0,
+            name: slug.to_string(),
+            project: project.slug.to_string(),
+            port: port.get(),
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            git,
+            branch: source.branch().to_string(),
+            env: variables.iter().map(|variable| variable.key.as_str().to_owned()).collect(),
+            health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
+            health_timeout_s: health.timeout.as_secs(),
+            live: live.map(|id| id.0),
+            deleting: *deleting,
+            created: time(*created),
+        }
+    }
+}
+
+impl From<&deployment::Deployment> for Deployment {
+    fn from(deployment: &deployment::Deployment) -> Self {
+        Self {
+            id: deployment.id.0,
+            app: deployment.app_slug.to_string(),
+            number: deployment.number,
+            trigger: deployment.trigger.as_str().to_owned(),
+            state: deployment.state.into(),
+            commit: deployment.commit.as_ref().map(ToString::to_string),
+            image: deployment.image.as_ref().map(|image| image.as_str().to_owned()),
+            failure: deployment
+                .failure
+                .as_ref()
+                .map(|failure| Failure { during: failure.during.into(), reason: failure.reason.clone() }),
+            created: time(deployment.created),
+            ended: deployment.ended.map(time),
+        }
+    }
+}
+
+/// Words that the wire and the domain share, one to one.
+macro_rules! same_words {
+    ($wire:ident = $domain:path { $($word:ident),+ }) => {
+        impl From<$domain> for $wire {
+            fn from(value: $domain) -> Self {
+                use $domain as Domain;
+                match value { $(Domain::$word => Self::$word),+ }
+            }
+        }
+        impl From<$wire> for $domain {
+            fn from(value: $wire) -> Self {
+                match value { $($wire::$word => Self::$word),+ }
+            }
+        }
+        impl fmt::Display for $wire {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(<$domain>::from(*self).as_str())
+            }
+        }
+    };
+}
+
+same_words!(
+    State = deployment::State {
+        Queued,
+        Fetching,
+        Building,
+        Starting,
+        Checking,
+        Switching,
+        Retiring,
+        Live,
+        Failed,
+        Cancelled,
+        Superseded
+    }
+);
+same_words!(Scope = right::Scope { Read, Deploy, Write, Admin });
+
+/// A moment as it stands in JSON: RFC 3339 in UTC, to the millisecond.
+#[must_use]
+pub fn time(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// The moment of such a text, if it is one.
+#[must_use]
+pub fn parse_time(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_the_domain() {
+        for state in deployment::State::ALL {
+            let word = serde_json::to_value(State::from(state)).unwrap();
+            assert_eq!(word, state.as_str());
+            assert_eq!(State::from(state).to_string(), state.as_str());
+            assert_eq!(deployment::State::from(State::from(state)), state);
+        }
+        for scope in right::Scope::ALL {
+            assert_eq!(serde_json::to_value(Scope::from(scope)).unwrap(), scope.as_str());
+        }
+    }
+
+    #[test]
+    fn times_are_utc_to_the_millisecond() {
+        for (at, text) in [(0, "1970-01-01T00:00:00.000Z"), (1_700_000_000_123, "2023-11-14T22:13:20.123Z")] {
+            assert_eq!(time(Timestamp(at)), text);
+            assert_eq!(parse_time(text), Some(Timestamp(at)));
+        }
+        assert!(time(Timestamp(i64::MAX)).starts_with("9999-12-"));
+        assert_eq!(parse_time("yesterday"), None);
+    }
+}
