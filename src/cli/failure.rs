@@ -117,6 +117,7 @@ impl From<SetupError> for Failure {
             SetupError::Caller(_) | SetupError::Url(_) => Exit::Usage,
             SetupError::Silent { .. } => Exit::Unreachable,
             SetupError::Lacking(_)
+            | SetupError::Start { .. }
             | SetupError::OtherWay { .. }
             | SetupError::User { .. }
             | SetupError::NoSubordinateIds { .. }

@@ -63,6 +63,6 @@ find_mirror() {
       printf '%s\n' "${uri%/}"
       return
     fi
-  done < <(apt-get indextargets --format '$(REPO_URI)' | awk '/^https?:/ && !seen[$0]++')
+  done < <(apt-get indextargets --format "\$(REPO_URI)" | awk '/^https?:/ && !seen[$0]++')
   fail "none of this machine's apt sources has Debian $suite: set RIVETR_DEV_MIRROR to a mirror"
 }
