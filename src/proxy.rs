@@ -126,10 +126,9 @@ async fn control(
     let mut terminate = signal(SignalKind::terminate()).map_err(ProxyError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProxyError::Start)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(ProxyError::Start)?;
-    let mut board = Board::new(settings.routes.clone());
+    let mut board = Board::open(settings.routes.clone());
     let mut crew = Crew::start(settings, &listeners, &mut board, &stop)?;
     let board = Rc::new(board);
-    load(&board).await;
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
     let link = Link::bind(&settings.link, Rc::clone(&board), dialer)?;
     let tasks = TaskTracker::new();

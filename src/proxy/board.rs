@@ -13,6 +13,8 @@ use super::table::{Routes, Table, TableError, read};
 
 /// How long workers may take to notice a table; they do within one turn of their loop.
 const NOTICE: Duration = Duration::from_secs(5);
+/// The sequence of the first table; workers begin with none, which is 0.
+const FIRST: u64 = 1;
 
 /// Why a table is not served.
 #[derive(Debug, Error)]
@@ -33,13 +35,19 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// A board with no route on it.
-    pub(super) fn new(path: PathBuf) -> Self {
-        let empty = Table::empty();
+    /// A board with the routes on disk, before any worker accepts: a start must not answer 404 to anyone.
+    /// Where they cannot be read it is empty, so that the control plane finds a proxy to give others to.
+    pub(super) fn open(path: PathBuf) -> Self {
+        let registry = Registry::default();
+        let table =
+            read(&path).and_then(|routes| Table::new(routes, FIRST, &registry)).unwrap_or_else(|error| {
+                tracing::error!(%error, "the proxy starts without routes");
+                Table::empty(FIRST)
+            });
         Self {
             path,
-            registry: Registry::default(),
-            tables: watch::Sender::new(Arc::new(empty)),
+            registry,
+            tables: watch::Sender::new(Arc::new(table)),
             serving: Vec::new(),
             loading: Mutex::default(),
         }

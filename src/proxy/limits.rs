@@ -61,6 +61,9 @@ pub struct Limits {
     pub pool_total: usize,
     /// Connections from one address (from one /64 of IPv6); the machine itself is not counted.
     pub connections_per_client: u32,
+    /// How long idle connections stay open once the proxy was asked to stop. A request that is already on
+    /// its way is answered, and told that it is the last; to close at once would lose it.
+    pub farewell: Duration,
     /// How long requests in flight may go on once the proxy was asked to stop.
     pub stop: Duration,
 }
@@ -84,6 +87,7 @@ impl Default for Limits {
             pool_per_target: 32,
             pool_total: 256,
             connections_per_client: 256,
+            farewell: Duration::from_secs(1),
             stop: Duration::from_secs(30),
         }
     }

@@ -127,9 +127,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table before any was read.
-    pub(super) fn empty() -> Self {
-        Self { generation: 0, sequence: 1, hosts: HashMap::new(), targets: HashSet::new() }
+    /// A table without routes.
+    pub(super) fn empty(sequence: u64) -> Self {
+        Self { generation: 0, sequence, hosts: HashMap::new(), targets: HashSet::new() }
     }
 
     /// Makes a table whose targets count in the gauges of `registry`.

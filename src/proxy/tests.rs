@@ -43,12 +43,15 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Two workers on two listeners of one port.
+    /// Two workers on a listener of its own.
     async fn start(limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
+        Self::start_on(StdListener::bind("127.0.0.1:0").unwrap(), limits, routes).await
+    }
+
+    async fn start_on(listener: StdListener, limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("routes.json");
         write(&path, &table(1, routes)).unwrap();
-        let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let settings = Settings {
             workers: Some(2),

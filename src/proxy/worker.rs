@@ -181,14 +181,15 @@ async fn connection(
     tokio::pin!(server);
     let ended = tokio::select! {
         ended = server.as_mut() => ended,
-        () = stop.cancelled() => {
-            if !client.wire.touched() {
-                // hyper would wait for a first request.
-                return;
+        () = stop.cancelled() => match timeout(limits.farewell, server.as_mut()).await {
+            Ok(ended) => ended,
+            // hyper would wait for a first request.
+            Err(_over) if !client.wire.touched() => return,
+            Err(_over) => {
+                server.as_mut().graceful_shutdown();
+                server.await
             }
-            server.as_mut().graceful_shutdown();
-            server.await
-        }
+        },
     };
     if let Err(error) = ended {
         tracing::debug!(client = %peer, %error, "a client's connection broke off");

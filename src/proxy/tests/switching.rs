@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::{Semaphore, watch};
 
 use super::*;
 use crate::proxy::probe::{Probe, ProbeOutcome};
@@ -14,39 +14,87 @@ async fn a_hundred_switches_under_load_lose_nothing() {
     let echoes = [echo("one").await, echo("two").await, echo("three").await];
     let targets = echoes.each_ref().map(|(address, _)| *address);
     let proxy = Proxy::start(Limits::default(), &[("a.test", targets[0])]).await;
-    let (done, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut clients = JoinSet::new();
-    for number in 0..8 {
-        let (done, served, address) = (Arc::clone(&done), Arc::clone(&served), proxy.address);
-        clients.spawn(async move {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            while !done.load(Ordering::Relaxed) {
-                let request = match number % 4 {
-                    0 => "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
-                    1 => "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello",
-                    _ => "GET /own HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n",
-                };
-                stream.write_all(request.as_bytes()).await.unwrap();
-                let (head, _) = read_answer(&mut stream).await;
-                assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-                served.fetch_add(1, Ordering::Relaxed);
-                if head.contains("connection: close") {
-                    stream = TcpStream::connect(address).await.unwrap();
-                }
-            }
-        });
-    }
+    let load = Load::begin(proxy.address);
     for generation in 2..102 {
+        load.more(5).await;
         let (old, new) = (targets[(generation + 2) % 3], targets[generation % 3]);
         proxy.route(u64::try_from(generation).unwrap(), &[("a.test", new)]).await;
         assert_eq!(proxy.link.drain(&old.to_string(), SURELY).await.unwrap().left, 0);
         assert_eq!(proxy.in_flight(old).await, 0);
     }
-    done.store(true, Ordering::Relaxed);
-    while let Some(client) = clients.join_next().await {
-        client.unwrap();
+    load.end().await;
+}
+
+#[tokio::test]
+async fn a_proxy_takes_over_from_another_under_load_and_nothing_is_lost() {
+    let (address, _target) = echo("a").await;
+    let listener = StdListener::bind("127.0.0.1:0").unwrap();
+    let routes = [("a.test", address)];
+    let start = || Proxy::start_on(listener.try_clone().unwrap(), Limits::default(), &routes);
+    let mut proxy = start().await;
+    let load = Load::begin(proxy.address);
+    for _ in 0..3 {
+        load.more(200).await;
+        // As systemd does with two instances on one socket: the new one is ready before the old one stops.
+        let next = start().await;
+        timeout(SURELY, proxy.stop()).await.expect("it stops").unwrap();
+        proxy = next;
     }
-    assert!(served.load(Ordering::Relaxed) > 100);
+    load.more(200).await;
+    load.end().await;
+}
+
+/// Clients that ask without a pause, on kept connections and on new ones.
+struct Load {
+    done: Arc<AtomicBool>,
+    served: watch::Sender<usize>,
+    clients: JoinSet<()>,
+}
+
+impl Load {
+    fn begin(address: SocketAddr) -> Self {
+        let (done, served) = (Arc::new(AtomicBool::new(false)), watch::Sender::new(0));
+        let mut clients = JoinSet::new();
+        for number in 0..8 {
+            let (done, served) = (Arc::clone(&done), served.clone());
+            clients.spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                while !done.load(Ordering::Relaxed) {
+                    let request = match number % 4 {
+                        0 => "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+                        1 => "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello",
+                        _ => "GET /own HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n",
+                    };
+                    stream.write_all(request.as_bytes()).await.unwrap();
+                    let (head, _) = read_answer(&mut stream).await;
+                    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+                    served.send_modify(|served| *served += 1);
+                    if head.contains("connection: close") {
+                        stream = TcpStream::connect(address).await.unwrap();
+                    }
+                }
+            });
+        }
+        Self { done, served, clients }
+    }
+
+    /// Waits for so many more requests to be answered.
+    async fn more(&self, count: usize) {
+        let mut served = self.served.subscribe();
+        let enough = *served.borrow_and_update() + count;
+        timeout(SURELY, served.wait_for(|served| *served >= enough))
+            .await
+            .expect("the load goes on")
+            .unwrap();
+    }
+
+    /// Every request was answered with 200.
+    async fn end(mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        while let Some(client) = self.clients.join_next().await {
+            client.unwrap();
+        }
+    }
 }
 
 /// A target that answers once it is told to.
