@@ -1,5 +1,7 @@
 //! The service managers, as their own tool speaks to them; and programs run as another user.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::SetupError;
@@ -39,6 +41,16 @@ impl Control<'_> {
         let log = Spawn::new("journalctl").args(args).run().await?;
         let last = String::from_utf8_lossy(&log.stdout).lines().map(printable).collect();
         Err(SetupError::Start { unit: unit.to_owned(), last, look: format!("journalctl {option} {unit}") })
+    }
+
+    /// Whether a service runs another program than the one that lies at `binary` now.
+    pub(super) async fn runs_other(self, unit: &str, binary: &Path) -> Result<bool, SetupError> {
+        let shown = self.command(&["show", "--property=MainPID", "--value", unit]).run().await?;
+        let pid = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
+        let running = std::fs::metadata(format!("/proc/{pid}/exe"));
+        let installed = std::fs::metadata(binary).map_err(SetupError::Program)?;
+        // A process that is gone meanwhile runs nothing.
+        Ok(running.is_ok_and(|running| (running.dev(), running.ino()) != (installed.dev(), installed.ino())))
     }
 
     /// Whether all of these units are up.

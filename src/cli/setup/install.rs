@@ -13,7 +13,6 @@ use crate::files;
 /// What is other than before, and so what must be started anew.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub(super) binary: bool,
     pub(super) config: bool,
     /// Units, by name; a drop-in counts as its unit.
     pub(super) units: BTreeSet<String>,
@@ -35,7 +34,7 @@ pub(super) fn all(
         Some(url) => install_config(ground, url, steps)?,
         None => false,
     };
-    Ok(Changes { binary, config, units })
+    Ok(Changes { config, units })
 }
 
 /// Writes a file unless it is so already; says whether it was other.

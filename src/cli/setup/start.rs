@@ -32,17 +32,17 @@ pub(super) async fn all(
     let podman = up(containers, &["podman.socket"]).await?;
     steps.step(podman, "Podman's API socket")?;
     if ground.way != Way::SystemWide {
-        let broker = start_broker(containers, changes).await?;
+        let broker = start_broker(ground, containers, changes).await?;
         steps.step(broker, "network broker: rivetr-netns.socket")?;
     }
     restart_changed_sockets(own, changes).await?;
     let sockets = up(own, &SOCKETS).await?;
     steps.step(sockets, &format!("sockets: {}", SOCKETS.join(", ")))?;
     // The proxy first: what serves is to be interrupted least, and the control plane looks for it.
-    for (unit, other) in [
-        (PROXY, changes.binary || changes.units.contains(PROXY)),
-        (DAEMON, changes.binary || changes.config || changes.units.contains(DAEMON)),
-    ] {
+    for (unit, other) in
+        [(PROXY, changes.units.contains(PROXY)), (DAEMON, changes.config || changes.units.contains(DAEMON))]
+    {
+        let other = other || own.runs_other(unit, &ground.binary).await?;
         let started = start_service(own, unit, other).await?;
         steps.step(started, &format!("service: {unit}"))?;
     }
@@ -72,12 +72,16 @@ async fn start_service(control: Control<'_>, unit: &str, other: bool) -> Result<
     Ok(true)
 }
 
-async fn start_broker(containers: Control<'_>, changes: &Changes) -> Result<bool, SetupError> {
+async fn start_broker(
+    ground: &Ground,
+    containers: Control<'_>,
+    changes: &Changes,
+) -> Result<bool, SetupError> {
     if changes.units.contains(BROKER_SOCKET) {
         containers.systemctl(&["stop", BROKER, BROKER_SOCKET]).await?;
     }
     let started = up(containers, &[BROKER_SOCKET]).await?;
-    let other = changes.binary || changes.units.contains(BROKER);
+    let other = changes.units.contains(BROKER) || containers.runs_other(BROKER, &ground.binary).await?;
     if other {
         containers.systemctl(&["try-restart", BROKER]).await?;
     }
