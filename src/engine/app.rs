@@ -3,16 +3,19 @@
 use super::apply::ApplyError;
 use super::steps::log_failure;
 use super::{Engine, EngineError};
-use crate::domain::app::{App, NewApp, Settings};
+use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::Source;
-use crate::quadlet::unit::{Section, Unit};
+use crate::quadlet::path::Owner;
+use crate::quadlet::app::check_variables;
 
 impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
     pub async fn create_app(&self, mut new: NewApp) -> Result<App, EngineError> {
         self.check_protocol(&new.source)?;
-        check_variables(&new.settings)?;
+        // A value that a unit cannot carry is refused where it is typed, not when it is deployed.
+        let checked = check_variables(&new.settings.variables);
+        checked.map_err(|error| EngineError::Invalid { field: "env", message: error.to_string() })?;
         let automatic = self.automatic_host(&new.slug)?;
         new.hosts.retain(|host| Some(host) != automatic.as_ref());
         if let Some(own) = new.hosts.iter().find(|host| self.0.settings.own_hosts.contains(host)) {
@@ -54,6 +57,8 @@ impl Engine {
         }
         let without: Vec<_> = releases.iter().map(|release| release.id).collect();
         self.converge(app, &without).await?;
+        let owner = Owner::App(app.slug.clone());
+        self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
         self.remove_images(app, |_| false).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_deletion(app.id).await?;
@@ -79,17 +84,6 @@ impl Engine {
             Source::Git { .. } | Source::Push { .. } => Ok(()),
         }
     }
-}
-
-/// A value that a unit cannot carry is refused where it is typed, not when it is deployed.
-fn check_variables(settings: &Settings) -> Result<(), EngineError> {
-    let mut unit = Unit::default();
-    for variable in &settings.variables {
-        let (key, value) = (variable.key.as_str(), variable.value.as_str());
-        let written = unit.section(Section::Container).assignment("Environment", key, value);
-        written.map_err(|error| EngineError::Invalid { field: "env", message: format!("{key}: {error}") })?;
-    }
-    Ok(())
 }
 
 impl From<ApplyError> for EngineError {

@@ -107,6 +107,20 @@ impl Engine {
         Ok(holders.into_iter().filter(belongs).collect())
     }
 
+    /// Gives a new release the drop-ins that a person has put beside the live one.
+    pub(super) fn carry_dropins(&self, from: &Deployment, to: &Deployment) -> Result<(), ApplyError> {
+        let carried = self.machine().units.carry_dropins(&container_file(from)?, &container_file(to)?)?;
+        if !carried.is_empty() {
+            tracing::info!(app = %to.app_slug, deployment = to.number, ?carried, "drop-ins carried");
+        }
+        Ok(())
+    }
+
+    /// Removes the drop-ins of a release that is gone, as far as the one that stays has them too.
+    pub(super) fn drop_carried(&self, gone: &Deployment, kept: &Deployment) -> Result<(), ApplyError> {
+        Ok(self.machine().units.drop_carried(&container_file(gone)?, &container_file(kept)?)?)
+    }
+
     /// What the installed Podman can be told; asked once, for an update of Podman only adds to it.
     async fn podman_features(&self) -> Result<PodmanFeatures, ApplyError> {
         let ask = async {
@@ -185,6 +199,12 @@ fn files_of(app: &App, deployment: &Deployment, features: PodmanFeatures) -> Res
     let mut files = quadlet::app::release(&release)?;
     files.extend(quadlet::app::handle(&app.slug)?);
     Ok(files)
+}
+
+fn container_file(deployment: &Deployment) -> Result<UnitPath, ApplyError> {
+    let owner = Owner::App(deployment.app_slug.clone());
+    let path = UnitPath::quadlet(&owner, &format!("{}.container", deployment.unit_name()));
+    Ok(path.map_err(QuadletError::from)?)
 }
 
 fn observed(state: ActiveState) -> UnitState {

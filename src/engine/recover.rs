@@ -102,15 +102,16 @@ impl Engine {
     /// Ends and forgets builds of deployments that have ended.
     async fn forget_builds(&self, app: &App) -> Result<(), EngineError> {
         let systemd = &self.machine().systemd;
-        let pattern = format!("rivetr-build-{}-*.service", app.slug);
-        let running: BTreeSet<String> =
-            self.unfinished_of(app).await?.iter().map(steps::build::unit_name).collect();
+        let prefix = format!("rivetr-build-{}-", app.slug);
+        let pattern = format!("{prefix}*.service");
+        let running: BTreeSet<u32> = self.unfinished_of(app).await?.iter().map(|one| one.number).collect();
         for unit in systemd.list(&[&pattern]).await.map_err(EngineError::internal)? {
             // The pattern also finds the builds of an app whose name begins with this one's and a dash.
-            let number = unit.unit.strip_prefix(&format!("rivetr-build-{}-", app.slug));
-            let number = number.and_then(|rest| rest.strip_suffix(".service"));
-            if number.is_some_and(|number| number.parse::<u32>().is_ok()) && !running.contains(&unit.unit) {
-                systemd.forget(&unit.unit).await.map_err(EngineError::internal)?;
+            let number = unit.unit.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".service"));
+            let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };
+            if !running.contains(&number) {
+                let slice = steps::build::slice_of(&app.slug, number);
+                systemd.forget(&unit.unit, &slice).await.map_err(EngineError::internal)?;
             }
         }
         Ok(())

@@ -20,6 +20,9 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     if deployment.address.is_some() {
         let converged = engine.converge(&context.app, &[deployment.id]).await;
         log_failure(deployment, "units not removed", converged);
+        if let Ok(Some(live)) = start::live(context).await {
+            log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
+        }
     }
     let freed = engine.0.writer.free_address(deployment.id).await;
     log_failure(deployment, "address not freed", freed);

@@ -47,7 +47,7 @@ fn ordinary_tools_show_the_same() {
     host.sample("blog").push().succeeds();
 
     host.systemctl(["status", "rivetr-app-blog-1.service"]).succeeds().says("active (running)");
-    host.systemctl(["is-active", "rivetr-app-blog.target", "rivetr-default.slice"]).succeeds();
+    host.systemctl(["is-active", "rivetr-default.slice", "rivetr-net-default.service"]).succeeds();
     host.as_owner(["podman", "ps", "--format", "{{.Names}} {{.Labels}}"])
         .succeeds()
         .says("io.rivetr.app:blog");

@@ -59,7 +59,7 @@ fn projects_do_not_reach_each_other_and_a_container_not_the_host() {
         inspect.succeeds().stdout.trim().to_owned()
     };
     fetch("one", &format!("http://{}:8080/", address("two"))).succeeds();
-    fetch("one", "http://two:8080/").succeeds();
+    fetch("one", "http://rivetr-app-two-1:8080/").succeeds();
     assert_ne!(
         fetch("one", &format!("http://{}:8080/", address("three"))).code,
         0,

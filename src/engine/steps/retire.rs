@@ -28,6 +28,7 @@ pub(in crate::engine) async fn run(
     let converged = engine.converge(&context.app, &without).await;
     converged.map_err(|error| Halt::because("the old release was not removed", error))?;
     for release in old {
+        log_failure(release, "drop-ins not removed", engine.drop_carried(release, &deployment));
         engine.0.writer.free_address(release.id).await?;
     }
     log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);

@@ -15,6 +15,10 @@ pub(in crate::engine) async fn run(
     let engine = context.engine.clone();
     engine.failpoint("starting");
     context.say(&deployment, format!("-----> Starting {}", deployment.unit_name()));
+    if let Some(live) = live(context).await? {
+        let carried = engine.carry_dropins(&live, &deployment);
+        carried.map_err(|error| Halt::because("the drop-ins of the live release were not carried", error))?;
+    }
     match engine.converge(&context.app, &[]).await {
         Ok(()) => {}
         Err(ApplyError::Start(StartError::Failed(failure))) => {
@@ -26,6 +30,14 @@ pub(in crate::engine) async fn run(
     engine.failpoint("after-starting");
     deployment.check()?;
     Ok(deployment)
+}
+
+/// The deployment that serves now.
+pub(super) async fn live(context: &Context) -> Result<Option<Deployment>, Halt> {
+    match context.app.live {
+        Some(id) => Ok(context.engine.reader().deployment(id).await?),
+        None => Ok(None),
+    }
 }
 
 /// Copies what the unit last said into the deployment's log.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{UnitDirectory, UnitsError};
 use crate::files;
-use crate::quadlet::path::UnitPath;
+use crate::quadlet::path::{Owner, UnitPath};
 
 impl UnitDirectory {
     /// Copies the drop-ins of one unit to another that has none of that name. Says which were carried.
@@ -38,6 +38,11 @@ impl UnitDirectory {
             files::remove_dir_if_empty(folder)?;
         }
         Ok(())
+    }
+
+    /// Removes an owner's folder with all that is in it: the owner is gone, and another of its name is another.
+    pub fn remove_owner(&self, owner: &Owner) -> Result<(), UnitsError> {
+        Ok(files::remove_tree(&self.quadlets.join(owner.folder()))?)
     }
 
     fn dropins(&self, path: &UnitPath) -> PathBuf {
