@@ -137,6 +137,14 @@ impl Systemd {
         self.finish(Verb::Start, &unit.name, &job, &mut jobs).await
     }
 
+    /// The cgroup, below the root of the hierarchy, that a unit will have in a slice: for commands that make
+    /// cgroups themselves and must stay below their unit's limits, as `podman build` does not by itself.
+    pub async fn cgroup(&self, slice: &str, unit: &str) -> Result<String, BusError> {
+        let manager = self.manager().await?;
+        let root = ask("Get ControlGroup", CALL_LIMIT, manager.control_group()).await?;
+        Ok(format!("{root}{}/{unit}", transient::slice_path(slice)))
+    }
+
     /// Waits until a unit is at its end, also when it already is; `None` when there is no such unit (any more).
     pub async fn ended(&self, unit: &str) -> Result<Option<Ended>, BusError> {
         let mut changes = self.changes();

@@ -72,6 +72,8 @@ impl Transient {
             property("RemainAfterExit", true),
             text("CollectMode", "inactive"),
             text("OOMPolicy", "kill"),
+            // Podman may make cgroups below the unit's own, so that what it starts is capped and killed with it.
+            property("Delegate", true),
             property("TimeoutStopUSec", microseconds(*stop_timeout)),
         ];
         list.extend(slice.iter().map(|slice| text("Slice", slice)));
@@ -97,6 +99,13 @@ impl Limits {
 
 type Property = (&'static str, Variant<'static>);
 
+/// Where a slice lies below its manager's cgroup: `a-b.slice` lies in `a.slice`.
+pub(super) fn slice_path(slice: &str) -> String {
+    let stem = slice.strip_suffix(".slice").unwrap_or(slice);
+    let ends = stem.match_indices('-').map(|(at, _)| at).chain([stem.len()]);
+    ends.filter_map(|end| stem.get(..end)).flat_map(|part| ["/", part, ".slice"]).collect()
+}
+
 fn text(key: &'static str, value: &str) -> Property {
     property(key, value.to_owned())
 }
@@ -107,4 +116,21 @@ fn property(key: &'static str, value: impl Into<Variant<'static>>) -> Property {
 
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_lie_in_each_other() {
+        for (slice, path) in [
+            ("app.slice", "/app.slice"),
+            ("rivetr-build.slice", "/rivetr.slice/rivetr-build.slice"),
+            ("a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice"),
+            ("rivetr-my\\x2dproject.slice", "/rivetr.slice/rivetr-my\\x2dproject.slice"),
+        ] {
+            assert_eq!(slice_path(slice), path);
+        }
+    }
 }
