@@ -102,10 +102,13 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
         build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
     let source = engine.machine().workspace.source(deployment);
     let limits = &engine.0.settings.build;
+    let unit = unit_name(deployment);
+    let cgroup = engine.machine().systemd.cgroup(SLICE, &unit).await;
+    let cgroup = cgroup.map_err(|error| Halt::because("asking systemd for its cgroup", error))?;
     Ok(Transient {
-        name: unit_name(deployment),
+        name: unit,
         description: format!("Build of {}", deployment.image_tag()),
-        argv: arguments(deployment, &source, &path),
+        argv: arguments(deployment, &source, &path, &cgroup),
         dir: source,
         env: BTreeMap::new(),
         output_file: engine.machine().workspace.log(deployment),
@@ -121,12 +124,21 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
     })
 }
 
-fn arguments(deployment: &Deployment, source: &std::path::Path, containerfile: &str) -> Vec<String> {
+/// Left to itself, Podman runs each step in a scope beside the build's unit: neither capped nor stopped with it.
+fn arguments(
+    deployment: &Deployment,
+    source: &std::path::Path,
+    containerfile: &str,
+    cgroup: &str,
+) -> Vec<String> {
     let source: PathBuf = source.to_owned();
     let text = |path: PathBuf| path.display().to_string();
     vec![
         "podman".to_owned(),
+        "--cgroup-manager=cgroupfs".to_owned(),
         "build".to_owned(),
+        // Not the unit's own cgroup: Podman empties the one it is given.
+        format!("--cgroup-parent={cgroup}/steps"),
         format!("--tag={}", deployment.image_tag()),
         format!("--label=io.rivetr.app={}", deployment.app_slug),
         format!("--label=io.rivetr.deployment={}", deployment.number),
