@@ -114,8 +114,7 @@ impl Engine {
             let number = unit.unit.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".service"));
             let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };
             if !running.contains(&number) {
-                let slice = steps::build::slice_of(&app.slug, number);
-                systemd.forget(&unit.unit, &slice).await.map_err(EngineError::internal)?;
+                systemd.forget(&unit.unit).await.map_err(EngineError::internal)?;
             }
         }
         Ok(())

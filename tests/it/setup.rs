@@ -19,7 +19,7 @@ fn a_second_run_changes_nothing_and_an_upgrade_only_what_is_other() {
     assert!(!again.stdout.contains("[changed]"), "{}", again.stdout);
     assert_eq!(pids(), before, "a run that changes nothing starts nothing anew");
 
-    let [daemon, proxy] = SERVICES.map(|unit| format!("/etc/systemd/system/{unit}"));
+    let [daemon, proxy] = SERVICES.map(|unit| format!("/usr/local/lib/systemd/system/{unit}"));
     host.run(["sed", "-i", "s/^Description=.*/Description=edited/", &daemon]).succeeds();
     setup().says("rivetr.service");
     let after = pids();
@@ -41,7 +41,7 @@ fn what_is_missing_is_named_before_anything_is_changed() {
     host.rivetr(["setup"]).exits(1).says("there is no git").says("install uidmap");
     host.rivetr(["setup", "--url", "example.org"]).exits(2).says("http://HOST");
     host.run(["id", "rivetr"]).exits(1);
-    assert!(host.list("/etc/systemd/system").iter().all(|name| !name.starts_with("rivetr")));
+    assert!(host.list("/usr/local/lib/systemd/system").iter().all(|name| !name.starts_with("rivetr")));
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub(in crate::engine) async fn run(
     Ok(deployment)
 }
 
-/// Where builds run: below `rivetr.slice`, beside the projects.
-const SLICE: &str = "rivetr-build.slice";
+/// Where builds run: below `rivetr.slice`, beside the projects. No project has this slice: slugs have no `_`.
+const SLICE: &str = "rivetr-_build.slice";
 
 /// How long a build may take to end once it was asked to: a cancelled deployment ends within 2 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
