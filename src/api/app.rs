@@ -120,7 +120,6 @@ pub(super) async fn status(
             restarts: unit.restarts,
             since: unit.since.map(wire::time),
         }),
-        hosts: status.hosts.iter().map(ToString::to_string).collect(),
     }))
 }
 

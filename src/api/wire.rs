@@ -104,7 +104,7 @@ pub struct App {
     pub project: String,
     /// The port it listens on in its container.
     pub port: u16,
-    /// The hosts whose requests it answers.
+    /// The hosts whose requests it answers: its own, then the automatic one.
     pub hosts: Vec<String>,
     /// The repository it is fetched from; null: code comes by `git push` to rivetr.
     pub git: Option<String>,
@@ -133,8 +133,6 @@ pub struct AppStatus {
     pub live: Option<Deployment>,
     /// Its unit, as systemd sees it; null: there is none.
     pub unit: Option<Unit>,
-    /// Every host it answers, the automatic one included.
-    pub hosts: Vec<String>,
 }
 
 /// A unit, as systemd sees it.

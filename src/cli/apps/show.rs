@@ -40,7 +40,7 @@ fn words(status: &AppStatus) -> String {
         ("since", or_dash(since.as_deref())),
         ("release", release(status.live.as_ref())),
         ("unit", or_dash(unit.as_deref())),
-        ("hosts", or_dash(Some(&status.hosts.join(" ")))),
+        ("hosts", or_dash(Some(&status.app.hosts.join(" ")))),
         ("port", port.to_string()),
         ("source", git.clone().unwrap_or_else(|| "git push".to_owned())),
         ("branch", branch.clone()),

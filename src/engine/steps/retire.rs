@@ -3,6 +3,7 @@
 use super::log_failure;
 use crate::domain::deployment::Deployment;
 use crate::engine::context::{Context, Halt};
+use crate::engine::routes::describe_hosts;
 
 pub(in crate::engine) async fn run(
     context: &mut Context,
@@ -33,8 +34,7 @@ pub(in crate::engine) async fn run(
     log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
     engine.failpoint("after-retiring");
     deployment.finish(engine.now())?;
-    let hosts = engine.describe_hosts(&context.app).await?;
-    context.say(&deployment, format!("-----> Live: {hosts}"));
+    context.say(&deployment, format!("-----> Live: {}", describe_hosts(&context.app)));
     Ok(deployment)
 }
 
