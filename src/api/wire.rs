@@ -106,8 +106,12 @@ pub struct App {
     pub port: u16,
     /// The hosts whose requests it answers: its own, then the automatic one.
     pub hosts: Vec<String>,
+    /// Where people find it: one address for each of its hosts.
+    pub urls: Vec<String>,
     /// The repository it is fetched from; null: code comes by `git push` to rivetr.
     pub git: Option<String>,
+    /// Where to push to; null: it is fetched, or rivetr has no address but on its own machine.
+    pub push_url: Option<String>,
     /// The branch that is deployed.
     pub branch: String,
     /// The names of its environment variables.

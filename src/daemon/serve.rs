@@ -58,7 +58,7 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     let _only_one = files::lock(&layout.lock())?;
     let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
     let machine = machine(settings, layout).await?;
-    let engine = Engine::new(engine_settings(settings)?, machine, writer.clone(), reader.clone());
+    let engine = Engine::new(engine_settings(process)?, machine, writer.clone(), reader.clone());
     engine.start().await?;
 
     let shutdown = CancellationToken::new();
@@ -114,12 +114,14 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
     })
 }
 
-fn engine_settings(settings: &Settings) -> Result<engine::Settings, InvalidPool> {
+fn engine_settings(process: &Process) -> Result<engine::Settings, InvalidPool> {
+    let settings = &process.settings;
     let pool =
         SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
     Ok(engine::Settings {
         clock: now,
-        own_hosts: settings.instance.url.iter().map(|url| url.host.clone()).collect(),
+        own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
+        public_port: public_port(process),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
         push_limit: u64::from(settings.git.max_size_mb) * 1024 * 1024,
         base_domain: base_domain(settings),
@@ -134,6 +136,16 @@ fn engine_settings(settings: &Settings) -> Result<engine::Settings, InvalidPool>
         drain_timeout: settings.deploy.drain_timeout,
         keep_images: settings.deploy.keep_images as usize,
     })
+}
+
+/// The port at which people reach the proxy: as its URL says, or as its sockets have it where it has none.
+fn public_port(process: &Process) -> u16 {
+    let settings = &process.settings;
+    match &settings.instance.url {
+        Some(url) => url.port.unwrap_or(80),
+        None if process.environment.system_wide() => 80,
+        None => settings.proxy.listen.port(),
+    }
 }
 
 /// Without socket activation: the lock says that no other daemon uses this path.

@@ -3,7 +3,6 @@
 use super::log_failure;
 use crate::domain::deployment::Deployment;
 use crate::engine::context::{Context, Halt};
-use crate::engine::routes::describe_hosts;
 
 pub(in crate::engine) async fn run(
     context: &mut Context,
@@ -34,7 +33,9 @@ pub(in crate::engine) async fn run(
     log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
     engine.failpoint("after-retiring");
     deployment.finish(engine.now())?;
-    context.say(&deployment, format!("-----> Live: {}", describe_hosts(&context.app)));
+    let urls = engine.urls(&context.app).join(" ");
+    let urls = if urls.is_empty() { "no host leads to it".to_owned() } else { urls };
+    context.say(&deployment, format!("-----> Live: {urls}"));
     Ok(deployment)
 }
 
