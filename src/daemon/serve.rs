@@ -15,6 +15,7 @@ use crate::auth::{Auth, Owner};
 use crate::config::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, BuildLimits, Engine, Machine};
+use crate::files::{Lock, LockError};
 use crate::host::git::{Git, GitSettings};
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
@@ -55,7 +56,7 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     for directory in [layout.state.clone(), layout.runtime.clone(), layout.state.join("proxy")] {
         files::make_dirs(&directory, 0o700)?;
     }
-    let _only_one = files::lock(&layout.lock())?;
+    let _only_one = only_one(layout)?;
     let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
     let machine = machine(settings, layout).await?;
     let engine = Engine::new(engine_settings(process)?, machine, writer.clone(), reader.clone());
@@ -93,6 +94,24 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     streams.wait().await;
     engine.stop().await;
     Ok(())
+}
+
+/// The lock that says that no other daemon works on this state.
+fn only_one(layout: &Layout) -> Result<Lock, Failure> {
+    let error = match files::lock(&layout.lock()) {
+        Ok(lock) => return Ok(lock),
+        Err(error) => error,
+    };
+    Err(match error {
+        LockError::Held { holder, .. } => format!(
+            "another rivetr ({holder}) works on the state in {} already, and two of them would undo each other's \
+             work. Stop that one first: `systemctl stop rivetr.service`, or `systemctl --user stop rivetr.service` \
+             if it is a user's own",
+            layout.state.display()
+        )
+        .into(),
+        LockError::File(error) => error.into(),
+    })
 }
 
 async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failure> {
@@ -204,4 +223,25 @@ fn reload(process: &Process, notifier: Notifier) {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::layout::Surroundings;
+
+    #[test]
+    fn a_second_daemon_is_told_of_the_first() {
+        let state = tempfile::tempdir().unwrap();
+        let surroundings =
+            Surroundings { state_directory: Some(state.path().to_owned()), ..Surroundings::default() };
+        let layout = Layout::discover(surroundings);
+        let _first = only_one(&layout).unwrap();
+        let refused = only_one(&layout).unwrap_err().to_string();
+        let expect = format!("another rivetr (process {}) works on the state in ", std::process::id());
+        assert!(
+            refused.starts_with(&expect) && refused.contains("systemctl stop rivetr.service"),
+            "{refused}"
+        );
+    }
 }
