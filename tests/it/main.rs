@@ -5,10 +5,12 @@
 
 mod boot;
 mod deployments;
+mod doors;
 mod failures;
 mod faults;
 mod first_steps;
 mod host;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
+mod pushes;
 mod units;
