@@ -56,7 +56,7 @@ impl Engine {
             );
         }
         let without: Vec<_> = releases.iter().map(|release| release.id).collect();
-        self.converge(app, &without).await?;
+        self.remove_releases(app, &without).await?;
         let owner = Owner::App(app.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
         self.remove_images(app, |_| false).await?;

@@ -59,12 +59,28 @@ impl Locks {
 }
 
 impl Engine {
-    /// Makes the units of an app what the store says, leaving out the deployments in `without`.
+    /// Makes the units of an app what the store says.
     ///
     /// Starts what is on its way to be checked and what was gone altogether; a release that somebody stopped by
     /// hand stays stopped.
-    pub(super) async fn converge(&self, app: &App, without: &[DeploymentId]) -> Result<(), ApplyError> {
+    pub(super) async fn converge(&self, app: &App) -> Result<(), ApplyError> {
         let _alone = self.0.applying.take(app.id).await;
+        self.converge_without(app, &[]).await
+    }
+
+    /// Stops and removes releases, and gives their addresses back: from then on nothing wants them.
+    pub(super) async fn remove_releases(&self, app: &App, gone: &[DeploymentId]) -> Result<(), ApplyError> {
+        let _alone = self.0.applying.take(app.id).await;
+        self.converge_without(app, gone).await?;
+        // The address of a live release goes with its app.
+        let live = self.reader().app_by_id(app.id).await?.and_then(|app| app.live);
+        for id in gone.iter().filter(|id| live != Some(**id)) {
+            self.0.writer.free_address(*id).await?;
+        }
+        Ok(())
+    }
+
+    async fn converge_without(&self, app: &App, without: &[DeploymentId]) -> Result<(), ApplyError> {
         let releases = self.wanted_releases(app, without).await?;
         if !releases.is_empty() {
             self.apply_network(app).await?;

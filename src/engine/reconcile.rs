@@ -59,7 +59,13 @@ impl Engine {
             Ok(_) => return,
             Err(error) => return tracing::error!(app = %slug, %error, "not looked after"),
         };
-        if let Err(error) = self.converge(&app, &[]).await {
+        match self.is_past_commit(&app).await {
+            // The pipeline is about to remove what it replaces.
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => return tracing::error!(app = %slug, %error, "not looked after"),
+        }
+        if let Err(error) = self.converge(&app).await {
             tracing::warn!(app = %slug, %error, "the units are not what they should be");
         }
     }

@@ -82,19 +82,23 @@ impl Engine {
             return Ok(());
         }
         self.prepare(app).await?;
+        if self.is_past_commit(app).await? {
+            // The pipeline goes on where it was, and removes what it replaces.
+            return Ok(());
+        }
         for release in self.reader().releases(app.id).await? {
-            if release.state.is_end() && app.live != Some(release.id) && !self.is_switching(app).await? {
-                self.converge(app, &[release.id]).await?;
-                self.0.writer.free_address(release.id).await?;
+            if release.state.is_end() && app.live != Some(release.id) {
+                self.remove_releases(app, &[release.id]).await?;
             }
         }
-        self.converge(app, &[]).await?;
+        self.converge(app).await?;
         self.forget_builds(app).await?;
         self.sweep_workspaces(app).await?;
         self.sweep_images(app).await
     }
 
-    async fn is_switching(&self, app: &App) -> Result<bool, EngineError> {
+    /// Whether a deployment of this app has been made live and is not yet done.
+    pub(super) async fn is_past_commit(&self, app: &App) -> Result<bool, EngineError> {
         let unfinished = self.reader().unfinished().await?;
         Ok(unfinished.iter().any(|one| one.app == app.id && one.state.is_past_commit()))
     }
@@ -110,8 +114,7 @@ impl Engine {
             let number = unit.unit.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".service"));
             let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };
             if !running.contains(&number) {
-                let slice = steps::build::slice_of(&app.slug, number);
-                systemd.forget(&unit.unit, &slice).await.map_err(EngineError::internal)?;
+                systemd.forget(&unit.unit).await.map_err(EngineError::internal)?;
             }
         }
         Ok(())

@@ -17,15 +17,13 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     if deployment.state == State::Building {
         build::stop(context, deployment).await;
     }
+    let removed = engine.remove_releases(&context.app, &[deployment.id]).await;
+    log_failure(deployment, "units not removed", removed);
     if deployment.address.is_some() {
-        let converged = engine.converge(&context.app, &[deployment.id]).await;
-        log_failure(deployment, "units not removed", converged);
         if let Ok(Some(live)) = start::live(context).await {
             log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
         }
     }
-    let freed = engine.0.writer.free_address(deployment.id).await;
-    log_failure(deployment, "address not freed", freed);
     if deployment.state >= State::Building {
         let removed = engine.machine().podman.untag_or_remove(&deployment.image_tag()).await;
         log_failure(deployment, "image not removed", removed);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::task::AbortOnDropHandle;
-use zbus::{OwnedObjectPath, OwnedVariant};
+use zbus::OwnedObjectPath;
 use zbus_systemd::systemd1::ManagerProxy;
 
 mod error;
@@ -32,12 +32,6 @@ const RELOAD_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long a job may take. A unit's own timeouts are shorter; this is for one that has none.
 const JOB_LIMIT: Duration = Duration::from_mins(15);
-
-/// The signal that nothing can refuse.
-const SIGKILL: i32 = 9;
-
-/// The scopes that Podman makes for what a build runs.
-const SCOPES: &str = "crun-buildah-*.scope";
 
 /// A service manager: the system's or a user's. Cheap to clone; the last clone ends the connection.
 #[derive(Clone)]
@@ -133,25 +127,22 @@ impl Systemd {
     /// Starts a command as a unit of its own and returns once it runs. Its end is told by [`Self::ended`],
     /// and it stays readable, also for a restarted rivetr, until [`Self::forget`].
     pub async fn start_transient(&self, unit: &Transient) -> Result<(), StartError> {
-        match self.transient(&unit.slice, unit.slice()).await {
-            // Somebody began this and was cut off: the slice is as good as a new one.
-            Err(StartError::Bus(error)) if error.is_there_already() => {}
-            other => other?,
-        }
-        self.transient(&unit.name, unit.service()).await
-    }
-
-    async fn transient(
-        &self,
-        unit: &str,
-        properties: zbus::Result<Vec<(String, OwnedVariant)>>,
-    ) -> Result<(), StartError> {
         let manager = self.manager().await?;
         let mut jobs = self.shared.signals.jobs();
-        let properties = properties.map_err(|cause| BusError::from_call("StartTransientUnit", cause))?;
-        let asked = manager.start_transient_unit(unit.to_owned(), "fail".to_owned(), properties, Vec::new());
+        let properties =
+            unit.properties().map_err(|cause| BusError::from_call("StartTransientUnit", cause))?;
+        let asked =
+            manager.start_transient_unit(unit.name.clone(), "fail".to_owned(), properties, Vec::new());
         let job = ask("StartTransientUnit", CALL_LIMIT, asked).await?;
-        self.finish(Verb::Start, unit, &job, &mut jobs).await
+        self.finish(Verb::Start, &unit.name, &job, &mut jobs).await
+    }
+
+    /// The cgroup, below the root of the hierarchy, that a unit will have in a slice: for commands that make
+    /// cgroups themselves and must stay below their unit's limits, as `podman build` does not by itself.
+    pub async fn cgroup(&self, slice: &str, unit: &str) -> Result<String, BusError> {
+        let manager = self.manager().await?;
+        let root = ask("Get ControlGroup", CALL_LIMIT, manager.control_group()).await?;
+        Ok(format!("{root}{}/{unit}", transient::slice_path(slice)))
     }
 
     /// Waits until a unit is at its end, also when it already is; `None` when there is no such unit (any more).
@@ -172,22 +163,9 @@ impl Systemd {
         }
     }
 
-    /// Ends a transient unit and all that runs in its slice, at once, and drops what systemd remembers of them.
-    pub async fn forget(&self, unit: &str, slice: &str) -> Result<(), StartError> {
-        let manager = self.manager().await?;
-        let kill = manager.kill_unit(slice.to_owned(), "all".to_owned(), SIGKILL);
-        match ask("KillUnit", CALL_LIMIT, kill).await {
-            Err(error) if !error.is_no_such_unit() && !error.is_nothing_to_kill() => return Err(error.into()),
-            Ok(()) | Err(_) => {}
-        }
+    /// Ends a transient unit if it still runs, and drops what systemd remembers of it.
+    pub async fn forget(&self, unit: &str) -> Result<(), StartError> {
         self.stop(unit).await?;
-        self.stop(slice).await?;
-        // The scopes of what was killed stay behind as failed ones.
-        for scope in self.list(&[SCOPES]).await? {
-            if scope.active_state == ActiveState::Failed {
-                self.reset_failed(&scope.unit).await?;
-            }
-        }
         Ok(self.reset_failed(unit).await?)
     }
 

@@ -112,7 +112,7 @@ fn bad_input_is_refused_and_changes_nothing() {
         (&["apps", "create", "blog", "--env", "A-B=1"], "A-B"),
         (&["apps", "create", "blog", "--git", "ext::sh -c id"], "https://"),
         (&["apps", "create", "blog", "--git", "file:///etc"], "https://"),
-        (&["apps", "create", "blog", "--branch", "--upload-pack=x"], "branch"),
+        (&["apps", "create", "blog", "--branch=--upload-pack=x"], "branch"),
         (&["deploy", "blog"], "blog"),
     ] {
         let ran = host.rivetr(arguments.iter().copied());

@@ -63,7 +63,8 @@ fn ordinary_tools_show_the_same() {
     assert_eq!(inspect["Privileged"], false);
     assert!(inspect["SecurityOpt"].to_string().contains("no-new-privileges"), "{}", inspect["SecurityOpt"]);
 
-    host.systemctl(["stop", "rivetr-app-blog.target"]).succeeds();
+    // The target passes the stop on; to stop the unit itself is to wait for it.
+    host.systemctl(["stop", "rivetr-app-blog.target", "rivetr-app-blog-1.service"]).succeeds();
     assert!(host.get("blog").status >= 502, "a stopped app answers as if it ran");
     host.systemctl(["start", "rivetr-app-blog.target"]).succeeds();
     host.rivetr(["deploy", "blog"]).succeeds();

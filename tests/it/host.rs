@@ -225,8 +225,7 @@ impl Host {
 
     /// Loads an app through the proxy until told to stop, from a client in the host.
     pub fn load(&self, app: &str, rate: u32) -> Load {
-        let client = Path::new(env!("CARGO_BIN_EXE_rivetr")).with_file_name("examples").join("load");
-        std::fs::copy(client, self.path("/usr/local/bin/load")).expect("the client can be copied");
+        std::fs::copy(env!("CARGO_BIN_EXE_rivetr-load"), self.path("/usr/local/bin/load")).expect("the client can be copied");
         let mut child = self.spawn(["load", "127.0.0.1:80", &self.host_of(app), &rate.to_string()]);
         let mut first = [0; 8];
         let stdout = child.stdout.as_mut().expect("piped");

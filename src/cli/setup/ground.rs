@@ -67,7 +67,7 @@ pub(super) struct Ground {
 /// Where a package has its program and its units.
 const PACKAGED: &str = "/usr/bin/rivetr";
 /// Units for the managers of all users; they are enabled for one.
-pub(super) const USER_UNIT_DIR: &str = "/etc/systemd/user";
+pub(super) const USER_UNIT_DIR: &str = "/usr/local/lib/systemd/user";
 /// The API's own port on the loopback.
 pub(super) const API_PORT: u16 = 7480;
 
@@ -80,7 +80,7 @@ impl Ground {
                 way,
                 binary: if packaged { PACKAGED.into() } else { "/usr/local/bin/rivetr".into() },
                 running,
-                unit_dir: "/etc/systemd/system".into(),
+                unit_dir: "/usr/local/lib/systemd/system".into(),
                 units: if way == Way::Package { units::PACKAGE } else { units::SYSTEM_WIDE },
                 container_units: if way == Way::Package { units::PACKAGE_USER } else { &[] },
                 config: "/etc/rivetr/rivetr.toml".into(),

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::log_failure;
 use crate::build;
 use crate::domain::deployment::{Deployment, ImageId};
-use crate::domain::name::Slug;
 use crate::engine::context::{Context, Halt};
 use crate::engine::log;
 use crate::host::systemd::{Ended, Limits, ServiceResult, Transient};
@@ -34,6 +33,9 @@ pub(in crate::engine) async fn run(
     Ok(deployment)
 }
 
+/// Where builds run: below `rivetr.slice`, beside the projects. No project has this slice: slugs have no `_`.
+const SLICE: &str = "rivetr-_build.slice";
+
 /// How long a build may take to end once it was asked to: a cancelled deployment ends within 2 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -47,23 +49,13 @@ const IO_WEIGHT: u64 = 20;
 pub(super) async fn stop(context: &Context, deployment: &Deployment) {
     let unit = unit_name(deployment);
     let systemd = &context.engine.machine().systemd;
-    log_failure(deployment, "build not stopped", systemd.forget(&unit, &slice_name(deployment)).await);
+    log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
     context.engine.sweep_builds().await;
 }
 
 /// The name of the transient unit: `rivetr-build-blog-7.service`.
-fn unit_name(deployment: &Deployment) -> String {
+pub(in crate::engine) fn unit_name(deployment: &Deployment) -> String {
     format!("rivetr-build-{}-{}.service", deployment.app_slug, deployment.number)
-}
-
-/// The slice of one build, below that of all builds. A project's slice cannot have this name: slugs have no `_`.
-pub(in crate::engine) fn slice_of(app: &Slug, number: u32) -> String {
-    let build = format!("{app}-{number}").replace('-', "\\x2d");
-    format!("rivetr-_build-{build}.slice")
-}
-
-fn slice_name(deployment: &Deployment) -> String {
-    slice_of(&deployment.app_slug, deployment.number)
 }
 
 async fn built(context: &Context, deployment: &Deployment) -> Result<Option<ImageId>, Halt> {
@@ -92,7 +84,7 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
         engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), over));
         systemd.ended(&unit).await.map_err(|error| Halt::because("waiting for the build", error))?
     };
-    log_failure(deployment, "build unit not forgotten", systemd.forget(&unit, &slice_name(deployment)).await);
+    log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
     match built(context, deployment).await? {
         Some(image) if ended.as_ref().is_none_or(|ended| ended.result == ServiceResult::Success) => Ok(image),
         Some(_) | None => Err(Halt::Failed(explain(&engine.0.settings.build, ended.as_ref()))),
@@ -110,35 +102,46 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
         build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
     let source = engine.machine().workspace.source(deployment);
     let limits = &engine.0.settings.build;
+    let unit = unit_name(deployment);
+    let cgroup = engine.machine().systemd.cgroup(SLICE, &unit).await;
+    let cgroup = cgroup.map_err(|error| Halt::because("asking systemd for its cgroup", error))?;
     Ok(Transient {
-        name: unit_name(deployment),
+        name: unit,
         description: format!("Build of {}", deployment.image_tag()),
-        argv: arguments(deployment, &source, &path),
+        argv: arguments(deployment, &source, &path, &cgroup),
         dir: source,
         env: BTreeMap::new(),
         output_file: engine.machine().workspace.log(deployment),
-        slice: slice_name(deployment),
+        slice: Some(SLICE.to_owned()),
         stop_timeout: STOP_TIMEOUT,
-        runtime_max: Some(limits.timeout),
         limits: Limits {
             cpu_percent: Some(limits.cpu_percent),
             memory_max: Some(limits.memory),
             tasks_max: Some(TASKS_MAX),
+            runtime_max: Some(limits.timeout),
             io_weight: Some(IO_WEIGHT),
         },
     })
 }
 
-fn arguments(deployment: &Deployment, source: &std::path::Path, containerfile: &str) -> Vec<String> {
+/// Left to itself, Podman runs each step in a scope beside the build's unit: neither capped nor stopped with it.
+fn arguments(
+    deployment: &Deployment,
+    source: &std::path::Path,
+    containerfile: &str,
+    cgroup: &str,
+) -> Vec<String> {
     let source: PathBuf = source.to_owned();
     let text = |path: PathBuf| path.display().to_string();
     vec![
         "podman".to_owned(),
+        "--cgroup-manager=cgroupfs".to_owned(),
         "build".to_owned(),
+        // Not the unit's own cgroup: Podman empties the one it is given.
+        format!("--cgroup-parent={cgroup}/steps"),
         format!("--tag={}", deployment.image_tag()),
         format!("--label=io.rivetr.app={}", deployment.app_slug),
         format!("--label=io.rivetr.deployment={}", deployment.number),
-        format!("--cgroup-parent={}", slice_name(deployment)),
         format!("--file={}", text(source.join(containerfile))),
         "--".to_owned(),
         text(source),

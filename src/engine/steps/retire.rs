@@ -25,11 +25,10 @@ pub(in crate::engine) async fn run(
         }
     }
     let without: Vec<_> = old.iter().map(|release| release.id).collect();
-    let converged = engine.converge(&context.app, &without).await;
-    converged.map_err(|error| Halt::because("the old release was not removed", error))?;
+    let removed = engine.remove_releases(&context.app, &without).await;
+    removed.map_err(|error| Halt::because("the old release was not removed", error))?;
     for release in old {
         log_failure(release, "drop-ins not removed", engine.drop_carried(release, &deployment));
-        engine.0.writer.free_address(release.id).await?;
     }
     log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
     engine.failpoint("after-retiring");

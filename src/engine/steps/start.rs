@@ -19,7 +19,7 @@ pub(in crate::engine) async fn run(
         let carried = engine.carry_dropins(&live, &deployment);
         carried.map_err(|error| Halt::because("the drop-ins of the live release were not carried", error))?;
     }
-    match engine.converge(&context.app, &[]).await {
+    match engine.converge(&context.app).await {
         Ok(()) => {}
         Err(ApplyError::Start(StartError::Failed(failure))) => {
             show_last_lines(context, &deployment, failure.invocation.as_ref()).await;

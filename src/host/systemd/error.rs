@@ -78,14 +78,6 @@ impl BusError {
         matches!(self, Self::Lost { .. })
     }
 
-    pub(super) fn is_there_already(&self) -> bool {
-        matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.UnitExists")
-    }
-
-    pub(super) fn is_nothing_to_kill(&self) -> bool {
-        matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchProcess")
-    }
-
     pub(super) fn is_no_such_unit(&self) -> bool {
         matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchUnit")
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::sync::{broadcast, watch};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use zbus::proxy::CacheProperties;
 use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant};
 use zbus_systemd::systemd1::ManagerProxy;
 
@@ -116,7 +117,9 @@ impl Signals {
             .map_err(|_elapsed| self.unreachable("the bus does not answer".to_owned()))?
             .map_err(|cause| self.unreachable(cause.to_string()))?;
         let stream = MessageStream::from(&connection);
-        let manager = ask("Introspect", CALL_LIMIT, ManagerProxy::new(&connection)).await?;
+        // A cache would listen to signals of its own.
+        let uncached = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No);
+        let manager = ask("Hello", CALL_LIMIT, uncached.build()).await?;
         ask("Subscribe", CALL_LIMIT, manager.subscribe()).await?;
         for rule in MATCHES {
             add_match(&connection, rule).await?;

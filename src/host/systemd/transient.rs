@@ -21,14 +21,11 @@ pub struct Transient {
     pub env: BTreeMap<String, String>,
     /// The file that what it prints is appended to.
     pub output_file: PathBuf,
-    /// The slice made for it alone. What the command starts in a cgroup of its own, as `podman build` does for
-    /// each `RUN`, is told to start it in here: so the limits hold for all of it, and nothing outlives it.
-    pub slice: String,
+    /// The slice it runs in, if not the usual one.
+    pub slice: Option<String>,
     /// How long it may take to end after it was asked to.
     pub stop_timeout: Duration,
-    /// How long it may run.
-    pub runtime_max: Option<Duration>,
-    /// What all of it together may use.
+    /// What it may use.
     pub limits: Limits,
 }
 
@@ -41,26 +38,23 @@ pub struct Limits {
     pub memory_max: Option<u64>,
     /// Processes and threads.
     pub tasks_max: Option<u64>,
+    /// How long it may run.
+    pub runtime_max: Option<Duration>,
     /// Its share of the disks, 1 to 10000; the default of others is 100.
     pub io_weight: Option<u64>,
 }
 
 impl Transient {
-    /// The service, as `StartTransientUnit` takes it.
-    pub(super) fn service(&self) -> zbus::Result<Vec<(String, OwnedVariant)>> {
-        owned(self.variants())
-    }
-
-    /// Its slice, as `StartTransientUnit` takes it: the limits lie here.
-    pub(super) fn slice(&self) -> zbus::Result<Vec<(String, OwnedVariant)>> {
-        let mut list = vec![text("Description", &self.description)];
-        list.extend(self.limits.variants());
-        owned(list)
+    /// As `StartTransientUnit` takes them.
+    pub(super) fn properties(&self) -> zbus::Result<Vec<(String, OwnedVariant)>> {
+        self.variants()
+            .into_iter()
+            .map(|(key, value)| Ok((key.to_owned(), value.try_into_owned()?)))
+            .collect()
     }
 
     fn variants(&self) -> Vec<Property> {
-        let Self { name: _, description, argv, dir, env, output_file, slice, stop_timeout, runtime_max, limits: _ } =
-            self;
+        let Self { name: _, description, argv, dir, env, output_file, slice, stop_timeout, limits } = self;
         let env: Vec<String> = env.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let program = argv.first().cloned().unwrap_or_default();
         let output = output_file.to_string_lossy().into_owned();
@@ -78,33 +72,39 @@ impl Transient {
             property("RemainAfterExit", true),
             text("CollectMode", "inactive"),
             text("OOMPolicy", "kill"),
+            // Podman may make cgroups below the unit's own, so that what it starts is capped and killed with it.
+            property("Delegate", true),
             property("TimeoutStopUSec", microseconds(*stop_timeout)),
         ];
-        list.push(text("Slice", slice));
-        list.extend(runtime_max.map(|limit| property("RuntimeMaxUSec", microseconds(limit))));
+        list.extend(slice.iter().map(|slice| text("Slice", slice)));
+        list.extend(limits.variants());
         list
     }
 }
 
 impl Limits {
     fn variants(&self) -> Vec<Property> {
-        let Self { cpu_percent, memory_max, tasks_max, io_weight } = self;
+        let Self { cpu_percent, memory_max, tasks_max, runtime_max, io_weight } = self;
         // A percent of a CPU is 10 ms of each second.
         let quota = cpu_percent.map(|percent| u64::from(percent) * 10_000);
         let mut list = Vec::new();
         list.extend(quota.map(|quota| property("CPUQuotaPerSecUSec", quota)));
         list.extend(memory_max.map(|bytes| property("MemoryMax", bytes)));
         list.extend(tasks_max.map(|tasks| property("TasksMax", tasks)));
+        list.extend(runtime_max.map(|limit| property("RuntimeMaxUSec", microseconds(limit))));
         list.extend(io_weight.map(|weight| property("IOWeight", weight)));
         list
     }
 }
 
-fn owned(list: Vec<Property>) -> zbus::Result<Vec<(String, OwnedVariant)>> {
-    list.into_iter().map(|(key, value)| Ok((key.to_owned(), value.try_into_owned()?))).collect()
-}
-
 type Property = (&'static str, Variant<'static>);
+
+/// Where a slice lies below its manager's cgroup: `a-b.slice` lies in `a.slice`.
+pub(super) fn slice_path(slice: &str) -> String {
+    let stem = slice.strip_suffix(".slice").unwrap_or(slice);
+    let ends = stem.match_indices('-').map(|(at, _)| at).chain([stem.len()]);
+    ends.filter_map(|end| stem.get(..end)).flat_map(|part| ["/", part, ".slice"]).collect()
+}
 
 fn text(key: &'static str, value: &str) -> Property {
     property(key, value.to_owned())
@@ -116,4 +116,21 @@ fn property(key: &'static str, value: impl Into<Variant<'static>>) -> Property {
 
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_lie_in_each_other() {
+        for (slice, path) in [
+            ("app.slice", "/app.slice"),
+            ("rivetr-build.slice", "/rivetr.slice/rivetr-build.slice"),
+            ("a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice"),
+            ("rivetr-my\\x2dproject.slice", "/rivetr.slice/rivetr-my\\x2dproject.slice"),
+        ] {
+            assert_eq!(slice_path(slice), path);
+        }
+    }
 }
