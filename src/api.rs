@@ -6,6 +6,7 @@
 
 mod app;
 mod around;
+pub mod client;
 mod deployment;
 mod error;
 mod events;
@@ -17,7 +18,6 @@ mod route;
 mod serve;
 mod system;
 mod token;
-pub mod client;
 pub mod wire;
 
 use axum::Router;

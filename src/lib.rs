@@ -19,7 +19,7 @@ pub mod engine;
 // The faces.
 pub mod api;
 pub mod auth;
-pub mod config;
 pub mod cli;
+pub mod config;
 // All of it together.
 pub mod daemon;

@@ -6,8 +6,8 @@ use super::{Engine, EngineError};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::Source;
-use crate::quadlet::path::Owner;
 use crate::quadlet::app::check_variables;
+use crate::quadlet::path::Owner;
 
 impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use super::steps;
 use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;

@@ -83,7 +83,11 @@ impl Engine {
         let query = Query { containers, lines, follow, after_cursor: None };
         let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;
         let ending = self.0.shutdown.clone();
-        let lines = stream.map(|line| {
+        // An app that was deleted may have had containers of these names.
+        let own = stream.filter(move |line| {
+            std::future::ready(line.as_ref().map_or(true, |line| line.at >= app.created))
+        });
+        let lines = own.map(|line| {
             let line = line.map_err(EngineError::internal)?;
             Ok(RuntimeLine {
                 at: line.at,

@@ -19,10 +19,8 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     }
     let removed = engine.remove_releases(&context.app, &[deployment.id]).await;
     log_failure(deployment, "units not removed", removed);
-    if deployment.address.is_some() {
-        if let Ok(Some(live)) = start::live(context).await {
-            log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
-        }
+    if let (Some(_), Ok(Some(live))) = (deployment.address, start::live(context).await) {
+        log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
     }
     if deployment.state >= State::Building {
         let removed = engine.machine().podman.untag_or_remove(&deployment.image_tag()).await;

@@ -225,7 +225,8 @@ impl Host {
 
     /// Loads an app through the proxy until told to stop, from a client in the host.
     pub fn load(&self, app: &str, rate: u32) -> Load {
-        std::fs::copy(env!("CARGO_BIN_EXE_rivetr-load"), self.path("/usr/local/bin/load")).expect("the client can be copied");
+        std::fs::copy(env!("CARGO_BIN_EXE_rivetr-load"), self.path("/usr/local/bin/load"))
+            .expect("the client can be copied");
         let mut child = self.spawn(["load", "127.0.0.1:80", &self.host_of(app), &rate.to_string()]);
         let mut first = [0; 8];
         let stdout = child.stdout.as_mut().expect("piped");
@@ -236,6 +237,8 @@ impl Host {
 
     /// Waits until a deployment's log has a line with these words.
     pub fn wait_for_log(&self, app: &str, number: u32, words: &str) {
+        // Who has just begun to push has no deployment yet.
+        while self.rivetr(["deployments", app, "--json"]).succeeds().json()["items"][0]["number"] != number {}
         let mut log = self.spawn(["rivetr", "logs", app, "--build", &number.to_string()]);
         let lines = std::io::BufRead::lines(std::io::BufReader::new(log.stdout.take().expect("piped")));
         let found = lines.map(|line| line.expect("the log is text")).any(|line| line.contains(words));
@@ -287,9 +290,13 @@ impl Host {
         assert_eq!(self.list(&format!("{}/app-{app}", self.quadlets())), files, "unit files");
         let logs = self.list(&format!("/var/lib/rivetr/deployments/{app}"));
         assert!(logs.iter().all(|name| name.ends_with(".log")), "left in the workspace: {logs:?}");
-        let repo = format!("--git-dir=/var/lib/rivetr/repos/{app}.git");
-        let refs = self.as_owner(["git", &repo, "for-each-ref", "refs/rivetr"]).succeeds();
-        assert_eq!(refs.stdout, "", "references of pushes");
+        let repo = format!("/var/lib/rivetr/repos/{app}.git");
+        if self.path(&repo).exists() {
+            let repo = format!("--git-dir={repo}");
+            let pushed = ["for-each-ref", "refs/rivetr/pushes", "refs/rivetr/deployments"];
+            let refs = self.as_owner(["git", &repo].into_iter().chain(pushed)).succeeds();
+            assert_eq!(refs.stdout, "", "references of pushes");
+        }
     }
 
     /// Asserts which images of an app are there, by number.

@@ -10,8 +10,8 @@ mod failures;
 mod faults;
 mod first_steps;
 mod host;
-mod setup;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
 mod pushes;
+mod setup;
 mod units;

@@ -170,6 +170,7 @@ fn a_large_push_takes_no_memory_and_a_too_large_one_leaves_nothing() {
     assert!(after < before + 20 * MEGABYTE, "from {before} to {after} bytes");
     host.assert_only("blog", &[1]);
 
+    host.rivetr(["apps", "delete", "blog", "--yes"]).succeeds();
     host.configure("[git]\nmax_size_mb = 4\n");
     host.rivetr(["apps", "create", "small"]).succeeds();
     let repository = host.sample("small");

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::start::show_last_lines;
 use crate::domain::deployment::Deployment;
 use crate::engine::context::{Context, Halt};
-use crate::engine::routes;
-use crate::host::systemd::{ActiveState, Change, UnitStatus};
+use crate::engine::{Engine, routes};
+use crate::host::systemd::{ActiveState, Change};
 use crate::proxy::probe::{Probe, ProbeOutcome};
 
 /// After so many restarts before the first answer it will not come up by itself.
@@ -31,18 +32,16 @@ pub(in crate::engine) async fn run(
     context.say(&deployment, format!("-----> Checking {asked} on port {}", deployment.settings.port));
     let host = engine.reader().hosts(deployment.app).await?.first().map(|host| host.name.to_string());
     let probe = Probe { target, path, host, timeout: health.timeout };
+    let mut exit = None;
     let outcome = tokio::select! {
         outcome = ask(&engine, probe, health.timeout) => outcome,
-        status = gave_up(&engine, &deployment) => Err(CheckFailure::Exited(status)),
+        () = gave_up(&engine, &deployment, &mut exit) => Err(CheckFailure::Exited),
     };
     match outcome {
         Ok(after) => context.say(&deployment, format!("       It answered after {} ms", after.as_millis())),
         Err(failure) => {
-            let unit = engine.machine().systemd.unit(&deployment.service_name()).await;
-            let unit = unit.ok().flatten();
-            let invocation = unit.as_ref().and_then(|unit| unit.invocation_id.as_ref());
-            show_last_lines(context, &deployment, invocation).await;
-            return Err(Halt::Failed(failure.after_a_look(unit).explain(&deployment)));
+            show_last_lines(context, &deployment, None).await;
+            return Err(Halt::Failed(failure.explain(&deployment, exit)));
         }
     }
     engine.failpoint("after-checking");
@@ -52,7 +51,7 @@ pub(in crate::engine) async fn run(
 
 enum CheckFailure {
     Never(String),
-    Exited(UnitStatus),
+    Exited,
     NoProxy(String),
 }
 
@@ -70,54 +69,55 @@ async fn ask(
     }
 }
 
-/// Returns when systemd shows that the container will not come up; otherwise waits for ever.
-async fn gave_up(engine: &crate::engine::Engine, deployment: &Deployment) -> UnitStatus {
+/// Returns when systemd shows that the container will not come up; otherwise waits for ever. `exit` is how its
+/// process ended last, if it has.
+async fn gave_up(engine: &Engine, deployment: &Deployment, exit: &mut Option<i32>) {
     let name = deployment.service_name();
     let systemd = &engine.machine().systemd;
     let mut changes = systemd.changes();
     loop {
         match systemd.unit(&name).await {
-            Ok(Some(unit)) if unit.active_state == ActiveState::Failed || unit.n_restarts >= RESTARTS_MAX => {
-                return unit;
+            Ok(Some(unit)) => {
+                let ended = unit.sub_state == "auto-restart" || unit.active_state == ActiveState::Failed;
+                if ended {
+                    *exit = unit.exec_main_status;
+                }
+                if unit.active_state == ActiveState::Failed || unit.n_restarts >= RESTARTS_MAX {
+                    return;
+                }
             }
-            Ok(_) => {}
+            Ok(None) => {}
             Err(error) => tracing::warn!(unit = name, %error, "state unknown"),
         }
-        loop {
-            match changes.recv().await {
-                Ok(Change::Unit(change)) if change.unit != name => {}
-                Ok(Change::Unit(_) | Change::Missed) | Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => std::future::pending().await,
-            }
+        changed(&mut changes, &name).await;
+    }
+}
+
+/// Waits until the unit has changed, or may have.
+async fn changed(changes: &mut Receiver<Change>, unit: &str) {
+    loop {
+        match changes.recv().await {
+            Ok(Change::Unit(change)) if change.unit != unit => {}
+            Ok(Change::Unit(_) | Change::Missed) | Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => std::future::pending().await,
         }
     }
 }
 
 impl CheckFailure {
-    /// What never answered because it has exited, again and again, did not just not answer.
-    fn after_a_look(self, unit: Option<UnitStatus>) -> Self {
-        match (self, unit) {
-            (Self::Never(_), Some(unit)) if unit.n_restarts > 0 || unit.active_state == ActiveState::Failed => {
-                Self::Exited(unit)
-            }
-            (failure, _) => failure,
-        }
-    }
-
-    fn explain(&self, deployment: &Deployment) -> String {
-        match self {
-            Self::Never(last) => format!(
+    fn explain(&self, deployment: &Deployment, exit: Option<i32>) -> String {
+        match (self, exit) {
+            // What exits, again and again, did not just not answer.
+            (Self::Never(_) | Self::Exited, Some(status)) => format!(
+                "the container exits before it answers (exit status {status}); its last lines above say why"
+            ),
+            (Self::Exited, None) => "the container does not stay up; its last lines above say why".to_owned(),
+            (Self::Never(last), None) => format!(
                 "it did not answer on port {} within {} s ({last}). Does the app listen on 0.0.0.0 and on the port in PORT?",
                 deployment.settings.port,
                 deployment.settings.health.timeout.as_secs()
             ),
-            Self::Exited(unit) => {
-                let status = unit.exec_main_status.unwrap_or_default();
-                format!(
-                    "the container exits before it answers (exit status {status}); its last lines above say why"
-                )
-            }
-            Self::NoProxy(error) => {
+            (Self::NoProxy(error), _) => {
                 format!("the proxy could not ask it: {error}. Try systemctl status rivetr-proxy.service")
             }
         }

@@ -1,8 +1,11 @@
 //! Starting: the units of the new release, beside the old.
 
+use futures_util::TryStreamExt as _;
+
 use crate::domain::deployment::Deployment;
 use crate::engine::apply::ApplyError;
 use crate::engine::context::{Context, Halt};
+use crate::host::journal::{JournalError, Query};
 use crate::host::systemd::{InvocationId, JobFailure, StartError};
 
 /// How many of the unit's last log lines are shown when it could not be started.
@@ -40,24 +43,40 @@ pub(super) async fn live(context: &Context) -> Result<Option<Deployment>, Halt> 
     }
 }
 
-/// Copies what the unit last said into the deployment's log.
+/// Copies what the container last printed into the deployment's log; if it printed nothing, what systemd and
+/// Podman say of the run.
 pub(super) async fn show_last_lines(
     context: &mut Context,
     deployment: &Deployment,
-    invocation: Option<&InvocationId>,
+    run: Option<&InvocationId>,
 ) {
-    let Some(invocation) = invocation else { return };
-    let lines = context.engine.machine().journal.last_lines(invocation, LAST_LINES).await;
-    match lines {
-        Ok(lines) => {
-            for line in lines {
-                context.say(deployment, format!("       | {line}"));
-            }
-        }
+    let lines = match last_lines(context, deployment, run).await {
+        Ok(lines) => lines,
         Err(error) => {
             tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "journal not read");
+            return;
         }
+    };
+    for line in lines {
+        context.say(deployment, format!("       | {line}"));
     }
+}
+
+async fn last_lines(
+    context: &Context,
+    deployment: &Deployment,
+    run: Option<&InvocationId>,
+) -> Result<Vec<String>, JournalError> {
+    let journal = &context.engine.machine().journal;
+    let containers = vec![deployment.unit_name()];
+    let query = Query { containers, lines: Some(LAST_LINES), follow: false, after_cursor: None };
+    let printed: Vec<_> = journal.read(&query)?.try_collect().await?;
+    if let (true, Some(run)) = (printed.is_empty(), run) {
+        return journal.last_lines(run, LAST_LINES).await;
+    }
+    // An app that was deleted may have had a container of this name.
+    let own = printed.into_iter().filter(|line| line.at >= deployment.created);
+    Ok(own.map(|line| line.text).collect())
 }
 
 fn explain(failure: &JobFailure) -> String {
