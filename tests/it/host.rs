@@ -1,13 +1,16 @@
 //! The throw-away host as a test sees it: boot it, set rivetr up in it, run commands, ask through the proxy.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// A fresh host with rivetr set up in it; gone when dropped.
@@ -235,18 +238,6 @@ impl Host {
         Load(child)
     }
 
-    /// Waits until a deployment's log has a line with these words.
-    pub fn wait_for_log(&self, app: &str, number: u32, words: &str) {
-        // Who has just begun to push has no deployment yet.
-        while self.rivetr(["deployments", app, "--json"]).succeeds().json()["items"][0]["number"] != number {}
-        let mut log = self.spawn(["rivetr", "logs", app, "--build", &number.to_string()]);
-        let lines = std::io::BufRead::lines(std::io::BufReader::new(log.stdout.take().expect("piped")));
-        let found = lines.map(|line| line.expect("the log is text")).any(|line| line.contains(words));
-        assert!(found, "the log of {app} {number} ended without {words:?}");
-        log.kill().expect("the command can be ended");
-        log.wait().expect("the command ends");
-    }
-
     /// Waits until a unit of an app is up: `systemctl start` returns when its start is over.
     pub fn wait_for_unit(&self, unit: &str) {
         self.systemctl(["start", unit]).succeeds();
@@ -403,16 +394,70 @@ impl Repository {
         self.folder.path()
     }
 
+    /// Begins a push, to go on while it runs.
+    pub fn start_push(&self) -> Push {
+        let mut git = self.command(&["push", &self.url, "main"]);
+        let mut child = git.stderr(Stdio::piped()).process_group(0).spawn().expect("git runs");
+        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Push { child, lines, seen: String::new() }
+    }
+
     pub fn url(&self) -> &str {
         &self.url
     }
 
     pub fn git<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
         let arguments: Vec<&str> = arguments.into_iter().collect();
-        let mut git = Command::new("git");
-        git.arg("-C").arg(self.folder.path()).args(&arguments).env("GIT_TERMINAL_PROMPT", "0");
-        let output = git.stdin(Stdio::null()).output().expect("git runs");
+        let output = self.command(&arguments).output().expect("git runs");
         Ran::of(&format!("git {}", arguments.join(" ")), &output)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut git = Command::new("git");
+        git.arg("-C")
+            .arg(self.folder.path())
+            .args(arguments)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::null());
+        git
+    }
+}
+
+/// A push that is under way.
+pub struct Push {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    seen: String,
+}
+
+impl Push {
+    /// Waits until it has said these words.
+    #[track_caller]
+    pub fn wait_for(&mut self, words: &str) {
+        for line in &mut self.lines {
+            let line = line.expect("git writes text");
+            self.seen.push_str(&format!("{line}\n"));
+            if line.contains(words) {
+                return;
+            }
+        }
+        panic!("the push ended without {words:?}:\n{}", self.seen);
+    }
+
+    /// Kills it, and the helpers that git has started for it.
+    pub fn kill(mut self) {
+        let group = Pid::from_raw(self.child.id().try_into().unwrap());
+        killpg(group, Signal::SIGKILL).expect("it still runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Waits until it has ended.
+    pub fn end(mut self) -> Ran {
+        for line in &mut self.lines {
+            self.seen.push_str(&format!("{}\n", line.expect("git writes text")));
+        }
+        let code = self.child.wait().expect("git ends").code().unwrap_or(-1);
+        Ran { what: "git push".to_owned(), code, stdout: String::new(), stderr: self.seen }
     }
 }
 
