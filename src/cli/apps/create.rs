@@ -113,7 +113,8 @@ fn where_it_answers(app: &App) -> String {
                 new app.\n"
             .to_owned();
     }
-    let urls: String = app.urls.iter().map(|url| format!("  {url}\n")).collect();
+    let urls: Vec<String> = app.urls.iter().map(|url| format!("  {url}\n")).collect();
+    let urls = urls.concat();
     format!("Once it is live, it answers at:\n{urls}")
 }
 
