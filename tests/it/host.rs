@@ -280,7 +280,10 @@ impl Host {
         let files: Vec<String> = expected.iter().map(|name| format!("{name}.container")).collect();
         assert_eq!(self.list(&format!("{}/app-{app}", self.quadlets())), files, "unit files");
         let logs = self.list(&format!("/var/lib/rivetr/deployments/{app}"));
-        assert!(logs.iter().all(|name| name.ends_with(".log")), "left in the workspace: {logs:?}");
+        assert!(
+            logs.iter().all(|name| Path::new(name).extension() == Some("log".as_ref())),
+            "left in the workspace: {logs:?}"
+        );
         let repo = format!("/var/lib/rivetr/repos/{app}.git");
         if self.path(&repo).exists() {
             let repo = format!("--git-dir={repo}");
