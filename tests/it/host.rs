@@ -3,11 +3,14 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// A fresh host with rivetr set up in it; gone when dropped.
@@ -235,18 +238,6 @@ impl Host {
         Load(child)
     }
 
-    /// Waits until a deployment's log has a line with these words.
-    pub fn wait_for_log(&self, app: &str, number: u32, words: &str) {
-        // Who has just begun to push has no deployment yet.
-        while self.rivetr(["deployments", app, "--json"]).succeeds().json()["items"][0]["number"] != number {}
-        let mut log = self.spawn(["rivetr", "logs", app, "--build", &number.to_string()]);
-        let lines = std::io::BufRead::lines(std::io::BufReader::new(log.stdout.take().expect("piped")));
-        let found = lines.map(|line| line.expect("the log is text")).any(|line| line.contains(words));
-        assert!(found, "the log of {app} {number} ended without {words:?}");
-        log.kill().expect("the command can be ended");
-        log.wait().expect("the command ends");
-    }
-
     /// Waits until a unit of an app is up: `systemctl start` returns when its start is over.
     pub fn wait_for_unit(&self, unit: &str) {
         self.systemctl(["start", unit]).succeeds();
@@ -289,8 +280,10 @@ impl Host {
         let files: Vec<String> = expected.iter().map(|name| format!("{name}.container")).collect();
         assert_eq!(self.list(&format!("{}/app-{app}", self.quadlets())), files, "unit files");
         let logs = self.list(&format!("/var/lib/rivetr/deployments/{app}"));
-        let is_log = |name: &String| Path::new(name).extension().is_some_and(|ending| ending == "log");
-        assert!(logs.iter().all(is_log), "left in the workspace: {logs:?}");
+        assert!(
+            logs.iter().all(|name| Path::new(name).extension() == Some("log".as_ref())),
+            "left in the workspace: {logs:?}"
+        );
         let repo = format!("/var/lib/rivetr/repos/{app}.git");
         if self.path(&repo).exists() {
             let repo = format!("--git-dir={repo}");
@@ -400,16 +393,16 @@ impl Repository {
         self.git(["push", &self.url, "main"])
     }
 
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Begins a push, to go on while it runs.
     pub fn start_push(&self) -> Push {
         let mut git = self.command(&["push", &self.url, "main"]);
-        let mut child = git.stderr(Stdio::piped()).spawn().expect("git runs");
+        let mut child = git.stderr(Stdio::piped()).process_group(0).spawn().expect("git runs");
         let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         Push { child, lines, seen: String::new() }
-    }
-
-    pub fn path(&self) -> &Path {
-        self.folder.path()
     }
 
     pub fn url(&self) -> &str {
@@ -452,6 +445,13 @@ impl Push {
             }
         }
         panic!("the push ended without {words:?}:\n{}", self.seen);
+    }
+
+    /// Kills it, and the helpers that git has started for it.
+    pub fn kill(mut self) {
+        let group = Pid::from_raw(self.child.id().try_into().unwrap());
+        killpg(group, Signal::SIGKILL).expect("it still runs");
+        self.child.wait().expect("it ends");
     }
 
     /// Waits until it has ended.
