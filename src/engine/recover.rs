@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::{StreamExt as _, stream};
 use thiserror::Error;
 
 use super::{Engine, EngineError};
@@ -10,6 +11,9 @@ use crate::domain::deployment::Deployment;
 use crate::host::units::UnitsError;
 use crate::quadlet::path::Owner;
 use crate::store::StoreError;
+
+/// How many apps are put in order at once: one whose container starts slowly does not hold up the others.
+const AT_ONCE: usize = 8;
 
 /// Why the engine cannot start.
 #[derive(Debug, Error)]
@@ -61,11 +65,12 @@ impl Engine {
         if let Err(error) = self.publish_routes().await {
             tracing::error!(%error, "the proxy was not told the routes");
         }
-        for app in apps {
+        let recovered = stream::iter(apps).for_each_concurrent(AT_ONCE, |app| async move {
             if let Err(error) = self.recover_app(&app).await {
                 tracing::error!(app = %app.slug, %error, "not all of this app could be put in order");
             }
-        }
+        });
+        recovered.await;
         self.sweep_builds().await;
     }
 

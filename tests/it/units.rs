@@ -67,13 +67,3 @@ fn projects_do_not_reach_each_other_and_a_container_not_the_host() {
     );
     assert_ne!(fetch("one", "http://127.0.0.1:7480/health").code, 0, "rivetr answers a container");
 }
-
-#[test]
-fn the_units_of_rivetr_are_sound_and_confined() {
-    let host = Host::boot("units");
-    for unit in ["rivetr.service", "rivetr-proxy.service"] {
-        host.run(["systemd-analyze", "verify", unit]).succeeds();
-        let security = host.run(["systemd-analyze", "security", "--no-pager", unit]).succeeds();
-        println!("{}", security.stdout.lines().last().unwrap_or_default());
-    }
-}
