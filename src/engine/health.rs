@@ -1,6 +1,7 @@
 //! Whether rivetr can do its work here: what `rivetr doctor` shows.
 
 use std::fmt;
+use std::os::unix::fs::FileTypeExt;
 
 use super::Engine;
 use crate::host::layout::Manager;
@@ -47,12 +48,13 @@ impl Engine {
             self.check_proxy().await,
             self.check_queue().await,
         ];
-        Health { checks: checks.into_iter().chain(self.check_linger()).collect() }
+        let rootless = self.check_broker().into_iter().chain(self.check_linger());
+        Health { checks: checks.into_iter().chain(rootless).collect() }
     }
 
     async fn check_store(&self) -> Check {
         match self.reader().integrity().await {
-            Ok(()) => Check::ok("database", "whole"),
+            Ok(()) => Check::ok("database", "intact"),
             Err(error) => Check::fail(
                 "database",
                 error,
@@ -97,9 +99,34 @@ impl Engine {
 
     async fn check_queue(&self) -> Check {
         match self.reader().unfinished().await {
-            Ok(unfinished) => Check::ok("queue", format!("{} deployments under way", unfinished.len())),
+            Ok(unfinished) => Check::ok(
+                "queue",
+                match unfinished.len() {
+                    0 => "no deployment is under way".to_owned(),
+                    1 => "1 deployment is under way".to_owned(),
+                    many => format!("{many} deployments are under way"),
+                },
+            ),
             Err(error) => Check::fail("queue", error, "see the check of the database"),
         }
+    }
+
+    /// Without the broker's socket the proxy reaches no container of a user.
+    fn check_broker(&self) -> Option<Check> {
+        let layout = &self.machine().layout;
+        if layout.manager == Manager::System {
+            return None;
+        }
+        let path = layout.netns_socket();
+        let is_socket = std::fs::metadata(&path).is_ok_and(|found| found.file_type().is_socket());
+        Some(if is_socket {
+            Check::ok("rivetr-netns.socket", format!("{} is there", path.display()))
+        } else {
+            let user = &layout.user;
+            let cure = format!("as {user}: systemctl --user restart rivetr-netns.socket");
+            let detail = format!("{} is missing: the proxy cannot reach any app", path.display());
+            Check::fail("rivetr-netns.socket", detail, cure)
+        })
     }
 
     /// Without linger the user manager, and with it every app, ends with the last session.
