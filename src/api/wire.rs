@@ -122,6 +122,8 @@ pub struct App {
     pub health_timeout_s: u64,
     /// The deployment that serves.
     pub live: Option<i64>,
+    /// The number of that deployment among the app's own.
+    pub release: Option<u32>,
     /// It is being deleted.
     pub deleting: bool,
     /// When it was created (RFC 3339, UTC).

@@ -58,7 +58,7 @@ fn words(health: &Health, apps: &[AppStatus]) -> String {
         return text + "There are no apps yet. `rivetr apps create NAME` makes one.\n";
     }
     let rows: Vec<_> = apps.iter().map(row).collect();
-    text + &table(["APP", "STATE", "RELEASE", "SINCE", "HOSTS"], &rows)
+    text + &table(["APP", "STATE", "RELEASE", "SINCE", "ADDRESS"], &rows)
 }
 
 fn row(status: &AppStatus) -> [String; 5] {
@@ -68,7 +68,7 @@ fn row(status: &AppStatus) -> [String; 5] {
         state(status),
         release(status.live.as_ref()),
         or_dash(since.as_deref()),
-        or_dash(Some(&status.app.hosts.join(" "))),
+        or_dash(Some(&status.app.urls.join(" "))),
     ]
 }
 
