@@ -232,7 +232,7 @@ pub struct DeploymentLine {
     pub text: String,
 }
 
-/// The data of one `message` event of an app's runtime log.
+/// The data of one `message` event of an app's runtime log; the event's id is the line's place in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuntimeLine {
     /// When it was written (RFC 3339, UTC).

@@ -38,6 +38,8 @@ pub struct UnitSummary {
 /// One line that an app wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeLine {
+    /// Its place in the journal, for those who want to go on after it.
+    pub cursor: String,
     /// When.
     pub at: Timestamp,
     /// The container that wrote it.
@@ -66,18 +68,21 @@ impl Engine {
         Ok(AppStatus { app, live: Some(live), unit })
     }
 
-    /// What an app wrote, over all its releases that are not forgotten, oldest line first.
+    /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or
+    /// all that come after the line at the cursor `after`.
     pub async fn runtime_log(
         &self,
         app: &Slug,
         lines: Option<usize>,
         follow: bool,
+        after: Option<String>,
     ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static + use<>, EngineError>
     {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let recent = self.reader().deployments(Some(app.id), None, RELEASES_MAX).await?;
         let containers = recent.iter().map(Deployment::unit_name).collect();
-        let query = Query { containers, lines, follow, after_cursor: None };
+        let lines = lines.filter(|_| after.is_none());
+        let query = Query { containers, lines, follow, after_cursor: after };
         let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;
         let ending = self.0.shutdown.clone();
         // An app that was deleted may have had containers of these names.
@@ -87,6 +92,7 @@ impl Engine {
         let lines = own.map(|line| {
             let line = line.map_err(EngineError::internal)?;
             Ok(RuntimeLine {
+                cursor: line.cursor,
                 at: line.at,
                 unit: line.container,
                 stderr: line.stream == OutputStream::Stderr,
