@@ -1,5 +1,7 @@
 //! `rivetr logs`: what an app writes, or how a deployment of it went.
 
+use std::io::Write;
+
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -48,7 +50,11 @@ impl Logs {
             let path = format!("/api/apps/{name}/logs/stream?lines={lines}&follow={follow}");
             // Cut off while it follows, it must not look as if the app had nothing more to say.
             let ends = if *follow { Ends::WithEvent } else { Ends::WithStream };
-            return follow::runtime_log(session, &path, ends).await;
+            let any = follow::runtime_log(session, &path, ends).await?;
+            if !any && !session.json && *lines > 0 {
+                writeln!(std::io::stderr(), "{name} has written nothing yet.")?;
+            }
+            return Ok(());
         };
         let deployment = find(session, name, *number).await?;
         follow::deployment_log(session, deployment.id).await.map(drop)
