@@ -119,6 +119,7 @@ pub(super) async fn status(
     Ok(Json(wire::AppStatus {
         app: shown(&engine, &status.app),
         live: status.live.as_ref().map(wire::Deployment::from),
+        latest: status.latest.as_ref().map(wire::Deployment::from),
         unit: status.unit.map(|unit| wire::Unit {
             active_state: unit.active_state.to_owned(),
             sub_state: unit.sub_state,

@@ -137,6 +137,8 @@ pub struct AppStatus {
     pub app: App,
     /// The deployment that serves.
     pub live: Option<Deployment>,
+    /// Its newest deployment, however it went.
+    pub latest: Option<Deployment>,
     /// Its unit, as systemd sees it; null: there is none.
     pub unit: Option<Unit>,
 }

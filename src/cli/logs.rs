@@ -74,7 +74,10 @@ async fn find(session: &Session, app: &Slug, number: Option<u32>) -> Result<Depl
         let Some(next) = page.next else { break };
         before = format!("&before={next}");
     }
-    let what = number
-        .map_or_else(|| format!("{app} was never deployed"), |n| format!("{app} has no deployment {n}"));
-    Err(Failure::new(Exit::NotFound, what).cure(format!("rivetr deployments {app}")))
+    Err(match number {
+        Some(number) => Failure::new(Exit::NotFound, format!("{app} has no deployment {number}"))
+            .cure(format!("rivetr deployments {app}")),
+        None => Failure::new(Exit::NotFound, format!("{app} was never deployed"))
+            .cure(format!("`rivetr apps show {app}` says where its code comes from")),
+    })
 }

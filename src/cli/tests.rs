@@ -111,7 +111,7 @@ fn joined(parts: &[&str]) -> &'static str {
 fn blog_status() -> &'static str {
     let unit =
         r#"{"active_state":"active","sub_state":"running","restarts":2,"since":"2026-11-23T11:25:00.000Z"}"#;
-    joined(&["{\"app\":", BLOG, ",\"live\":", LIVE, ",\"unit\":", unit, "}"])
+    joined(&["{\"app\":", BLOG, ",\"live\":", LIVE, ",\"latest\":", LIVE, ",\"unit\":", unit, "}"])
 }
 
 #[test]
