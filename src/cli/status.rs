@@ -79,7 +79,7 @@ pub(super) fn state(status: &AppStatus) -> String {
     }
     let live = status.live.as_ref().map(|live| live.id);
     let newer = status.latest.as_ref().filter(|latest| Some(latest.id) != live);
-    let newer = newer.map(|latest| format!("{} {}", latest.number, latest.state));
+    let newer = newer.map(|latest| format!("deployment {} {}", latest.number, latest.state));
     [Some(unit_state(status)), newer].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -144,10 +144,10 @@ mod tests {
         let of = |number: u32, state| Some(deployment(i64::from(number) + 10, number, state));
         let running = Some(("active", "running"));
         check(None, None, None, "not deployed");
-        check(None, of(1, State::Failed), None, "not deployed; 1 failed");
+        check(None, of(1, State::Failed), None, "not deployed; deployment 1 failed");
         check(of(1, State::Live), of(1, State::Live), running, "running");
-        check(of(1, State::Live), of(2, State::Failed), running, "running; 2 failed");
-        check(of(1, State::Live), of(2, State::Building), running, "running; 2 building");
+        check(of(1, State::Live), of(2, State::Failed), running, "running; deployment 2 failed");
+        check(of(1, State::Live), of(2, State::Building), running, "running; deployment 2 building");
         check(of(1, State::Live), of(1, State::Live), Some(("failed", "failed")), "failed (failed)");
         check(of(1, State::Live), of(1, State::Live), None, "no unit");
     }

@@ -5,7 +5,11 @@ use std::os::unix::fs::FileTypeExt;
 
 use super::Engine;
 use crate::host::layout::Manager;
+use crate::host::systemd::ActiveState;
 use crate::quadlet::features::PodmanFeatures;
+
+/// The socket at which the proxy asks for sockets of the rootless network.
+const BROKER: &str = "rivetr-netns.socket";
 
 /// The state of this rivetr.
 #[derive(Debug, Clone)]
@@ -48,7 +52,7 @@ impl Engine {
             self.check_proxy().await,
             self.check_queue().await,
         ];
-        let rootless = self.check_broker().into_iter().chain(self.check_linger());
+        let rootless = self.check_broker().await.into_iter().chain(self.check_linger());
         Health { checks: checks.into_iter().chain(rootless).collect() }
     }
 
@@ -112,20 +116,25 @@ impl Engine {
     }
 
     /// Without the broker's socket the proxy reaches no container of a user.
-    fn check_broker(&self) -> Option<Check> {
+    async fn check_broker(&self) -> Option<Check> {
         let layout = &self.machine().layout;
         if layout.manager == Manager::System {
             return None;
         }
         let path = layout.netns_socket();
-        let is_socket = std::fs::metadata(&path).is_ok_and(|found| found.file_type().is_socket());
-        Some(if is_socket {
-            Check::ok("rivetr-netns.socket", format!("{} is there", path.display()))
-        } else {
-            let user = &layout.user;
-            let cure = format!("as {user}: systemctl --user restart rivetr-netns.socket");
-            let detail = format!("{} is missing: the proxy cannot reach any app", path.display());
-            Check::fail("rivetr-netns.socket", detail, cure)
+        let cure = format!("as {}: systemctl --user restart {BROKER}", layout.user);
+        if !std::fs::metadata(&path).is_ok_and(|found| found.file_type().is_socket()) {
+            let detail = format!("{} is missing: no app can be reached", path.display());
+            return Some(Check::fail(BROKER, detail, cure));
+        }
+        // A socket that was stopped leaves its path behind.
+        Some(match self.machine().systemd.unit(BROKER).await {
+            Ok(Some(unit)) if unit.active_state == ActiveState::Active => Check::ok(BROKER, "active"),
+            Ok(Some(unit)) => {
+                Check::fail(BROKER, format!("{}: no app can be reached", unit.active_state.as_str()), cure)
+            }
+            Ok(None) => Check::fail(BROKER, "it is not installed", "rivetr setup"),
+            Err(error) => Check::fail(BROKER, error, "see the check of systemd"),
         })
     }
 
