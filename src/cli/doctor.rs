@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_rivetr_tells_itself_is_not_looked_up_again() {
-        let environment = Environment::of(1000, "/nowhere", []);
+        let environment = Environment::of(1000, "/nowhere", [("PATH", "/usr/bin:/bin")]);
         let checks = local_checks(Path::new("/nowhere/api.sock"), &environment, false).await;
         let told = checks.iter().find(|check| ["socket", "systemd", "podman"].contains(&check.name.as_str()));
         assert_eq!((told, checks.is_empty()), (None, false));

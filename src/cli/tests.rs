@@ -430,7 +430,7 @@ async fn doctor_says_what_can_be_seen_when_nobody_answers() {
     let client = crate::api::client::Client::new(target, None);
     let paper = Paper::default();
     let mut session = Session::new(client, true, Box::new(paper.clone()));
-    let environment = Environment::of(1000, "/nowhere", []);
+    let environment = Environment::of(1000, "/nowhere", [("PATH", "/usr/bin:/bin")]);
     let Command::Doctor(doctor) = parse("rivetr doctor").unwrap().command else { unreachable!() };
     let failure = doctor.run(&mut session, &environment).await.unwrap_err();
     assert_eq!((failure.exit, failure.text().as_str()), (Exit::Unreachable, ""));
