@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, push};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
 use crate::domain::name::HostName;
@@ -24,7 +24,9 @@ impl Engine {
         let own = self.0.settings.own_host.iter().map(|host| Route {
             host: host.as_str().to_owned(),
             target: Target { key: OWN_KEY.to_owned(), via: Via::Host, address: self.0.settings.own_address },
-            body_limit: Some(self.0.settings.push_limit),
+            // Above what a push may have and what is read of one that is too large: the daemon says why, not the
+            // proxy, whose word git does not show.
+            body_limit: Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX)),
         });
         let apps = routes.routes.iter().map(|route| Route {
             host: route.host.as_str().to_owned(),
