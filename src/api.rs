@@ -110,7 +110,7 @@ pub fn table() -> Vec<Route<Api>> {
             .about("How an app does right now")
             .gives::<wire::AppStatus>(StatusCode::OK),
         Route::get("/api/apps/{id}/logs/stream", app::log)
-            .about("What an app writes")
+            .about("What an app writes; Last-Event-ID goes on after that event")
             .query("lines", Type::Integer, "How many past lines come first; at most 10,000")
             .query("follow", Type::Boolean, "Whether to wait for more")
             .streams::<wire::RuntimeLine>(),

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use axum::response::sse::Event;
 use futures_util::StreamExt;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::error::ApiError;
@@ -24,6 +24,8 @@ use crate::store::Reader;
 const PAGE: (u32, u32) = (20, 100);
 /// The most lines of history that a runtime log begins with.
 const LINES_MAX: usize = 10_000;
+/// The longest place in the journal, in bytes: six numbers in hexadecimal are below 150.
+const CURSOR_MAX: usize = 200;
 
 pub(super) async fn list(
     _: Authorized<Read>,
@@ -117,6 +119,7 @@ pub(super) async fn status(
     Ok(Json(wire::AppStatus {
         app: shown(&engine, &status.app),
         live: status.live.as_ref().map(wire::Deployment::from),
+        latest: status.latest.as_ref().map(wire::Deployment::from),
         unit: status.unit.map(|unit| wire::Unit {
             active_state: unit.active_state.to_owned(),
             sub_state: unit.sub_state,
@@ -135,17 +138,19 @@ pub(super) struct Tail {
     follow: bool,
 }
 
+/// Each line as an event whose id is the line's place in the journal.
 pub(super) async fn log(
     by: Authorized<Read>,
     State(engine): State<Engine>,
-    State(reader): State<Reader>,
     State(Streams { auth, stopping, .. }): State<Streams>,
     Path(id): Path<String>,
     Params(Tail { lines, follow }): Params<Tail>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let app = find(&reader, &id).await?;
+    let after = cursor(&headers)?;
+    let app = find(engine.reader(), &id).await?;
     let lines = lines.map(|lines| lines.min(LINES_MAX));
-    let log = engine.runtime_log(&app.slug, lines, follow).await?;
+    let log = engine.runtime_log(&app.slug, lines, follow, after).await?;
     let events = log.map(|line| {
         let line = line?;
         let data = wire::RuntimeLine {
@@ -154,9 +159,21 @@ pub(super) async fn log(
             stderr: line.stderr,
             text: line.text,
         };
-        events::event(Event::default(), &data)
+        events::event(Event::default().id(line.cursor), &data)
     });
     Ok(events::answer(events, auth, by.caller, stopping))
+}
+
+/// Where a client that was cut off goes on. It becomes an argument of journalctl: nothing else may get there.
+fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(last) = headers.get("last-event-id") else { return Ok(None) };
+    let of_journald = |text: &&str| {
+        let field = |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | ';');
+        text.len() <= CURSOR_MAX && text.starts_with("s=") && text.chars().all(field)
+    };
+    let message = "Last-Event-ID must be the id of an event of this log";
+    let found = last.to_str().ok().filter(of_journald).map(|text| Some(text.to_owned()));
+    found.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message))
 }
 
 /// An app with the addresses that this instance gives it.
@@ -181,4 +198,31 @@ pub(super) async fn find(reader: &Reader, id: &str) -> Result<App, ApiError> {
         return Ok(app);
     }
     Err(ApiError::not_found("app", id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(id: &str, taken: bool) {
+        let headers = HeaderMap::from_iter([(
+            http::header::HeaderName::from_static("last-event-id"),
+            id.parse().unwrap(),
+        )]);
+        match cursor(&headers) {
+            Ok(found) => assert!(taken && found.as_deref() == Some(id), "{id}"),
+            Err(error) => assert!(!taken && error.status() == StatusCode::BAD_REQUEST, "{id}"),
+        }
+    }
+
+    #[test]
+    fn a_log_goes_on_after_a_place_in_the_journal_and_nothing_else() {
+        assert!(cursor(&HeaderMap::new()).unwrap().is_none());
+        check("s=0639c0;i=2b1f;b=6bb5a;m=9e1;t=6445;x=d3f", true);
+        for id in
+            ["", "7", "--follow", "s=1 --since=0", "s=1\u{e4}", &format!("s={}", "1".repeat(CURSOR_MAX))]
+        {
+            check(id, false);
+        }
+    }
 }

@@ -122,6 +122,8 @@ pub struct App {
     pub health_timeout_s: u64,
     /// The deployment that serves.
     pub live: Option<i64>,
+    /// The number of that deployment among the app's own.
+    pub release: Option<u32>,
     /// It is being deleted.
     pub deleting: bool,
     /// When it was created (RFC 3339, UTC).
@@ -135,6 +137,8 @@ pub struct AppStatus {
     pub app: App,
     /// The deployment that serves.
     pub live: Option<Deployment>,
+    /// Its newest deployment, however it went.
+    pub latest: Option<Deployment>,
     /// Its unit, as systemd sees it; null: there is none.
     pub unit: Option<Unit>,
 }
@@ -230,7 +234,7 @@ pub struct DeploymentLine {
     pub text: String,
 }
 
-/// The data of one `message` event of an app's runtime log.
+/// The data of one `message` event of an app's runtime log; the event's id is the line's place in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuntimeLine {
     /// When it was written (RFC 3339, UTC).

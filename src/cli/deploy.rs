@@ -11,6 +11,9 @@ use crate::domain::name::Slug;
 use crate::domain::source::CommitId;
 
 /// Deploy an app and follow it to its end
+///
+/// Builds and starts a new release even where nothing has changed. A `git push` that brings nothing new does not
+/// deploy: git finds everything up to date, and rivetr is not asked.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example: rivetr deploy blog")]
 pub struct Deploy {

@@ -31,11 +31,12 @@ pub struct Doctor {}
 
 impl Doctor {
     pub(super) async fn run(&self, session: &mut Session, environment: &Environment) -> Result<(), Failure> {
+        let answer = health(session).await;
         let mut checks = match session.client.target() {
-            Target::Socket(path) => local_checks(path, environment).await,
+            Target::Socket(path) => local_checks(path, environment, answer.is_err()).await,
             Target::Http { .. } => Vec::new(),
         };
-        let exit = match health(session).await {
+        let exit = match answer {
             Ok(health) => {
                 checks.extend(health.checks);
                 Exit::Failed
@@ -60,8 +61,8 @@ async fn health(session: &Session) -> Result<Health, Failure> {
     Ok(session.client.get("/api/system/health").await?.decode()?)
 }
 
-/// What can be seen without rivetr: its socket, its units, the programs it needs.
-async fn local_checks(socket: &Path, environment: &Environment) -> Vec<Check> {
+/// What can be seen without rivetr: its units, and if it is `silent`, also what it would else tell itself.
+async fn local_checks(socket: &Path, environment: &Environment, silent: bool) -> Vec<Check> {
     let place = environment.place();
     let own = socket.starts_with(&place.runtime_dir) && !environment.system_wide();
     hand_in(Base {
@@ -69,10 +70,12 @@ async fn local_checks(socket: &Path, environment: &Environment) -> Vec<Check> {
         home: place.home,
         user_runtime: place.xdg_runtime_dir.unwrap_or(place.runtime_dir),
     });
-    let mut checks = vec![socket_check(socket)];
-    checks.extend(unit_checks(own).await);
-    checks.push(version_check("systemd", Spawn::new("systemctl").args(["--version"]), SYSTEMD_MIN).await);
-    checks.push(version_check("podman", Spawn::new("podman").args(["--version"]), PODMAN_MIN).await);
+    let mut checks = unit_checks(own).await;
+    if silent {
+        checks.insert(0, socket_check(socket));
+        checks.push(version_check("systemd", Spawn::new("systemctl").args(["--version"]), SYSTEMD_MIN).await);
+        checks.push(version_check("podman", Spawn::new("podman").args(["--version"]), PODMAN_MIN).await);
+    }
     checks
 }
 
@@ -114,7 +117,7 @@ fn unit_check(unit: &str, state: &str, own: bool) -> Check {
         "failed" => (CheckStatus::Fail, Some(format!("journalctl{user} -u {unit} -n 50 says why"))),
         _ => (CheckStatus::Fail, Some(format!("systemctl{user} start {unit}"))),
     };
-    check(unit, status, format!("is {state}"), cure)
+    check(unit, status, state, cure)
 }
 
 async fn version_check(name: &str, look: Spawn, least: (u32, u32)) -> Check {
@@ -194,6 +197,14 @@ mod tests {
             let found = unit_check("rivetr.service", state, own);
             assert_eq!((found.status, found.cure.as_deref()), (status, cure), "{state}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_rivetr_tells_itself_is_not_looked_up_again() {
+        let environment = Environment::of(1000, "/nowhere", [("PATH", "/usr/bin:/bin")]);
+        let checks = local_checks(Path::new("/nowhere/api.sock"), &environment, false).await;
+        let told = checks.iter().find(|check| ["socket", "systemd", "podman"].contains(&check.name.as_str()));
+        assert_eq!((told, checks.is_empty()), (None, false));
     }
 
     #[test]

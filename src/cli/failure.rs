@@ -149,7 +149,9 @@ fn where_to_look(target: &Target) -> String {
 }
 
 fn with_fields(message: String, fields: &std::collections::BTreeMap<String, String>) -> String {
-    fields.iter().fold(message, |mut text, (field, wrong)| {
+    // With one wrong field, that may be all there is to say.
+    let fields: Vec<_> = fields.iter().filter(|(_, wrong)| **wrong != message).collect();
+    fields.into_iter().fold(message, |mut text, (field, wrong)| {
         // Writing to a String cannot fail.
         write!(text, "\n  {field}: {wrong}").unwrap_or_default();
         text
@@ -210,6 +212,14 @@ mod tests {
                 "error: no\n  a: b\n  c: d\n",
             ),
             (
+                ClientError::Refused {
+                    message: message(),
+                    fields: [("name".to_owned(), "no".to_owned())].into(),
+                },
+                Exit::Refused,
+                "error: no\n",
+            ),
+            (
                 ClientError::Failed { message: message(), request: Some("r1".to_owned()) },
                 Exit::Failed,
                 "error: no\ntry: look for request r1",
@@ -218,6 +228,7 @@ mod tests {
             let failure = Failure::from(error);
             assert_eq!(failure.exit, exit);
             assert!(failure.text().starts_with(text), "{}", failure.text());
+            assert!(text.contains("try") || failure.text() == text, "{}", failure.text());
         }
     }
 

@@ -19,15 +19,17 @@ pub(super) async fn deployment_log(session: &mut Session, id: i64) -> Result<Str
     Err(Failure::new(Exit::Failed, "the log ended without saying how the deployment did"))
 }
 
-/// Prints what an app writes until the stream ends.
-pub(super) async fn runtime_log(session: &mut Session, path: &str, ends: Ends) -> Result<(), Failure> {
+/// Prints what an app writes until the stream ends; says whether it wrote anything.
+pub(super) async fn runtime_log(session: &mut Session, path: &str, ends: Ends) -> Result<bool, Failure> {
     let mut events = session.client.events(path, ends).await?;
+    let mut any = false;
     while let Some(event) = events.next().await? {
         if event.name == "message" {
             show(session, &event, runtime_words)?;
+            any = true;
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 fn show<T: serde::de::DeserializeOwned>(

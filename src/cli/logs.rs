@@ -1,5 +1,7 @@
 //! `rivetr logs`: what an app writes, or how a deployment of it went.
 
+use std::io::Write;
+
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -48,7 +50,11 @@ impl Logs {
             let path = format!("/api/apps/{name}/logs/stream?lines={lines}&follow={follow}");
             // Cut off while it follows, it must not look as if the app had nothing more to say.
             let ends = if *follow { Ends::WithEvent } else { Ends::WithStream };
-            return follow::runtime_log(session, &path, ends).await;
+            let any = follow::runtime_log(session, &path, ends).await?;
+            if !any && !session.json && *lines > 0 {
+                writeln!(std::io::stderr(), "{name} has written nothing yet.")?;
+            }
+            return Ok(());
         };
         let deployment = find(session, name, *number).await?;
         follow::deployment_log(session, deployment.id).await.map(drop)
@@ -68,7 +74,10 @@ async fn find(session: &Session, app: &Slug, number: Option<u32>) -> Result<Depl
         let Some(next) = page.next else { break };
         before = format!("&before={next}");
     }
-    let what = number
-        .map_or_else(|| format!("{app} was never deployed"), |n| format!("{app} has no deployment {n}"));
-    Err(Failure::new(Exit::NotFound, what).cure(format!("rivetr deployments {app}")))
+    Err(match number {
+        Some(number) => Failure::new(Exit::NotFound, format!("{app} has no deployment {number}"))
+            .cure(format!("rivetr deployments {app}")),
+        None => Failure::new(Exit::NotFound, format!("{app} was never deployed"))
+            .cure(format!("`rivetr apps show {app}` says where its code comes from")),
+    })
 }

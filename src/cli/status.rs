@@ -58,7 +58,7 @@ fn words(health: &Health, apps: &[AppStatus]) -> String {
         return text + "There are no apps yet. `rivetr apps create NAME` makes one.\n";
     }
     let rows: Vec<_> = apps.iter().map(row).collect();
-    text + &table(["APP", "STATE", "RELEASE", "SINCE", "HOSTS"], &rows)
+    text + &table(["APP", "STATE", "RELEASE", "SINCE", "ADDRESS"], &rows)
 }
 
 fn row(status: &AppStatus) -> [String; 5] {
@@ -68,15 +68,22 @@ fn row(status: &AppStatus) -> [String; 5] {
         state(status),
         release(status.live.as_ref()),
         or_dash(since.as_deref()),
-        or_dash(Some(&status.app.hosts.join(" "))),
+        or_dash(Some(&status.app.urls.join(" "))),
     ]
 }
 
-/// How an app does, in a word or two.
+/// How an app does, in a few words: its unit, and a newer deployment that is not live.
 pub(super) fn state(status: &AppStatus) -> String {
     if status.app.deleting {
         return "being deleted".to_owned();
     }
+    let live = status.live.as_ref().map(|live| live.id);
+    let newer = status.latest.as_ref().filter(|latest| Some(latest.id) != live);
+    let newer = newer.map(|latest| format!("deployment {} {}", latest.number, latest.state));
+    [Some(unit_state(status)), newer].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn unit_state(status: &AppStatus) -> String {
     let Some(unit) = &status.unit else {
         return if status.live.is_some() { "no unit" } else { "not deployed" }.to_owned();
     };
@@ -96,4 +103,52 @@ pub(super) fn release(live: Option<&Deployment>) -> String {
     let commit = deployment.commit.as_ref().map(|commit| commit.chars().take(8).collect::<String>());
     let commit = commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
     format!("{}{commit}", deployment.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::wire::{Failure, State};
+
+    fn deployment(id: i64, number: u32, state: State) -> Deployment {
+        Deployment {
+            id,
+            app: "blog".to_owned(),
+            number,
+            trigger: "push".to_owned(),
+            state,
+            commit: None,
+            image: None,
+            failure: (state == State::Failed)
+                .then(|| Failure { during: State::Building, reason: "no".to_owned() }),
+            created: String::new(),
+            ended: None,
+        }
+    }
+
+    fn check(live: Option<Deployment>, latest: Option<Deployment>, unit: Option<(&str, &str)>, expect: &str) {
+        let app = r#"{"id":1,"name":"blog","project":"default","port":8080,"hosts":[],"urls":[],"branch":"main",
+            "env":[],"health_timeout_s":60,"deleting":false,"created":""}"#;
+        let unit = unit.map(|(active, sub)| Unit {
+            active_state: active.to_owned(),
+            sub_state: sub.to_owned(),
+            restarts: 0,
+            since: None,
+        });
+        let status = AppStatus { app: serde_json::from_str(app).unwrap(), live, latest, unit };
+        assert_eq!(state(&status), expect);
+    }
+
+    #[test]
+    fn a_newer_deployment_that_is_not_live_is_told() {
+        let of = |number: u32, state| Some(deployment(i64::from(number) + 10, number, state));
+        let running = Some(("active", "running"));
+        check(None, None, None, "not deployed");
+        check(None, of(1, State::Failed), None, "not deployed; deployment 1 failed");
+        check(of(1, State::Live), of(1, State::Live), running, "running");
+        check(of(1, State::Live), of(2, State::Failed), running, "running; deployment 2 failed");
+        check(of(1, State::Live), of(2, State::Building), running, "running; deployment 2 building");
+        check(of(1, State::Live), of(1, State::Live), Some(("failed", "failed")), "failed (failed)");
+        check(of(1, State::Live), of(1, State::Live), None, "no unit");
+    }
 }

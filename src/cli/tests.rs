@@ -94,7 +94,7 @@ impl Api {
     }
 }
 
-const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"git":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
+const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"git":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
 const LIVE: &str = r#"{"id":42,"app":"blog","number":7,"trigger":"push","state":"live","commit":"0123456789abcdef0123456789abcdef01234567","image":null,"failure":null,"created":"2026-11-23T11:24:38.000Z","ended":"2026-11-23T11:25:00.000Z"}"#;
 const QUEUED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"queued","commit":null,"image":null,"failure":null,"created":"2026-11-23T11:30:00.000Z","ended":null}"#;
 const FAILED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"failed","commit":null,"image":null,"failure":{"during":"checking","reason":"nothing listens on port 8080\nset --port"},"created":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:31:00.000Z"}"#;
@@ -111,7 +111,7 @@ fn joined(parts: &[&str]) -> &'static str {
 fn blog_status() -> &'static str {
     let unit =
         r#"{"active_state":"active","sub_state":"running","restarts":2,"since":"2026-11-23T11:25:00.000Z"}"#;
-    joined(&["{\"app\":", BLOG, ",\"live\":", LIVE, ",\"unit\":", unit, "}"])
+    joined(&["{\"app\":", BLOG, ",\"live\":", LIVE, ",\"latest\":", LIVE, ",\"unit\":", unit, "}"])
 }
 
 #[test]
@@ -205,16 +205,16 @@ async fn apps_at_a_glance() {
         "status",
         "disk: 93 % full; delete what is not needed\n\
          \n\
-         APP   STATE                       RELEASE       SINCE                HOSTS\n\
-         blog  running, restarted 2 times  7 (01234567)  2026-11-23 11:25:00  blog.example.org blog.192.0.2.7.sslip.io\n",
+         APP   STATE                       RELEASE       SINCE                ADDRESS\n\
+         blog  running, restarted 2 times  7 (01234567)  2026-11-23 11:25:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
     )
     .await;
     let document = format!("{{\"health\":{WORRIED},\"apps\":[{}]}}\n", blog_status());
     api.check("status --json", &document).await;
     api.check(
         "apps list",
-        "APP   PROJECT  SOURCE    BRANCH  HOSTS                                     CREATED\n\
-         blog  default  git push  main    blog.example.org blog.192.0.2.7.sslip.io  2026-11-23 11:00:00\n",
+        "APP   RELEASE  SOURCE    BRANCH  CREATED              ADDRESS\n\
+         blog  7        git push  main    2026-11-23 11:00:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
     )
     .await;
     api.check("apps list --json", &format!("{list}\n")).await;
@@ -430,7 +430,7 @@ async fn doctor_says_what_can_be_seen_when_nobody_answers() {
     let client = crate::api::client::Client::new(target, None);
     let paper = Paper::default();
     let mut session = Session::new(client, true, Box::new(paper.clone()));
-    let environment = Environment::of(1000, "/nowhere", []);
+    let environment = Environment::of(1000, "/nowhere", [("PATH", "/usr/bin:/bin")]);
     let Command::Doctor(doctor) = parse("rivetr doctor").unwrap().command else { unreachable!() };
     let failure = doctor.run(&mut session, &environment).await.unwrap_err();
     assert_eq!((failure.exit, failure.text().as_str()), (Exit::Unreachable, ""));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::environment::NOT_SETTINGS;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../packaging/rivetr.toml");
@@ -166,6 +167,18 @@ fn the_environment_overrides_and_is_checked_likewise() {
         assert_eq!(explain_text("", &[(variable, value)]).unwrap_err(), expect);
     }
     assert!(explain_text("", &[("RIVETR_BUILD_MEMORY_MB", ""), ("HOME", "/x"), ("RIVETRX", "1")]).is_ok());
+}
+
+#[test]
+fn what_is_no_setting_is_never_shown() {
+    let secret = "rvt_secret";
+    let mut variables = NOT_SETTINGS.map(|name| (name, secret)).to_vec();
+    let effective = explain_text("", &variables).unwrap();
+    assert!(effective.entries().all(|(_, value, origin)| !format!("{value}{origin}").contains(secret)));
+    assert!(!format!("{:?}", Environment::of(1000, "/home/a", variables.iter().copied())).contains(secret));
+    variables.extend([("RIVETR_TOKNE", secret), ("RIVETR_LOG_LEVEL", "loud")]);
+    let error = explain_text("", &variables).unwrap_err();
+    assert!(error.contains("RIVETR_TOKNE") && error.contains("loud") && !error.contains(secret), "{error}");
 }
 
 #[test]

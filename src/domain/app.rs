@@ -30,6 +30,8 @@ pub struct App {
     pub settings: Settings,
     /// The deployment that serves, once one has been switched to.
     pub live: Option<DeploymentId>,
+    /// The number of that deployment among the app's own.
+    pub release: Option<u32>,
     /// It is being deleted: nothing new may start.
     pub deleting: bool,
     /// When it was created.

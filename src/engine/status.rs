@@ -1,13 +1,15 @@
 //! How things stand: what the store wants and what systemd shows, side by side.
 
 use futures_util::{Stream, StreamExt as _};
+use tokio::sync::broadcast;
 
 use super::{Engine, EngineError};
-use crate::domain::app::App;
-use crate::domain::deployment::Deployment;
+use crate::domain::app::{App, AppId};
+use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::Slug;
 use crate::domain::time::Timestamp;
 use crate::host::journal::{OutputStream, Query};
+use crate::store::Reader;
 
 /// An app as it stands.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct AppStatus {
     pub app: App,
     /// The deployment that serves.
     pub live: Option<Deployment>,
+    /// Its newest deployment, however it went.
+    pub latest: Option<Deployment>,
     /// What systemd shows of it; none: it does not know the unit.
     pub unit: Option<UnitSummary>,
 }
@@ -38,6 +42,8 @@ pub struct UnitSummary {
 /// One line that an app wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeLine {
+    /// Its place in the journal, for those who want to go on after it.
+    pub cursor: String,
     /// When.
     pub at: Timestamp,
     /// The container that wrote it.
@@ -49,10 +55,11 @@ pub struct RuntimeLine {
 }
 
 impl Engine {
-    /// An app, its live deployment and its unit.
+    /// An app, its live and its newest deployment, and its unit.
     pub async fn app_status(&self, app: &Slug) -> Result<AppStatus, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
-        let Some(id) = app.live else { return Ok(AppStatus { app, live: None, unit: None }) };
+        let latest = self.reader().deployments(Some(app.id), None, 1).await?.pop();
+        let Some(id) = app.live else { return Ok(AppStatus { app, live: None, latest, unit: None }) };
         let live = self.deployment(id).await?;
         let name = live.service_name();
         let unit = self.machine().systemd.unit(&name).await.map_err(EngineError::internal)?;
@@ -63,23 +70,37 @@ impl Engine {
             restarts: unit.n_restarts,
             since: unit.since,
         });
-        Ok(AppStatus { app, live: Some(live), unit })
+        Ok(AppStatus { app, live: Some(live), latest, unit })
     }
 
-    /// What an app wrote, over all its releases that are not forgotten, oldest line first.
+    /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or
+    /// all that come after the line at the cursor `after`.
+    ///
+    /// A follower's stream ends when another deployment of the app is asked for: who asks again after the last line
+    /// that was seen gets the lines of that one too.
     pub async fn runtime_log(
         &self,
         app: &Slug,
         lines: Option<usize>,
         follow: bool,
+        after: Option<String>,
     ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static + use<>, EngineError>
     {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
+        let moves = self.0.moved.subscribe();
         let recent = self.reader().deployments(Some(app.id), None, RELEASES_MAX).await?;
         let containers = recent.iter().map(Deployment::unit_name).collect();
-        let query = Query { containers, lines, follow, after_cursor: None };
+        let lines = lines.filter(|_| after.is_none());
+        let query = Query { containers, lines, follow, after_cursor: after };
         let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;
-        let ending = self.0.shutdown.clone();
+        let shutdown = self.0.shutdown.clone();
+        let (reader, id) = (self.reader().clone(), app.id);
+        let ending = async move {
+            tokio::select! {
+                () = shutdown.cancelled_owned() => (),
+                () = newcomer(moves, reader, id), if follow => (),
+            }
+        };
         // An app that was deleted may have had containers of these names.
         let own = stream.filter(move |line| {
             std::future::ready(line.as_ref().map_or(true, |line| line.at >= app.created))
@@ -87,13 +108,28 @@ impl Engine {
         let lines = own.map(|line| {
             let line = line.map_err(EngineError::internal)?;
             Ok(RuntimeLine {
+                cursor: line.cursor,
                 at: line.at,
                 unit: line.container,
                 stderr: line.stream == OutputStream::Stderr,
                 text: line.text,
             })
         });
-        Ok(lines.take_until(ending.cancelled_owned()))
+        Ok(lines.take_until(Box::pin(ending)))
+    }
+}
+
+/// Returns when another deployment of the app is asked for, or may have been.
+async fn newcomer(mut moves: broadcast::Receiver<(DeploymentId, State)>, reader: Reader, app: AppId) {
+    loop {
+        match moves.recv().await {
+            Ok((id, State::Queued)) => match reader.deployment(id).await {
+                Ok(found) if found.as_ref().is_none_or(|found| found.app != app) => {}
+                Ok(_) | Err(_) => return,
+            },
+            Ok(_) => {}
+            Err(_missed_some) => return,
+        }
     }
 }
 

@@ -131,6 +131,7 @@ impl Reader {
 }
 
 const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, git_url, branch, settings, live, deleting, created, \
+     (SELECT number FROM deployment WHERE deployment.id = app.live) AS release, \
      project.id AS project_id, project.slug AS project_slug, project.subnet AS subnet \
      FROM app JOIN project ON project.id = app.project";
 
@@ -279,6 +280,7 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
         hosts: Vec::new(),
         settings: row::parsed(row, "settings", settings::from_json)?,
         live: row::number::<Option<i64>>(row, "live")?.map(DeploymentId),
+        release: row::number(row, "release")?,
         deleting: row::number(row, "deleting")?,
         created: row::time(row, "created")?,
     })
@@ -305,7 +307,7 @@ mod tests {
 
         assert_eq!((&app.slug, &app.source, &app.settings), (&wanted.slug, &git, &wanted.settings));
         assert_eq!(app.hosts, [host("z.example.org"), host("a.example.org"), automatic]);
-        assert_eq!((app.live, app.deleting, app.created), (None, false, NOW));
+        assert_eq!((app.live, app.release, app.deleting, app.created), (None, None, false, NOW));
         assert_eq!(store.reader.app(&slug("blog")).await.unwrap().as_ref(), Some(&app));
         assert_eq!(store.reader.app_by_id(app.id).await.unwrap().as_ref(), Some(&app));
         assert_eq!(store.reader.apps().await.unwrap(), [app]);
@@ -350,6 +352,18 @@ mod tests {
         assert!(matches!(taken, SetHostError::HostTaken { app, .. } if app == blog.slug));
         set(None).await.unwrap();
         assert_eq!(hosts().await, []);
+    }
+
+    #[tokio::test]
+    async fn an_app_knows_the_number_of_its_release() {
+        let store = Fixture::new();
+        let app = store.app("blog").await;
+        store.live(&store.app("other").await).await;
+        for number in 1..=2 {
+            let live = store.live(&app).await;
+            let app = store.reader.app_by_id(app.id).await.unwrap().unwrap();
+            assert_eq!((app.live, app.release), (Some(live.id), Some(number)));
+        }
     }
 
     #[tokio::test]

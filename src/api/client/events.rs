@@ -104,6 +104,9 @@ impl Events {
         };
         let frame = tokio::time::timeout(SILENCE_LIMIT, body.frame()).await;
         let frame = frame.map_err(|_| ClientError::broken(target, "it went silent"))?;
+        if since.elapsed() >= STEADY {
+            self.pauses.reset();
+        }
         let Some(frame) = frame else {
             if self.ends == Ends::WithStream {
                 self.over = true;
@@ -113,9 +116,6 @@ impl Events {
         };
         let frame = frame.map_err(|source| ClientError::broken(target, source))?;
         let Some(bytes) = frame.data_ref() else { return Ok(()) };
-        if since.elapsed() >= STEADY {
-            self.pauses.reset();
-        }
         let (waiting, resume, pauses) = (&mut self.waiting, &mut self.resume, &mut self.pauses);
         let taken = parser.push(bytes, |event, id| {
             let after = id.map(|id| Resume::After(id.to_owned()));

@@ -30,7 +30,7 @@ pub struct BadServer {
 impl Target {
     /// Takes `http://host[:port]`, with or without a slash at the end.
     pub fn parse(text: &str) -> Result<Self, BadServer> {
-        let refuse = |why| BadServer { given: text.chars().take(80).collect(), why };
+        let refuse = |why| BadServer { given: shown(text), why };
         let form = "write it as http://host or http://host:port";
         let uri: http::Uri = text.parse().map_err(|_| refuse(form))?;
         match uri.scheme_str() {
@@ -70,6 +70,14 @@ impl Target {
     }
 }
 
+/// What was given, cut to a readable length; what stands before an `@` may be a token.
+fn shown(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let Some((_, rest)) = rest.rsplit_once('@') else { return text.chars().take(80).collect() };
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    format!("{scheme}…@{rest}").chars().take(80).collect()
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -107,6 +115,19 @@ mod tests {
         ] {
             let error = Target::parse(typed).unwrap_err().to_string();
             assert!(error.contains(why), "{typed:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_a_url_is_not_shown() {
+        for typed in [
+            "http://rivetr:rvt_secret@a",
+            "https://rvt_secret@a",
+            "rivetr:rvt_secret@a",
+            "http://u:rvt_secret@a/@b",
+        ] {
+            let error = Target::parse(typed).unwrap_err().to_string();
+            assert!(!error.contains("rvt_secret") && error.contains("…@"), "{typed:?}: {error}");
         }
     }
 }

@@ -113,6 +113,7 @@ mod tests {
             hosts: new.hosts,
             settings: new.settings,
             live: None,
+            release: None,
             deleting,
             created: Timestamp(0),
         }

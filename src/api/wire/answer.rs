@@ -13,7 +13,7 @@ impl App {
     /// An app as it is shown, with its addresses.
     #[must_use]
     pub fn of(app: &app::App, urls: Vec<String>, push_url: Option<String>) -> Self {
-        let app::App { id, slug, project, source, hosts, settings, live, deleting, created } = app;
+        let app::App { id, slug, project, source, hosts, settings, live, release, deleting, created } = app;
         let Settings { port, variables, health } = settings;
         let git = match source {
             Source::Push { .. } => None,
@@ -33,6 +33,7 @@ impl App {
             health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
             health_timeout_s: health.timeout.as_secs(),
             live: live.map(|id| id.0),
+            release: *release,
             deleting: *deleting,
             created: time(*created),
         }

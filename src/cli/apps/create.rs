@@ -113,9 +113,7 @@ fn where_it_answers(app: &App) -> String {
                 new app.\n"
             .to_owned();
     }
-    let urls: Vec<String> = app.urls.iter().map(|url| format!("  {url}\n")).collect();
-    let urls = urls.concat();
-    format!("Once it is live, it answers at:\n{urls}")
+    format!("Once it is live, it answers at:\n  {}\n", app.urls.join("\n  "))
 }
 
 /// Takes `KEY=VALUE`; the value may hold anything, `=` included.

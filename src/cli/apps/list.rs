@@ -1,4 +1,4 @@
-//! `rivetr apps list`: the apps and where their code comes from.
+//! `rivetr apps list`: the apps, where their code comes from and where they answer.
 
 use clap::Args;
 
@@ -28,13 +28,13 @@ fn words(apps: &[App]) -> String {
         .map(|app| {
             [
                 app.name.clone(),
-                app.project.clone(),
+                or_dash(app.release.map(|number| number.to_string()).as_deref()),
                 app.git.clone().unwrap_or_else(|| "git push".to_owned()),
                 app.branch.clone(),
-                or_dash(Some(&app.hosts.join(" "))),
                 time(&app.created),
+                or_dash(Some(&app.urls.join(" "))),
             ]
         })
         .collect();
-    table(["APP", "PROJECT", "SOURCE", "BRANCH", "HOSTS", "CREATED"], &rows)
+    table(["APP", "RELEASE", "SOURCE", "BRANCH", "CREATED", "ADDRESS"], &rows)
 }

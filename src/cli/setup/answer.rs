@@ -67,7 +67,10 @@ impl Answer {
 
     pub(super) fn words(&self, out: &mut dyn Write) -> Result<(), SetupError> {
         let Self { url, token, setup_url: _, proxy_http, proxy_https: _ } = self;
-        writeln!(out, "\nrivetr runs at {url}; apps answer at {proxy_http}, each by its host name.")?;
+        writeln!(
+            out,
+            "\nrivetr runs at {url}. Apps answer at {proxy_http}, each by a host name of its own."
+        )?;
         match token {
             Some(token) => writeln!(
                 out,
@@ -77,9 +80,11 @@ impl Answer {
         }
         writeln!(
             out,
-            "\nNext, in a repository with a Containerfile or Dockerfile:\n  \
-             rivetr apps create blog --port 8080\n  \
-             git push {url}/git/blog.git HEAD:main"
+            "\nNext:\n  \
+             rivetr apps create blog --port 8080\n\
+             and in a repository with a Containerfile or Dockerfile:\n  \
+             git push {}/git/blog.git main",
+            url.replacen("://", "://rivetr:TOKEN@", 1)
         )?;
         Ok(())
     }
@@ -97,6 +102,22 @@ fn authority(host: &str, port: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_typed() {
+        let mut paper = Vec::new();
+        let answer = Answer {
+            url: "http://192.0.2.7".to_owned(),
+            token: Some("rvt_secret".to_owned()),
+            setup_url: None,
+            proxy_http: "http://192.0.2.7".to_owned(),
+            proxy_https: None,
+        };
+        answer.words(&mut paper).unwrap();
+        let text = String::from_utf8(paper).unwrap();
+        assert!(text.contains("Your token, shown only now: rvt_secret\n"), "{text}");
+        assert!(text.ends_with("\n  git push http://rivetr:TOKEN@192.0.2.7/git/blog.git main\n"), "{text}");
+    }
 
     #[test]
     fn where_apps_answer() {
