@@ -46,7 +46,10 @@ pub enum SetupError {
     #[error("{0}")]
     Caller(&'static str),
     /// The address is none.
-    #[error("--url {0:?} is no address: use http://HOST, with a port if it is not the usual one")]
+    #[error(
+        "--url {0:?} cannot be used: write http://HOST, with a port if it is not the usual one. \
+         There is no https yet"
+    )]
     Url(String),
     /// The machine lacks something; all of it is named.
     #[error("this machine is not ready for rivetr:{}", list(.0))]

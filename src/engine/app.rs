@@ -66,7 +66,7 @@ impl Engine {
         Ok(())
     }
 
-    fn automatic_host(&self, app: &Slug) -> Result<Option<HostName>, EngineError> {
+    pub(super) fn automatic_host(&self, app: &Slug) -> Result<Option<HostName>, EngineError> {
         let Some(base) = &self.0.settings.base_domain else { return Ok(None) };
         let host = HostName::parse(&format!("{app}.{base}"));
         host.map(Some).map_err(|error| EngineError::Invalid { field: "name", message: error.to_string() })

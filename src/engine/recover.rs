@@ -62,6 +62,11 @@ impl Engine {
     }
 
     async fn recover(&self, apps: Vec<App>) {
+        for app in &apps {
+            if let Err(error) = self.name_anew(app).await {
+                tracing::warn!(app = %app.slug, %error, "the automatic host was not changed");
+            }
+        }
         if let Err(error) = self.publish_routes().await {
             tracing::error!(%error, "the proxy was not told the routes");
         }
@@ -72,6 +77,15 @@ impl Engine {
         });
         recovered.await;
         self.sweep_builds().await;
+    }
+
+    /// Gives an app the automatic host that follows from what is configured now.
+    async fn name_anew(&self, app: &App) -> Result<(), EngineError> {
+        let host = self.automatic_host(&app.slug)?;
+        if host.as_ref().is_none_or(|host| !app.hosts.contains(host)) {
+            self.0.writer.set_automatic_host(app.id, host).await.map_err(EngineError::internal)?;
+        }
+        Ok(())
     }
 
     async fn recover_app(&self, app: &App) -> Result<(), EngineError> {

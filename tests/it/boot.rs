@@ -23,6 +23,21 @@ fn apps_come_back_after_a_reboot_without_rivetr_and_without_a_network() {
 }
 
 #[test]
+fn a_changed_address_names_the_apps_anew() {
+    let host = Host::boot("anew");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    host.sample("blog").push().succeeds();
+    let other = "s#^url = .*#url = \"http://paas.test\"\\nbase_domain = \"apps.test\"#";
+    host.run(["sed", "-i", other, "/etc/rivetr/rivetr.toml"]).succeeds();
+    host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
+    host.rivetr(["deploy", "blog"]).succeeds().says("http://blog.apps.test/");
+    assert_eq!(host.ask("blog.apps.test", "/").unwrap().status, 200);
+    assert_eq!(host.ask(&host.host_of("blog"), "/").unwrap().status, 404);
+    assert_eq!(host.ask("paas.test", "/health").unwrap().status, 200);
+    host.rivetr(["apps", "show", "blog"]).succeeds().says("blog.apps.test");
+}
+
+#[test]
 fn setting_up_again_changes_nothing_that_runs() {
     let host = Host::boot("again");
     host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
