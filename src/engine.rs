@@ -208,7 +208,7 @@ impl Engine {
             app = %deployment.app_slug,
             deployment = deployment.number,
             state = deployment.state.as_str(),
-            "deployment moved"
+            "{} {}: {}", deployment.app_slug, deployment.number, deployment.state
         );
         self.0.logs.bump(deployment.id);
         // An error says that nobody listens, which is fine.
