@@ -53,8 +53,10 @@ pub use status::{AppStatus, RuntimeLine, UnitSummary};
 pub struct Settings {
     /// The clock.
     pub clock: fn() -> Timestamp,
-    /// The hosts under which rivetr itself is reached through its proxy.
-    pub own_hosts: Vec<HostName>,
+    /// The host under which rivetr itself is reached through its proxy.
+    pub own_host: Option<HostName>,
+    /// The port at which people reach the proxy.
+    pub public_port: u16,
     /// Where rivetr itself listens for its proxy.
     pub own_address: std::net::SocketAddr,
     /// The largest push that is taken, in bytes.

@@ -24,7 +24,7 @@ mod crash_tests;
 mod testing;
 
 pub use address::AllocateError;
-pub use app::{CreateAppError, DeleteAppError, Host, SetHostError};
+pub use app::{CreateAppError, DeleteAppError, SetHostError};
 pub use deployment::{EnqueueError, Enqueued, SaveError};
 pub use error::StoreError;
 pub use migrate::MigrateError;

@@ -16,6 +16,7 @@ use super::{Streams, wire};
 use crate::domain::app::{App, AppId};
 use crate::domain::deployment::{DeploymentId, Trigger};
 use crate::domain::name::Slug;
+use crate::domain::source::Source;
 use crate::engine::Engine;
 use crate::store::Reader;
 
@@ -26,9 +27,10 @@ const LINES_MAX: usize = 10_000;
 
 pub(super) async fn list(
     _: Authorized<Read>,
+    State(engine): State<Engine>,
     State(reader): State<Reader>,
 ) -> Result<Json<wire::List<wire::App>>, ApiError> {
-    let items = reader.apps().await?.iter().map(wire::App::from).collect();
+    let items = reader.apps().await?.iter().map(|app| shown(&engine, app)).collect();
     Ok(Json(wire::List { items, next: None }))
 }
 
@@ -39,15 +41,16 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, ApiError> {
     let app = engine.create_app(new.parse()?).await?;
     tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app created");
-    Ok((StatusCode::CREATED, Json(wire::App::from(&app))))
+    Ok((StatusCode::CREATED, Json(shown(&engine, &app))))
 }
 
 pub(super) async fn show(
     _: Authorized<Read>,
+    State(engine): State<Engine>,
     State(reader): State<Reader>,
     Path(id): Path<String>,
 ) -> Result<Json<wire::App>, ApiError> {
-    Ok(Json(wire::App::from(&find(&reader, &id).await?)))
+    Ok(Json(shown(&engine, &find(&reader, &id).await?)))
 }
 
 pub(super) async fn delete(
@@ -112,7 +115,7 @@ pub(super) async fn status(
     let app = find(&reader, &id).await?;
     let status = engine.app_status(&app.slug).await?;
     Ok(Json(wire::AppStatus {
-        app: wire::App::from(&status.app),
+        app: shown(&engine, &status.app),
         live: status.live.as_ref().map(wire::Deployment::from),
         unit: status.unit.map(|unit| wire::Unit {
             active_state: unit.active_state.to_owned(),
@@ -120,7 +123,6 @@ pub(super) async fn status(
             restarts: unit.restarts,
             since: unit.since.map(wire::time),
         }),
-        hosts: status.hosts.iter().map(ToString::to_string).collect(),
     }))
 }
 
@@ -155,6 +157,15 @@ pub(super) async fn log(
         events::event(Event::default(), &data)
     });
     Ok(events::answer(events, auth, by.caller, stopping))
+}
+
+/// An app with the addresses that this instance gives it.
+fn shown(engine: &Engine, app: &App) -> wire::App {
+    let push_url = match app.source {
+        Source::Push { .. } => engine.own_url().map(|own| format!("{own}/git/{}.git", app.slug)),
+        Source::Git { .. } => None,
+    };
+    wire::App::of(app, engine.urls(app), push_url)
 }
 
 /// The app of a name or a number. A name made of digits is a name first.

@@ -6,11 +6,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONNECTION, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
 use super::error::ApiError;
@@ -41,6 +42,7 @@ impl Numbers {
 pub async fn around(State(numbers): State<Numbers>, request: Request, next: Next) -> Response {
     let number = numbers.take();
     let for_git = request.uri().path().starts_with("/git/");
+    let has_body = !request.body().is_end_stream();
     let answer = if is_foreign(request.headers(), request.uri()) {
         let message = "a page of another site may not send requests here";
         Ok(ApiError::new(StatusCode::FORBIDDEN, "foreign_origin", message).into_response())
@@ -54,6 +56,10 @@ pub async fn around(State(numbers): State<Numbers>, request: Request, next: Next
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         error.log(&number);
         response = error.render(&number, for_git);
+        if has_body {
+            // It may not have been read to its end: then this connection can carry no other request.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
     let headers = response.headers_mut();
     if let Ok(number) = HeaderValue::try_from(number) {

@@ -104,10 +104,14 @@ pub struct App {
     pub project: String,
     /// The port it listens on in its container.
     pub port: u16,
-    /// The hosts whose requests it answers.
+    /// The hosts whose requests it answers: its own, then the automatic one.
     pub hosts: Vec<String>,
+    /// Where people find it: one address for each of its hosts.
+    pub urls: Vec<String>,
     /// The repository it is fetched from; null: code comes by `git push` to rivetr.
     pub git: Option<String>,
+    /// Where to push to; null: it is fetched, or rivetr has no address but on its own machine.
+    pub push_url: Option<String>,
     /// The branch that is deployed.
     pub branch: String,
     /// The names of its environment variables.
@@ -133,8 +137,6 @@ pub struct AppStatus {
     pub live: Option<Deployment>,
     /// Its unit, as systemd sees it; null: there is none.
     pub unit: Option<Unit>,
-    /// Every host it answers, the automatic one included.
-    pub hosts: Vec<String>,
 }
 
 /// A unit, as systemd sees it.

@@ -33,3 +33,8 @@ impl Apps {
         }
     }
 }
+
+/// Where to push an app to on rivetr's own machine, which is reached there whatever is configured.
+fn local_push_url(app: &str) -> String {
+    format!("http://127.0.0.1:7480/git/{app}.git")
+}

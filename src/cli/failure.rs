@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::setup::SetupError;
-use crate::api::client::ClientError;
+use crate::api::client::{ClientError, Target};
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +84,7 @@ impl From<ClientError> for Failure {
             {
                 said(Exit::Unreachable).cure("run it as root, or as the user that rivetr runs as")
             }
-            ClientError::Unreachable { .. } => said(Exit::Unreachable).cure(
-                "`rivetr doctor` shows what is down; --socket or --server names a rivetr that runs elsewhere",
-            ),
+            ClientError::Unreachable { target, .. } => said(Exit::Unreachable).cure(where_to_look(&target)),
             ClientError::Broken { .. } | ClientError::TimedOut { .. } => {
                 said(Exit::Unreachable).cure("`rivetr doctor`, and then the same command again")
             }
@@ -138,6 +136,18 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+/// What shows why nobody answers there.
+fn where_to_look(target: &Target) -> String {
+    let manager = match target {
+        Target::Http { .. } => {
+            return "check --server, and look at `systemctl status rivetr.service` there".to_owned();
+        }
+        Target::Socket(path) if path.starts_with("/run/user") => "systemctl --user",
+        Target::Socket(_) => "systemctl",
+    };
+    format!("`{manager} status rivetr.service` shows whether it runs, `rivetr doctor` what else is down")
+}
+
 fn with_fields(message: String, fields: &std::collections::BTreeMap<String, String>) -> String {
     fields.iter().fold(message, |mut text, (field, wrong)| {
         // Writing to a String cannot fail.
@@ -149,19 +159,31 @@ fn with_fields(message: String, fields: &std::collections::BTreeMap<String, Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::client::Target;
 
     #[test]
     fn each_error_has_its_exit_code_and_its_cure() {
         let target = Target::Socket("/run/rivetr/api.sock".into());
+        let own = Target::Socket("/run/user/1000/rivetr/api.sock".into());
+        let remote = Target::parse("http://192.0.2.7").unwrap();
         let io = |kind| std::io::Error::new(kind, "why");
         let message = || "no".to_owned();
         let unreachable = |kind| ClientError::Unreachable { target: target.clone(), source: io(kind) };
+        let down = |target| ClientError::Unreachable { target, source: io(std::io::ErrorKind::NotFound) };
         for (error, exit, text) in [
             (
                 unreachable(std::io::ErrorKind::NotFound),
                 Exit::Unreachable,
-                "error: rivetr cannot be reached at /run/rivetr/api.sock: why\ntry: `rivetr doctor` shows",
+                "error: rivetr cannot be reached at /run/rivetr/api.sock: why\ntry: `systemctl status",
+            ),
+            (
+                down(own),
+                Exit::Unreachable,
+                "error: rivetr cannot be reached at /run/user/1000/rivetr/api.sock: why\ntry: `systemctl --user status",
+            ),
+            (
+                down(remote),
+                Exit::Unreachable,
+                "error: rivetr cannot be reached at http://192.0.2.7:80: why\ntry: check --server",
             ),
             (
                 unreachable(std::io::ErrorKind::PermissionDenied),

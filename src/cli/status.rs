@@ -68,7 +68,7 @@ fn row(status: &AppStatus) -> [String; 5] {
         state(status),
         release(status.live.as_ref()),
         or_dash(since.as_deref()),
-        or_dash(Some(&status.hosts.join(" "))),
+        or_dash(Some(&status.app.hosts.join(" "))),
     ]
 }
 

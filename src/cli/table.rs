@@ -22,7 +22,7 @@ pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String
 #[must_use]
 pub fn facts(facts: &[(&str, String)]) -> String {
     let widest = facts.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
-    let lines = facts.iter().map(|(name, value)| line([name, value], [widest + 1, 0]));
+    let lines = facts.iter().map(|(name, value)| line([name, value], [widest, 0]));
     lines.collect()
 }
 
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn facts_are_aligned() {
-        assert_eq!(facts(&[("name", "blog".to_owned()), ("hosts", String::new())]), "name    blog\nhosts\n");
+        assert_eq!(facts(&[("name", "blog".to_owned()), ("hosts", String::new())]), "name   blog\nhosts\n");
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Api {
     }
 }
 
-const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","port":8080,"hosts":["blog.example.org"],"git":null,"branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
+const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"git":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
 const LIVE: &str = r#"{"id":42,"app":"blog","number":7,"trigger":"push","state":"live","commit":"0123456789abcdef0123456789abcdef01234567","image":null,"failure":null,"created":"2026-11-23T11:24:38.000Z","ended":"2026-11-23T11:25:00.000Z"}"#;
 const QUEUED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"queued","commit":null,"image":null,"failure":null,"created":"2026-11-23T11:30:00.000Z","ended":null}"#;
 const FAILED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"failed","commit":null,"image":null,"failure":{"during":"checking","reason":"nothing listens on port 8080\nset --port"},"created":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:31:00.000Z"}"#;
@@ -111,8 +111,7 @@ fn joined(parts: &[&str]) -> &'static str {
 fn blog_status() -> &'static str {
     let unit =
         r#"{"active_state":"active","sub_state":"running","restarts":2,"since":"2026-11-23T11:25:00.000Z"}"#;
-    let hosts = r#"["blog.example.org","blog.192.0.2.7.sslip.io"]"#;
-    joined(&["{\"app\":", BLOG, ",\"live\":", LIVE, ",\"unit\":", unit, ",\"hosts\":", hosts, "}"])
+    joined(&["{\"app\":", BLOG, ",\"live\":", LIVE, ",\"unit\":", unit, "}"])
 }
 
 #[test]
@@ -214,26 +213,26 @@ async fn apps_at_a_glance() {
     api.check("status --json", &document).await;
     api.check(
         "apps list",
-        "APP   PROJECT  SOURCE    BRANCH  HOSTS             CREATED\n\
-         blog  default  git push  main    blog.example.org  2026-11-23 11:00:00\n",
+        "APP   PROJECT  SOURCE    BRANCH  HOSTS                                     CREATED\n\
+         blog  default  git push  main    blog.example.org blog.192.0.2.7.sslip.io  2026-11-23 11:00:00\n",
     )
     .await;
     api.check("apps list --json", &format!("{list}\n")).await;
     api.check(
         "apps show blog",
-        "app         blog\n\
-         state       running, restarted 2 times\n\
-         since       2026-11-23 11:25:00\n\
-         release     7 (01234567)\n\
-         unit        rivetr-app-blog-7.service\n\
-         hosts       blog.example.org blog.192.0.2.7.sslip.io\n\
-         port        8080\n\
-         source      git push\n\
-         branch      main\n\
-         variables   A B\n\
-         good when   answers /up within 60 s\n\
-         project     default\n\
-         created     2026-11-23 11:00:00\n",
+        "app        blog\n\
+         state      running, restarted 2 times\n\
+         since      2026-11-23 11:25:00\n\
+         release    7 (01234567)\n\
+         unit       rivetr-app-blog-7.service\n\
+         address    http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n\
+         port       8080\n\
+         source     git push http://192.0.2.7/git/blog.git\n\
+         branch     main\n\
+         variables  A B\n\
+         check      it answers GET /up within 60 s\n\
+         project    default\n\
+         created    2026-11-23 11:00:00\n",
     )
     .await;
 }
@@ -265,14 +264,41 @@ async fn an_app_is_created_and_deleted() {
     api.check(
         "apps create blog --port 3000 --env A=1",
         "blog is created.\n\
-         Deploy it from your repository:  git push http://<this rivetr>/git/blog.git main\n\
-         The password is a token:         rivetr tokens create <what it is for>\n",
+         \n\
+         Deploy it from your repository:\n  \
+         git push http://rivetr:TOKEN@192.0.2.7/git/blog.git main\n\
+         In place of TOKEN goes what this prints:\n  \
+         rivetr tokens create blog\n\
+         \n\
+         Once it is live, it answers at:\n  \
+         http://blog.example.org/\n  \
+         http://blog.192.0.2.7.sslip.io/\n",
     )
     .await;
     api.check("apps delete blog --yes", "blog is deleted.\n").await;
     api.check("apps delete blog --yes --json", "").await;
     let asked = api.asked.lock().unwrap();
     assert_eq!(asked[0], r#"POST /api/apps {"name":"blog","port":3000,"env":{"A":"1"}}"#);
+}
+
+#[tokio::test]
+async fn what_to_do_next_fits_the_app() {
+    let hidden =
+        BLOG.replace("http://192.0.2.7/git/blog.git", "").replace("\"push_url\":\"\"", "\"push_url\":null");
+    let fetched = hidden.replace("\"git\":null", "\"git\":\"https://example.org/a.git\"");
+    for (app, words) in [
+        (&hidden, "  git push http://rivetr:TOKEN@127.0.0.1:7480/git/blog.git main\n"),
+        (&hidden, "To push from elsewhere, set url under [instance]"),
+        (&fetched, "Deploy it from https://example.org/a.git, branch main:\n  rivetr deploy blog\n"),
+        (
+            &hidden.replace("\"http://blog.example.org/\",\"http://blog.192.0.2.7.sslip.io/\"", ""),
+            "No host leads to it: --host",
+        ),
+    ] {
+        let (written, outcome) = Api::of(&[("POST /api/apps", joined(&[app]))]).run("apps create blog").await;
+        assert_eq!(outcome, Ok(()));
+        assert!(written.contains(words), "{written}");
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use crate::auth::{Auth, Owner};
 use crate::config::settings::Settings;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, BuildLimits, Engine, Machine};
+use crate::files::{Lock, LockError};
 use crate::host::git::{Git, GitSettings};
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
@@ -55,10 +56,10 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     for directory in [layout.state.clone(), layout.runtime.clone(), layout.state.join("proxy")] {
         files::make_dirs(&directory, 0o700)?;
     }
-    let _only_one = files::lock(&layout.lock())?;
+    let _only_one = only_one(layout)?;
     let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
     let machine = machine(settings, layout).await?;
-    let engine = Engine::new(engine_settings(settings)?, machine, writer.clone(), reader.clone());
+    let engine = Engine::new(engine_settings(process)?, machine, writer.clone(), reader.clone());
     engine.start().await?;
 
     let shutdown = CancellationToken::new();
@@ -95,6 +96,24 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     Ok(())
 }
 
+/// The lock that says that no other daemon works on this state.
+fn only_one(layout: &Layout) -> Result<Lock, Failure> {
+    let error = match files::lock(&layout.lock()) {
+        Ok(lock) => return Ok(lock),
+        Err(error) => error,
+    };
+    Err(match error {
+        LockError::Held { holder, .. } => format!(
+            "another rivetr ({holder}) works on the state in {} already, and two of them would undo each other's \
+             work. Stop that one first: `systemctl stop rivetr.service`, or `systemctl --user stop rivetr.service` \
+             if it is a user's own",
+            layout.state.display()
+        )
+        .into(),
+        LockError::File(error) => error.into(),
+    })
+}
+
 async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failure> {
     let systemd = Systemd::connect(&layout.bus).await?;
     let git = Git::new(GitSettings {
@@ -114,12 +133,14 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
     })
 }
 
-fn engine_settings(settings: &Settings) -> Result<engine::Settings, InvalidPool> {
+fn engine_settings(process: &Process) -> Result<engine::Settings, InvalidPool> {
+    let settings = &process.settings;
     let pool =
         SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
     Ok(engine::Settings {
         clock: now,
-        own_hosts: settings.instance.url.iter().map(|url| url.host.clone()).collect(),
+        own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
+        public_port: public_port(process),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
         push_limit: u64::from(settings.git.max_size_mb) * 1024 * 1024,
         base_domain: base_domain(settings),
@@ -134,6 +155,16 @@ fn engine_settings(settings: &Settings) -> Result<engine::Settings, InvalidPool>
         drain_timeout: settings.deploy.drain_timeout,
         keep_images: settings.deploy.keep_images as usize,
     })
+}
+
+/// The port at which people reach the proxy: as its URL says, or as its sockets have it where it has none.
+fn public_port(process: &Process) -> u16 {
+    let settings = &process.settings;
+    match &settings.instance.url {
+        Some(url) => url.port.unwrap_or(80),
+        None if process.environment.system_wide() => 80,
+        None => settings.proxy.listen.port(),
+    }
 }
 
 /// Without socket activation: the lock says that no other daemon uses this path.
@@ -192,4 +223,25 @@ fn reload(process: &Process, notifier: Notifier) {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::layout::Surroundings;
+
+    #[test]
+    fn a_second_daemon_is_told_of_the_first() {
+        let state = tempfile::tempdir().unwrap();
+        let surroundings =
+            Surroundings { state_directory: Some(state.path().to_owned()), ..Surroundings::default() };
+        let layout = Layout::discover(surroundings);
+        let _first = only_one(&layout).unwrap();
+        let refused = only_one(&layout).unwrap_err().to_string();
+        let expect = format!("another rivetr (process {}) works on the state in ", std::process::id());
+        assert!(
+            refused.starts_with(&expect) && refused.contains("systemctl stop rivetr.service"),
+            "{refused}"
+        );
+    }
 }

@@ -24,7 +24,7 @@ pub struct App {
     pub project: Project,
     /// Where its code comes from.
     pub source: Source,
-    /// The hosts whose requests it answers, besides the automatic one.
+    /// Every host that leads to it: its own in the order they were given, then the automatic one.
     pub hosts: Vec<HostName>,
     /// What the next deployment will run with.
     pub settings: Settings,

@@ -349,9 +349,9 @@ mod tests {
         (|d| d.switch(), State::Switching, &[State::Checking]),
         (|d| d.retire(), State::Retiring, &[State::Switching]),
         (|d| d.finish(NOW), State::Live, &[State::Retiring]),
-        (|d| d.fail("no".to_owned(), NOW), State::Failed, &State::ALL.split_at(5).0),
-        (|d| d.cancel(NOW), State::Cancelled, &State::ALL.split_at(5).0),
-        (|d| d.supersede(NOW), State::Superseded, &State::ALL.split_at(3).0),
+        (|d| d.fail("no".to_owned(), NOW), State::Failed, State::ALL.split_at(5).0),
+        (|d| d.cancel(NOW), State::Cancelled, State::ALL.split_at(5).0),
+        (|d| d.supersede(NOW), State::Superseded, State::ALL.split_at(3).0),
     ];
 
     #[test]

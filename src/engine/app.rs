@@ -18,7 +18,7 @@ impl Engine {
         checked.map_err(|error| EngineError::Invalid { field: "env", message: error.to_string() })?;
         let automatic = self.automatic_host(&new.slug)?;
         new.hosts.retain(|host| Some(host) != automatic.as_ref());
-        if let Some(own) = new.hosts.iter().find(|host| self.0.settings.own_hosts.contains(host)) {
+        if let Some(own) = new.hosts.iter().find(|host| self.0.settings.own_host.as_ref() == Some(host)) {
             let message = format!("rivetr itself answers at {own}; choose another host");
             return Err(EngineError::Conflict { field: "hosts", message });
         }

@@ -1,24 +1,8 @@
 //! Points at which a test makes the daemon die, to see that it recovers. In any other build they do nothing.
+//!
+//! `x` lies before the work of a state, `after-x` between that work and the moment at which it is stored.
 
 use super::Engine;
-
-/// Every point, in the order in which a deployment meets them: `after-x` lies between the work of x and its commit.
-#[cfg(feature = "failpoints")]
-pub const ALL: [&str; 13] = [
-    "enqueued",
-    "fetching",
-    "after-fetching",
-    "building",
-    "after-building",
-    "starting",
-    "after-starting",
-    "checking",
-    "after-checking",
-    "switching",
-    "after-switching",
-    "retiring",
-    "after-retiring",
-];
 
 impl Engine {
     /// Dies here by SIGKILL, once, if the file `failpoint` of the state directory names this point.

@@ -24,7 +24,7 @@ use pkt::Report;
 /// How long a pushing client may send nothing before it is given up.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// What is still read from a client whose pack git has refused, in bytes, so that it gets to read why.
-const DRAIN_MAX: u64 = 256 * 1024 * 1024;
+pub(super) const DRAIN_MAX: u64 = 256 * 1024 * 1024;
 /// What is read of git's report and of its complaints, in bytes.
 const REPORT_MAX: u64 = 64 * 1024;
 /// What one read takes from a pack, in bytes.

@@ -3,25 +3,30 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, push};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
+use crate::domain::name::HostName;
 use crate::host::layout::Manager;
 use crate::proxy::link::client::AskError;
 use crate::proxy::table::{self, Route, Routes, Target, Via};
 
 /// The key under which the proxy counts requests to rivetr itself.
 const OWN_KEY: &str = "rivetr";
+/// The port that a URL need not name.
+const HTTP_PORT: u16 = 80;
 
 impl Engine {
     /// Writes the table and has the proxy serve it. A proxy that is down reads it when it starts.
     pub(super) async fn publish_routes(&self) -> Result<(), EngineError> {
         let _alone = self.0.publishing.lock().await;
         let routes = self.reader().routes().await?;
-        let own = self.0.settings.own_hosts.iter().map(|host| Route {
+        let own = self.0.settings.own_host.iter().map(|host| Route {
             host: host.as_str().to_owned(),
             target: Target { key: OWN_KEY.to_owned(), via: Via::Host, address: self.0.settings.own_address },
-            body_limit: Some(self.0.settings.push_limit),
+            // Above what a push may have and what is read of one that is too large: the daemon says why, not the
+            // proxy, whose word git does not show.
+            body_limit: Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX)),
         });
         let apps = routes.routes.iter().map(|route| Route {
             host: route.host.as_str().to_owned(),
@@ -49,12 +54,25 @@ impl Engine {
         }
     }
 
-    /// The addresses of an app, for people.
-    pub(super) async fn describe_hosts(&self, app: &App) -> Result<String, EngineError> {
-        let hosts = self.reader().hosts(app.id).await?;
-        let hosts: Vec<String> = hosts.iter().map(|host| format!("http://{}/", host.name)).collect();
-        Ok(if hosts.is_empty() { "no host leads to it yet".to_owned() } else { hosts.join(" ") })
+    /// Where people find an app: one address for each of its hosts.
+    #[must_use]
+    pub fn urls(&self, app: &App) -> Vec<String> {
+        app.hosts.iter().map(|host| format!("{}/", self.url_of(host))).collect()
     }
+
+    /// Where people find rivetr itself, without a slash at the end; none: only on this machine.
+    #[must_use]
+    pub fn own_url(&self) -> Option<String> {
+        self.0.settings.own_host.as_ref().map(|host| self.url_of(host))
+    }
+
+    fn url_of(&self, host: &HostName) -> String {
+        url(host, self.0.settings.public_port)
+    }
+}
+
+fn url(host: &HostName, port: u16) -> String {
+    if port == HTTP_PORT { format!("http://{host}") } else { format!("http://{host}:{port}") }
 }
 
 /// Where the proxy finds a release; none before it has an address.
@@ -74,5 +92,18 @@ fn via(engine: &Engine) -> Via {
     match engine.machine().layout.manager {
         Manager::User => Via::Namespace,
         Manager::System => Via::Host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_port_that_is_not_the_usual_one() {
+        let host = HostName::parse("blog.example.org").unwrap();
+        for (port, expect) in [(80, "http://blog.example.org"), (8080, "http://blog.example.org:8080")] {
+            assert_eq!(url(&host, port), expect);
+        }
     }
 }

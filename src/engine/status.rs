@@ -5,7 +5,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
-use crate::domain::name::{HostName, Slug};
+use crate::domain::name::Slug;
 use crate::domain::time::Timestamp;
 use crate::host::journal::{OutputStream, Query};
 
@@ -18,8 +18,6 @@ pub struct AppStatus {
     pub live: Option<Deployment>,
     /// What systemd shows of it; none: it does not know the unit.
     pub unit: Option<UnitSummary>,
-    /// Every host that leads to it.
-    pub hosts: Vec<HostName>,
 }
 
 /// What systemd shows of a unit.
@@ -54,8 +52,7 @@ impl Engine {
     /// An app, its live deployment and its unit.
     pub async fn app_status(&self, app: &Slug) -> Result<AppStatus, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
-        let hosts = self.reader().hosts(app.id).await?.into_iter().map(|host| host.name).collect();
-        let Some(id) = app.live else { return Ok(AppStatus { app, live: None, unit: None, hosts }) };
+        let Some(id) = app.live else { return Ok(AppStatus { app, live: None, unit: None }) };
         let live = self.deployment(id).await?;
         let name = live.service_name();
         let unit = self.machine().systemd.unit(&name).await.map_err(EngineError::internal)?;
@@ -66,7 +63,7 @@ impl Engine {
             restarts: unit.n_restarts,
             since: unit.since,
         });
-        Ok(AppStatus { app, live: Some(live), unit, hosts })
+        Ok(AppStatus { app, live: Some(live), unit })
     }
 
     /// What an app wrote, over all its releases that are not forgotten, oldest line first.

@@ -85,6 +85,7 @@ impl Workspace {
 
 /// Whether a file that a test leaves there names this point; the file is gone afterwards.
 #[cfg(feature = "failpoints")]
+#[must_use]
 pub fn take_failpoint(state: &std::path::Path, name: &str) -> bool {
     let path = state.join("failpoint");
     let named = files::read_text(&path).is_ok_and(|text| text.is_some_and(|text| text.trim() == name));

@@ -82,10 +82,12 @@ async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<A
     let (mut head, body) = response.into_parts();
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
     head.version = Version::HTTP_11;
+    // Who answers before it has read everything hangs up next, and may not have said so.
+    let reusable = !websocket && upload.whole();
     let body = TargetBody {
         body,
         upload,
-        lease: (!websocket).then_some(reached.lease),
+        lease: reusable.then_some(reached.lease),
         in_flight: Some(reached.in_flight),
         idle: limits.answer_idle,
         deadline: Deadline::default(),

@@ -14,15 +14,6 @@ use crate::domain::name::{HostName, Slug};
 use crate::domain::source::{Branch, GitUrl, Source};
 use crate::domain::time::Timestamp;
 
-/// A host that an app answers for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
-    /// Its name.
-    pub name: HostName,
-    /// Given by rivetr, not by a person.
-    pub automatic: bool,
-}
-
 /// Why an app could not be created.
 #[derive(Debug, Error)]
 pub enum CreateAppError {
@@ -120,7 +111,7 @@ impl Reader {
         self.read(|tx| {
             let mut apps = row::all(tx, &format!("{SELECT} ORDER BY app.slug"), [], read)?;
             for app in &mut apps {
-                app.hosts = own_hosts(tx, app.id)?;
+                app.hosts = hosts(tx, app.id)?;
             }
             Ok(apps)
         })
@@ -136,11 +127,6 @@ impl Reader {
     /// The app of that number.
     pub async fn app_by_id(&self, id: AppId) -> Result<Option<App>, StoreError> {
         self.read(move |tx| by_id(tx, id)).await
-    }
-
-    /// Every host of an app: its own in the order they were given, then the automatic one.
-    pub async fn hosts(&self, app: AppId) -> Result<Vec<Host>, StoreError> {
-        self.read(move |tx| hosts(tx, app)).await
     }
 }
 
@@ -223,8 +209,9 @@ fn claim(
 }
 
 fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> Result<(), SetHostError> {
-    let Some(App { slug, live, .. }) = by_id(tx, app)? else { return Err(SetHostError::NoApp) };
-    let before = hosts(tx, app)?;
+    let Some(App { slug, live, hosts: before, .. }) = by_id(tx, app)? else {
+        return Err(SetHostError::NoApp);
+    };
     tx.execute("DELETE FROM host WHERE app = ?1 AND automatic = 1", [app.0]).map_err(StoreError::from)?;
     if let Some(host) = host
         && let Some(other) = claim(tx, app, host, true)?
@@ -269,25 +256,13 @@ fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<App>, StoreErr
 }
 
 fn with_hosts(connection: &Connection, app: Option<App>) -> Result<Option<App>, StoreError> {
-    app.map(|app| Ok(App { hosts: own_hosts(connection, app.id)?, ..app })).transpose()
+    app.map(|app| Ok(App { hosts: hosts(connection, app.id)?, ..app })).transpose()
 }
 
-fn own_hosts(connection: &Connection, app: AppId) -> Result<Vec<HostName>, StoreError> {
-    Ok(hosts(connection, app)?.into_iter().filter(|host| !host.automatic).map(|host| host.name).collect())
-}
-
-fn hosts(connection: &Connection, app: AppId) -> Result<Vec<Host>, StoreError> {
-    row::all(
-        connection,
-        "SELECT name, automatic FROM host WHERE app = ?1 ORDER BY automatic, id",
-        [app.0],
-        |row| {
-            Ok(Host {
-                name: row::parsed(row, "name", HostName::parse)?,
-                automatic: row::number(row, "automatic")?,
-            })
-        },
-    )
+/// Its own in the order they were given, then the automatic one.
+fn hosts(connection: &Connection, app: AppId) -> Result<Vec<HostName>, StoreError> {
+    let select = "SELECT name FROM host WHERE app = ?1 ORDER BY automatic, id";
+    row::all(connection, select, [app.0], |row| row::parsed(row, "name", HostName::parse))
 }
 
 /// Everything of an app but its hosts, which stand in a table of their own.
@@ -329,13 +304,10 @@ mod tests {
         let app = store.writer.create_app(wanted.clone(), Some(automatic.clone()), NOW).await.unwrap();
 
         assert_eq!((&app.slug, &app.source, &app.settings), (&wanted.slug, &git, &wanted.settings));
-        assert_eq!(app.hosts, [host("z.example.org"), host("a.example.org")]);
+        assert_eq!(app.hosts, [host("z.example.org"), host("a.example.org"), automatic]);
         assert_eq!((app.live, app.deleting, app.created), (None, false, NOW));
         assert_eq!(store.reader.app(&slug("blog")).await.unwrap().as_ref(), Some(&app));
         assert_eq!(store.reader.app_by_id(app.id).await.unwrap().as_ref(), Some(&app));
-        let all = store.reader.hosts(app.id).await.unwrap();
-        assert_eq!(all.last(), Some(&Host { name: automatic, automatic: true }));
-        assert_eq!(all.len(), 3);
         assert_eq!(store.reader.apps().await.unwrap(), [app]);
         assert_eq!(store.reader.app(&slug("other")).await.unwrap(), None);
     }
@@ -371,22 +343,23 @@ mod tests {
         let set = |name| store.writer.set_automatic_host(blog.id, name);
         set(Some(host("blog.one.test"))).await.unwrap();
         set(Some(host("blog.two.test"))).await.unwrap();
-        let names: Vec<_> =
-            store.reader.hosts(blog.id).await.unwrap().into_iter().map(|host| host.name).collect();
-        assert_eq!(names, [host("blog.two.test")]);
+        let hosts = async || store.reader.app_by_id(blog.id).await.unwrap().unwrap().hosts;
+        assert_eq!(hosts().await, [host("blog.two.test")]);
 
         let taken = store.writer.set_automatic_host(other.id, Some(host("blog.two.test"))).await.unwrap_err();
         assert!(matches!(taken, SetHostError::HostTaken { app, .. } if app == blog.slug));
         set(None).await.unwrap();
-        assert_eq!(store.reader.hosts(blog.id).await.unwrap(), []);
+        assert_eq!(hosts().await, []);
     }
 
     #[tokio::test]
     async fn a_deleted_app_leaves_nothing() {
         let store = Fixture::new();
         let app = store.app("blog").await;
+        store.writer.set_automatic_host(app.id, Some(host("blog.test"))).await.unwrap();
         let live = store.live(&app).await;
         let before = store.reader.routes().await.unwrap();
+        assert_eq!(before.routes.len(), 1);
         let early = store.writer.finish_deletion(app.id).await.unwrap_err();
         assert!(matches!(early, DeleteAppError::NotBegun));
 
@@ -394,7 +367,8 @@ mod tests {
             store.writer.begin_deletion(app.id).await.unwrap();
         }
         assert!(store.reader.app_by_id(app.id).await.unwrap().unwrap().deleting);
-        assert_eq!(store.reader.routes().await.unwrap(), before, "it serves until it is gone");
+        let during = store.reader.routes().await.unwrap();
+        assert!(during.routes.is_empty() && during.generation > before.generation, "nobody is sent there");
 
         for _ in 0..2 {
             store.writer.finish_deletion(app.id).await.unwrap();
@@ -403,7 +377,7 @@ mod tests {
         assert_eq!(store.reader.deployment(live.id).await.unwrap(), None);
         assert_eq!(store.reader.events(live.id).await.unwrap(), []);
         let after = store.reader.routes().await.unwrap();
-        assert!(after.routes.is_empty() && after.generation > before.generation);
+        assert!(after.routes.is_empty() && after.generation > during.generation);
         let gone = store.writer.begin_deletion(app.id).await.unwrap_err();
         assert!(matches!(gone, DeleteAppError::NoApp));
 

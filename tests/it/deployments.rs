@@ -43,12 +43,10 @@ fn a_newer_deployment_takes_the_place_of_an_older_one_that_still_builds() {
     repository.push().succeeds();
     repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
     repository.commit("A build that takes long");
-    let slow = std::thread::scope(|scope| {
-        let slow = scope.spawn(|| repository.push());
-        host.wait_for_log("blog", 2, "RUN sleep 600");
-        host.rivetr(["deploy", "blog"]).succeeds();
-        slow.join().unwrap()
-    });
+    let mut slow = repository.start_push();
+    slow.wait_for("RUN sleep 600");
+    host.rivetr(["deploy", "blog"]).succeeds();
+    let slow = slow.end();
     assert_ne!(slow.code, 0);
     slow.says("Superseded by a newer deployment");
     host.assert_only("blog", &[3]);
@@ -63,12 +61,10 @@ fn a_deployment_can_be_cancelled_while_it_builds() {
     repository.push().succeeds();
     repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
     repository.commit("A build that takes long");
-    let push = std::thread::scope(|scope| {
-        let push = scope.spawn(|| repository.push());
-        host.wait_for_log("blog", 2, "RUN sleep 600");
-        host.rivetr(["cancel", "2"]).succeeds();
-        push.join().unwrap()
-    });
+    let mut push = repository.start_push();
+    push.wait_for("RUN sleep 600");
+    host.rivetr(["cancel", "2"]).succeeds();
+    let push = push.end();
     assert_ne!(push.code, 0);
     push.says("Cancelled");
     assert_eq!(host.get("blog").status, 200);

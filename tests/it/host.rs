@@ -1,10 +1,10 @@
 //! The throw-away host as a test sees it: boot it, set rivetr up in it, run commands, ask through the proxy.
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ pub struct Host {
     name: String,
     address: String,
     root: PathBuf,
+    disk: PathBuf,
     token: String,
     mode: Mode,
 }
@@ -45,14 +46,19 @@ impl Host {
     /// Boots a host and sets rivetr up in it, as `./dev up` does.
     pub fn boot(name: &str) -> Self {
         let mut host = Self::bare(name);
-        let url = format!("http://{}", host.address);
+        host.set_up();
+        host
+    }
+
+    /// Sets rivetr up in a bare host.
+    pub fn set_up(&mut self) {
+        let url = format!("http://{}", self.address);
         let mut setup = vec!["rivetr", "setup", "--json", "--url", &url];
-        if host.mode == Mode::Rootful {
+        if self.mode == Mode::Rootful {
             setup.push("--system-wide");
         }
-        let setup = host.run(setup).succeeds().json();
-        host.token = setup["token"].as_str().expect("setup prints a token").to_owned();
-        host
+        let setup = self.run(setup).succeeds().json();
+        setup["token"].as_str().expect("setup prints a token").clone_into(&mut self.token);
     }
 
     /// Boots a host with the binary in it, and nothing set up.
@@ -70,7 +76,8 @@ impl Host {
         let mut up = script(["up", &name, "--suite", &suite, "--binary", binary]);
         let up = Ran::of("host up", &up.output().expect("the script runs")).succeeds().json();
         let text = |key: &str| up[key].as_str().unwrap_or_else(|| panic!("no {key} in {up}")).to_owned();
-        Self { address: text("address"), root: text("root").into(), token: String::new(), name, mode }
+        let (address, root, disk) = (text("address"), text("root").into(), text("dir").into());
+        Self { name, address, root, disk, token: String::new(), mode }
     }
 
     pub fn mode(&self) -> Mode {
@@ -95,6 +102,11 @@ impl Host {
     pub fn as_owner<S: AsRef<OsStr>>(&self, command: impl IntoIterator<Item = S>) -> Ran {
         let owner = (self.mode == Mode::Rootless).then_some("rivetr");
         self.enter(owner, command)
+    }
+
+    /// Runs a command in the host as any of its users.
+    pub fn as_user<'a>(&self, user: &str, command: impl IntoIterator<Item = &'a str>) -> Ran {
+        self.enter(Some(user), command)
     }
 
     /// `systemctl` towards the manager that runs the apps.
@@ -178,7 +190,37 @@ impl Host {
     }
 
     fn git_url(&self, app: &str) -> String {
-        format!("http://rivetr:{}@{}/git/{app}.git", self.token, self.address)
+        self.git_url_with(&self.token, app)
+    }
+
+    /// Where to push an app to, with a token of one's choice.
+    pub fn git_url_with(&self, token: &str, app: &str) -> String {
+        format!("http://rivetr:{token}@{}/git/{app}.git", self.address)
+    }
+
+    /// The secret of a new token, which is named after its scope.
+    pub fn token(&self, scope: &str) -> String {
+        let made = self.rivetr(["tokens", "create", scope, "--scope", scope, "--json"]).succeeds().json();
+        made["secret"].as_str().expect("a token has a secret").to_owned()
+    }
+
+    /// The secret of a token of this scope whose time is over.
+    pub fn expired_token(&self, scope: &str) -> String {
+        let made = self.rivetr(["tokens", "create", "expired", "--scope", scope, "--json"]).succeeds().json();
+        // SQLite follows links itself, and by that of the host's root it would come to this machine's.
+        let database = rusqlite::Connection::open(self.disk.join("rivetr/rivetr.db")).unwrap();
+        let changed =
+            database.execute("UPDATE token SET expires = 1 WHERE id = ?1", [made["token"]["id"].as_i64()]);
+        assert_eq!(changed.expect("the database can be written"), 1);
+        made["secret"].as_str().expect("a token has a secret").to_owned()
+    }
+
+    /// Adds to the configuration, and starts the daemon anew.
+    pub fn configure(&self, section: &str) {
+        let path = self.path("/etc/rivetr/rivetr.toml");
+        let text = std::fs::read_to_string(&path).expect("there is a configuration");
+        std::fs::write(&path, format!("{text}\n{section}")).expect("it can be written");
+        self.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     }
 
     /// Loads an app through the proxy until told to stop, from a client in the host.
@@ -195,6 +237,8 @@ impl Host {
 
     /// Waits until a deployment's log has a line with these words.
     pub fn wait_for_log(&self, app: &str, number: u32, words: &str) {
+        // Who has just begun to push has no deployment yet.
+        while self.rivetr(["deployments", app, "--json"]).succeeds().json()["items"][0]["number"] != number {}
         let mut log = self.spawn(["rivetr", "logs", app, "--build", &number.to_string()]);
         let lines = std::io::BufRead::lines(std::io::BufReader::new(log.stdout.take().expect("piped")));
         let found = lines.map(|line| line.expect("the log is text")).any(|line| line.contains(words));
@@ -245,11 +289,13 @@ impl Host {
         let files: Vec<String> = expected.iter().map(|name| format!("{name}.container")).collect();
         assert_eq!(self.list(&format!("{}/app-{app}", self.quadlets())), files, "unit files");
         let logs = self.list(&format!("/var/lib/rivetr/deployments/{app}"));
-        assert!(logs.iter().all(|name| name.ends_with(".log")), "left in the workspace: {logs:?}");
+        let is_log = |name: &String| Path::new(name).extension().is_some_and(|ending| ending == "log");
+        assert!(logs.iter().all(is_log), "left in the workspace: {logs:?}");
         let repo = format!("/var/lib/rivetr/repos/{app}.git");
         if self.path(&repo).exists() {
             let repo = format!("--git-dir={repo}");
-            let refs = self.as_owner(["git", &repo, "for-each-ref", "refs/rivetr"]).succeeds();
+            let pushed = ["for-each-ref", "refs/rivetr/pushes", "refs/rivetr/deployments"];
+            let refs = self.as_owner(["git", &repo].into_iter().chain(pushed)).succeeds();
             assert_eq!(refs.stdout, "", "references of pushes");
         }
     }
@@ -354,16 +400,67 @@ impl Repository {
         self.git(["push", &self.url, "main"])
     }
 
+    /// Begins a push, to go on while it runs.
+    pub fn start_push(&self) -> Push {
+        let mut git = self.command(&["push", &self.url, "main"]);
+        let mut child = git.stderr(Stdio::piped()).spawn().expect("git runs");
+        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        Push { child, lines, seen: String::new() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn url(&self) -> &str {
         &self.url
     }
 
     pub fn git<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
         let arguments: Vec<&str> = arguments.into_iter().collect();
-        let mut git = Command::new("git");
-        git.arg("-C").arg(self.folder.path()).args(&arguments).env("GIT_TERMINAL_PROMPT", "0");
-        let output = git.stdin(Stdio::null()).output().expect("git runs");
+        let output = self.command(&arguments).output().expect("git runs");
         Ran::of(&format!("git {}", arguments.join(" ")), &output)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut git = Command::new("git");
+        git.arg("-C")
+            .arg(self.folder.path())
+            .args(arguments)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::null());
+        git
+    }
+}
+
+/// A push that is under way.
+pub struct Push {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+    seen: String,
+}
+
+impl Push {
+    /// Waits until it has said these words.
+    #[track_caller]
+    pub fn wait_for(&mut self, words: &str) {
+        for line in &mut self.lines {
+            let line = line.expect("git writes text");
+            self.seen.push_str(&format!("{line}\n"));
+            if line.contains(words) {
+                return;
+            }
+        }
+        panic!("the push ended without {words:?}:\n{}", self.seen);
+    }
+
+    /// Waits until it has ended.
+    pub fn end(mut self) -> Ran {
+        for line in &mut self.lines {
+            self.seen.push_str(&format!("{}\n", line.expect("git writes text")));
+        }
+        let code = self.child.wait().expect("git ends").code().unwrap_or(-1);
+        Ran { what: "git push".to_owned(), code, stdout: String::new(), stderr: self.seen }
     }
 }
 

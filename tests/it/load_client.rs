@@ -3,6 +3,8 @@
 //! `load ADDRESS HOST RATE`: RATE requests a second to ADDRESS with that Host field, half of them on kept
 //! connections, half on new ones, until standard input ends. Then one line of JSON with what was seen.
 
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -60,6 +62,7 @@ struct Worker {
 }
 
 impl Worker {
+    #[expect(clippy::disallowed_methods, reason = "a steady rate is made by waiting")]
     fn run(mut self) -> Seen {
         let mut connection = None;
         let mut due = Instant::now();

@@ -3,13 +3,24 @@
 //! `RIVETR_TEST_SUITE` (trixie, forky) and `RIVETR_TEST_MODE` (rootless, rootful) choose the host; `./dev test`
 //! goes through all of them.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "tests drive rivetr from outside, and whatever goes wrong ends the test"
+)]
+
 mod boot;
 mod deployments;
+mod doors;
 mod failures;
 mod faults;
 mod first_steps;
 mod host;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
+mod pushes;
 mod setup;
 mod units;

@@ -9,8 +9,10 @@ use crate::domain::right;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
 
-impl From<&app::App> for App {
-    fn from(app: &app::App) -> Self {
+impl App {
+    /// An app as it is shown, with its addresses.
+    #[must_use]
+    pub fn of(app: &app::App, urls: Vec<String>, push_url: Option<String>) -> Self {
         let app::App { id, slug, project, source, hosts, settings, live, deleting, created } = app;
         let Settings { port, variables, health } = settings;
         let git = match source {
@@ -23,7 +25,9 @@ impl From<&app::App> for App {
             project: project.slug.to_string(),
             port: port.get(),
             hosts: hosts.iter().map(ToString::to_string).collect(),
+            urls,
             git,
+            push_url,
             branch: source.branch().to_string(),
             env: variables.iter().map(|variable| variable.key.as_str().to_owned()).collect(),
             health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::super::failure::{Exit, Failure};
 use super::super::session::Session;
+use super::local_push_url;
 use crate::api::wire::{App, CreateApp, Hidden};
 use crate::domain::app::{EnvValue, HealthPath};
 use crate::domain::name::{EnvKey, HostName, Slug};
@@ -83,18 +84,38 @@ impl Create {
 }
 
 fn words(app: &App) -> String {
-    let App { name, git, branch, .. } = app;
-    match git {
-        Some(git) => format!(
-            "{name} is created. It is fetched from {git}, branch {branch}.\n\
-             Deploy it:  rivetr deploy {name}\n"
-        ),
-        None => format!(
-            "{name} is created.\n\
-             Deploy it from your repository:  git push http://<this rivetr>/git/{name}.git {branch}\n\
-             The password is a token:         rivetr tokens create <what it is for>\n"
-        ),
+    format!("{} is created.\n\n{}\n{}", app.name, how_to_deploy(app), where_it_answers(app))
+}
+
+fn how_to_deploy(App { name, git, branch, push_url, .. }: &App) -> String {
+    if let Some(git) = git {
+        return format!("Deploy it from {git}, branch {branch}:\n  rivetr deploy {name}\n");
     }
+    let with_token = |url: &str| url.replacen("://", "://rivetr:TOKEN@", 1);
+    let (from, url) = match push_url {
+        Some(url) => ("Deploy it from your repository:", with_token(url)),
+        None => ("Deploy it from a repository on this machine:", with_token(&local_push_url(name))),
+    };
+    let more = if push_url.is_none() {
+        "To push from elsewhere, set url under [instance] in rivetr.toml: the address at which this machine is reached.\n"
+    } else {
+        ""
+    };
+    format!(
+        "{from}\n  git push {url} {branch}\n\
+         In place of TOKEN goes what this prints:\n  rivetr tokens create {name}\n{more}"
+    )
+}
+
+fn where_it_answers(app: &App) -> String {
+    if app.urls.is_empty() {
+        return "No host leads to it: --host gives it one, base_domain under [instance] in rivetr.toml one to each \
+                new app.\n"
+            .to_owned();
+    }
+    let urls: Vec<String> = app.urls.iter().map(|url| format!("  {url}\n")).collect();
+    let urls = urls.concat();
+    format!("Once it is live, it answers at:\n{urls}")
 }
 
 /// Takes `KEY=VALUE`; the value may hold anything, `=` included.

@@ -6,6 +6,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::status::{release, state};
 use super::super::table::{facts, or_dash, time};
+use super::local_push_url;
 use crate::api::wire::{App, AppStatus};
 use crate::domain::name::Slug;
 
@@ -26,26 +27,42 @@ impl Show {
 }
 
 fn words(status: &AppStatus) -> String {
-    let App { name, project, port, git, branch, env, health_path, health_timeout_s, created, .. } =
-        &status.app;
+    let App {
+        name,
+        project,
+        port,
+        urls,
+        git,
+        push_url,
+        branch,
+        env,
+        health_path,
+        health_timeout_s,
+        created,
+        ..
+    } = &status.app;
     let check = match health_path {
-        Some(path) => format!("answers {path} within {health_timeout_s} s"),
-        None => format!("takes a connection within {health_timeout_s} s"),
+        Some(path) => format!("it answers GET {path} within {health_timeout_s} s"),
+        None => format!("it takes a connection within {health_timeout_s} s"),
     };
     let since = status.unit.as_ref().and_then(|unit| unit.since.as_deref()).map(time);
     let unit = status.live.as_ref().map(|live| format!("rivetr-app-{name}-{}.service", live.number));
+    let source = match git {
+        Some(git) => git.clone(),
+        None => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
+    };
     facts(&[
         ("app", name.clone()),
         ("state", state(status)),
         ("since", or_dash(since.as_deref())),
         ("release", release(status.live.as_ref())),
         ("unit", or_dash(unit.as_deref())),
-        ("hosts", or_dash(Some(&status.hosts.join(" ")))),
+        ("address", or_dash(Some(&urls.join(" ")))),
         ("port", port.to_string()),
-        ("source", git.clone().unwrap_or_else(|| "git push".to_owned())),
+        ("source", source),
         ("branch", branch.clone()),
         ("variables", or_dash(Some(&env.join(" ")))),
-        ("good when", check),
+        ("check", check),
         ("project", project.clone()),
         ("created", time(created)),
     ])

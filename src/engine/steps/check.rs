@@ -30,7 +30,7 @@ pub(in crate::engine) async fn run(
     let path = health.path.as_ref().map(|path| path.as_str().to_owned());
     let asked = path.clone().map_or_else(|| "a connection".to_owned(), |path| format!("GET {path}"));
     context.say(&deployment, format!("-----> Checking {asked} on port {}", deployment.settings.port));
-    let host = engine.reader().hosts(deployment.app).await?.first().map(|host| host.name.to_string());
+    let host = context.app.hosts.first().map(ToString::to_string);
     let probe = Probe { target, path, host, timeout: health.timeout };
     let mut exit = None;
     let outcome = tokio::select! {

@@ -33,8 +33,9 @@ pub(in crate::engine) async fn run(
     log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
     engine.failpoint("after-retiring");
     deployment.finish(engine.now())?;
-    let hosts = engine.describe_hosts(&context.app).await?;
-    context.say(&deployment, format!("-----> Live: {hosts}"));
+    let urls = engine.urls(&context.app).join(" ");
+    let urls = if urls.is_empty() { "no host leads to it".to_owned() } else { urls };
+    context.say(&deployment, format!("-----> Live: {urls}"));
     Ok(deployment)
 }
 
