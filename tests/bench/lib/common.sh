@@ -22,10 +22,11 @@ boot() {
   token=$(jq --raw-output .token <<<"$setup")
 }
 
-release_binary() {
-  (cd "$root" && cargo build --quiet --release --bin rivetr) || fail "rivetr was not built"
-  readlink -m "$(cd "$root" && readlink -m "${CARGO_TARGET_DIR:-target}")/release/rivetr"
-}
+release_binary() (
+  cd "$root" || exit
+  cargo build --quiet --release --bin rivetr || fail "rivetr was not built"
+  readlink -m "${CARGO_TARGET_DIR:-target}/release/rivetr"
+)
 
 in_host() { "$host" exec "$bench_host" -- "$@"; }
 
@@ -42,8 +43,11 @@ copy_sample() {
   chmod -R a+rX "$host_root$1"
 }
 
-# Those under way on the machine matter: figures of a busy one are worth little.
-busy() { awk -v cpus="$(nproc)" '{ print "load of the machine: " $1 " on " cpus " processors" ($1 > cpus ? "  (busy: run it again)" : "") }' /proc/loadavg; }
+# Figures of a machine that does other things too are worth little.
+busy() {
+  awk -v cpus="$(nproc)" '
+    { print "  load of the machine at the end: " $1 " on " cpus " processors" ($1 > cpus + 1 ? " (busy: run it again)" : "") }' /proc/loadavg
+}
 
 # show NAME UNIT [BUDGET] <FIGURES: a row of median, least and most.
 show() {
