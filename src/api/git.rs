@@ -155,7 +155,6 @@ where
     answer.say(&format!("deployment {} of {}, commit {commit}", deployment.number, app.slug)).await;
     follow(engine, &deployment, answer).await;
     let ended = engine.ended(deployment.id).await.map_err(|error| told(app, error))?;
-    engine.settle_push(&ended).await.map_err(|error| told(app, error))?;
     outcome(&ended)
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Context {
     pub engine: Engine,
     /// The app that is deployed.
     pub app: App,
+    /// The deployment was taken up where an earlier run of rivetr left it: the step it is in may be half done.
+    pub resumed: bool,
     log: LogFile,
 }
 
@@ -74,7 +76,7 @@ impl Context {
         let log = engine.machine().workspace.open_log(deployment).map_err(EngineError::internal)?;
         let app = engine.reader().app_by_id(deployment.app).await?;
         let app = app.ok_or_else(|| EngineError::no_app(&deployment.app_slug))?;
-        Ok(Self { engine: engine.clone(), app, log })
+        Ok(Self { engine: engine.clone(), app, resumed: true, log })
     }
 
     /// Writes a line for the person who watches. A log that cannot be written does not stop a deployment.

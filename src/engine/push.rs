@@ -91,7 +91,7 @@ impl Engine {
 
     /// What the end of a pushed deployment means for the repository: the live one's commit becomes the branch, and
     /// what kept the commit goes. Can be called again, and must be called for every pushed deployment that ended.
-    pub async fn settle_push(&self, deployment: &Deployment) -> Result<(), EngineError> {
+    pub(super) async fn settle_push(&self, deployment: &Deployment) -> Result<(), EngineError> {
         if deployment.trigger != Trigger::Push || !deployment.state.is_end() {
             return Ok(());
         }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use super::context::Stop;
+use super::steps::log_failure;
 use super::{Engine, EngineError, deploy};
 use crate::domain::app::AppId;
 use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
@@ -52,6 +53,7 @@ impl Engine {
         };
         let enqueued = self.0.writer.enqueue(app.id, trigger, commit, self.now()).await?;
         for superseded in &enqueued.superseded {
+            log_failure(superseded, "the push was not settled", self.settle_push(superseded).await);
             self.announce(superseded);
         }
         self.announce(&enqueued.deployment);
@@ -75,6 +77,7 @@ impl Engine {
             }
             match self.0.writer.save(&deployment, self.now()).await {
                 Ok(()) => {
+                    log_failure(&deployment, "the push was not settled", self.settle_push(&deployment).await);
                     self.announce(&deployment);
                     return Ok(deployment);
                 }

@@ -158,10 +158,25 @@ impl Podman {
         Version::parse(&text).ok_or_else(why)
     }
 
-    /// The image of this very name, such as `localhost/rivetr/blog:7`; none if there is no such image.
-    pub async fn image(&self, name: &str) -> Result<Option<Image>, PodmanError> {
-        let images = self.images(ImageListFilter::Reference(name.into(), None)).await?;
-        Ok(images.into_iter().find(|image| image.names.iter().any(|known| known == name)))
+    /// The image of this full name, such as `localhost/rivetr/blog:7`; none if there is no such image.
+    ///
+    /// Asked for by its name: to list images and filter them takes Podman more than twice as long.
+    pub async fn image(&self, name: &str) -> Result<Option<ImageId>, PodmanError> {
+        #[derive(Deserialize)]
+        struct Inspected {
+            #[serde(rename = "Id")]
+            id: String,
+        }
+        let what = format!("look at the image {name}");
+        let path = format!("/libpod/images/{}/json", raw::encode(name));
+        let answer = self.raw.ask(&what, Method::GET, &path).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let body = answer.accepted(&what)?.body;
+        let inspected: Inspected = serde_json::from_slice(&body)
+            .map_err(|error| PodmanError::Answer { what, why: error.to_string() })?;
+        image_id(&inspected.id).map(Some)
     }
 
     /// The images that carry a label of this key.

@@ -21,7 +21,8 @@ pub(in crate::engine) async fn run(
 ) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("building");
-    let image = match built(context, &deployment).await? {
+    let before = if context.resumed { built(context, &deployment).await? } else { None };
+    let image = match before {
         Some(image) => image,
         None => build(context, &deployment).await?,
     };
@@ -60,8 +61,7 @@ pub(in crate::engine) fn unit_name(deployment: &Deployment) -> String {
 
 async fn built(context: &Context, deployment: &Deployment) -> Result<Option<ImageId>, Halt> {
     let image = context.engine.machine().podman.image(&deployment.image_tag()).await;
-    let image = image.map_err(|error| Halt::because("asking Podman for the image", error))?;
-    Ok(image.map(|image| image.id))
+    image.map_err(|error| Halt::because("asking Podman for the image", error))
 }
 
 async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId, Halt> {

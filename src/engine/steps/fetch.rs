@@ -25,6 +25,7 @@ pub(in crate::engine) async fn run(
         context.say(&deployment, format!("       Note: {note}"));
     }
     engine.failpoint("after-fetching");
+    context.resumed = false;
     deployment.build(commit)?;
     Ok(deployment)
 }

@@ -63,17 +63,28 @@ fn versions() {
 }
 
 #[tokio::test]
-async fn an_image_is_found_by_its_whole_name() {
-    let body = r#"[{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","ParentId":"","RepoTags":["localhost/rivetr/blog:7"],
+async fn an_image_is_found_by_its_name_and_others_by_their_label() {
+    let inspected = r#"{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","Digest":"sha256:00",
+        "RepoTags":["localhost/rivetr/blog:7"],"Created":"2026-11-23T11:35:15Z","Size":2177024}"#;
+    let listed = r#"[{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","ParentId":"","RepoTags":["localhost/rivetr/blog:7"],
         "RepoDigests":[],"Created":1795433715,"Size":2177024,"SharedSize":0,"VirtualSize":2177024,"Labels":{"io.rivetr.app":"blog"},
         "Containers":1,"Arch":"amd64","Digest":"sha256:00","History":["localhost/rivetr/blog:7"],"IsManifestList":false,
         "Names":["localhost/rivetr/blog:7"],"Os":"linux"}]"#;
-    let answers = Answers::new(&[("GET ", "200 OK", body)]);
-    let image = answers.podman.image("localhost/rivetr/blog:7").await.unwrap().unwrap();
-    assert_eq!(image.id, ImageId::parse(ID).unwrap());
-    assert_eq!((image.size, image.created), (2_177_024, Timestamp(1_795_433_715_000)));
-    assert_eq!(image.labels["io.rivetr.app"], "blog");
-    assert_eq!(answers.podman.image("localhost/rivetr/blog").await.unwrap(), None);
+    let gone = r#"{"cause":"image not known","message":"failed to find image localhost/rivetr/blog:8","response":404}"#;
+    let answers = Answers::new(&[
+        ("GET /v5.0.0/libpod/images/localhost/rivetr/blog:7/json", "200 OK", inspected),
+        ("GET /v5.0.0/libpod/images/localhost/rivetr/blog:8/json", "404 Not Found", gone),
+        ("GET ", "200 OK", listed),
+    ]);
+    let image = answers.podman.image("localhost/rivetr/blog:7").await.unwrap();
+    assert_eq!(image, Some(ImageId::parse(ID).unwrap()));
+    assert_eq!(answers.podman.image("localhost/rivetr/blog:8").await.unwrap(), None);
+
+    let images = answers.podman.images_labelled("io.rivetr.app").await.unwrap();
+    assert_eq!(images[0].id, ImageId::parse(ID).unwrap());
+    assert_eq!((images[0].size, images[0].created), (2_177_024, Timestamp(1_795_433_715_000)));
+    assert_eq!(images[0].labels["io.rivetr.app"], "blog");
+    assert_eq!(images[0].names, ["localhost/rivetr/blog:7"]);
 }
 
 #[tokio::test]
