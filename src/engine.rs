@@ -20,8 +20,9 @@ mod status;
 mod steps;
 mod sweep;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore, broadcast};
@@ -121,6 +122,8 @@ struct Inner {
     logs: log::LogHub,
     builds: Arc<Semaphore>,
     publishing: tokio::sync::Mutex<()>,
+    deleting: tokio::sync::Mutex<()>,
+    pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
@@ -139,6 +142,8 @@ impl Engine {
             logs: log::LogHub::default(),
             builds: Arc::new(Semaphore::new(settings.build.concurrency)),
             publishing: tokio::sync::Mutex::default(),
+            deleting: tokio::sync::Mutex::default(),
+            pushing: Mutex::default(),
             applying: apply::Locks::default(),
             features: OnceCell::new(),
             tasks: TaskTracker::new(),
@@ -168,9 +173,9 @@ impl Engine {
                 return Ok(deployment);
             }
             // Whether a move was received or some were missed: the store knows.
-            match moves.recv().await {
-                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => {
+            match self.until_shutdown(moves.recv()).await {
+                Some(Ok(_) | Err(broadcast::error::RecvError::Lagged(_))) => {}
+                Some(Err(broadcast::error::RecvError::Closed)) | None => {
                     return Err(EngineError::Unavailable("rivetr is stopping".to_owned()));
                 }
             }

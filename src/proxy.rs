@@ -133,6 +133,8 @@ async fn control(
     let link = Link::bind(&settings.link, Rc::clone(&board), dialer)?;
     let tasks = TaskTracker::new();
     tasks.spawn_local(link.serve());
+    // Routes that were written while nobody could be told at the link.
+    load(&board).await;
     board.settled().await.map_err(|error| ProxyError::Worker(error.to_string()))?;
     notify(Notice::Ready(served(&board)));
     let period = settings.heartbeat.unwrap_or(Duration::from_hours(1)).max(Duration::from_millis(1));

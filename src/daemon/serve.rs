@@ -76,7 +76,7 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     let streams = TaskTracker::new();
     let router =
         Api::new(engine.clone(), reader, auth, shutdown.clone(), streams.clone()).router(std::process::id());
-    let faces = streams.spawn(api::serve(router, unix, Some(tcp), shutdown.clone()));
+    let mut faces = streams.spawn(api::serve(router, unix, Some(tcp), shutdown.clone()));
 
     notifier.ready("Ready");
     tracing::info!("ready");
@@ -84,6 +84,10 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
         ended = wait_for_the_end(process, notifier) => ended?,
         // Nothing can be acknowledged any more: systemd starts it again on what is on disk.
         reason = writer.stopped() => return Err(reason.into()),
+        ended = &mut faces => {
+            ended??;
+            return Err("the API has ended".into());
+        }
     }
 
     notifier.stopping();

@@ -1,13 +1,19 @@
 //! Apps come and go.
 
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
 use super::apply::ApplyError;
-use super::steps::log_failure;
 use super::{Engine, EngineError};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::Source;
 use crate::quadlet::app::check_variables;
 use crate::quadlet::path::Owner;
+
+/// How long to wait before a deletion that did not go through is tried again.
+const DELETE_AGAIN: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
@@ -28,11 +34,51 @@ impl Engine {
         Ok(app)
     }
 
-    /// Removes an app and all that rivetr made for it; returns when nothing is left.
+    /// Removes an app and all that rivetr made for it; returns when nothing is left. It goes on, and is tried again,
+    /// when the caller has gone or a part of it does not work at once.
     pub async fn delete_app(&self, slug: &Slug) -> Result<(), EngineError> {
         let app = self.reader().app(slug).await?.ok_or_else(|| EngineError::no_app(slug))?;
         self.0.writer.begin_deletion(app.id).await?;
-        self.finish_deletion(&app).await
+        let first_try = self.go_on_deleting(&app);
+        let stopping =
+            || Err(EngineError::Unavailable("rivetr is stopping; the deletion goes on".to_owned()));
+        first_try.await.unwrap_or_else(|_| stopping())
+    }
+
+    /// Deletes an app in the background, trying until it has worked; tells how the first try went.
+    pub(super) fn go_on_deleting(&self, app: &App) -> oneshot::Receiver<Result<(), EngineError>> {
+        let (tell, first_try) = oneshot::channel();
+        let (engine, app) = (self.clone(), app.clone());
+        self.0.tasks.spawn(async move {
+            let mut tell = Some(tell);
+            while let Some(Err(error)) =
+                engine.until_shutdown(Box::pin(engine.delete_once(&app, &mut tell))).await
+            {
+                tracing::error!(app = %app.slug, %error, "not deleted yet");
+                if let Some(tell) = tell.take() {
+                    // An error says that nobody waits for it any more.
+                    tell.send(Err(error)).ok();
+                }
+                engine.pause(DELETE_AGAIN).await;
+            }
+        });
+        first_try
+    }
+
+    async fn delete_once(
+        &self,
+        app: &App,
+        tell: &mut Option<oneshot::Sender<Result<(), EngineError>>>,
+    ) -> Result<(), EngineError> {
+        // One at a time: another may have done it, and an app of the same name may be there by now.
+        let _alone = self.0.deleting.lock().await;
+        if self.reader().app_by_id(app.id).await?.is_some() {
+            self.finish_deletion(app).await?;
+        }
+        if let Some(tell) = tell.take() {
+            tell.send(Ok(())).ok();
+        }
+        Ok(())
     }
 
     /// Makes what an app needs on disk; again at each start, so that a crash in between leaves nothing half done.
@@ -43,23 +89,20 @@ impl Engine {
     }
 
     /// Goes through with a deletion that has begun. Each part can be done twice.
-    pub(super) async fn finish_deletion(&self, app: &App) -> Result<(), EngineError> {
+    async fn finish_deletion(&self, app: &App) -> Result<(), EngineError> {
         self.settle(app.id).await?;
         self.publish_routes().await?;
         let releases = self.reader().releases(app.id).await?;
         for release in &releases {
-            let limit = self.0.settings.drain_timeout;
-            log_failure(
-                release,
-                "not drained",
-                self.machine().proxy.drain(&release.unit_name(), limit).await,
-            );
+            if self.drain(release).await.is_none_or(|left| left > 0) {
+                tracing::warn!(app = %app.slug, unit = release.unit_name(), "requests may have been cut off");
+            }
         }
         let without: Vec<_> = releases.iter().map(|release| release.id).collect();
         self.remove_releases(app, &without).await?;
         let owner = Owner::App(app.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
-        self.remove_images(app, |_| false).await?;
+        self.remove_all_images(app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_deletion(app.id).await?;
         tracing::info!(app = %app.slug, "app deleted");

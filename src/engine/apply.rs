@@ -88,18 +88,21 @@ impl Engine {
         let owner = Owner::App(app.slug.clone());
         let observed = self.observe(&owner).await?;
         let mut wanted = Wanted { files: UnitFiles::new(), running: BTreeSet::new() };
-        let features = self.podman_features().await?;
+        let mut must = BTreeSet::new();
         for deployment in &releases {
-            let files = files_of(app, deployment, features)?;
+            let files = files_of(app, deployment, self.podman_features().await?)?;
             let service = deployment.service_name();
             let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
+            if on_its_way {
+                must.insert(service.clone());
+            }
             let was_gone = !files.keys().all(|path| observed.files.contains_key(path));
             if on_its_way || was_gone || observed.units.get(&service) != Some(&UnitState::Inactive) {
                 wanted.running.insert(service);
             }
             wanted.files.extend(files);
         }
-        self.carry_out(&wanted, &observed, &owner).await
+        self.carry_out(&wanted, &observed, &owner, &must).await
     }
 
     /// The releases whose units belong on this machine: the live one, those on their way, and while a switch is
@@ -109,9 +112,9 @@ impl Engine {
         app: &App,
         without: &[DeploymentId],
     ) -> Result<Vec<Deployment>, ApplyError> {
-        let holders = self.reader().releases(app.id).await?;
-        // Read after the holders: a switch in between can only keep one more.
         let live = self.reader().app_by_id(app.id).await?.and_then(|app| app.live);
+        // Read after the live one: a switch in between can only keep one more.
+        let holders = self.reader().releases(app.id).await?;
         let switching =
             holders.iter().any(|holder| matches!(holder.state, State::Switching | State::Retiring));
         let belongs = |holder: &Deployment| {
@@ -153,7 +156,7 @@ impl Engine {
         let running = files.keys().map(UnitPath::unit).collect();
         let wanted = Wanted { files, running };
         let observed = self.observe(&owner).await?;
-        self.carry_out(&wanted, &observed, &owner).await
+        self.carry_out(&wanted, &observed, &owner, &wanted.running).await
     }
 
     async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
@@ -169,7 +172,14 @@ impl Engine {
         Ok(Observed { files, units, needs_reload })
     }
 
-    async fn carry_out(&self, wanted: &Wanted, observed: &Observed, owner: &Owner) -> Result<(), ApplyError> {
+    /// Goes through with a plan. Only a unit in `must` breaks it off by not starting.
+    async fn carry_out(
+        &self,
+        wanted: &Wanted,
+        observed: &Observed,
+        owner: &Owner,
+        must: &BTreeSet<String>,
+    ) -> Result<(), ApplyError> {
         let plan = plan::plan(wanted, observed);
         for path in &plan.drift {
             tracing::warn!(%owner, file = %path, "edited by hand; left as it is");
@@ -178,8 +188,21 @@ impl Engine {
             self.machine().units.check(&wanted.files).await?;
         }
         for step in plan.steps {
+            if let Step::Start { unit } = &step
+                && observed.units.get(unit) == Some(&UnitState::Changing)
+                && !must.contains(unit)
+            {
+                // systemd is at it, and waits longer from try to try.
+                continue;
+            }
             tracing::debug!(%owner, %step, "apply");
-            self.act(step).await?;
+            match self.act(step).await {
+                // What else there is to do does not wait for a unit that does not start.
+                Err(ApplyError::Start(StartError::Failed(failure))) if !must.contains(&failure.unit) => {
+                    tracing::warn!(%owner, unit = failure.unit, %failure, "not started");
+                }
+                other => other?,
+            }
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ pub(super) struct Context {
     pub app: App,
     /// The deployment was taken up where an earlier run of rivetr left it: the step it is in may be half done.
     pub resumed: bool,
-    log: LogFile,
+    log: Option<LogFile>,
 }
 
 /// Somebody wants a deployment to end before it is done.
@@ -73,16 +73,20 @@ impl From<IllegalMove> for Halt {
 impl Context {
     /// Opens the deployment's log and reads its app.
     pub async fn open(engine: &Engine, deployment: &Deployment) -> Result<Self, EngineError> {
-        let log = engine.machine().workspace.open_log(deployment).map_err(EngineError::internal)?;
+        let log = engine.machine().workspace.open_log(deployment);
+        if let Err(error) = &log {
+            tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "log not written");
+        }
         let app = engine.reader().app_by_id(deployment.app).await?;
         let app = app.ok_or_else(|| EngineError::no_app(&deployment.app_slug))?;
-        Ok(Self { engine: engine.clone(), app, resumed: true, log })
+        Ok(Self { engine: engine.clone(), app, resumed: true, log: log.ok() })
     }
 
     /// Writes a line for the person who watches. A log that cannot be written does not stop a deployment.
     pub fn say(&mut self, deployment: &Deployment, line: impl fmt::Display) {
+        let Some(log) = &mut self.log else { return };
         for line in line.to_string().lines() {
-            if let Err(error) = self.log.line(line) {
+            if let Err(error) = log.line(line) {
                 tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "log not written");
             }
         }

@@ -18,8 +18,11 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Brings a deployment to its end, or as far as it comes before rivetr stops.
 pub(super) async fn run(engine: Engine, id: DeploymentId, stop: StopSignal) {
-    if let Err(error) = drive(&engine, id, stop).await {
-        tracing::error!(deployment = id.0, %error, "deployment interrupted; it will be taken up again");
+    while let Err(error) = drive(&engine, id, stop.clone()).await {
+        if matches!(error, EngineError::NotFound { .. }) || engine.0.shutdown.is_cancelled() {
+            return;
+        }
+        tracing::error!(deployment = id.0, %error, "deployment interrupted; it is taken up again");
         engine.pause(RETRY).await;
     }
 }
@@ -27,10 +30,14 @@ pub(super) async fn run(engine: Engine, id: DeploymentId, stop: StopSignal) {
 async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Result<(), EngineError> {
     let mut deployment = engine.deployment(id).await?;
     let mut context = Context::open(engine, &deployment).await?;
+    let mut warned = String::new();
     while !deployment.state.is_end() {
+        // Its app is on its way out: only what is live already is brought to its end.
+        let unwanted = context.app.deleting && !deployment.state.is_past_commit();
         let outcome = tokio::select! {
             biased;
             () = engine.0.shutdown.cancelled() => Err(Halt::Shutdown),
+            () = std::future::ready(()), if unwanted => Err(Halt::Stopped(Stop::Cancel)),
             halt = requested(&mut stop, deployment.state) => Err(halt),
             outcome = step(&mut context, deployment.clone()) => outcome,
         };
@@ -39,14 +46,17 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             Err(Halt::Shutdown) => return Ok(()),
             Err(Halt::Lost(error)) => return Err(error),
             Err(Halt::Failed(reason)) if deployment.state.is_past_commit() => {
-                tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, reason, "step failed");
-                context.say(&deployment, format!("Warning: {reason}. Trying again."));
+                if reason != warned {
+                    tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, reason, "step failed");
+                    context.say(&deployment, format!("Warning: {reason}. Trying until it works."));
+                    warned = reason;
+                }
                 engine.pause(RETRY).await;
                 continue;
             }
             Err(halt) => end(&mut context, deployment, halt).await?,
         };
-        deployment = store(engine, next).await?;
+        deployment = store(&context, next).await?;
     }
     Ok(())
 }
@@ -112,7 +122,8 @@ async fn end(context: &mut Context, deployment: Deployment, halt: Halt) -> Resul
 }
 
 /// Stores a move. Where the store holds another state by now, that one counts.
-async fn store(engine: &Engine, next: Deployment) -> Result<Deployment, EngineError> {
+async fn store(context: &Context, next: Deployment) -> Result<Deployment, EngineError> {
+    let engine = &context.engine;
     // Before the end is stored: who waits for it may push again at once.
     if next.state.is_end() {
         steps::log_failure(&next, "the push was not settled", engine.settle_push(&next).await);
@@ -122,7 +133,15 @@ async fn store(engine: &Engine, next: Deployment) -> Result<Deployment, EngineEr
             engine.announce(&next);
             Ok(next)
         }
-        Err(SaveError::Stale(_)) => engine.deployment(next.id).await,
+        Err(SaveError::Stale(_)) => {
+            let stored = engine.deployment(next.id).await?;
+            if stored.state.is_end() && !stored.state.is_past_commit() {
+                // Cancelled in the moment in which its turn came: what was made meanwhile goes.
+                steps::undo(context, &next).await;
+            }
+            Ok(stored)
+        }
+        // Also where its app is being deleted by now: it is looked at anew, and this deployment ends.
         Err(error) => Err(error.into()),
     }
 }

@@ -104,17 +104,25 @@ struct Tail {
     grown: watch::Receiver<()>,
 }
 
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let mut readers = self.engine.0.logs.readers();
+        if readers.get(&self.id).is_some_and(|sender| sender.receiver_count() <= 1) {
+            readers.remove(&self.id);
+        }
+    }
+}
+
 impl Tail {
     async fn next(&mut self) -> Result<Option<LogEntry>, EngineError> {
         loop {
             self.grown.mark_unchanged();
-            // Asked before the file is read: what an ended deployment has written lies in the file.
-            let ended = self.engine.deployment(self.id).await?.state.is_end();
-            if let Some(entry) = self.read_line(ended).await.map_err(EngineError::internal)? {
+            if let Some(entry) = self.read_line(false).await.map_err(EngineError::internal)? {
                 return Ok(Some(entry));
             }
-            if ended {
-                return Ok(None);
+            // What an ended deployment has written lies in the file by now.
+            if self.engine.deployment(self.id).await?.state.is_end() {
+                return self.read_line(true).await.map_err(EngineError::internal);
             }
             tokio::select! {
                 () = self.engine.0.shutdown.cancelled() => {

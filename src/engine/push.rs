@@ -6,8 +6,10 @@
 
 pub mod pkt;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -15,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::{Engine, EngineError};
+use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::CommitId;
@@ -74,11 +77,13 @@ impl Engine {
         R: AsyncRead + Unpin + Send,
     {
         let kept = format!("refs/rivetr/pushes/{}-{}", push.commit, nonce()?);
+        self.pushing().insert(kept.clone());
         let outcome = match self.unpack(app, push, &kept, &mut pack).await {
             Ok(()) => self.deploy_pushed(app, push, &kept).await,
             Err(error) => Err(error),
         };
         let gone = self.git().set_ref(&self.repo(app), &kept, None).await;
+        self.pushing().remove(&kept);
         match (outcome, gone) {
             (Ok(deployment), Ok(())) => Ok(deployment),
             (Ok(deployment), Err(error)) => {
@@ -106,28 +111,32 @@ impl Engine {
         self.git().set_ref(&repo, &kept_by(deployment), None).await.map_err(internal)
     }
 
-    /// Removes what kept commits of an app's pushes, but for those of deployments that go on. Only for the start,
-    /// when no push is being taken in.
-    pub(super) async fn sweep_pushes(
-        &self,
-        app: &Slug,
-        unfinished: &[Deployment],
-    ) -> Result<(), EngineError> {
-        let repo = self.repo(app);
+    /// Removes what kept commits of an app's pushes, but for those that are being taken in and those of deployments
+    /// that go on.
+    pub(super) async fn sweep_pushes(&self, app: &App) -> Result<(), EngineError> {
+        let repo = self.repo(&app.slug);
         if !is_there(&repo).await? {
             return Ok(());
         }
+        // Listed first: the deployment that a reference belongs to is stored before the reference is made.
+        let mut kept = self.git().refs(&repo, "refs/rivetr/pushes").await.map_err(internal)?;
+        kept.extend(self.git().refs(&repo, "refs/rivetr/deployments").await.map_err(internal)?);
+        let unfinished = self.unfinished_of(app).await?;
         let going_on: Vec<_> = unfinished.iter().map(kept_by).collect();
-        for below in ["refs/rivetr/pushes", "refs/rivetr/deployments"] {
-            for (name, commit) in self.git().refs(&repo, below).await.map_err(internal)? {
-                // A push that was cut off before its deployment had a reference of its own.
-                let is_asked_for = unfinished.iter().any(|one| one.commit.as_ref() == Some(&commit));
-                if !going_on.contains(&name) && !is_asked_for {
-                    self.git().set_ref(&repo, &name, None).await.map_err(internal)?;
-                }
+        for (name, commit) in kept {
+            // A push that was cut off before its deployment had a reference of its own.
+            let is_asked_for = unfinished.iter().any(|one| one.commit.as_ref() == Some(&commit));
+            if !going_on.contains(&name) && !is_asked_for && !self.pushing().contains(&name) {
+                self.git().set_ref(&repo, &name, None).await.map_err(internal)?;
             }
         }
         Ok(())
+    }
+
+    /// The references that hold commits while they are being taken in.
+    fn pushing(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        // The set is whole after any panic: each change of it is one call.
+        self.0.pushing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn deploy_pushed(&self, app: &Slug, push: &Push, kept: &str) -> Result<Deployment, PushError> {

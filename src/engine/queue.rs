@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
@@ -13,6 +14,9 @@ use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::{CommitId, Source};
 use crate::store::SaveError;
+
+/// How long to wait before the queue is read again after it could not be.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// Which deployments run now.
 #[derive(Default)]
@@ -93,6 +97,8 @@ impl Engine {
         loop {
             if let Err(error) = self.start_next().await {
                 tracing::error!(%error, "the queue could not be read");
+                self.pause(RETRY).await;
+                self.0.queue.changed.notify_one();
             }
             tokio::select! {
                 () = self.0.shutdown.cancelled() => return,
@@ -107,7 +113,7 @@ impl Engine {
         for deployment in unfinished.into_iter().filter(|one| one.app == app) {
             match self.cancel(deployment.id).await {
                 Ok(_) => {}
-                Err(EngineError::IllegalMove(_)) => {
+                Err(EngineError::IllegalMove(_) | EngineError::Unavailable(_)) => {
                     self.ended(deployment.id).await?;
                 }
                 Err(error) => return Err(error),
@@ -120,18 +126,24 @@ impl Engine {
         for deployment in self.reader().unfinished().await? {
             let stop = {
                 let mut running = self.0.queue.running();
-                if running.contains_key(&deployment.app) || running.len() >= self.0.settings.concurrency {
+                if running.contains_key(&deployment.app) {
+                    None
+                } else if running.len() >= self.0.settings.concurrency {
                     continue;
+                } else {
+                    let (sender, stop) = watch::channel(None);
+                    running.insert(deployment.app, Running { id: deployment.id, stop: sender });
+                    Some(stop)
                 }
-                let (sender, stop) = watch::channel(None);
-                running.insert(deployment.app, Running { id: deployment.id, stop: sender });
-                stop
             };
-            let engine = self.clone();
+            let Some(stop) = stop else {
+                self.wish(deployment.app, Stop::Supersede).await?;
+                continue;
+            };
+            let turn = Turn { engine: self.clone(), app: deployment.app };
             self.0.tasks.spawn(async move {
-                deploy::run(engine.clone(), deployment.id, stop).await;
-                engine.0.queue.running().remove(&deployment.app);
-                engine.0.queue.changed.notify_one();
+                deploy::run(turn.engine.clone(), deployment.id, stop).await;
+                drop(turn);
             });
         }
         Ok(())
@@ -161,6 +173,19 @@ impl Engine {
             running.stop.send_replace(Some(stop));
             true
         })
+    }
+}
+
+/// An app's turn, given back also when its deployment panics.
+struct Turn {
+    engine: Engine,
+    app: AppId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.engine.0.queue.running().remove(&self.app);
+        self.engine.0.queue.changed.notify_one();
     }
 }
 

@@ -5,19 +5,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::Engine;
 use crate::domain::name::Slug;
 use crate::host::systemd::{ActiveState, Change, UnitChange};
+
+/// How many apps are looked after at once: one that starts slowly does not hold up the others.
+const AT_ONCE: usize = 8;
 
 /// How long changes are gathered before they are looked at: a deployment alone makes a dozen.
 const GATHER: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// Looks after the units of apps as systemd reports changes, until rivetr stops.
-    pub(super) async fn reconcile_on_change(self) {
-        let mut changes = self.machine().systemd.changes();
+    pub(super) async fn reconcile_on_change(self, mut changes: Receiver<Change>) {
         loop {
             let first = tokio::select! {
                 () = self.0.shutdown.cancelled() => return,
@@ -33,15 +37,28 @@ impl Engine {
                 continue;
             }
             self.pause(GATHER).await;
-            while let Ok(change) = changes.try_recv() {
-                match change {
-                    Change::Unit(change) => touched.extend(app_of(&change)),
-                    Change::Missed => touched.extend(self.all_apps().await),
+            loop {
+                match changes.try_recv() {
+                    Ok(Change::Unit(change)) => touched.extend(app_of(&change)),
+                    Ok(Change::Missed) | Err(TryRecvError::Lagged(_)) => {
+                        touched.extend(self.all_apps().await);
+                    }
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 }
             }
-            for app in touched {
-                self.look_after(&app).await;
-            }
+            let engine = &self;
+            let looked = stream::iter(touched)
+                .for_each_concurrent(AT_ONCE, |app| async move { engine.look_after(&app).await });
+            self.until_shutdown(looked).await;
+        }
+    }
+
+    /// Does something that can be done again at the next start; nothing, if rivetr stops meanwhile.
+    pub(super) async fn until_shutdown<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.0.shutdown.cancelled() => None,
+            done = work => Some(done),
         }
     }
 

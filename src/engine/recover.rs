@@ -1,6 +1,7 @@
 //! What the engine does first: finds out what was interrupted, goes on with it, and sweeps up what is left over.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use thiserror::Error;
@@ -12,6 +13,11 @@ use crate::host::units::UnitsError;
 use crate::quadlet::path::Owner;
 use crate::store::StoreError;
 
+/// How long to wait before apps that could not be put in order are tried again; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest such wait.
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
+
 /// How many apps are put in order at once: one whose container starts slowly does not hold up the others.
 const AT_ONCE: usize = 8;
 
@@ -21,7 +27,7 @@ pub enum StartError {
     /// Units of apps are there that the database does not know.
     #[error(
         "the database knows no app, but units of apps are there ({owners}). Bring back the database from a backup, \
-         or remove these folders of unit files, then start rivetr again. The apps keep running meanwhile"
+         or stop these units and remove their folders, then start rivetr again. The apps keep running meanwhile"
     )]
     ForeignUnits {
         /// The folders.
@@ -40,11 +46,13 @@ impl Engine {
     pub async fn start(&self) -> Result<(), StartError> {
         let apps = self.reader().apps().await?;
         self.refuse_foreign_units(&apps)?;
+        // Listens before it looks: what changes meanwhile is looked at again.
+        let changes = self.machine().systemd.changes();
         let engine = self.clone();
         self.0.tasks.spawn(async move {
-            engine.recover(apps).await;
-            let reconcile = engine.clone().reconcile_on_change();
-            engine.0.tasks.spawn(reconcile);
+            let left = engine.until_shutdown(engine.recover(apps)).await.unwrap_or_default();
+            engine.0.tasks.spawn(engine.clone().recover_rest(left));
+            engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
             engine.dispatch().await;
         });
         Ok(())
@@ -61,7 +69,18 @@ impl Engine {
         Ok(())
     }
 
-    async fn recover(&self, apps: Vec<App>) {
+    /// Goes on with apps that could not be put in order, until they are: Podman or the proxy may come later.
+    async fn recover_rest(self, mut left: Vec<App>) {
+        let mut pause = FIRST_PAUSE;
+        while !left.is_empty() && !self.0.shutdown.is_cancelled() {
+            self.pause(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            left = self.until_shutdown(self.recover(left)).await.unwrap_or_default();
+        }
+    }
+
+    /// Puts apps in order; returns those with which it did not work. A route that could not be told counts for all.
+    async fn recover(&self, apps: Vec<App>) -> Vec<App> {
         for app in &apps {
             if let Err(error) = self.name_anew(app).await {
                 tracing::warn!(app = %app.slug, %error, "the automatic host was not changed");
@@ -69,14 +88,14 @@ impl Engine {
         }
         if let Err(error) = self.publish_routes().await {
             tracing::error!(%error, "the proxy was not told the routes");
+            return apps;
         }
-        let recovered = stream::iter(apps).for_each_concurrent(AT_ONCE, |app| async move {
-            if let Err(error) = self.recover_app(&app).await {
-                tracing::error!(app = %app.slug, %error, "not all of this app could be put in order");
-            }
+        let recovered = stream::iter(apps).map(|app| async move {
+            let error = self.recover_app(&app).await.err()?;
+            tracing::error!(app = %app.slug, %error, "not all of this app could be put in order");
+            Some(app)
         });
-        recovered.await;
-        self.sweep_builds().await;
+        recovered.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
     }
 
     /// Gives an app the automatic host that follows from what is configured now.
@@ -91,12 +110,7 @@ impl Engine {
     async fn recover_app(&self, app: &App) -> Result<(), EngineError> {
         if app.deleting {
             // It waits for deployments to end, and those wait for the queue.
-            let (engine, app) = (self.clone(), app.clone());
-            self.0.tasks.spawn(async move {
-                if let Err(error) = engine.finish_deletion(&app).await {
-                    tracing::error!(app = %app.slug, %error, "the deletion did not go through");
-                }
-            });
+            self.go_on_deleting(app);
             return Ok(());
         }
         self.prepare(app).await?;
@@ -133,6 +147,9 @@ impl Engine {
             let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };
             if !running.contains(&number) {
                 systemd.forget(&unit.unit).await.map_err(EngineError::internal)?;
+                if let Some(killed) = self.reader().deployment_numbered(app.id, number).await? {
+                    self.sweep_builds(killed.created).await;
+                }
             }
         }
         Ok(())
@@ -140,13 +157,17 @@ impl Engine {
 
     /// Removes checkouts and pushed references of deployments that have ended.
     async fn sweep_workspaces(&self, app: &App) -> Result<(), EngineError> {
+        // Listed first: whatever lies there belongs to a deployment that was stored before.
+        let sources = self.machine().workspace.sources(&app.slug).map_err(EngineError::internal)?;
         let unfinished = self.unfinished_of(app).await?;
-        let keep = |number| unfinished.iter().any(|one| one.number == number);
-        self.machine().workspace.sweep_sources(&app.slug, keep).map_err(EngineError::internal)?;
-        self.sweep_pushes(&app.slug, &unfinished).await
+        for number in sources.into_iter().filter(|number| !unfinished.iter().any(|one| one.number == *number))
+        {
+            self.machine().workspace.remove_number(&app.slug, number).map_err(EngineError::internal)?;
+        }
+        self.sweep_pushes(app).await
     }
 
-    async fn unfinished_of(&self, app: &App) -> Result<Vec<Deployment>, EngineError> {
+    pub(super) async fn unfinished_of(&self, app: &App) -> Result<Vec<Deployment>, EngineError> {
         let unfinished = self.reader().unfinished().await?;
         Ok(unfinished.into_iter().filter(|one| one.app == app.id).collect())
     }

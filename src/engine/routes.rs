@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::{Engine, EngineError, push};
 use crate::domain::app::App;
@@ -10,6 +11,9 @@ use crate::domain::name::HostName;
 use crate::host::layout::Manager;
 use crate::proxy::link::client::AskError;
 use crate::proxy::table::{self, Route, Routes, Target, Via};
+
+/// How long to wait before a proxy that did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The key under which the proxy counts requests to rivetr itself.
 const OWN_KEY: &str = "rivetr";
@@ -73,6 +77,25 @@ impl Engine {
 
 fn url(host: &HostName, port: u16) -> String {
     if port == HTTP_PORT { format!("http://{host}") } else { format!("http://{host}:{port}") }
+}
+
+impl Engine {
+    /// Waits until no request to a release is in flight, and says how many were left when time was over. None: the
+    /// proxy could not be asked at all, also not for the new routes.
+    pub(super) async fn drain(&self, release: &Deployment) -> Option<u64> {
+        let limit = self.0.settings.drain_timeout;
+        let asked = async {
+            loop {
+                match self.machine().proxy.drain(&release.unit_name(), limit).await {
+                    Ok(drained) => return drained.left,
+                    // A proxy that is started anew may still answer what it has, and its successor reads the routes.
+                    Err(error) => tracing::warn!(unit = release.unit_name(), %error, "not drained yet"),
+                }
+                self.pause(ASK_AGAIN).await;
+            }
+        };
+        tokio::time::timeout(limit, asked).await.ok()
+    }
 }
 
 /// Where the proxy finds a release; none before it has an address.

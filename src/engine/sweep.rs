@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::time::Timestamp;
+use crate::host::podman::PodmanError;
+use crate::host::systemd::{ActiveState, UnitSummary};
 
 /// The label by which an image says whose it is; the build sets it.
 const APP_LABEL: &str = "io.rivetr.app";
@@ -12,38 +14,62 @@ const APP_LABEL: &str = "io.rivetr.app";
 impl Engine {
     /// Keeps the newest images of an app, and those of every release that is or will be on this machine.
     pub(super) async fn sweep_images(&self, app: &App) -> Result<(), EngineError> {
-        let releases = self.reader().releases(app.id).await?;
-        let building = self.reader().unfinished().await?;
-        let mut kept: BTreeSet<u32> = releases.iter().map(|release| release.number).collect();
-        kept.extend(building.iter().filter(|one| one.app == app.id).map(|one| one.number));
+        // Listed first: whatever is there belongs to a deployment that was stored before.
+        let images = self.images_of(app).await?;
+        let mut kept: BTreeSet<u32> = self.unfinished_of(app).await?.iter().map(|one| one.number).collect();
+        kept.extend(self.reader().releases(app.id).await?.iter().map(|release| release.number));
         let recent = self.reader().deployments(Some(app.id), None, 1000).await?;
         let lived = recent.iter().filter(|one| one.state.is_past_commit()).map(|one| one.number);
         kept.extend(lived.take(self.0.settings.keep_images));
-        self.remove_images(app, |number| kept.contains(&number)).await
+        self.remove_images(app, images.into_iter().filter(|(number, _)| !kept.contains(number))).await
     }
 
-    /// Removes the containers that builds left behind when they were killed, if no build runs now.
-    pub(super) async fn sweep_builds(&self) {
+    /// Removes every image of an app.
+    pub(super) async fn remove_all_images(&self, app: &App) -> Result<(), EngineError> {
+        let images = self.images_of(app).await?;
+        self.remove_images(app, images.into_iter()).await
+    }
+
+    /// Removes the containers that builds left behind which were killed since then, unless a build runs now: what
+    /// it works in looks the same. Older ones may be a person's own.
+    pub(super) async fn sweep_builds(&self, since: Timestamp) {
         let all = u32::try_from(self.0.settings.build.concurrency).unwrap_or(u32::MAX);
         let Ok(_alone) = self.0.builds.try_acquire_many(all) else { return };
-        if let Err(error) = self.machine().podman.remove_build_leftovers(Timestamp(0)..self.now()).await {
+        // A build of an earlier run of rivetr may not be picked up yet.
+        let units = self.machine().systemd.list(&["rivetr-build-*.service"]).await;
+        let over = |unit: &UnitSummary| {
+            matches!(unit.active_state, ActiveState::Inactive | ActiveState::Failed)
+                || unit.sub_state == "exited"
+        };
+        if !units.is_ok_and(|units| units.iter().all(over)) {
+            return;
+        }
+        if let Err(error) = self.machine().podman.remove_build_leftovers(since..self.now()).await {
             tracing::warn!(%error, "containers of old builds not removed");
         }
     }
 
-    /// Removes the images of an app whose number is not to be kept.
-    pub(super) async fn remove_images(
+    /// The images of an app by the numbers of their deployments, with their names.
+    async fn images_of(&self, app: &App) -> Result<Vec<(u32, String)>, EngineError> {
+        let prefix = format!("localhost/rivetr/{}:", app.slug);
+        let images = self.machine().podman.images_labelled(APP_LABEL).await.map_err(EngineError::internal)?;
+        let names = images.into_iter().flat_map(|image| image.names);
+        let numbered = names.filter_map(|name| Some((name.strip_prefix(&prefix)?.parse().ok()?, name)));
+        Ok(numbered.collect())
+    }
+
+    async fn remove_images(
         &self,
         app: &App,
-        keep: impl Fn(u32) -> bool,
+        images: impl Iterator<Item = (u32, String)>,
     ) -> Result<(), EngineError> {
-        let podman = &self.machine().podman;
-        let prefix = format!("localhost/rivetr/{}:", app.slug);
-        let images = podman.images_labelled(APP_LABEL).await.map_err(EngineError::internal)?;
-        for name in images.iter().flat_map(|image| &image.names) {
-            let number = name.strip_prefix(&prefix).and_then(|number| number.parse().ok());
-            if number.is_some_and(|number| !keep(number)) {
-                podman.untag_or_remove(name).await.map_err(EngineError::internal)?;
+        for (_, name) in images {
+            match self.machine().podman.untag_or_remove(&name).await {
+                // Somebody runs a container from it: theirs to end.
+                Err(error @ PodmanError::InUse { .. }) => {
+                    tracing::warn!(app = %app.slug, %error, "image kept");
+                }
+                other => other.map_err(EngineError::internal)?,
             }
         }
         Ok(())

@@ -56,19 +56,18 @@ impl Workspace {
 
     /// Removes a deployment's checkout.
     pub fn remove_source(&self, deployment: &Deployment) -> Result<(), FileError> {
-        files::remove_tree(&self.0.deployment(&deployment.app_slug, deployment.number))
+        self.remove_number(&deployment.app_slug, deployment.number)
     }
 
-    /// Removes the checkouts of an app's deployments whose number is not to be kept.
-    pub fn sweep_sources(&self, app: &Slug, keep: impl Fn(u32) -> bool) -> Result<(), FileError> {
-        for name in files::names(&self.0.deployments(app))? {
-            if let Ok(number) = name.parse()
-                && !keep(number)
-            {
-                files::remove_tree(&self.0.deployment(app, number))?;
-            }
-        }
-        Ok(())
+    /// The numbers of an app's deployments that have a checkout.
+    pub fn sources(&self, app: &Slug) -> Result<Vec<u32>, FileError> {
+        let names = files::names(&self.0.deployments(app))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Removes the checkout of the deployment of this number.
+    pub fn remove_number(&self, app: &Slug, number: u32) -> Result<(), FileError> {
+        files::remove_tree(&self.0.deployment(app, number))
     }
 
     /// Removes an app's repository, checkouts and logs.

@@ -22,6 +22,35 @@ fn twenty_deployments_in_a_row_lose_no_request() {
 }
 
 #[test]
+fn apps_of_one_project_deploy_side_by_side_while_the_proxy_is_restarted() {
+    let host = Host::boot("beside");
+    let apps = ["one", "two"];
+    for app in apps {
+        host.rivetr(["apps", "create", app, "--port", "8080"]).succeeds();
+        host.sample(app).push().succeeds();
+    }
+    let loads = apps.map(|app| host.load(app, 100));
+    std::thread::scope(|scope| {
+        for app in apps {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    host.rivetr(["deploy", app]).succeeds();
+                }
+            });
+        }
+        for _ in 0..4 {
+            host.run(["systemctl", "restart", "rivetr-proxy.service"]).succeeds();
+        }
+    });
+    for load in loads {
+        println!("side by side: {}", load.lost_nothing());
+    }
+    for app in apps {
+        host.assert_only(app, &[5]);
+    }
+}
+
+#[test]
 fn each_version_that_was_pushed_is_served_once_it_is_live() {
     let host = Host::boot("version");
     host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();

@@ -39,7 +39,8 @@ fn killed_at_each_step_it_recovers_and_no_request_is_lost() {
             live += 1;
             assert!(asked.code == 0 || asked.code == 3, "{point}: {} {}", asked.code, asked.stderr);
             // The socket is systemd's: who asks now waits until the daemon is back. A connection of the old one breaks.
-            while host.rivetr(["logs", "blog", "--build", &live.to_string()]).code != 0 {}
+            let followed = |_: &u32| host.rivetr(["logs", "blog", "--build", &live.to_string()]).code == 0;
+            assert!((0..20).any(|again| followed(&again)), "{point}: the daemon did not come back");
             assert_ne!(host.main_pid(), before, "{point}: the daemon did not die");
             assert!(!host.path("/var/lib/rivetr/failpoint").exists(), "{point}");
             let shown = host.rivetr(["deployments", "blog", "--limit", "1", "--json"]).succeeds().json();
@@ -72,6 +73,66 @@ fn apps_answer_while_the_daemon_is_stopped_or_killed() {
     host.run(["systemctl", "start", "rivetr.socket", "rivetr-http.socket", "rivetr.service"]).succeeds();
     host.rivetr(["deploy", "blog"]).succeeds();
     load.lost_nothing();
+}
+
+#[test]
+fn a_build_goes_on_while_the_daemon_is_killed() {
+    let host = Host::boot("midbuild");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    let repository = host.sample("blog");
+    let build = "FROM docker.io/library/busybox:stable\nCOPY index.html /www/index.html\nRUN sleep 5\n\
+                 STOPSIGNAL SIGKILL\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
+    repository.write("Containerfile", build);
+    repository.commit("A build that takes a while");
+    let mut push = repository.start_push();
+    push.wait_for("RUN sleep 5");
+    host.run(["systemctl", "kill", "--signal=KILL", "rivetr.service"]).succeeds();
+    assert_ne!(push.end().code, 0, "a push whose rivetr died has not succeeded");
+
+    host.rivetr(["logs", "blog", "--build", "1"]).succeeds().says("-----> Live");
+    assert_eq!(host.get("blog").status, 200);
+    host.assert_only("blog", &[1]);
+    host.assert_images("blog", &[1]);
+}
+
+#[test]
+fn a_live_release_that_cannot_start_any_more_is_deployed_over() {
+    let host = Host::boot("over");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    host.sample("blog").push().succeeds();
+    host.as_owner(["podman", "rmi", "--force", "localhost/rivetr/blog:1"]).succeeds();
+    assert_ne!(
+        host.systemctl(["restart", "rivetr-app-blog-1.service"]).code,
+        0,
+        "it started without an image"
+    );
+    host.rivetr(["deploy", "blog"]).succeeds();
+    assert_eq!(host.get("blog").status, 200);
+    host.assert_only("blog", &[2]);
+}
+
+#[test]
+fn an_app_that_is_being_built_can_be_deleted_also_over_a_crash() {
+    let host = Host::boot("deleted");
+    for crash in [false, true] {
+        host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+        let repository = host.sample("blog");
+        repository.push().succeeds();
+        repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
+        repository.commit("A build that takes long");
+        let mut push = repository.start_push();
+        push.wait_for("RUN sleep 600");
+        if crash {
+            let first_try = host.spawn(["rivetr", "apps", "delete", "blog", "--yes"]);
+            host.run(["systemctl", "kill", "--signal=KILL", "rivetr.service"]).succeeds();
+            first_try.wait_with_output().unwrap();
+        }
+        let deleted = host.rivetr(["apps", "delete", "blog", "--yes"]);
+        assert!(deleted.code == 0 || crash && deleted.code == 4, "{deleted:?}");
+        assert_ne!(push.end().code, 0);
+        host.assert_only("blog", &[]);
+        host.assert_images("blog", &[]);
+    }
 }
 
 #[test]

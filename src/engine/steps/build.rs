@@ -51,7 +51,7 @@ pub(super) async fn stop(context: &Context, deployment: &Deployment) {
     let unit = unit_name(deployment);
     let systemd = &context.engine.machine().systemd;
     log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
-    context.engine.sweep_builds().await;
+    context.engine.sweep_builds(deployment.created).await;
 }
 
 /// The name of the transient unit: `rivetr-build-blog-7.service`.

@@ -15,6 +15,9 @@ use crate::proxy::probe::{Probe, ProbeOutcome};
 /// After so many restarts before the first answer it will not come up by itself.
 const RESTARTS_MAX: u32 = 3;
 
+/// How long to wait before a proxy that does not run is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
 /// How much longer than the probe itself the answer of the proxy may take.
 const LINK_MARGIN: Duration = Duration::from_secs(5);
 
@@ -60,8 +63,16 @@ async fn ask(
     probe: Probe,
     limit: Duration,
 ) -> Result<Duration, CheckFailure> {
-    let asked = tokio::time::timeout(limit + LINK_MARGIN, engine.machine().proxy.probe(probe)).await;
-    match asked {
+    let ask = async {
+        loop {
+            match engine.machine().proxy.probe(probe.clone()).await {
+                // It is being started anew.
+                Err(error) if routes::is_down(&error) => engine.pause(ASK_AGAIN).await,
+                other => return other,
+            }
+        }
+    };
+    match tokio::time::timeout(limit + LINK_MARGIN, ask).await {
         Ok(Ok(ProbeOutcome::Answered { after, .. })) => Ok(after),
         Ok(Ok(ProbeOutcome::Never { last })) => Err(CheckFailure::Never(last)),
         Ok(Err(error)) => Err(CheckFailure::NoProxy(error.to_string())),

@@ -14,22 +14,16 @@ pub(in crate::engine) async fn run(
     let old: Vec<&Deployment> = releases.iter().filter(|release| release.id != deployment.id).collect();
     for release in &old {
         context.say(&deployment, format!("-----> Retiring {}", release.unit_name()));
-        let drained =
-            engine.machine().proxy.drain(&release.unit_name(), engine.0.settings.drain_timeout).await;
-        match drained {
-            Ok(drained) if drained.left > 0 => {
-                context.say(&deployment, format!("       Warning: {} requests were cut off", drained.left));
-            }
-            Ok(_) => {}
-            Err(error) => log_failure::<(), _>(release, "not drained: the proxy does not answer", Err(error)),
+        let left = engine.drain(release).await;
+        if left.is_none_or(|left| left > 0) {
+            let requests = left.map_or_else(|| "requests".to_owned(), |left| format!("{left} requests"));
+            context.say(&deployment, format!("       Warning: {requests} may have been cut off"));
         }
+        log_failure(release, "drop-ins not removed", engine.drop_carried(release, &deployment));
     }
     let without: Vec<_> = old.iter().map(|release| release.id).collect();
     let removed = engine.remove_releases(&context.app, &without).await;
     removed.map_err(|error| Halt::because("the old release was not removed", error))?;
-    for release in old {
-        log_failure(release, "drop-ins not removed", engine.drop_carried(release, &deployment));
-    }
     log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
     engine.failpoint("after-retiring");
     deployment.finish(engine.now())?;
