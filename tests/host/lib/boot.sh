@@ -149,10 +149,13 @@ clear_last_boot() {
 }
 
 wait_for_boot() {
-  local launcher=$1 pipe=$2 deadline=$((SECONDS + BOOT_SECONDS))
+  local launcher=$1 pipe=$2 deadline=$((SECONDS + BOOT_SECONDS)) part
   local -n answer=$3
+  answer=
   while [ "$SECONDS" -lt "$deadline" ]; do
-    if read -r -t 1 -u "$pipe" answer; then return; fi
+    # A read whose time is over has taken what there was of the line.
+    if read -r -t 1 -u "$pipe" part; then answer+=$part; return; fi
+    answer+=$part
     if ! kill -0 "$launcher" 2>/dev/null; then answer="PID 1 ended"; return; fi
   done
 }
