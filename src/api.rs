@@ -21,7 +21,7 @@ mod token;
 pub mod wire;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::extract::FromRef;
 use axum::middleware;
 use http::StatusCode;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +75,6 @@ impl Api {
             router = router.route(route.path, route.handler);
         }
         system::with_fallbacks(router)
-            .layer(DefaultBodyLimit::max(input::BODY_MAX))
             .layer(middleware::from_fn_with_state(Numbers::new(run), around::around))
             .with_state(self)
     }

@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use crate::config::environment::Environment;
 use crate::config::settings::Settings;
 use crate::config::{self, Flags};
-use crate::domain::name::HostName;
 use crate::host::layout::{Layout, Surroundings};
 use crate::host::process;
 
@@ -80,15 +79,6 @@ fn layout(settings: &Settings) -> Layout {
 fn user_name(uid: u32) -> String {
     let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
     user.map_or_else(|| uid.to_string(), |user| user.name)
-}
-
-/// Below what domain apps get names of their own: as configured, or by the address that is their own DNS.
-fn base_domain(settings: &Settings) -> Option<HostName> {
-    let own = || {
-        let address = settings.instance.url.as_ref()?.address()?;
-        HostName::parse(&format!("{address}.sslip.io")).ok()
-    };
-    settings.instance.base_domain.clone().or_else(own)
 }
 
 /// Says why the process cannot go on.

@@ -33,6 +33,7 @@ mod upgrade;
 mod wire;
 
 mod dial;
+mod last_words;
 mod pool;
 
 mod admission;

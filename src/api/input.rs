@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use super::wire::FieldErrors;
 
 /// The longest JSON body, in bytes: all variables of an app (`wire::ENV_MAX`), escaped.
-pub const BODY_MAX: usize = 4 * 1024 * 1024;
+const BODY_MAX: usize = 4 * 1024 * 1024;
+/// How much of a body that is too long is read before the connection is broken off, in bytes.
+const DISCARDED_MAX: usize = 64 * 1024 * 1024;
 /// How long a client may take to send a JSON body.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -25,27 +28,15 @@ pub struct Input<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let is_json = request.headers().get(CONTENT_TYPE).map(|kind| {
             let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
             kind.trim().eq_ignore_ascii_case("application/json")
         });
-        let body = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
-        let body = match body {
-            Ok(Ok(body)) => body,
-            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                let message = "the body is too large: at most 4 MiB of JSON are taken";
-                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
-            }
-            Ok(Err(rejection)) => {
-                let message = format!("the body could not be read: {}", rejection.body_text());
-                return Err(ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message));
-            }
-            Err(_) => {
-                let message = "the body did not arrive within 30 seconds";
-                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message));
-            }
-        };
+        let body = tokio::time::timeout(BODY_TIME, whole(request.into_body())).await.map_err(|_| {
+            let message = "the body did not arrive within 30 seconds";
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
+        })??;
         match (body.is_empty(), is_json) {
             (true, _) => parse(b"{}").map(Self),
             (false, Some(true)) => parse(&body).map(Self),
@@ -55,6 +46,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
             }
         }
     }
+}
+
+/// Reads on past the limit for a while: who still sends when it is hung up on never sees the answer.
+async fn whole(mut body: Body) -> Result<Vec<u8>, ApiError> {
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let message = format!("the body could not be read: {error}");
+            ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > DISCARDED_MAX {
+            break;
+        }
+        if length <= BODY_MAX {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if length > BODY_MAX {
+        let message = "the body is too large: at most 4 MiB of JSON are taken";
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+    }
+    Ok(kept)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {

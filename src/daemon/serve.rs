@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Process, base_domain, refuse};
+use super::{Process, refuse};
 use crate::api::{self, Api};
 use crate::auth::{Auth, Owner};
 use crate::config::settings::Settings;
@@ -147,7 +147,7 @@ fn engine_settings(process: &Process) -> Result<engine::Settings, InvalidPool> {
         public_port: public_port(process),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
         push_limit: u64::from(settings.git.max_size_mb) * 1024 * 1024,
-        base_domain: base_domain(settings),
+        base_domain: settings.instance.base_domain.clone(),
         pool,
         build: BuildLimits {
             memory: u64::from(settings.build.memory_mb) * 1024 * 1024,

@@ -14,6 +14,8 @@ use crate::proxy::table::{self, Route, Routes, Target, Via};
 
 /// How long to wait before a proxy that did not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How much longer than the drain the proxy's answer may take, so that its count is what is said.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 /// The key under which the proxy counts requests to rivetr itself.
 const OWN_KEY: &str = "rivetr";
@@ -94,7 +96,7 @@ impl Engine {
                 self.pause(ASK_AGAIN).await;
             }
         };
-        tokio::time::timeout(limit, asked).await.ok()
+        tokio::time::timeout(limit + LAST_ANSWER, asked).await.ok()
     }
 }
 

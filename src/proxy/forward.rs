@@ -18,6 +18,7 @@ use super::body::{AnswerBody, ClientBody, TargetBody, Upload};
 use super::dial::DialError;
 use super::drain::InFlight;
 use super::fields::{is_websocket, to_client, to_target};
+use super::last_words::LastWords;
 use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH, UPSTREAM_BUFFER};
 use super::pool::{Lease, Sender};
 use super::refusal::Refusal;
@@ -229,14 +230,16 @@ pub(super) async fn handshake(
     stream: TcpStream,
     upgradable: bool,
 ) -> Result<Sender, hyper::Error> {
-    let (sender, connection) =
-        client::http1::Builder::new().max_buf_size(UPSTREAM_BUFFER).handshake(TokioIo::new(stream)).await?;
     // How a connection ends is known to whoever waits for its answer.
     let quiet = |error: hyper::Error| tracing::debug!(%error, "a connection to a target ended");
+    let mut builder = client::http1::Builder::new();
+    builder.max_buf_size(UPSTREAM_BUFFER);
     if upgradable {
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         tasks.spawn_local(connection.with_upgrades().unwrap_or_else(quiet));
-    } else {
-        tasks.spawn_local(connection.unwrap_or_else(quiet));
+        return Ok(sender);
     }
+    let (sender, connection) = builder.handshake(TokioIo::new(LastWords(stream))).await?;
+    tasks.spawn_local(connection.unwrap_or_else(quiet));
     Ok(sender)
 }

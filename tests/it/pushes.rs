@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::host::{Host, Ran, Repository};
+use crate::host::{Host, Push, Ran, Repository};
 
 const MEGABYTE: u64 = 1024 * 1024;
 
@@ -184,13 +184,7 @@ fn a_large_push_takes_no_memory_and_a_too_large_one_leaves_nothing() {
 #[test]
 fn a_deployment_goes_on_when_the_one_who_pushed_is_gone() {
     let host = Host::boot("gone");
-    host.rivetr(["apps", "create", "blog"]).succeeds();
-    let repository = host.sample("blog");
-    repository.write("Containerfile", GATED);
-    repository.commit("Waits at a gate");
-
-    let mut push = repository.start_push();
-    push.wait_for("-----> Checking");
+    let (repository, push) = push_to_a_gate(&host);
     push.kill();
     open_gate(&host, "rivetr-app-blog-1");
     host.rivetr(["logs", "blog", "--build", "1"]).succeeds().says("-----> Live");
@@ -204,13 +198,7 @@ fn a_deployment_goes_on_when_the_one_who_pushed_is_gone() {
 #[test]
 fn a_deployment_goes_on_when_the_daemon_is_started_anew() {
     let host = Host::boot("anew");
-    host.rivetr(["apps", "create", "blog"]).succeeds();
-    let repository = host.sample("blog");
-    repository.write("Containerfile", GATED);
-    repository.commit("Waits at a gate");
-
-    let mut push = repository.start_push();
-    push.wait_for("-----> Checking");
+    let (repository, push) = push_to_a_gate(&host);
     host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     push.end().exits(1).says("rivetr deployments blog");
     open_gate(&host, "rivetr-app-blog-1");
@@ -340,6 +328,17 @@ fn disk(host: &Host, app: &str) -> String {
     let mut lines: Vec<&str> = found.lines().collect();
     lines.sort_unstable();
     lines.join("\n")
+}
+
+/// A push of an app that starts and does not answer yet.
+fn push_to_a_gate(host: &Host) -> (Repository, Push) {
+    host.rivetr(["apps", "create", "blog"]).succeeds();
+    let repository = host.sample("blog");
+    repository.write("Containerfile", GATED);
+    repository.commit("Waits at a gate");
+    let mut push = repository.start_push();
+    push.wait_for("-----> Checking");
+    (repository, push)
 }
 
 fn open_gate(host: &Host, container: &str) {

@@ -34,7 +34,7 @@ impl Scene {
     }
 
     fn work(&self) -> PathBuf {
-        self.dir.path().join("work")
+        self.dir.path().join("worktree")
     }
 
     /// git as the person at the other end runs it.

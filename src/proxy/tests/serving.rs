@@ -104,6 +104,32 @@ async fn a_large_upload_arrives_whole() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_upload_is_whole_is_the_answer() {
+    let (address, _target) = target(|mut stream| async move {
+        read_head(&mut stream).await;
+        let answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 6\r\nConnection: close\r\n\r\nenough";
+        stream.write_all(answer).await.unwrap();
+    })
+    .await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let length = 8 << 20;
+    let head = format!("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {length}\r\n\r\n");
+    let upload = [head.as_bytes(), &vec![b'x'; length]].concat();
+    // The reset must come between a read and a write, which it does not each time.
+    for _ in 0..200 {
+        let (mut read, mut write) = proxy.connect().await.into_split();
+        let (_heard, (head, body)) = tokio::join!(write.write_all(&upload), async {
+            let head = read_head(&mut read).await;
+            let mut body = [0; 6];
+            timeout(SURELY, read.read_exact(&mut body)).await.expect("a body comes").unwrap();
+            (head, body)
+        });
+        assert!(head.starts_with("HTTP/1.1 413"), "{head}");
+        assert_eq!(&body, b"enough");
+    }
+}
+
+#[tokio::test]
 async fn what_a_bad_target_says_never_mixes_with_anything() {
     for (answer, status) in [
         ("", "502"),
