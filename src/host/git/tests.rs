@@ -34,7 +34,7 @@ impl Scene {
     }
 
     fn work(&self) -> PathBuf {
-        self.dir.path().join("worktree")
+        self.dir.path().join("work")
     }
 
     /// git as the person at the other end runs it.
