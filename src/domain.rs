@@ -8,5 +8,6 @@ pub mod name;
 pub mod project;
 pub mod right;
 pub mod route;
+pub mod secret;
 pub mod source;
 pub mod time;

@@ -5,6 +5,7 @@
 // What it is about.
 pub mod domain;
 pub mod files;
+pub mod vault;
 // Decisions, as pure values.
 pub mod build;
 pub mod plan;

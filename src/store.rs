@@ -15,6 +15,7 @@ mod reader;
 mod route;
 mod row;
 mod settings;
+mod source;
 mod token;
 mod writer;
 

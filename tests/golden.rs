@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
-use rivetr::domain::app::{AppId, EnvValue, HealthCheck, Settings, Variable};
+use rivetr::domain::app::{AppId, EnvValue, Settings, Variable};
 use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
 use rivetr::domain::name::{EnvKey, Slug};
 use rivetr::domain::project::{Project, ProjectId, Subnet};
@@ -120,9 +120,8 @@ fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Erro
         number: input.number,
         trigger: Trigger::Push,
         settings: Settings {
-            port: input.port,
             variables: input.variables.iter().map(variable).collect::<Result<_, _>>()?,
-            health: HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT },
+            ..Settings::new(input.port)
         },
         commit: Some(CommitId::parse(&input.commit)?),
         image: Some(image.clone()),

@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Each module in reading order, and the modules it may name besides itself.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("files", &[]),
+    ("vault", &["domain", "files"]),
     ("build", &["domain"]),
     ("quadlet", &["domain"]),
     ("plan", &["domain", "quadlet"]),
     ("store", &["domain"]),
     ("host", &["domain", "files", "quadlet"]),
     ("proxy", &["domain", "files"]),
-    ("engine", &["domain", "build", "quadlet", "plan", "store", "host", "proxy"]),
+    ("engine", &["domain", "vault", "build", "quadlet", "plan", "store", "host", "proxy"]),
     ("auth", &["domain", "store"]),
     ("api", &["domain", "store", "engine", "auth"]),
     ("config", &["domain", "store", "host", "proxy", "engine"]),

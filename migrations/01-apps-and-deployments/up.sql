@@ -19,21 +19,30 @@ CREATE TABLE project (
     last_host INTEGER NOT NULL DEFAULT 1    -- the host number that was given last
 ) STRICT;
 
+-- `production`, `staging` and so on: what the apps of one have in common.
+CREATE TABLE environment (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    project INTEGER NOT NULL REFERENCES project (id),
+    slug    TEXT    NOT NULL,
+    UNIQUE (project, slug)
+) STRICT;
+
 CREATE TABLE app (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     slug        TEXT    NOT NULL UNIQUE,
     project     INTEGER NOT NULL REFERENCES project (id),
-    git_url     TEXT,                       -- NULL: its code is pushed to rivetr
-    branch      TEXT    NOT NULL,
+    environment TEXT    NOT NULL,
+    source      TEXT    NOT NULL CHECK (json_valid(source)),
     settings    TEXT    NOT NULL CHECK (json_valid(settings)),
     live        INTEGER REFERENCES address (deployment), -- the live release always has an address
     deleting    INTEGER NOT NULL DEFAULT 0 CHECK (deleting IN (0, 1)),
     last_number INTEGER NOT NULL DEFAULT 0, -- of its deployments; never given twice
     created     INTEGER NOT NULL,
+    FOREIGN KEY (project, environment) REFERENCES environment (project, slug),
     FOREIGN KEY (id, live) REFERENCES deployment (app, id)
 ) STRICT;
 
-CREATE INDEX app_project ON app (project);
+CREATE INDEX app_environment ON app (project, environment);
 CREATE INDEX app_live ON app (live);
 
 CREATE TABLE host (

@@ -58,6 +58,9 @@ pub struct CreateApp {
     /// The project it goes to; `default` if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// The project's environment; `production` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The port it listens on in its container; 8080 if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
@@ -102,6 +105,8 @@ pub struct App {
     pub name: String,
     /// The project it belongs to.
     pub project: String,
+    /// The environment of that project.
+    pub environment: String,
     /// The port it listens on in its container.
     pub port: u16,
     /// The hosts whose requests it answers: its own, then the automatic one.

@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn check(live: Option<Deployment>, latest: Option<Deployment>, unit: Option<(&str, &str)>, expect: &str) {
-        let app = r#"{"id":1,"name":"blog","project":"default","port":8080,"hosts":[],"urls":[],"branch":"main",
+        let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],"branch":"main",
             "env":[],"health_timeout_s":60,"deleting":false,"created":""}"#;
         let unit = unit.map(|(active, sub)| Unit {
             active_state: active.to_owned(),

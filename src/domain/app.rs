@@ -22,6 +22,8 @@ pub struct App {
     pub slug: Slug,
     /// The project it belongs to.
     pub project: Project,
+    /// The project's environment that it is part of.
+    pub environment: Slug,
     /// Where its code comes from.
     pub source: Source,
     /// Every host that leads to it: its own in the order they were given, then the automatic one.
@@ -47,6 +49,15 @@ pub struct Settings {
     pub variables: Vec<Variable>,
     /// How to tell that it answers.
     pub health: HealthCheck,
+}
+
+impl Settings {
+    /// What an app runs with that listens on `port` and says nothing else.
+    #[must_use]
+    pub fn new(port: NonZeroU16) -> Self {
+        let health = HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT };
+        Self { port, variables: Vec::new(), health }
+    }
 }
 
 /// One environment variable; the value is any text a process can receive.
@@ -134,6 +145,8 @@ pub struct NewApp {
     pub slug: Slug,
     /// The project it goes to.
     pub project: Slug,
+    /// The project's environment that it is part of.
+    pub environment: Slug,
     /// Where its code comes from.
     pub source: Source,
     /// The hosts whose requests it answers, besides the automatic one.

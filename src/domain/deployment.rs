@@ -303,7 +303,6 @@ impl Trigger {
 mod tests {
     use std::num::NonZeroU16;
 
-    use super::super::app::HealthCheck;
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_000);
@@ -315,11 +314,7 @@ mod tests {
             app_slug: Slug::parse("blog").unwrap(),
             number: 7,
             trigger: Trigger::Push,
-            settings: Settings {
-                port: NonZeroU16::new(8080).unwrap(),
-                variables: vec![],
-                health: HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT },
-            },
+            settings: Settings::new(NonZeroU16::new(8080).unwrap()),
             commit: None,
             image: None,
             address: None,

@@ -123,7 +123,7 @@ mod tests {
     use std::num::NonZeroU16;
 
     use super::*;
-    use crate::domain::app::{AppId, EnvValue, HealthCheck, Settings};
+    use crate::domain::app::{AppId, EnvValue, Settings};
     use crate::domain::deployment::{DeploymentId, State, Trigger};
     use crate::domain::name::EnvKey;
     use crate::domain::project::{ProjectId, Subnet};
@@ -143,11 +143,7 @@ mod tests {
             app_slug: Slug::parse("blog").unwrap(),
             number: 7,
             trigger: Trigger::Push,
-            settings: Settings {
-                port: NonZeroU16::MIN,
-                variables,
-                health: HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT },
-            },
+            settings: Settings { variables, ..Settings::new(NonZeroU16::MIN) },
             commit: None,
             image: None,
             address: None,

@@ -7,11 +7,10 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{route, row, settings};
+use super::{route, row, settings, source};
 use crate::domain::app::{App, AppId, NewApp};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::name::{HostName, Slug};
-use crate::domain::source::{Branch, GitUrl, Source};
 use crate::domain::time::Timestamp;
 
 /// Why an app could not be created.
@@ -130,7 +129,7 @@ impl Reader {
     }
 }
 
-const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, git_url, branch, settings, live, deleting, created, \
+const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, deleting, created, \
      (SELECT number FROM deployment WHERE deployment.id = app.live) AS release, \
      project.id AS project_id, project.slug AS project_slug, project.subnet AS subnet \
      FROM app JOIN project ON project.id = app.project";
@@ -144,6 +143,7 @@ fn create(
     if by_slug(tx, &new.slug)?.is_some() {
         return Err(CreateAppError::SlugTaken(new.slug.clone()));
     }
+    ensure_environment(tx, &new.project, &new.environment)?;
     let Some(id) = insert(tx, new, now)? else {
         return Err(CreateAppError::NoProject(new.project.clone()));
     };
@@ -160,23 +160,28 @@ fn create(
     by_id(tx, id)?.ok_or(CreateAppError::Store(StoreError::Malformed("app")))
 }
 
+fn ensure_environment(tx: &Transaction<'_>, project: &Slug, environment: &Slug) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO environment (project, slug) SELECT id, ?2 FROM project WHERE slug = ?1 \
+         ON CONFLICT (project, slug) DO NOTHING",
+    )?
+    .execute((project.as_str(), environment.as_str()))?;
+    Ok(())
+}
+
 fn insert(tx: &Transaction<'_>, new: &NewApp, now: Timestamp) -> Result<Option<AppId>, StoreError> {
-    let NewApp { slug, project, source, hosts: _, settings } = new;
-    let url = match source {
-        Source::Push { .. } => None,
-        Source::Git { url, .. } => Some(url.as_str()),
-    };
+    let NewApp { slug, project, environment, source, hosts: _, settings } = new;
     let id = tx
         .prepare_cached(
-            "INSERT INTO app (slug, project, git_url, branch, settings, created) \
+            "INSERT INTO app (slug, project, environment, source, settings, created) \
              SELECT ?1, id, ?3, ?4, ?5, ?6 FROM project WHERE slug = ?2 RETURNING id",
         )?
         .query_row(
             (
                 slug.as_str(),
                 project.as_str(),
-                url,
-                source.branch().as_str(),
+                environment.as_str(),
+                source::to_json(source)?,
                 settings::to_json(settings)?,
                 now.0,
             ),
@@ -268,15 +273,12 @@ fn hosts(connection: &Connection, app: AppId) -> Result<Vec<HostName>, StoreErro
 
 /// Everything of an app but its hosts, which stand in a table of their own.
 fn read(row: &Row<'_>) -> Result<App, StoreError> {
-    let branch = row::parsed(row, "branch", Branch::parse)?;
     Ok(App {
         id: AppId(row::number(row, "id")?),
         slug: row::parsed(row, "slug", Slug::parse)?,
         project: project(row, "project_id", "project_slug", "subnet")?,
-        source: match row::maybe_parsed(row, "git_url", GitUrl::parse)? {
-            Some(url) => Source::Git { url, branch },
-            None => Source::Push { branch },
-        },
+        environment: row::parsed(row, "environment", Slug::parse)?,
+        source: row::parsed(row, "source", source::from_json)?,
         hosts: Vec::new(),
         settings: row::parsed(row, "settings", settings::from_json)?,
         live: row::number::<Option<i64>>(row, "live")?.map(DeploymentId),
@@ -290,6 +292,7 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
 mod tests {
     use super::super::testing::{Fixture, NOW, host, new_app, slug};
     use super::*;
+    use crate::domain::source::{Branch, GitUrl, Source};
 
     #[tokio::test]
     async fn an_app_is_read_as_it_was_created() {

@@ -82,7 +82,6 @@ mod tests {
 
     fn settings(port: u16, value: &str, path: Option<&str>, timeout: u64) -> Settings {
         Settings {
-            port: NonZeroU16::new(port).unwrap(),
             variables: vec![Variable {
                 key: EnvKey::parse("KEY").unwrap(),
                 value: EnvValue::parse(value).unwrap(),
@@ -91,6 +90,7 @@ mod tests {
                 path: path.map(|path| HealthPath::parse(path).unwrap()),
                 timeout: Duration::from_millis(timeout),
             },
+            ..Settings::new(NonZeroU16::new(port).unwrap())
         }
     }
 

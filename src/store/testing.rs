@@ -8,7 +8,7 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tempfile::TempDir;
 
 use super::{Reader, SubnetPool, Writer, open};
-use crate::domain::app::{App, EnvValue, HealthCheck, NewApp, Settings, Variable};
+use crate::domain::app::{App, EnvValue, NewApp, Settings, Variable};
 use crate::domain::deployment::{Deployment, ImageId, Trigger};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::project::Project;
@@ -127,15 +127,15 @@ pub(super) fn new_app(name: &str) -> NewApp {
     NewApp {
         slug: slug(name),
         project: slug("default"),
+        environment: slug("production"),
         source: Source::Push { branch: Branch::parse("main").unwrap() },
         hosts: vec![],
         settings: Settings {
-            port: NonZeroU16::new(8080).unwrap(),
             variables: vec![Variable {
                 key: EnvKey::parse("GREETING").unwrap(),
                 value: EnvValue::parse("it's \"$5\"\n\\ – 100 %").unwrap(),
             }],
-            health: HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT },
+            ..Settings::new(NonZeroU16::new(8080).unwrap())
         },
     }
 }

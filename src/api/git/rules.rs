@@ -109,6 +109,7 @@ mod tests {
             id: AppId(1),
             slug: new.slug,
             project: Project { id: ProjectId(1), slug: new.project, subnet },
+            environment: new.environment,
             source: new.source,
             hosts: new.hosts,
             settings: new.settings,

@@ -13,7 +13,19 @@ impl App {
     /// An app as it is shown, with its addresses.
     #[must_use]
     pub fn of(app: &app::App, urls: Vec<String>, push_url: Option<String>) -> Self {
-        let app::App { id, slug, project, source, hosts, settings, live, release, deleting, created } = app;
+        let app::App {
+            id,
+            slug,
+            project,
+            environment,
+            source,
+            hosts,
+            settings,
+            live,
+            release,
+            deleting,
+            created,
+        } = app;
         let Settings { port, variables, health } = settings;
         let git = match source {
             Source::Push { .. } => None,
@@ -23,6 +35,7 @@ impl App {
             id: id.0,
             name: slug.to_string(),
             project: project.slug.to_string(),
+            environment: environment.to_string(),
             port: port.get(),
             hosts: hosts.iter().map(ToString::to_string).collect(),
             urls,

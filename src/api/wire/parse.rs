@@ -17,6 +17,8 @@ pub const DEFAULT_PORT: u16 = 8080;
 pub const DEFAULT_BRANCH: &str = "main";
 /// The project an app goes to unless it says otherwise.
 pub const DEFAULT_PROJECT: &str = "default";
+/// The environment an app goes to unless it says otherwise.
+pub const DEFAULT_ENVIRONMENT: &str = "production";
 /// The longest time a new release may be given until it answers, in seconds.
 pub const HEALTH_TIMEOUT_MAX_S: u64 = 3600;
 /// Names and values of all variables together, in bytes: well below the 2 MiB that `execve` takes by default.
@@ -37,10 +39,13 @@ pub struct FieldErrors(pub BTreeMap<String, String>);
 impl CreateApp {
     /// The app that is asked for, or what is wrong with each field.
     pub fn parse(self) -> Result<NewApp, FieldErrors> {
-        let Self { name, project, port, hosts, git, branch, env, health_path, health_timeout_s } = self;
+        let Self { name, project, environment, port, hosts, git, branch, env, health_path, health_timeout_s } =
+            self;
         let mut errors = FieldErrors::default();
         let slug = errors.take("name", Slug::parse(&name));
         let project = errors.take("project", Slug::parse(project.as_deref().unwrap_or(DEFAULT_PROJECT)));
+        let environment = environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
+        let environment = errors.take("environment", Slug::parse(environment));
         let port = NonZeroU16::new(port.unwrap_or(DEFAULT_PORT)).ok_or("use a port from 1 to 65535");
         let port = errors.take("port", port);
         let hosts = parse_hosts(&hosts, &mut errors);
@@ -54,14 +59,17 @@ impl CreateApp {
             Some(_) => Err("use a number of seconds from 1 to 3600"),
         };
         let timeout = errors.take("health_timeout_s", timeout);
-        match (slug, project, port, branch, timeout) {
-            (Some(slug), Some(project), Some(port), Some(branch), Some(timeout)) if errors.0.is_empty() => {
+        match (slug, project, environment, port, branch, timeout) {
+            (Some(slug), Some(project), Some(environment), Some(port), Some(branch), Some(timeout))
+                if errors.0.is_empty() =>
+            {
                 let source = match git {
                     Some(url) => Source::Git { url, branch },
                     None => Source::Push { branch },
                 };
-                let settings = Settings { port, variables, health: HealthCheck { path, timeout } };
-                Ok(NewApp { slug, project, source, hosts, settings })
+                let health = HealthCheck { path, timeout };
+                let settings = Settings { variables, health, ..Settings::new(port) };
+                Ok(NewApp { slug, project, environment, source, hosts, settings })
             }
             _ => Err(errors),
         }

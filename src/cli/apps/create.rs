@@ -52,6 +52,9 @@ pub struct Create {
     /// The project it goes to [default: default]
     #[arg(long, value_parser = Slug::parse)]
     project: Option<Slug>,
+    /// The environment of that project [default: production]
+    #[arg(long, value_parser = Slug::parse)]
+    environment: Option<Slug>,
 }
 
 impl Create {
@@ -62,8 +65,19 @@ impl Create {
     }
 
     fn request(self) -> Result<CreateApp, Failure> {
-        let Self { name, port, hosts, git, branch, env, env_file, health_path, health_timeout, project } =
-            self;
+        let Self {
+            name,
+            port,
+            hosts,
+            git,
+            branch,
+            env,
+            env_file,
+            health_path,
+            health_timeout,
+            project,
+            environment,
+        } = self;
         let from_file = env_file.map(|path| read_env_file(&path)).transpose()?.unwrap_or_default();
         // What stands on the command line is nearer, and wins.
         let variables = from_file.into_iter().chain(env);
@@ -72,6 +86,7 @@ impl Create {
         Ok(CreateApp {
             name: name.to_string(),
             project: project.map(|project| project.to_string()),
+            environment: environment.map(|environment| environment.to_string()),
             port: port.map(NonZeroU16::get),
             hosts: hosts.iter().map(ToString::to_string).collect(),
             git: git.map(|git| git.to_string()),
@@ -184,6 +199,7 @@ mod tests {
             health_path: None,
             health_timeout: None,
             project: None,
+            environment: None,
         };
         let env = create.request().unwrap().env;
         assert_eq!((env["A"].0.as_str(), env["B"].0.as_str()), ("flag", "file"));

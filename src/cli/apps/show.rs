@@ -30,6 +30,7 @@ fn words(status: &AppStatus) -> String {
     let App {
         name,
         project,
+        environment,
         port,
         urls,
         git,
@@ -63,7 +64,7 @@ fn words(status: &AppStatus) -> String {
         ("branch", branch.clone()),
         ("variables", or_dash(Some(&env.join(" ")))),
         ("check", check),
-        ("project", project.clone()),
+        ("project", format!("{project}, {environment}")),
         ("created", time(created)),
     ])
 }
