@@ -42,6 +42,7 @@ use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
+use crate::vault::Vault;
 
 pub use error::EngineError;
 pub use health::{Check, CheckStatus, Health};
@@ -116,6 +117,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     settings: Settings,
     machine: Machine,
+    vault: Vault,
     writer: Writer,
     reader: Reader,
     queue: queue::Queue,
@@ -134,7 +136,7 @@ struct Inner {
 impl Engine {
     /// Puts the engine together. Nothing runs before [`Engine::start`].
     #[must_use]
-    pub fn new(settings: Settings, machine: Machine, writer: Writer, reader: Reader) -> Self {
+    pub fn new(settings: Settings, machine: Machine, vault: Vault, writer: Writer, reader: Reader) -> Self {
         // A slow waiter misses old moves and then asks the store: 256 moves are many deployments.
         let (moved, _) = broadcast::channel(256);
         Self(Arc::new(Inner {
@@ -150,6 +152,7 @@ impl Engine {
             shutdown: CancellationToken::new(),
             settings,
             machine,
+            vault,
             writer,
             reader,
             moved,
@@ -192,6 +195,10 @@ impl Engine {
 
     pub(crate) fn reader(&self) -> &Reader {
         &self.0.reader
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 
     fn now(&self) -> Timestamp {

@@ -26,6 +26,7 @@ use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::store::{InvalidPool, SubnetPool};
+use crate::vault::{KeyRing, RingError, Vault};
 use crate::{config, files, store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -57,9 +58,10 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
         files::make_dirs(&directory, 0o700)?;
     }
     let _only_one = only_one(layout)?;
+    let vault = vault(layout)?;
     let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
     let machine = machine(settings, layout).await?;
-    let engine = Engine::new(engine_settings(process)?, machine, writer.clone(), reader.clone());
+    let engine = Engine::new(engine_settings(process)?, machine, vault, writer.clone(), reader.clone());
     engine.start().await?;
 
     let shutdown = CancellationToken::new();
@@ -116,6 +118,21 @@ fn only_one(layout: &Layout) -> Result<Lock, Failure> {
         .into(),
         LockError::File(error) => error.into(),
     })
+}
+
+/// The vault of this installation. Its keys are made together with the database, and never again: with others, no
+/// secret could be read.
+fn vault(layout: &Layout) -> Result<Vault, Failure> {
+    let path = layout.master_keys();
+    let ring = match KeyRing::read(&path) {
+        Err(RingError::Missing(_)) if store::is_fresh(&layout.database())? => {
+            let ring = KeyRing::generate()?;
+            ring.write(&path)?;
+            ring
+        }
+        ring => ring?,
+    };
+    Ok(Vault::new(&ring))
 }
 
 async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failure> {

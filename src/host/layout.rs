@@ -118,6 +118,12 @@ impl Layout {
         self.state.join("rivetr.db")
     }
 
+    /// The keys that seal the secrets of the database.
+    #[must_use]
+    pub fn master_keys(&self) -> PathBuf {
+        self.state.join("master.keys")
+    }
+
     /// The lock that keeps a second daemon off this state.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
