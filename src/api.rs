@@ -14,6 +14,7 @@ mod gate;
 mod git;
 mod input;
 mod openapi;
+mod project;
 mod route;
 mod serve;
 mod system;
@@ -122,6 +123,24 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/api/deployments/{id}/cancel", deployment::cancel)
             .about("Stop a deployment that is not live yet")
             .gives::<wire::Deployment>(StatusCode::OK),
+        Route::get("/api/projects", project::list).about("Every project").lists::<wire::Project>(),
+        Route::post("/api/projects", project::create)
+            .about("Create a project")
+            .takes::<wire::CreateProject>()
+            .gives::<wire::Project>(StatusCode::CREATED),
+        Route::get("/api/projects/{id}", project::show)
+            .about("One project")
+            .gives::<wire::Project>(StatusCode::OK),
+        Route::delete("/api/projects/{id}", project::delete)
+            .about("Delete a project that has no apps")
+            .answers_nothing(),
+        Route::post("/api/projects/{id}/environments", project::add_environment)
+            .about("Add an environment to a project")
+            .takes::<wire::CreateEnvironment>()
+            .gives::<wire::Project>(StatusCode::CREATED),
+        Route::delete("/api/projects/{id}/environments/{environment}", project::delete_environment)
+            .about("Remove an environment that has no apps")
+            .answers_nothing(),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
             .about("Make a token; its secret is shown once")

@@ -12,6 +12,7 @@ mod doctor;
 mod failure;
 mod follow;
 mod logs;
+mod projects;
 mod session;
 mod setup;
 mod status;
@@ -122,6 +123,9 @@ enum Remote {
     Deployments(deployments::Deployments),
     Cancel(cancel::Cancel),
     Logs(logs::Logs),
+    /// Projects, and the environments in them
+    #[command(subcommand)]
+    Projects(projects::Projects),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -136,6 +140,7 @@ impl Remote {
             Self::Deployments(deployments) => deployments.run(session).await,
             Self::Cancel(cancel) => cancel.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
+            Self::Projects(projects) => projects.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
         }
     }

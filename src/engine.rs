@@ -11,6 +11,7 @@ mod error;
 mod failpoint;
 mod health;
 mod log;
+mod projects;
 pub mod push;
 mod queue;
 mod reconcile;

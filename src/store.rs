@@ -30,7 +30,7 @@ pub use deployment::{EnqueueError, Enqueued, SaveError};
 pub use error::StoreError;
 pub use migrate::MigrateError;
 pub use open::{OpenError, is_fresh, open};
-pub use project::{EnsureProjectError, InvalidPool, SubnetPool};
+pub use project::{ChangeProjectError, CreateProjectError, InvalidPool, SubnetPool};
 pub use reader::Reader;
 pub use token::{Token, TokenId};
 pub use writer::Writer;

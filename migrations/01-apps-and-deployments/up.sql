@@ -16,7 +16,8 @@ CREATE TABLE project (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     slug      TEXT    NOT NULL UNIQUE,
     subnet    TEXT    NOT NULL UNIQUE,      -- 10.90.3.0/24
-    last_host INTEGER NOT NULL DEFAULT 1    -- the host number that was given last
+    last_host INTEGER NOT NULL DEFAULT 1,   -- the host number that was given last
+    deleting  INTEGER NOT NULL DEFAULT 0 CHECK (deleting IN (0, 1))
 ) STRICT;
 
 -- `production`, `staging` and so on: what the apps of one have in common.

@@ -135,6 +135,38 @@ pub struct App {
     pub created: String,
 }
 
+/// A new project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateProject {
+    /// Its name: lower-case letters, digits and dashes.
+    pub name: String,
+    /// Its environments; `production` if none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
+}
+
+/// A new environment of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateEnvironment {
+    /// Its name: lower-case letters, digits and dashes.
+    pub name: String,
+}
+
+/// A project: apps that share a network, apart from those of other projects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Project {
+    /// Its name.
+    pub name: String,
+    /// Its environments, in the order in which they were made.
+    pub environments: Vec<String>,
+    /// Its apps.
+    pub apps: Vec<String>,
+    /// The network of its containers.
+    pub subnet: String,
+}
+
 /// How an app does right now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AppStatus {

@@ -56,6 +56,15 @@ impl Session {
         let text = words(answer.decode()?);
         self.print(&text)
     }
+
+    /// Says that something was done whose answer is empty.
+    pub fn done(&mut self, answer: &Answer, words: &str) -> Result<(), Failure> {
+        match (self.json, answer.text()) {
+            (true, "") => Ok(()),
+            (true, text) => self.line(text),
+            (false, _) => self.line(words),
+        }
+    }
 }
 
 /// Where the API is: what the command line says, then the environment, then the socket of this user or machine.

@@ -28,7 +28,6 @@ impl Engine {
             let message = format!("rivetr itself answers at {own}; choose another host");
             return Err(EngineError::Conflict { field: "hosts", message });
         }
-        self.0.writer.ensure_project(&new.project, self.0.settings.pool).await?;
         let app = self.0.writer.create_app(new, automatic, self.now()).await?;
         self.prepare(&app).await?;
         Ok(app)

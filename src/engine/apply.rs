@@ -159,6 +159,13 @@ impl Engine {
         self.carry_out(&wanted, &observed, &owner, &wanted.running).await
     }
 
+    /// Stops and removes every unit of an owner.
+    pub(super) async fn remove_units(&self, owner: &Owner) -> Result<(), ApplyError> {
+        let nothing = Wanted { files: UnitFiles::new(), running: BTreeSet::new() };
+        let observed = self.observe(owner).await?;
+        self.carry_out(&nothing, &observed, owner, &nothing.running).await
+    }
+
     async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
         let files = self.machine().units.read(owner)?;
         let mut units = BTreeMap::new();

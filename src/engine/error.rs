@@ -4,7 +4,10 @@ use thiserror::Error;
 
 use crate::domain::deployment::IllegalMove;
 use crate::host::git::GitError;
-use crate::store::{CreateAppError, DeleteAppError, EnqueueError, EnsureProjectError, SaveError, StoreError};
+use crate::store::{
+    ChangeProjectError, CreateAppError, CreateProjectError, DeleteAppError, EnqueueError, SaveError,
+    StoreError,
+};
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug, Error)]
@@ -73,6 +76,7 @@ impl From<CreateAppError> for EngineError {
             CreateAppError::SlugTaken(_) => Self::Conflict { field: "name", message },
             CreateAppError::HostTaken { .. } => Self::Conflict { field: "hosts", message },
             CreateAppError::NoProject(_) => Self::Invalid { field: "project", message },
+            CreateAppError::NoEnvironment { .. } => Self::Invalid { field: "environment", message },
             CreateAppError::Store(error) => error.into(),
         }
     }
@@ -89,12 +93,30 @@ impl From<EnqueueError> for EngineError {
     }
 }
 
-impl From<EnsureProjectError> for EngineError {
-    fn from(error: EnsureProjectError) -> Self {
+impl From<CreateProjectError> for EngineError {
+    fn from(error: CreateProjectError) -> Self {
         let message = error.to_string();
         match error {
-            EnsureProjectError::PoolExhausted { .. } => Self::Conflict { field: "project", message },
-            EnsureProjectError::Store(error) => error.into(),
+            CreateProjectError::Taken(_) | CreateProjectError::PoolExhausted { .. } => {
+                Self::Conflict { field: "name", message }
+            }
+            CreateProjectError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeProjectError> for EngineError {
+    fn from(error: ChangeProjectError) -> Self {
+        let message = error.to_string();
+        match error {
+            ChangeProjectError::NoProject(name) => Self::NotFound { what: "project", name: name.to_string() },
+            ChangeProjectError::NoEnvironment { environment, .. } => {
+                Self::NotFound { what: "environment", name: environment.to_string() }
+            }
+            ChangeProjectError::EnvironmentTaken { .. } => Self::Conflict { field: "name", message },
+            ChangeProjectError::HasApps { .. } => Self::Conflict { field: "apps", message },
+            ChangeProjectError::OnlyEnvironment(_) => Self::Conflict { field: "environment", message },
+            ChangeProjectError::Store(error) => error.into(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
 use crate::host::units::UnitsError;
 use crate::quadlet::path::Owner;
-use crate::store::StoreError;
+use crate::store::{CreateProjectError, StoreError};
 
 /// How long to wait before apps that could not be put in order are tried again; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -33,6 +33,9 @@ pub enum StartError {
         /// The folders.
         owners: String,
     },
+    /// The first project could not be made.
+    #[error(transparent)]
+    Project(#[from] CreateProjectError),
     /// The unit files could not be read.
     #[error(transparent)]
     Units(#[from] UnitsError),
@@ -46,10 +49,14 @@ impl Engine {
     pub async fn start(&self) -> Result<(), StartError> {
         let apps = self.reader().apps().await?;
         self.refuse_foreign_units(&apps)?;
+        self.make_first_project().await?;
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
         let engine = self.clone();
         self.0.tasks.spawn(async move {
+            if let Err(error) = engine.delete_projects_again().await {
+                tracing::error!(%error, "projects not deleted yet");
+            }
             let left = engine.until_shutdown(engine.recover(apps)).await.unwrap_or_default();
             engine.0.tasks.spawn(engine.clone().recover_rest(left));
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));

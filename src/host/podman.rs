@@ -225,6 +225,14 @@ impl Podman {
         }
     }
 
+    /// Removes a network that no container uses; one that is not there is as good as gone.
+    pub async fn remove_network(&self, name: &str) -> Result<(), PodmanError> {
+        let what = format!("remove the network {name}");
+        let path = format!("/libpod/networks/{}", raw::encode(name));
+        let answer = self.raw.ask(&what, Method::DELETE, &path).await?;
+        if answer.status == StatusCode::NOT_FOUND { Ok(()) } else { answer.accepted(&what).map(drop) }
+    }
+
     /// Removes the containers that killed builds left behind (FACTS 11.16), and says how many they were. They carry
     /// no label, so they are told by their time: hand in the span of the builds that were killed, and only while
     /// no other build is running.

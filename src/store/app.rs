@@ -28,8 +28,19 @@ pub enum CreateAppError {
         app: Slug,
     },
     /// There is no such project.
-    #[error("there is no project {0}: create it first")]
+    #[error("there is no project {0}: `rivetr projects create {0}` makes it")]
     NoProject(Slug),
+    /// There is no such environment.
+    #[error(
+        "the project {project} has no environment {environment}: \
+         `rivetr projects environments add {project} {environment}` makes it"
+    )]
+    NoEnvironment {
+        /// The project.
+        project: Slug,
+        /// The environment.
+        environment: Slug,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -143,9 +154,8 @@ fn create(
     if by_slug(tx, &new.slug)?.is_some() {
         return Err(CreateAppError::SlugTaken(new.slug.clone()));
     }
-    ensure_environment(tx, &new.project, &new.environment)?;
     let Some(id) = insert(tx, new, now)? else {
-        return Err(CreateAppError::NoProject(new.project.clone()));
+        return Err(missing(tx, new)?);
     };
     let given = new.hosts.iter().map(|host| (host, false)).chain(automatic.map(|host| (host, true)));
     for (host, automatic) in given {
@@ -160,21 +170,14 @@ fn create(
     by_id(tx, id)?.ok_or(CreateAppError::Store(StoreError::Malformed("app")))
 }
 
-fn ensure_environment(tx: &Transaction<'_>, project: &Slug, environment: &Slug) -> Result<(), StoreError> {
-    tx.prepare_cached(
-        "INSERT INTO environment (project, slug) SELECT id, ?2 FROM project WHERE slug = ?1 \
-         ON CONFLICT (project, slug) DO NOTHING",
-    )?
-    .execute((project.as_str(), environment.as_str()))?;
-    Ok(())
-}
-
 fn insert(tx: &Transaction<'_>, new: &NewApp, now: Timestamp) -> Result<Option<AppId>, StoreError> {
     let NewApp { slug, project, environment, source, hosts: _, settings } = new;
     let id = tx
         .prepare_cached(
             "INSERT INTO app (slug, project, environment, source, settings, created) \
-             SELECT ?1, id, ?3, ?4, ?5, ?6 FROM project WHERE slug = ?2 RETURNING id",
+             SELECT ?1, project.id, environment.slug, ?4, ?5, ?6 FROM project \
+             JOIN environment ON environment.project = project.id AND environment.slug = ?3 \
+             WHERE project.slug = ?2 AND deleting = 0 RETURNING id",
         )?
         .query_row(
             (
@@ -189,6 +192,18 @@ fn insert(tx: &Transaction<'_>, new: &NewApp, now: Timestamp) -> Result<Option<A
         )
         .optional()?;
     Ok(id.map(AppId))
+}
+
+/// Which of project and environment is not there.
+fn missing(tx: &Transaction<'_>, new: &NewApp) -> Result<CreateAppError, StoreError> {
+    let sql = "SELECT 1 FROM project WHERE slug = ?1 AND deleting = 0";
+    Ok(match row::first(tx, sql, [new.project.as_str()], |_| Ok(()))? {
+        None => CreateAppError::NoProject(new.project.clone()),
+        Some(()) => CreateAppError::NoEnvironment {
+            project: new.project.clone(),
+            environment: new.environment.clone(),
+        },
+    })
 }
 
 /// Gives a host to an app; if an app has it already, that one keeps it and is named.
@@ -339,6 +354,11 @@ mod tests {
         thief.project = slug("nowhere");
         let homeless = store.writer.create_app(thief, None, NOW).await.unwrap_err();
         assert!(matches!(homeless, CreateAppError::NoProject(_)));
+
+        let mut lost = new_app("lost");
+        lost.environment = slug("staging");
+        let lost = store.writer.create_app(lost, None, NOW).await.unwrap_err();
+        assert!(matches!(lost, CreateAppError::NoEnvironment { .. }), "{lost}");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use rusqlite::{OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction};
 use thiserror::Error;
 
 use super::error::StoreError;
@@ -29,7 +29,10 @@ pub struct InvalidPool(String);
 
 /// Why a project could not be made.
 #[derive(Debug, Error)]
-pub enum EnsureProjectError {
+pub enum CreateProjectError {
+    /// There is one of that name.
+    #[error("there is a project {0} already")]
+    Taken(Slug),
     /// Every network of the pool belongs to a project.
     #[error(
         "project {project} cannot be created: all networks of {pool} are taken; name a larger pool in [network]"
@@ -40,6 +43,44 @@ pub enum EnsureProjectError {
         /// The pool.
         pool: SubnetPool,
     },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a project or an environment could not be removed, or an environment not be made.
+#[derive(Debug, Error)]
+pub enum ChangeProjectError {
+    /// There is no such project.
+    #[error("there is no project {0}")]
+    NoProject(Slug),
+    /// There is no such environment.
+    #[error("the project {project} has no environment {environment}")]
+    NoEnvironment {
+        /// The project.
+        project: Slug,
+        /// What was asked for.
+        environment: Slug,
+    },
+    /// There is such an environment.
+    #[error("the project {project} has an environment {environment} already")]
+    EnvironmentTaken {
+        /// The project.
+        project: Slug,
+        /// What was asked for.
+        environment: Slug,
+    },
+    /// Apps are part of it.
+    #[error("{what} still has apps: delete or move them first ({})", list(apps))]
+    HasApps {
+        /// "the project shop".
+        what: String,
+        /// The apps.
+        apps: Vec<Slug>,
+    },
+    /// A project has at least one environment.
+    #[error("{0} is the only environment of its project: delete the project, or make another one first")]
+    OnlyEnvironment(Slug),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,37 +129,166 @@ impl std::fmt::Display for SubnetPool {
 }
 
 impl Writer {
-    /// The project of that name; made, with a network of its own from the pool, if there is none.
-    pub async fn ensure_project(&self, slug: &Slug, pool: SubnetPool) -> Result<Project, EnsureProjectError> {
-        let slug = slug.clone();
-        self.write(move |tx| ensure(tx, slug, pool)).await
+    /// Creates a project with these environments and a network of its own from the pool.
+    pub async fn create_project(
+        &self,
+        slug: Slug,
+        environments: Vec<Slug>,
+        pool: SubnetPool,
+    ) -> Result<Project, CreateProjectError> {
+        self.write(move |tx| {
+            let project = create(tx, slug, pool)?;
+            for environment in &environments {
+                insert_environment(tx, project.id, environment)?;
+            }
+            Ok(project)
+        })
+        .await
     }
-}
 
-impl Reader {
-    /// Every project, by name.
-    pub async fn projects(&self) -> Result<Vec<Project>, StoreError> {
-        self.read(|tx| {
-            row::all(tx, "SELECT id, slug, subnet FROM project ORDER BY slug", [], |row| {
-                project(row, "id", "slug", "subnet")
-            })
+    /// Marks a project that has no app as being deleted: none can come to it any more. Can be done twice.
+    pub async fn begin_project_deletion(&self, slug: Slug) -> Result<Project, ChangeProjectError> {
+        self.write(move |tx| {
+            let project = by_slug(tx, &slug)?.ok_or_else(|| ChangeProjectError::NoProject(slug.clone()))?;
+            refuse_apps(tx, &project, None)?;
+            tx.execute("UPDATE project SET deleting = 1 WHERE id = ?1", [project.id.0])
+                .map_err(StoreError::from)?;
+            Ok(project)
+        })
+        .await
+    }
+
+    /// Forgets a project whose deletion has begun. Can be done twice.
+    pub async fn finish_project_deletion(&self, id: ProjectId) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let ends = "SELECT id FROM project WHERE id = ?1 AND deleting = 1";
+            tx.execute(&format!("DELETE FROM environment WHERE project IN ({ends})"), [id.0])?;
+            tx.execute("DELETE FROM project WHERE id = ?1 AND deleting = 1", [id.0])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Adds an environment to a project.
+    pub async fn create_environment(
+        &self,
+        project: Slug,
+        environment: Slug,
+    ) -> Result<(), ChangeProjectError> {
+        self.write(move |tx| {
+            let found =
+                by_slug(tx, &project)?.ok_or_else(|| ChangeProjectError::NoProject(project.clone()))?;
+            match insert_environment(tx, found.id, &environment)? {
+                0 => Err(ChangeProjectError::EnvironmentTaken { project, environment }),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Removes an environment that has no app.
+    pub async fn delete_environment(
+        &self,
+        project: Slug,
+        environment: Slug,
+    ) -> Result<(), ChangeProjectError> {
+        self.write(move |tx| {
+            let found =
+                by_slug(tx, &project)?.ok_or_else(|| ChangeProjectError::NoProject(project.clone()))?;
+            refuse_apps(tx, &found, Some(&environment))?;
+            let all = environments(tx, found.id)?;
+            if !all.contains(&environment) {
+                return Err(ChangeProjectError::NoEnvironment { project, environment });
+            }
+            if all.len() == 1 {
+                return Err(ChangeProjectError::OnlyEnvironment(environment));
+            }
+            let sql = "DELETE FROM environment WHERE project = ?1 AND slug = ?2";
+            tx.execute(sql, (found.id.0, environment.as_str())).map_err(StoreError::from)?;
+            Ok(())
         })
         .await
     }
 }
 
-fn ensure(tx: &Transaction<'_>, slug: Slug, pool: SubnetPool) -> Result<Project, EnsureProjectError> {
-    let sql = "SELECT id, slug, subnet FROM project WHERE slug = ?1";
-    let found = row::first(tx, sql, [slug.as_str()], |row| project(row, "id", "slug", "subnet"))?;
-    if let Some(found) = found {
-        return Ok(found);
+impl Reader {
+    /// Every project that stays, by name.
+    pub async fn projects(&self) -> Result<Vec<Project>, StoreError> {
+        self.read(|tx| select(tx, "WHERE deleting = 0 ORDER BY slug", [])).await
+    }
+
+    /// Every project whose deletion has begun.
+    pub async fn deleted_projects(&self) -> Result<Vec<Project>, StoreError> {
+        self.read(|tx| select(tx, "WHERE deleting = 1 ORDER BY slug", [])).await
+    }
+
+    /// The project of that name.
+    pub async fn project(&self, slug: &Slug) -> Result<Option<Project>, StoreError> {
+        let slug = slug.clone();
+        self.read(move |tx| by_slug(tx, &slug)).await
+    }
+
+    /// The environments of a project, in the order in which they were made.
+    pub async fn environments(&self, project: ProjectId) -> Result<Vec<Slug>, StoreError> {
+        self.read(move |tx| environments(tx, project)).await
+    }
+}
+
+fn create(tx: &Transaction<'_>, slug: Slug, pool: SubnetPool) -> Result<Project, CreateProjectError> {
+    if row::first(tx, "SELECT 1 FROM project WHERE slug = ?1", [slug.as_str()], |_| Ok(()))?.is_some() {
+        return Err(CreateProjectError::Taken(slug));
     }
     for subnet in pool.subnets() {
         if let Some(id) = insert(tx, &slug, subnet)? {
             return Ok(Project { id, slug, subnet });
         }
     }
-    Err(EnsureProjectError::PoolExhausted { project: slug, pool })
+    Err(CreateProjectError::PoolExhausted { project: slug, pool })
+}
+
+/// How many rows that added: none, if it is there.
+fn insert_environment(tx: &Transaction<'_>, project: ProjectId, slug: &Slug) -> Result<usize, StoreError> {
+    let sql =
+        "INSERT INTO environment (project, slug) VALUES (?1, ?2) ON CONFLICT (project, slug) DO NOTHING";
+    Ok(tx.prepare_cached(sql)?.execute((project.0, slug.as_str()))?)
+}
+
+fn refuse_apps(
+    tx: &Transaction<'_>,
+    project: &Project,
+    environment: Option<&Slug>,
+) -> Result<(), ChangeProjectError> {
+    let sql =
+        "SELECT slug FROM app WHERE project = ?1 AND environment = ifnull(?2, environment) ORDER BY slug";
+    let apps = row::all(tx, sql, (project.id.0, environment.map(Slug::as_str)), |row| {
+        row::parsed(row, "slug", Slug::parse)
+    })?;
+    if apps.is_empty() {
+        return Ok(());
+    }
+    let what = match environment {
+        None => format!("the project {}", project.slug),
+        Some(environment) => format!("the environment {environment} of {}", project.slug),
+    };
+    Err(ChangeProjectError::HasApps { what, apps })
+}
+
+fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<Project>, StoreError> {
+    Ok(select(connection, "WHERE slug = ?1 AND deleting = 0", [slug.as_str()])?.pop())
+}
+
+fn select(connection: &Connection, rest: &str, params: impl Params) -> Result<Vec<Project>, StoreError> {
+    let sql = format!("SELECT id, slug, subnet FROM project {rest}");
+    row::all(connection, &sql, params, |row| project(row, "id", "slug", "subnet"))
+}
+
+fn environments(connection: &Connection, project: ProjectId) -> Result<Vec<Slug>, StoreError> {
+    let sql = "SELECT slug FROM environment WHERE project = ?1 ORDER BY id";
+    row::all(connection, sql, [project.0], |row| row::parsed(row, "slug", Slug::parse))
+}
+
+fn list(slugs: &[Slug]) -> String {
+    slugs.iter().map(Slug::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The new project's number, unless the network is taken.
@@ -182,21 +352,62 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_project_has_a_network_of_its_own_and_keeps_it() {
+    async fn each_project_has_a_network_of_its_own() {
         let store = Fixture::new();
         let pool = SubnetPool::parse("10.90.4.0/23").unwrap();
-        let first = store.writer.ensure_project(&slug("one"), pool).await.unwrap();
-        let second = store.writer.ensure_project(&slug("two"), pool).await.unwrap();
+        let create = |name| store.writer.create_project(slug(name), vec![slug("production")], pool);
+        let (first, second) = (create("one").await.unwrap(), create("two").await.unwrap());
         assert_eq!(
             (first.subnet.cidr(), second.subnet.cidr()),
             ("10.90.4.0/24".into(), "10.90.5.0/24".into())
         );
-
-        let other = SubnetPool::parse("10.91.0.0/16").unwrap();
-        assert_eq!(store.writer.ensure_project(&slug("one"), other).await.unwrap(), first);
-        let refused = store.writer.ensure_project(&slug("three"), pool).await.unwrap_err();
-        assert!(matches!(refused, EnsureProjectError::PoolExhausted { .. }));
+        assert!(matches!(create("one").await.unwrap_err(), CreateProjectError::Taken(_)));
+        let refused = create("three").await.unwrap_err();
+        assert!(matches!(refused, CreateProjectError::PoolExhausted { .. }));
         assert!(refused.to_string().contains("all networks of 10.90.4.0/23 are taken"), "{refused}");
-        assert_eq!(store.reader.projects().await.unwrap(), [first, second]);
+        assert_eq!(store.reader.project(&slug("one")).await.unwrap(), Some(first.clone()));
+        assert_eq!(store.reader.projects().await.unwrap(), [first.clone(), second]);
+
+        // A network is free again when its project is gone.
+        for _ in 0..2 {
+            store.writer.finish_project_deletion(first.id).await.unwrap();
+        }
+        assert!(store.reader.project(&slug("one")).await.unwrap().is_some(), "its deletion has not begun");
+        store.writer.begin_project_deletion(slug("one")).await.unwrap();
+        assert_eq!(store.reader.deleted_projects().await.unwrap(), [first.clone()]);
+        assert_eq!(store.reader.project(&slug("one")).await.unwrap(), None);
+        store.writer.finish_project_deletion(first.id).await.unwrap();
+        assert_eq!(create("three").await.unwrap().subnet, first.subnet);
+    }
+
+    #[tokio::test]
+    async fn what_has_apps_stays() {
+        let store = Fixture::new();
+        store.app("blog").await;
+        let (default, production, staging) = (slug("default"), slug("production"), slug("staging"));
+        let create = || store.writer.create_environment(default.clone(), staging.clone());
+        create().await.unwrap();
+        assert!(matches!(create().await, Err(ChangeProjectError::EnvironmentTaken { .. })));
+        let project = store.reader.project(&default).await.unwrap().unwrap();
+        assert_eq!(
+            store.reader.environments(project.id).await.unwrap(),
+            [production.clone(), staging.clone()]
+        );
+
+        let delete = |name: &Slug| store.writer.delete_environment(default.clone(), name.clone());
+        let refused = delete(&production).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the environment production of default still has apps: delete or move them first (blog)"
+        );
+        assert!(matches!(delete(&slug("x")).await, Err(ChangeProjectError::NoEnvironment { .. })));
+        delete(&staging).await.unwrap();
+        let refused = store.writer.begin_project_deletion(default.clone()).await.unwrap_err();
+        assert!(matches!(refused, ChangeProjectError::HasApps { .. }), "{refused}");
+
+        let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
+        store.writer.create_project(slug("empty"), vec![production.clone()], pool).await.unwrap();
+        let refused = store.writer.delete_environment(slug("empty"), production).await.unwrap_err();
+        assert!(matches!(refused, ChangeProjectError::OnlyEnvironment(_)), "{refused}");
     }
 }

@@ -58,8 +58,11 @@ impl Fixture {
     }
 
     pub(super) async fn project(&self, name: &str) -> Project {
+        if let Some(project) = self.reader.project(&slug(name)).await.unwrap() {
+            return project;
+        }
         let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
-        self.writer.ensure_project(&slug(name), pool).await.unwrap()
+        self.writer.create_project(slug(name), vec![slug("production")], pool).await.unwrap()
     }
 
     pub(super) async fn app(&self, name: &str) -> App {

@@ -21,6 +21,7 @@ mod first_steps;
 mod host;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
+mod projects;
 mod pushes;
 mod setup;
 mod units;

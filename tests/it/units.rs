@@ -44,6 +44,9 @@ fn a_value_that_no_unit_can_carry_is_refused_when_it_is_typed() {
 #[test]
 fn projects_do_not_reach_each_other_and_a_container_not_the_host() {
     let host = Host::boot("apart");
+    for project in ["red", "blue"] {
+        host.rivetr(["projects", "create", project]).succeeds();
+    }
     for (app, project) in [("one", "red"), ("two", "red"), ("three", "blue")] {
         host.rivetr(["apps", "create", app, "--project", project]).succeeds();
         host.sample(app).push().succeeds();

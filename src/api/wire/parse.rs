@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{CreateApp, CreateToken, Deploy, Hidden, Scope};
+use super::{CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, Scope};
 use crate::domain::app::{EnvValue, HealthCheck, HealthPath, NewApp, Settings, Variable};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
@@ -25,6 +25,8 @@ pub const HEALTH_TIMEOUT_MAX_S: u64 = 3600;
 pub const ENV_MAX: usize = 1_000_000;
 /// The most hosts one app may have.
 pub const HOSTS_MAX: usize = 100;
+/// The most environments that a project is made with.
+const ENVIRONMENTS_MAX: usize = 20;
 /// How long a token lives unless its maker says otherwise, in days.
 pub const TOKEN_DAYS_DEFAULT: u32 = 90;
 /// The longest life of a token, in days.
@@ -73,6 +75,33 @@ impl CreateApp {
             }
             _ => Err(errors),
         }
+    }
+}
+
+impl CreateProject {
+    /// Name and environments, or what is wrong with each.
+    pub fn parse(self) -> Result<(Slug, Vec<Slug>), FieldErrors> {
+        let Self { name, environments } = self;
+        let mut errors = FieldErrors::default();
+        let slug = errors.take("name", Slug::parse(&name));
+        if environments.len() > ENVIRONMENTS_MAX {
+            errors.put("environments", "name at most 20 environments");
+        }
+        let named = environments.iter().enumerate().take(ENVIRONMENTS_MAX);
+        let parsed: Vec<Slug> = named
+            .filter_map(|(index, text)| errors.take(&format!("environments[{index}]"), Slug::parse(text)))
+            .collect();
+        match slug {
+            Some(slug) if errors.0.is_empty() => Ok((slug, parsed)),
+            _ => Err(errors),
+        }
+    }
+}
+
+impl CreateEnvironment {
+    /// The name of the environment.
+    pub fn parse(self) -> Result<Slug, FieldErrors> {
+        Slug::parse(&self.name).map_err(|error| FieldErrors::one("name", error.to_string()))
     }
 }
 

@@ -30,10 +30,7 @@ impl Delete {
             confirm(&self.name, &mut stdin.lock(), &mut std::io::stderr())?;
         }
         let answer = session.client.delete(&format!("/api/apps/{}", self.name)).await?;
-        if session.json {
-            return if answer.text().is_empty() { Ok(()) } else { session.line(answer.text()) };
-        }
-        session.line(&format!("{} is deleted.", self.name))
+        session.done(&answer, &format!("{} is deleted.", self.name))
     }
 }
 
