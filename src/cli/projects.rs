@@ -14,10 +14,13 @@ pub enum Projects {
     /// Create a project: apps that share a network, apart from those of other projects
     Create(Create),
     /// List the projects
+    #[command(after_help = "Example: rivetr projects list --json")]
     List,
     /// Show one project
+    #[command(after_help = "Example: rivetr projects show shop")]
     Show(Named),
     /// Delete a project that has no apps
+    #[command(after_help = "Example: rivetr projects delete shop")]
     Delete(Named),
     /// Add and remove environments
     #[command(subcommand)]
@@ -48,8 +51,10 @@ pub struct Named {
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Environments {
     /// Add an environment to a project
+    #[command(after_help = "Example: rivetr projects environments add shop staging")]
     Add(Environment),
     /// Remove an environment that has no apps
+    #[command(after_help = "Example: rivetr projects environments delete shop staging")]
     Delete(Environment),
 }
 

@@ -140,7 +140,8 @@ impl Reader {
     }
 }
 
-const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, deleting, created, \
+const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, \
+     app.deleting AS deleting, created, \
      (SELECT number FROM deployment WHERE deployment.id = app.live) AS release, \
      project.id AS project_id, project.slug AS project_slug, project.subnet AS subnet \
      FROM app JOIN project ON project.id = app.project";

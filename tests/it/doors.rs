@@ -59,7 +59,7 @@ const fn look(route: &'static str, needs: Reach, target: &'static str) -> Row {
 }
 
 /// Every route. Deployment 1 is blog's and live, deployment 2 is slow's and builds; token 1 is the one of setup.
-const ROWS: [Row; 19] = [
+const ROWS: &[Row] = &[
     look("get /health", Reach::Nothing, "/health"),
     look("get /api/openapi.json", Reach::Read, "/api/openapi.json"),
     look("get /api/system/health", Reach::Read, "/api/system/health"),
@@ -90,6 +90,36 @@ const ROWS: [Row; 19] = [
         Reach::Deploy,
         ("/api/deployments/2/cancel", ""),
         ("/api/deployments/99/cancel", ""),
+        404,
+    ),
+    look("get /api/projects", Reach::Read, "/api/projects"),
+    row(
+        "post /api/projects",
+        Reach::Write,
+        ("/api/projects", r#"{"name":"intruder"}"#),
+        ("/api/projects", r#"{"name":"No Name"}"#),
+        422,
+    ),
+    look("get /api/projects/{id}", Reach::Read, "/api/projects/default"),
+    row(
+        "delete /api/projects/{id}",
+        Reach::Write,
+        ("/api/projects/default", ""),
+        ("/api/projects/nowhere", ""),
+        404,
+    ),
+    row(
+        "post /api/projects/{id}/environments",
+        Reach::Write,
+        ("/api/projects/default/environments", r#"{"name":"intruder"}"#),
+        ("/api/projects/default/environments", r#"{"name":"No Name"}"#),
+        422,
+    ),
+    row(
+        "delete /api/projects/{id}/environments/{environment}",
+        Reach::Write,
+        ("/api/projects/default/environments/production", ""),
+        ("/api/projects/default/environments/nowhere", ""),
         404,
     ),
     look("get /api/tokens", Reach::Admin, "/api/tokens"),
