@@ -198,7 +198,7 @@ fn every_route_lets_in_who_may_come_in_and_nobody_else_changes_anything() {
 
 /// Asks every route as one caller by one door.
 fn walk(client: &Client, door: Door, who: &str, token: Option<&str>, reach: Reach) {
-    for Row { route, needs, harmful, harmless, status } in ROWS {
+    for &Row { route, needs, harmful, harmless, status } in ROWS {
         let method = route.split_once(' ').unwrap().0;
         if reach >= needs {
             let answer = client.ask(door, method, harmless.0, token, harmless.1);
