@@ -90,8 +90,9 @@ async fn gave_up(engine: &Engine, deployment: &Deployment, exit: &mut Option<i32
         match systemd.unit(&name).await {
             Ok(Some(unit)) => {
                 let ended = unit.sub_state == "auto-restart" || unit.active_state == ActiveState::Failed;
-                if ended {
-                    *exit = unit.exec_main_status;
+                // By the time it is asked how its process ended, the next one may have begun.
+                if let (true, Some(status)) = (ended, unit.exec_main_status) {
+                    *exit = Some(status);
                 }
                 if unit.active_state == ActiveState::Failed || unit.n_restarts >= RESTARTS_MAX {
                     return;

@@ -132,7 +132,7 @@ impl JobFailure {
         let Some(status) = status else { return bare };
         let service = status.result.filter(|result| *result != ServiceResult::Success);
         Self {
-            service: service.zip(status.exec_main_status),
+            service: service.map(|result| (result, status.exec_main_status.unwrap_or(0))),
             invocation: status.invocation_id,
             load_problem: status.load_problem,
             ..bare

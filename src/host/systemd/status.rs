@@ -30,7 +30,8 @@ pub struct UnitStatus {
     pub job_pending: bool,
     /// How the service's last run ended, or `Success` while it runs. `None` if it is no service.
     pub result: Option<ServiceResult>,
-    /// The exit status of the last main process, or the signal that ended it. `None` if it is no service.
+    /// The exit status of the last main process, or the signal that ended it. `None` if it is no service, and while
+    /// its main process has not ended: systemd shows 0 then.
     pub exec_main_status: Option<i32>,
     /// The current or last run.
     pub invocation_id: Option<InvocationId>,
@@ -277,7 +278,9 @@ pub(super) async fn read(connection: &Connection, unit: &str) -> Result<Option<U
         since: since(&generic, active_state),
         job_pending: job_pending(&generic),
         result: service.get::<String>("Result").map(|text| ServiceResult::parse(&text)),
-        exec_main_status: service.get("ExecMainStatus"),
+        exec_main_status: service
+            .get("ExecMainStatus")
+            .filter(|_| service.get::<i32>("ExecMainCode").is_some_and(|code| code != 0)),
         invocation_id: generic.get::<Vec<u8>>("InvocationID").and_then(|id| InvocationId::from_bytes(&id)),
         n_restarts: service.get("NRestarts").unwrap_or(0),
         need_reload: generic.get("NeedDaemonReload").unwrap_or(false),
