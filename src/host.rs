@@ -8,6 +8,8 @@ pub mod layout;
 pub mod podman;
 pub mod process;
 pub mod sockets;
+pub mod subordinate;
+pub mod survey;
 pub mod systemd;
 pub mod units;
 pub mod workspace;

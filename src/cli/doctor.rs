@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::session::Session;
+use super::setup::taken;
 use super::table::table;
 use crate::api::client::Target;
 use crate::api::wire::{Check, CheckStatus, Health};
@@ -19,7 +20,8 @@ use crate::host::process::{Base, Spawn, hand_in};
 /// How long one look at the system may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// The units that must be up for rivetr to work, in the order they depend on each other.
-const UNITS: [&str; 4] = ["rivetr.socket", "rivetr.service", "rivetr-proxy.socket", "rivetr-proxy.service"];
+const UNITS: [&str; 5] =
+    ["rivetr.socket", "rivetr-http.socket", "rivetr.service", "rivetr-proxy.socket", "rivetr-proxy.service"];
 /// The oldest versions that are known to work.
 const PODMAN_MIN: (u32, u32) = (5, 4);
 const SYSTEMD_MIN: (u32, u32) = (252, 0);
@@ -103,10 +105,33 @@ async fn unit_checks(own: bool) -> Vec<Check> {
                 return vec![check("units", CheckStatus::Fail, output.stderr.trim(), None)];
             }
             let states = text.lines().map(str::trim).chain(std::iter::repeat("unknown"));
-            UNITS.iter().zip(states).map(|(unit, state)| unit_check(unit, state, own)).collect()
+            let mut checks: Vec<Check> =
+                UNITS.iter().zip(states).map(|(unit, state)| unit_check(unit, state, own)).collect();
+            let down = checks.iter_mut().filter(|check| check.status == CheckStatus::Fail);
+            for check in down.filter(|check| check.name.ends_with(".socket")) {
+                explain_port(check, manager).await;
+            }
+            checks
         }
         Err(error) => vec![check("units", CheckStatus::Fail, error.to_string(), None)],
     }
+}
+
+/// A socket unit most often fails because somebody else has its port; then that is what is wrong.
+async fn explain_port(check: &mut Check, manager: &[&str]) {
+    let look = Spawn::new("systemctl").args(manager).args(["show", "--property=Listen", "--value", "--"]);
+    let Ok(output) = look.args([&check.name]).limit(LOOK_LIMIT).output().await else { return };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let taken = listening_ports(&text).find_map(|port| Some((port, taken(port)?)));
+    if let Some((port, holder)) = taken {
+        check.detail = format!("port {port} is taken by {holder}");
+        check.cure = Some(format!("stop it or move it to another port, then start {}", check.name));
+    }
+}
+
+/// The ports of `[::]:80 (Stream)`, one a line.
+fn listening_ports(text: &str) -> impl Iterator<Item = u16> {
+    text.lines().filter_map(|line| line.split_whitespace().next()?.rsplit_once(':')?.1.parse().ok())
 }
 
 fn unit_check(unit: &str, state: &str, own: bool) -> Check {
@@ -205,6 +230,13 @@ mod tests {
         let checks = local_checks(Path::new("/nowhere/api.sock"), &environment, false).await;
         let told = checks.iter().find(|check| ["socket", "systemd", "podman"].contains(&check.name.as_str()));
         assert_eq!((told, checks.is_empty()), (None, false));
+    }
+
+    #[test]
+    fn ports_of_a_socket_unit() {
+        let text = "[::]:80 (Stream)\n0.0.0.0:8080 (Stream)\n/run/rivetr/api.sock (Stream)\n";
+        assert_eq!(listening_ports(text).collect::<Vec<_>>(), [80, 8080]);
+        assert_eq!(listening_ports("").count(), 0);
     }
 
     #[test]

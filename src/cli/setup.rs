@@ -23,6 +23,7 @@ mod steps;
 mod units;
 
 use ground::{Ground, Way};
+pub(super) use ports::taken;
 use steps::Steps;
 
 /// Makes this machine run rivetr; run it again to upgrade.

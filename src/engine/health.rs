@@ -1,15 +1,12 @@
 //! Whether rivetr can do its work here: what `rivetr doctor` shows.
 
+mod machine;
+
 use std::fmt;
-use std::os::unix::fs::FileTypeExt;
 
 use super::Engine;
 use crate::host::layout::Manager;
-use crate::host::systemd::ActiveState;
 use crate::quadlet::features::PodmanFeatures;
-
-/// The socket at which the proxy asks for sockets of the rootless network.
-const BROKER: &str = "rivetr-netns.socket";
 
 /// The state of this rivetr.
 #[derive(Debug, Clone)]
@@ -52,8 +49,7 @@ impl Engine {
             self.check_proxy().await,
             self.check_queue().await,
         ];
-        let rootless = self.check_broker().await.into_iter().chain(self.check_linger());
-        Health { checks: checks.into_iter().chain(rootless).collect() }
+        Health { checks: checks.into_iter().chain(self.check_machine().await).collect() }
     }
 
     async fn check_store(&self) -> Check {
@@ -113,43 +109,6 @@ impl Engine {
             ),
             Err(error) => Check::fail("queue", error, "see the check of the database"),
         }
-    }
-
-    /// Without the broker's socket the proxy reaches no container of a user.
-    async fn check_broker(&self) -> Option<Check> {
-        let layout = &self.machine().layout;
-        if layout.manager == Manager::System {
-            return None;
-        }
-        let path = layout.netns_socket();
-        let cure = format!("as {}: systemctl --user restart {BROKER}", layout.user);
-        if !std::fs::metadata(&path).is_ok_and(|found| found.file_type().is_socket()) {
-            let detail = format!("{} is missing: no app can be reached", path.display());
-            return Some(Check::fail(BROKER, detail, cure));
-        }
-        // A socket that was stopped leaves its path behind.
-        Some(match self.machine().systemd.unit(BROKER).await {
-            Ok(Some(unit)) if unit.active_state == ActiveState::Active => Check::ok(BROKER, "active"),
-            Ok(Some(unit)) => {
-                Check::fail(BROKER, format!("{}: no app can be reached", unit.active_state.as_str()), cure)
-            }
-            Ok(None) => Check::fail(BROKER, "it is not installed", "rivetr setup"),
-            Err(error) => Check::fail(BROKER, error, "see the check of systemd"),
-        })
-    }
-
-    /// Without linger the user manager, and with it every app, ends with the last session.
-    fn check_linger(&self) -> Option<Check> {
-        let layout = &self.machine().layout;
-        if layout.manager == Manager::System {
-            return None;
-        }
-        Some(if layout.linger().exists() {
-            Check::ok("linger", format!("apps of {} start at boot", layout.user))
-        } else {
-            let cure = format!("loginctl enable-linger {}", layout.user);
-            Check::fail("linger", "apps would end with the last session and not start at boot", cure)
-        })
     }
 }
 

@@ -137,11 +137,16 @@ impl Systemd {
         self.finish(Verb::Start, &unit.name, &job, &mut jobs).await
     }
 
+    /// The cgroup of the manager itself, below the root of the hierarchy.
+    pub async fn own_cgroup(&self) -> Result<String, BusError> {
+        let manager = self.manager().await?;
+        ask("Get ControlGroup", CALL_LIMIT, manager.control_group()).await
+    }
+
     /// The cgroup, below the root of the hierarchy, that a unit will have in a slice: for commands that make
     /// cgroups themselves and must stay below their unit's limits, as `podman build` does not by itself.
     pub async fn cgroup(&self, slice: &str, unit: &str) -> Result<String, BusError> {
-        let manager = self.manager().await?;
-        let root = ask("Get ControlGroup", CALL_LIMIT, manager.control_group()).await?;
+        let root = self.own_cgroup().await?;
         Ok(format!("{root}{}/{unit}", transient::slice_path(slice)))
     }
 

@@ -9,7 +9,9 @@ use tokio::task::spawn_blocking;
 
 use super::error::StoreError;
 use super::open::{Access, connect, look_over};
+use super::row;
 use super::writer::panic_message;
+use crate::domain::time::Timestamp;
 
 /// Reads at the same time. More would not be faster: reads take microseconds and share two or four cores.
 const READERS: usize = 4;
@@ -35,6 +37,13 @@ impl Reader {
     /// Looks over every page of the database.
     pub async fn integrity(&self) -> Result<(), StoreError> {
         self.read(|tx| look_over(tx)).await
+    }
+
+    /// The newest moment that was written down: the clock cannot rightly be before it.
+    pub async fn newest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT max(at) AS newest FROM deployment_event";
+        let newest = self.read(|tx| row::first(tx, sql, [], |row| row::maybe_time(row, "newest"))).await?;
+        Ok(newest.flatten())
     }
 
     /// Reads; everything that `question` sees is of one moment.

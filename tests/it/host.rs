@@ -210,12 +210,16 @@ impl Host {
     /// The secret of a token of this scope whose time is over.
     pub fn expired_token(&self, scope: &str) -> String {
         let made = self.rivetr(["tokens", "create", "expired", "--scope", scope, "--json"]).succeeds().json();
-        // SQLite follows links itself, and by that of the host's root it would come to this machine's.
-        let database = rusqlite::Connection::open(self.disk.join("rivetr/rivetr.db")).unwrap();
-        let changed =
-            database.execute("UPDATE token SET expires = 1 WHERE id = ?1", [made["token"]["id"].as_i64()]);
+        let sql = "UPDATE token SET expires = 1 WHERE id = ?1";
+        let changed = self.database().execute(sql, [made["token"]["id"].as_i64()]);
         assert_eq!(changed.expect("the database can be written"), 1);
         made["secret"].as_str().expect("a token has a secret").to_owned()
+    }
+
+    /// rivetr's database, for what cannot be brought about from outside.
+    pub fn database(&self) -> rusqlite::Connection {
+        // SQLite follows links itself, and by that of the host's root it would come to this machine's.
+        rusqlite::Connection::open(self.disk.join("rivetr/rivetr.db")).unwrap()
     }
 
     /// Adds to the configuration, and starts the daemon anew.

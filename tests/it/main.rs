@@ -14,6 +14,7 @@
 
 mod boot;
 mod deployments;
+mod doctor;
 mod doors;
 mod failures;
 mod faults;

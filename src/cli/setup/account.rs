@@ -12,11 +12,7 @@ use super::steps::Steps;
 use super::units;
 use crate::files;
 use crate::host::process::Spawn;
-
-/// What one container image may need: 0 to 65535 inside it.
-const SUBORDINATE_IDS: u64 = 65536;
-/// Where distributions begin to give ranges away.
-const SUBORDINATE_FIRST: u64 = 100_000;
+use crate::host::subordinate;
 
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,10 +107,11 @@ async fn add_subordinate_ids(account: &Account) -> Result<bool, SetupError> {
     let uids = files::read_text(Path::new("/etc/subuid"))?.unwrap_or_default();
     let gids = files::read_text(Path::new("/etc/subgid"))?.unwrap_or_default();
     let mut args = Vec::new();
-    let first = first_free(&[&uids, &gids]).ok_or(SetupError::NoSubordinateIds { count: SUBORDINATE_IDS })?;
-    let range = format!("{first}-{}", first + SUBORDINATE_IDS - 1);
+    let first = subordinate::first_free(&[&uids, &gids]);
+    let first = first.ok_or(SetupError::NoSubordinateIds { count: subordinate::COUNT })?;
+    let range = format!("{first}-{}", first + subordinate::COUNT - 1);
     for (text, option) in [(&uids, "--add-subuids"), (&gids, "--add-subgids")] {
-        if !has_ids(text, account) {
+        if !subordinate::enough(text, &account.name, account.uid) {
             args.extend([option, &range]);
         }
     }
@@ -123,67 +120,4 @@ async fn add_subordinate_ids(account: &Account) -> Result<bool, SetupError> {
     }
     Spawn::new("usermod").args(args).args([&account.name]).run().await?;
     Ok(true)
-}
-
-/// Whether a text of the form of `/etc/subuid` gives this user enough.
-pub(super) fn has_ids(text: &str, account: &Account) -> bool {
-    let uid = account.uid.to_string();
-    let own = ranges(text).filter(|(owner, _, _)| *owner == account.name || *owner == uid);
-    own.map(|(_, _, count)| count).sum::<u64>() >= SUBORDINATE_IDS
-}
-
-/// What root would have to run for a user without ids.
-pub(super) fn ids_cure(account: &Account) -> String {
-    format!(
-        "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {} (or another free range)",
-        account.name
-    )
-}
-
-/// The first id behind all ranges, if there is room.
-fn first_free(texts: &[&str]) -> Option<u64> {
-    let ends =
-        texts.iter().flat_map(|text| ranges(text)).map(|(_, first, count)| first.saturating_add(count));
-    let first = ends.max().unwrap_or(0).max(SUBORDINATE_FIRST);
-    (first.saturating_add(SUBORDINATE_IDS) < u64::from(u32::MAX)).then_some(first)
-}
-
-fn ranges(text: &str) -> impl Iterator<Item = (&str, u64, u64)> {
-    text.lines().filter_map(|line| {
-        let mut fields = line.trim().split(':');
-        Some((fields.next()?, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn account() -> Account {
-        Account { name: "rivetr".into(), uid: 996, gid: 996, home: "/var/lib/rivetr".into() }
-    }
-
-    #[test]
-    fn who_has_subordinate_ids() {
-        for (text, enough) in [
-            ("", false),
-            ("ada:100000:65536\n", false),
-            ("rivetr:100000:1000\n", false),
-            ("rivetr:100000:65536\n", true),
-            ("996:100000:65536\n", true),
-            ("rivetr:100000:32768\nrivetr:200000:32768\n", true),
-            ("nonsense\nrivetr:x:y\n", false),
-        ] {
-            assert_eq!(has_ids(text, &account()), enough, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_first_free_range() {
-        assert_eq!(first_free(&["", ""]), Some(100_000));
-        assert_eq!(first_free(&["ada:100000:65536\n", "ada:165536:65536\n"]), Some(231_072));
-        assert_eq!(first_free(&["small:5:5\n"]), Some(100_000));
-        assert_eq!(first_free(&["all:100000:4294867295\n"]), None);
-        assert_eq!(first_free(&["huge:1:18446744073709551615\n"]), None);
-    }
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::Path;
 
 /// Who listens on this port, in words; `None` if nobody does.
-pub(super) fn taken(port: u16) -> Option<String> {
+pub(in crate::cli) fn taken(port: u16) -> Option<String> {
     let in_use = |bound: io::Result<TcpListener>| matches!(bound, Err(error) if error.kind() == io::ErrorKind::AddrInUse);
     // One after the other: the first is dropped before the second is tried.
     let taken = in_use(TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)))

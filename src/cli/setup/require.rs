@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::SetupError;
-use super::account::{self, Account};
+use super::account::Account;
 use super::control::Control;
 use super::ground::{API_PORT, Ground, Way};
 use super::ports;
 use crate::files;
 use crate::host::process::Spawn;
+use crate::host::subordinate;
 
 /// Quadlet keys that rivetr writes came with this one.
 const PODMAN: (u32, u32) = (5, 4);
@@ -52,8 +53,8 @@ fn personal() -> Result<Vec<String>, SetupError> {
     let mut lacking = Vec::new();
     for path in ["/etc/subuid", "/etc/subgid"] {
         let text = files::read_text(Path::new(path))?.unwrap_or_default();
-        if !account::has_ids(&text, &account) {
-            let cure = account::ids_cure(&account);
+        if !subordinate::enough(&text, &account.name, account.uid) {
+            let cure = subordinate::cure(&account.name);
             lacking.push(format!("{path} gives {} no 65536 subordinate ids; root can: {cure}", account.name));
         }
     }

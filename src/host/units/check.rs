@@ -3,6 +3,7 @@
 //! The service manager does not tell: a file that the generator rejects is a unit that does not exist
 //! (FACTS 11.1). So the very same program is run here, over the new files in front of those in place.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use thiserror::Error;
 use super::{UnitDirectory, UnitsError};
 use crate::files;
 use crate::host::layout::Manager;
-use crate::host::process::Spawn;
+use crate::host::process::{Output, Spawn};
 use crate::quadlet::UnitFiles;
 use crate::quadlet::path::{Place, UnitPath};
 
@@ -67,6 +68,21 @@ impl fmt::Display for UnitProblem {
 pub struct UnitProblems(pub Vec<UnitProblem>);
 
 impl UnitDirectory {
+    /// What Podman's generator does not take of the files in place.
+    pub async fn problems(&self) -> Result<Vec<UnitProblem>, UnitsError> {
+        let output = self.generate(self.quadlets.as_os_str()).await?;
+        Ok(complaints(&output.stderr))
+    }
+
+    async fn generate(&self, directories: &OsStr) -> Result<Output, UnitsError> {
+        let user = match self.manager {
+            Manager::User => Some("-user"),
+            Manager::System => None,
+        };
+        let run = Spawn::new(&self.generator).args(["-dryrun", "-no-kmsg-log"]).args(user);
+        Ok(run.env("QUADLET_UNIT_DIRS", directories).limit(LIMIT).cap(OUTPUT_MAX).output().await?)
+    }
+
     /// Runs Podman's generator over these files as if they were in place, together with all that are; drop-ins
     /// count. Problems of other files are not this caller's and are only logged.
     pub async fn check(&self, files: &UnitFiles) -> Result<(), UnitsError> {
@@ -85,12 +101,7 @@ impl UnitDirectory {
         // The first file of a name wins, so those in place do not hide the new ones.
         directories.push(":");
         directories.push(&self.quadlets);
-        let user = match self.manager {
-            Manager::User => Some("-user"),
-            Manager::System => None,
-        };
-        let run = Spawn::new(&self.generator).args(["-dryrun", "-no-kmsg-log"]).args(user);
-        let output = run.env("QUADLET_UNIT_DIRS", directories).limit(LIMIT).cap(OUTPUT_MAX).output().await?;
+        let output = self.generate(&directories).await?;
         let made = String::from_utf8_lossy(&output.stdout);
         let said = output.stderr.replace(&format!("{}/", aside.path().display()), "");
         let (mut problems, others): (Vec<UnitProblem>, Vec<UnitProblem>) = complaints(&said)

@@ -1,0 +1,78 @@
+//! What this machine has left: room on its disks, and the resources that it lets a manager divide.
+
+use std::path::{Path, PathBuf};
+
+use crate::files::{self, FileError};
+
+/// Room on the disk that a path lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that a user who is not root can still write.
+    pub free: u64,
+    /// Bytes altogether.
+    pub total: u64,
+}
+
+/// Looks at the disk that a path lies on.
+pub fn room(path: &Path) -> std::io::Result<Room> {
+    let found = rustix::fs::statvfs(path)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Room { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+}
+
+/// What a manager may divide among its units, such as `cpu` and `memory`, by the cgroup that it has.
+pub fn controllers(cgroup: &str) -> Result<Vec<String>, FileError> {
+    let hierarchy = [Path::new("/sys/fs/cgroup"), Path::new("/sys/fs/cgroup/unified")];
+    let file =
+        |root: &Path| -> PathBuf { root.join(cgroup.trim_start_matches('/')).join("cgroup.controllers") };
+    for root in hierarchy {
+        if let Some(text) = files::read_text(&file(root))? {
+            return Ok(text.split_whitespace().map(str::to_owned).collect());
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// A number of bytes as people read it: `1.5 GiB`.
+#[must_use]
+pub fn readable(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < units.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let unit = units.get(unit).copied().unwrap_or_default();
+    if tenths >= 100 {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (bytes, text) in [
+            (0, "0.0 KiB"),
+            (1536, "1.5 KiB"),
+            (10 << 20, "10 MiB"),
+            (3 << 29, "1.5 GiB"),
+            (5000 << 40, "5000 TiB"),
+        ] {
+            assert_eq!(readable(bytes), text);
+        }
+    }
+
+    #[test]
+    fn a_disk_has_room_and_nowhere_has_none() {
+        let found = room(Path::new("/tmp")).unwrap();
+        assert!(found.free <= found.total && found.total > 0);
+        assert!(room(Path::new("/nowhere/at/all")).is_err());
+        assert_eq!(controllers("/no/such/cgroup").unwrap(), Vec::<String>::new());
+    }
+}
