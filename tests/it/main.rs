@@ -13,6 +13,7 @@
 )]
 
 mod boot;
+mod chaos;
 mod deployments;
 mod doctor;
 mod doors;
