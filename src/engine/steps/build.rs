@@ -21,11 +21,7 @@ pub(in crate::engine) async fn run(
 ) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("building");
-    let before = if context.resumed { built(context, &deployment).await? } else { None };
-    let image = match before {
-        Some(image) => image,
-        None => build(context, &deployment).await?,
-    };
+    let image = build(context, &deployment).await?;
     engine.failpoint("after-building");
     let address = engine.0.writer.allocate_address(context.app.project.id, deployment.id).await;
     let address = address.map_err(|error| Halt::because("no address for the container", error))?;
@@ -73,6 +69,11 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
     let known =
         systemd.unit(&unit).await.map_err(|error| Halt::because("asking systemd for the build", error))?;
     if known.is_none() {
+        if context.resumed
+            && let Some(image) = built(context, deployment).await?
+        {
+            return Ok(image);
+        }
         let transient = describe(context, deployment).await?;
         context.say(deployment, format!("-----> Building {}", deployment.image_tag()));
         let started = systemd.start_transient(&transient).await;
