@@ -89,3 +89,33 @@ fn shown(Shown { key, value, secret, usage }: Shown) -> wire::Variable {
     };
     wire::Variable { key: key.as_str().to_owned(), value, secret, usage: usage.into(), error }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http::Request;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn check(route: &'static str, path: &str, expect: [Option<&str>; 4]) {
+        let seen = |Path(Place { id, project, environment, key }): Path<Place>| async move {
+            serde_json::json!([id, project, environment, key]).to_string()
+        };
+        let router: Router = Router::new().route(route, get(seen));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let body = router.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(str::from_utf8(&body).unwrap(), serde_json::json!(expect).to_string());
+    }
+
+    #[tokio::test]
+    async fn a_path_names_an_app_a_project_or_an_environment() {
+        check("/a/{id}/e/{key}", "/a/blog/e/A", [Some("blog"), None, None, Some("A")]).await;
+        check("/p/{project}/e", "/p/red/e", [None, Some("red"), None, None]).await;
+        let route = "/p/{project}/environments/{environment}/e";
+        check(route, "/p/red/environments/qa/e", [None, Some("red"), Some("qa"), None]).await;
+    }
+}

@@ -105,3 +105,148 @@ fn finish(source: &KeySource, ring: KeyRing, resealed: Resealed) -> Result<Rotat
     };
     Ok(Rotated { key, resealed, by_hand })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+    use std::path::Path;
+
+    use super::*;
+    use crate::domain::app::{NewApp, Settings};
+    use crate::domain::deployment::{DeploymentId, Trigger};
+    use crate::domain::name::{EnvKey, Slug};
+    use crate::domain::source::{Branch, Source};
+    use crate::domain::time::Timestamp;
+    use crate::domain::variable::{Owner, Usage, Variable};
+    use crate::store::{self, Reader, SubnetPool};
+    use crate::vault::OpenError;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+    const PLACE: &str = "env/TOKEN";
+
+    /// An app with a sealed variable, and a deployment with its copy.
+    struct Installation {
+        folder: tempfile::TempDir,
+        writer: Writer,
+        reader: Reader,
+        owner: Owner,
+        deployment: DeploymentId,
+    }
+
+    impl Installation {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let ring = KeyRing::generate().unwrap();
+            ring.write(&folder.path().join("keys")).unwrap();
+            let value = Vault::new(&ring).seal(PLACE, &Secret::from("canary")).unwrap();
+            let key = EnvKey::parse("TOKEN").unwrap();
+            let variables = vec![Variable { key, value, secret: true, usage: Usage::Run }];
+            let (writer, reader) =
+                store::open(&folder.path().join("db"), &folder.path().join("backup"), NOW).unwrap();
+            let slug = |text| Slug::parse(text).unwrap();
+            let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
+            writer.ensure_project(&slug("default"), pool).await.unwrap();
+            let new = NewApp {
+                slug: slug("blog"),
+                project: slug("default"),
+                environment: slug("production"),
+                source: Source::Push { branch: Branch::parse("main").unwrap() },
+                hosts: vec![],
+                settings: Settings { variables, ..Settings::new(NonZeroU16::MIN) },
+                variables: vec![],
+            };
+            let app = writer.create_app(new, None, NOW).await.unwrap();
+            let enqueued = writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await.unwrap();
+            let (owner, deployment) = (Owner::App(app.id), enqueued.deployment.id);
+            Self { folder, writer, reader, owner, deployment }
+        }
+
+        fn keys(&self) -> KeySource {
+            KeySource::File(self.folder.path().join("keys"))
+        }
+
+        /// The vault of a daemon that starts now.
+        fn started(&self) -> Arc<Vault> {
+            Arc::new(Vault::new(&KeyRing::read(self.keys().path()).unwrap()))
+        }
+
+        async fn sealed(&self) -> [Sealed; 2] {
+            let own = self.reader.variables(&self.owner).await.unwrap().unwrap().remove(0).value;
+            let mut copy = self.reader.deployment(self.deployment).await.unwrap().unwrap().settings.variables;
+            [own, copy.remove(0).value]
+        }
+
+        async fn assert_opens(&self, vault: &Vault) {
+            for sealed in self.sealed().await {
+                assert_eq!(vault.open(PLACE, &sealed), Ok(Secret::from("canary")));
+            }
+        }
+    }
+
+    async fn rotate(source: &KeySource, writer: &Writer, vault: &Arc<Vault>) -> Result<Rotated, RotateError> {
+        let ring = begin(source, vault)?;
+        let resealed = reseal(writer, vault).await?;
+        finish(source, ring, resealed)
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_broken_off_anywhere_is_gone_on_with() {
+        for steps in 0..=2 {
+            let installation = Installation::new().await;
+            let old = installation.started();
+            let before = installation.sealed().await;
+            if steps >= 1 {
+                begin(&installation.keys(), &old).unwrap();
+            }
+            if steps >= 2 {
+                assert_eq!(reseal(&installation.writer, &old).await.unwrap().values, 2);
+            }
+            // Here it dies, and is started again.
+            let vault = installation.started();
+            installation.assert_opens(&vault).await;
+            let rotated = rotate(&installation.keys(), &installation.writer, &vault).await.unwrap();
+            assert_eq!((rotated.key, rotated.resealed.values, rotated.by_hand), (2, 2, false), "{steps}");
+            assert_eq!(rotated.resealed.left, [""; 0]);
+            installation.assert_opens(&vault).await;
+            assert!(vault.open(PLACE, &before[0]).is_ok(), "what was read before is still opened");
+
+            let vault = installation.started();
+            installation.assert_opens(&vault).await;
+            assert_eq!(vault.open(PLACE, &before[0]), Err(OpenError::UnknownKey(1)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_is_named_and_stays_as_it_is() {
+        let installation = Installation::new().await;
+        let before = installation.sealed().await;
+        let foreign = Arc::new(Vault::new(&KeyRing::generate().unwrap()));
+        let done = reseal(&installation.writer, &foreign).await.unwrap();
+        assert_eq!(done.values, 0);
+        assert_eq!(done.left, ["variable: env/TOKEN", "blog, deployment 1: env/TOKEN"]);
+        assert_eq!(installation.sealed().await, before);
+    }
+
+    #[tokio::test]
+    async fn a_credential_is_changed_by_hand() {
+        let installation = Installation::new().await;
+        let path = installation.keys().path().to_owned();
+        let credential = KeySource::Credential(path.clone());
+        let refused = rotate(&credential, &installation.writer, &installation.started()).await.unwrap_err();
+        let words = refused.to_string();
+        assert!(words.contains(&*path.to_string_lossy()) && words.contains("the number 2"), "{words}");
+
+        let added = KeyRing::read(&path).unwrap().with_new_key().unwrap();
+        added.write(&path).unwrap();
+        let text = read(&path);
+        let rotated = rotate(&credential, &installation.writer, &installation.started()).await.unwrap();
+        assert!(rotated.by_hand && rotated.resealed.values == 2);
+        assert_eq!(read(&path), text, "a credential is not written");
+        added.newest_alone().write(&path).unwrap();
+        installation.assert_opens(&installation.started()).await;
+    }
+
+    fn read(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap()
+    }
+}

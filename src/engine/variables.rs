@@ -31,7 +31,7 @@ pub struct Shown {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Ungiven {
     /// The value of a variable cannot be opened.
-    #[error("the variable {} cannot be read: {why}. Or set it again", key.as_str())]
+    #[error("the variable {} cannot be read: {why}; to go on, set it again", key.as_str())]
     Variable {
         /// Its name.
         key: EnvKey,
@@ -42,7 +42,7 @@ pub enum Ungiven {
     #[error("the variable {} holds what no variable can hold; set it again", .0.as_str())]
     NoText(EnvKey),
     /// A mounted file cannot be opened.
-    #[error("the mounted file {path} cannot be read: {why}. Or set it again")]
+    #[error("the mounted file {path} cannot be read: {why}; to go on, set it again")]
     File {
         /// Its path.
         path: MountPath,

@@ -210,12 +210,17 @@ impl Host {
     /// The secret of a token of this scope whose time is over.
     pub fn expired_token(&self, scope: &str) -> String {
         let made = self.rivetr(["tokens", "create", "expired", "--scope", scope, "--json"]).succeeds().json();
-        // SQLite follows links itself, and by that of the host's root it would come to this machine's.
-        let database = rusqlite::Connection::open(self.disk.join("rivetr/rivetr.db")).unwrap();
-        let changed =
-            database.execute("UPDATE token SET expires = 1 WHERE id = ?1", [made["token"]["id"].as_i64()]);
+        let changed = self
+            .database()
+            .execute("UPDATE token SET expires = 1 WHERE id = ?1", [made["token"]["id"].as_i64()]);
         assert_eq!(changed.expect("the database can be written"), 1);
         made["secret"].as_str().expect("a token has a secret").to_owned()
+    }
+
+    /// The database of the daemon, behind its back.
+    pub fn database(&self) -> rusqlite::Connection {
+        // SQLite follows links itself, and by that of the host's root it would come to this machine's.
+        rusqlite::Connection::open(self.disk.join("rivetr/rivetr.db")).expect("there is a database")
     }
 
     /// Adds to the configuration, and starts the daemon anew.
@@ -283,6 +288,9 @@ impl Host {
         assert_eq!(names, expected, "containers");
         let files: Vec<String> = expected.iter().map(|name| format!("{name}.container")).collect();
         assert_eq!(self.list(&format!("{}/app-{app}", self.quadlets())), files, "unit files");
+        let secrets = self.names(["podman", "secret", "ls", "--format", "{{.Name}}"], &prefix);
+        let needed = |name: &String| expected.iter().any(|release| name.starts_with(&format!("{release}-")));
+        assert!(secrets.iter().all(needed), "secrets of releases that are gone: {secrets:?}");
         let logs = self.list(&format!("/var/lib/rivetr/deployments/{app}"));
         assert!(
             logs.iter().all(|name| Path::new(name).extension() == Some("log".as_ref())),
