@@ -16,9 +16,11 @@ mod input;
 mod openapi;
 mod project;
 mod route;
+mod secret;
 mod serve;
 mod system;
 mod token;
+mod variable;
 pub mod wire;
 
 use axum::Router;
@@ -84,7 +86,7 @@ impl Api {
 /// Every route.
 #[must_use]
 pub fn table() -> Vec<Route<Api>> {
-    vec![
+    let mut routes = vec![
         Route::get("/health", system::alive).about("Whether rivetr answers").answers("text/plain"),
         Route::get("/api/openapi.json", system::document).about("This document").answers("application/json"),
         Route::get("/api/system/health", system::health)
@@ -154,6 +156,57 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/git/{repo}/git-receive-pack", git::receive)
             .about("For git push: take in commits and deploy them")
             .answers("application/x-git-receive-pack-result"),
+    ];
+    routes.extend(of_variables());
+    routes
+}
+
+fn of_variables() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/api/apps/{id}/env-vars", variable::list)
+            .about("The variables of an app; secret values are not shown")
+            .lists::<wire::Variable>(),
+        Route::put("/api/apps/{id}/env-vars", variable::set)
+            .about("Set variables of an app, all or none; its next deployment gets them")
+            .takes::<wire::SetVariables>()
+            .lists::<wire::Variable>(),
+        Route::delete("/api/apps/{id}/env-vars/{key}", variable::unset)
+            .about("Remove a variable of an app")
+            .answers_nothing(),
+        Route::get("/api/projects/{project}/env-vars", variable::list)
+            .about("The variables that every app of a project gets")
+            .lists::<wire::Variable>(),
+        Route::put("/api/projects/{project}/env-vars", variable::set)
+            .about("Set variables of a project, all or none")
+            .takes::<wire::SetVariables>()
+            .lists::<wire::Variable>(),
+        Route::delete("/api/projects/{project}/env-vars/{key}", variable::unset)
+            .about("Remove a variable of a project")
+            .answers_nothing(),
+        Route::get("/api/projects/{project}/environments/{environment}/env-vars", variable::list)
+            .about("The variables that every app of a project's environment gets")
+            .lists::<wire::Variable>(),
+        Route::put("/api/projects/{project}/environments/{environment}/env-vars", variable::set)
+            .about("Set variables of a project's environment, all or none")
+            .takes::<wire::SetVariables>()
+            .lists::<wire::Variable>(),
+        Route::delete("/api/projects/{project}/environments/{environment}/env-vars/{key}", variable::unset)
+            .about("Remove a variable of a project's environment")
+            .answers_nothing(),
+        Route::get("/api/apps/{id}/files", secret::files)
+            .about("The files that are mounted into an app's container")
+            .lists::<wire::File>(),
+        Route::put("/api/apps/{id}/files", secret::set_file)
+            .about("Set a file that is mounted into an app's container; its next deployment gets it")
+            .takes::<wire::SetFile>()
+            .answers_nothing(),
+        Route::delete("/api/apps/{id}/files", secret::unset_file)
+            .about("Remove a mounted file")
+            .query("path", Type::String, "Where it appears in the container")
+            .answers_nothing(),
+        Route::post("/api/secrets/rotate-key", secret::rotate_key)
+            .about("Change the master key and seal every secret anew")
+            .gives::<wire::Rotated>(StatusCode::OK),
     ]
 }
 
@@ -218,6 +271,19 @@ mod tests {
             ("DELETE /api/tokens/{id}", administer),
             ("GET /git/{repo}/info/refs", deploy),
             ("POST /git/{repo}/git-receive-pack", deploy),
+            ("GET /api/apps/{id}/env-vars", read),
+            ("PUT /api/apps/{id}/env-vars", manage),
+            ("DELETE /api/apps/{id}/env-vars/{key}", manage),
+            ("GET /api/projects/{project}/env-vars", read),
+            ("PUT /api/projects/{project}/env-vars", manage),
+            ("DELETE /api/projects/{project}/env-vars/{key}", manage),
+            ("GET /api/projects/{project}/environments/{environment}/env-vars", read),
+            ("PUT /api/projects/{project}/environments/{environment}/env-vars", manage),
+            ("DELETE /api/projects/{project}/environments/{environment}/env-vars/{key}", manage),
+            ("GET /api/apps/{id}/files", read),
+            ("PUT /api/apps/{id}/files", manage),
+            ("DELETE /api/apps/{id}/files", manage),
+            ("POST /api/secrets/rotate-key", administer),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

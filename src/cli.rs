@@ -9,10 +9,13 @@ mod config;
 mod deploy;
 mod deployments;
 mod doctor;
+mod env;
 mod failure;
+mod files;
 mod follow;
 mod logs;
 mod projects;
+mod secrets;
 mod session;
 mod setup;
 mod status;
@@ -126,6 +129,15 @@ enum Remote {
     /// Projects, and the environments in them
     #[command(subcommand)]
     Projects(projects::Projects),
+    /// See and change the variables of an app, or those that the apps of a project share
+    #[command(subcommand)]
+    Env(env::Env),
+    /// See and change the files that are mounted into an app's container
+    #[command(subcommand)]
+    Files(files::Files),
+    /// Look after the key that seals all secrets
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -141,6 +153,9 @@ impl Remote {
             Self::Cancel(cancel) => cancel.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
             Self::Projects(projects) => projects.run(session).await,
+            Self::Env(env) => env.run(session).await,
+            Self::Files(files) => files.run(session).await,
+            Self::Secrets(secrets) => secrets.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
         }
     }

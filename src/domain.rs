@@ -4,6 +4,8 @@
 
 pub mod app;
 pub mod deployment;
+pub mod dotenv;
+pub mod mount;
 pub mod name;
 pub mod project;
 pub mod right;
@@ -11,3 +13,4 @@ pub mod route;
 pub mod secret;
 pub mod source;
 pub mod time;
+pub mod variable;

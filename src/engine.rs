@@ -9,6 +9,7 @@ mod context;
 mod deploy;
 mod error;
 mod failpoint;
+mod files;
 mod health;
 mod log;
 mod projects;
@@ -16,10 +17,13 @@ pub mod push;
 mod queue;
 mod reconcile;
 mod recover;
+mod rotation;
 mod routes;
+mod secrets;
 mod status;
 mod steps;
 mod sweep;
+mod variables;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -43,19 +47,23 @@ use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
-use crate::vault::Vault;
+use crate::vault::{KeySource, Vault};
 
 pub use error::EngineError;
 pub use health::{Check, CheckStatus, Health};
 pub use log::LogEntry;
 pub use recover::StartError;
+pub use rotation::Rotated;
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
+pub use variables::{Shown, Ungiven};
 
 /// What the engine is told once, at start.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The clock.
     pub clock: fn() -> Timestamp,
+    /// Where the master keys are.
+    pub keys: KeySource,
     /// The host under which rivetr itself is reached through its proxy.
     pub own_host: Option<HostName>,
     /// The port at which people reach the proxy.
@@ -118,7 +126,8 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     settings: Settings,
     machine: Machine,
-    vault: Vault,
+    vault: Arc<Vault>,
+    sealing: tokio::sync::RwLock<()>,
     writer: Writer,
     reader: Reader,
     queue: queue::Queue,
@@ -153,7 +162,8 @@ impl Engine {
             shutdown: CancellationToken::new(),
             settings,
             machine,
-            vault,
+            vault: Arc::new(vault),
+            sealing: tokio::sync::RwLock::default(),
             writer,
             reader,
             moved,

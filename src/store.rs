@@ -1,4 +1,5 @@
-//! What rivetr knows, in one SQLite file: projects, apps, deployments, hosts, addresses, tokens.
+//! What rivetr knows, in one SQLite file: projects, apps, variables, deployments, hosts, addresses,
+//! tokens.
 //!
 //! [`Writer`] is one thread and every change is one transaction, on the disk before a call returns.
 //! [`Reader`] is a few connections that cannot write and see one moment each. SQL lives here and
@@ -9,14 +10,17 @@ mod app;
 mod deployment;
 mod error;
 mod migrate;
+mod mount;
 mod open;
 mod project;
 mod reader;
+mod reseal;
 mod route;
 mod row;
 mod settings;
 mod source;
 mod token;
+mod variable;
 mod writer;
 
 #[cfg(test)]
@@ -29,8 +33,11 @@ pub use app::{CreateAppError, DeleteAppError, SetHostError};
 pub use deployment::{EnqueueError, Enqueued, SaveError};
 pub use error::StoreError;
 pub use migrate::MigrateError;
+pub use mount::SetFileError;
 pub use open::{OpenError, is_fresh, open};
 pub use project::{ChangeProjectError, CreateProjectError, InvalidPool, SubnetPool};
 pub use reader::Reader;
+pub use reseal::Resealed;
 pub use token::{Token, TokenId};
+pub use variable::SetVariablesError;
 pub use writer::Writer;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use thiserror::Error;
@@ -105,6 +106,18 @@ impl KeyRing {
         Ok(self)
     }
 
+    /// The number of the key that seals.
+    #[must_use]
+    pub fn newest(&self) -> Option<u32> {
+        self.0.keys().next_back().copied()
+    }
+
+    /// Whether a change of keys is under way: more than one is in it.
+    #[must_use]
+    pub fn is_changing(&self) -> bool {
+        self.0.len() > 1
+    }
+
     /// The ring with nothing but its newest key, once that has sealed everything.
     #[must_use]
     pub fn newest_alone(mut self) -> Self {
@@ -140,23 +153,54 @@ fn parse_line(line: &str) -> Option<(u32, Zeroizing<[u8; KEY_LEN]>)> {
     Some((number.parse().ok()?, key))
 }
 
+/// Where the ring of this installation comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file of rivetr's own, which it may write.
+    File(PathBuf),
+    /// A credential that systemd hands in; only who gave it to systemd can change it.
+    Credential(PathBuf),
+}
+
+impl KeySource {
+    /// Where to read.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Credential(path) => path,
+        }
+    }
+}
+
 /// Seals and opens.
 pub struct Vault {
-    keys: BTreeMap<u32, LessSafeKey>,
+    keys: RwLock<Keys>,
 }
+
+type Keys = BTreeMap<u32, LessSafeKey>;
 
 impl Vault {
     /// A vault under this ring.
     #[must_use]
     pub fn new(ring: &KeyRing) -> Self {
-        let usable = |key: &[u8]| UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new);
-        let keys = ring.0.iter().filter_map(|(number, key)| Some((*number, usable(key.as_slice()).ok()?)));
-        Self { keys: keys.collect() }
+        Self { keys: RwLock::new(usable(ring)) }
+    }
+
+    /// Goes on under another ring. Keys that it no longer has stay until the process ends, for what was read
+    /// before.
+    pub fn adopt(&self, ring: &KeyRing) {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).extend(usable(ring));
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        // The map is whole after any panic: each change of it is one call.
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seals bytes for a place, which must be named again to open them: `app/3/env/DATABASE_URL`.
     pub fn seal(&self, place: &str, secret: &Secret) -> Result<Sealed, SealError> {
-        let (number, key) = self.keys.last_key_value().ok_or(SealError)?;
+        let keys = self.keys();
+        let (number, key) = keys.last_key_value().ok_or(SealError)?;
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|_| SealError)?;
         let mut sealed = Vec::with_capacity(HEAD_LEN + secret.reveal().len() + AES_256_GCM.tag_len());
@@ -179,7 +223,8 @@ impl Vault {
             return Err(OpenError::Damaged);
         }
         let number = u32::from_be_bytes(*number);
-        let key = self.keys.get(&number).ok_or(OpenError::UnknownKey(number))?;
+        let keys = self.keys();
+        let key = keys.get(&number).ok_or(OpenError::UnknownKey(number))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError::Damaged)?;
         let mut body = body.to_vec();
         let length =
@@ -187,6 +232,11 @@ impl Vault {
         body.truncate(length);
         Ok(Secret::new(body))
     }
+}
+
+fn usable(ring: &KeyRing) -> Keys {
+    let usable = |key: &[u8]| UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new);
+    ring.0.iter().filter_map(|(number, key)| Some((*number, usable(key.as_slice()).ok()?))).collect()
 }
 
 #[cfg(test)]
@@ -243,7 +293,12 @@ mod tests {
         let new = both.seal("x", &secret(b"new")).unwrap();
 
         KeyRing::read(&path).unwrap().newest_alone().write(&path).unwrap();
+        let swapped = Vault::new(&KeyRing::read(&path).unwrap());
+        swapped.adopt(&KeyRing::read(&path).unwrap().with_new_key().unwrap());
+        assert_eq!(swapped.open("x", &new).unwrap(), secret(b"new"), "what was sealed before");
         let alone = Vault::new(&KeyRing::read(&path).unwrap());
+        let newest = swapped.seal("x", &secret(b"newest")).unwrap();
+        assert_eq!(alone.open("x", &newest), Err(OpenError::UnknownKey(3)));
         assert_eq!(alone.open("x", &new).unwrap(), secret(b"new"));
         assert_eq!(alone.open("x", &old), Err(OpenError::UnknownKey(1)));
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());

@@ -14,12 +14,14 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
-use rivetr::domain::app::{AppId, EnvValue, Settings, Variable};
+use rivetr::domain::app::{AppId, Settings};
 use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
+use rivetr::domain::mount::MountPath;
 use rivetr::domain::name::{EnvKey, Slug};
 use rivetr::domain::project::{Project, ProjectId, Subnet};
 use rivetr::domain::source::CommitId;
 use rivetr::domain::time::Timestamp;
+use rivetr::quadlet::app::environment::{CarriedFile, CarriedVariable};
 use rivetr::quadlet::features::PodmanFeatures;
 use rivetr::quadlet::path::{Place, UnitPath};
 use rivetr::quadlet::unit::Unit;
@@ -40,6 +42,8 @@ struct Input {
     port: NonZeroU16,
     #[serde(default)]
     variables: Vec<InputVariable>,
+    #[serde(default)]
+    files: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +51,8 @@ struct Input {
 struct InputVariable {
     name: String,
     value: String,
+    #[serde(default)]
+    secret: bool,
 }
 
 #[test]
@@ -95,14 +101,22 @@ fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
     };
     let image = ImageId::parse(&input.image)?;
     let deployment = deployment(input, &image)?;
+    let name = deployment.unit_name();
+    let variable = |(index, InputVariable { name: key, value, secret }): (usize, &InputVariable)| {
+        Ok(CarriedVariable::of(&name, index, &EnvKey::parse(key)?, value, *secret))
+    };
+    let variables = input.variables.iter().enumerate().map(variable);
+    let file = |(index, path): (usize, &String)| Ok(CarriedFile::of(&name, index, &MountPath::parse(path)?));
+    let files = input.files.iter().enumerate().map(file);
     let release = app::Release {
         project: &project,
         deployment: &deployment,
         image: &image,
         address: input.address,
         features: PodmanFeatures::of(&input.podman)?,
+        variables: &variables.collect::<Result<Vec<_>, Box<dyn Error>>>()?,
+        files: &files.collect::<Result<Vec<_>, Box<dyn Error>>>()?,
     };
-    app::check_variables(&deployment.settings.variables)?;
     let mut files = project::network(&project)?;
     files.extend(app::handle(&deployment.app_slug)?);
     files.extend(app::release(&release)?);
@@ -110,19 +124,13 @@ fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
 }
 
 fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Error>> {
-    let variable = |variable: &InputVariable| -> Result<Variable, Box<dyn Error>> {
-        Ok(Variable { key: EnvKey::parse(&variable.name)?, value: EnvValue::parse(&variable.value)? })
-    };
     Ok(Deployment {
         id: DeploymentId(1),
         app: AppId(1),
         app_slug: Slug::parse(&input.app)?,
         number: input.number,
         trigger: Trigger::Push,
-        settings: Settings {
-            variables: input.variables.iter().map(variable).collect::<Result<_, _>>()?,
-            ..Settings::new(input.port)
-        },
+        settings: Settings::new(input.port),
         commit: Some(CommitId::parse(&input.commit)?),
         image: Some(image.clone()),
         address: Some(input.address),

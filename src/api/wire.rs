@@ -1,10 +1,11 @@
 //! What the API reads and writes as JSON, for both of its ends: the routes here and the client of the command line.
 //!
 //! The forms alone. `parse` turns requests into domain values, `answer` makes answers from domain values; those
-//! made from the engine's own values are built beside their routes. Variables are named, never shown.
+//! made from the engine's own values are built beside their routes. Secrets are named, never shown.
 
 mod answer;
 mod parse;
+mod variable;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ pub use parse::{
     DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HEALTH_TIMEOUT_MAX_S, HOSTS_MAX,
     TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
+pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 
 /// Every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -152,6 +152,15 @@ fn good_command_lines() {
         "projects delete shop",
         "projects environments add shop staging",
         "projects environments delete shop staging",
+        "env list blog",
+        "env set blog A=1 B== --secret --build --run",
+        "env set --project default --environment production A=1",
+        "env unset blog A B",
+        "env import blog .env --replace",
+        "env export --project default",
+        "files set blog /etc/x -",
+        "files unset blog /etc/x",
+        "secrets rotate-key",
         "tokens create ci --scope read --expires 30",
         "tokens revoke 1 --socket /run/x.sock",
         "config check --config ./rivetr.toml",
@@ -185,6 +194,9 @@ fn bad_command_lines_say_why() {
         ("deployments blog --limit 0", "1..=100"),
         ("logs blog -f --build", "cannot be used with"),
         ("cancel blog", "invalid value 'blog'"),
+        ("env set --environment qa A=1", "--project"),
+        ("env set blog A=1 --secret --plain", "cannot be used with"),
+        ("files set blog etc/x -", "absolute path"),
         ("tokens create ci --scope owner", "use read, deploy, write or admin"),
         ("tokens create ci --expires 400", "1..=366"),
         ("status --socket /a --server http://b", "cannot be used with"),
@@ -418,6 +430,97 @@ async fn tokens() {
     api.check("tokens revoke 3", "Token 3 is worthless now.\n").await;
     let asked = api.asked.lock().unwrap();
     assert_eq!(asked[0], r#"POST /api/tokens {"name":"ci","scope":"deploy","expires_days":90}"#);
+}
+
+#[tokio::test]
+async fn variables_are_listed_set_and_removed() {
+    let list = r#"{"items":[{"key":"A","value":"two\nlines","secret":false,"usage":"run","error":null},{"key":"BROKEN","value":null,"secret":false,"usage":"run","error":"it was changed"},{"key":"TOKEN","value":null,"secret":true,"usage":"both","error":null}],"next":null}"#;
+    let shared = "/api/projects/p/environments/qa/env-vars";
+    let api = Api::of(&[
+        ("GET /api/apps/blog/env-vars", list),
+        ("PUT /api/apps/blog/env-vars", list),
+        ("DELETE /api/apps/blog/env-vars/A", ""),
+        (joined(&["GET ", shared]), NOTHING),
+        (joined(&["PUT ", shared]), list),
+    ]);
+    let table = "NAME    VALUE             WHEN\n\
+                 A       two␊lines         run\n\
+                 BROKEN  (it was changed)  run\n\
+                 TOKEN   (secret)          both\n";
+    api.check("env list blog", table).await;
+    let text = "A=\"two\\nlines\"\n# BROKEN: it was changed\n# TOKEN: secret, so its value is not shown\n";
+    api.check("env export blog", text).await;
+    api.check("env list --project p --environment qa", "project p, qa has no variables of its own.\n").await;
+    let next = "The next deployment of blog takes this into effect:\n  rivetr deploy blog\n";
+    api.check("env set blog A=1=2 --secret", &format!("1 variable is set for blog. {next}")).await;
+    api.check("env unset blog A", &format!("1 variable is removed from blog. {next}")).await;
+    let (written, outcome) = api.run("env set --project p --environment qa A=1 B=2 --build").await;
+    assert!(
+        outcome.is_ok() && written.starts_with("2 variables are set for project p, qa. Each app"),
+        "{written}"
+    );
+    let asked = api.asked.lock().unwrap().clone();
+    let sent =
+        |method: &str| asked.iter().filter(|line| line.starts_with(method)).cloned().collect::<Vec<_>>();
+    let body = r#"{"variables":{"A":{"value":"1=2","secret":true}},"replace":false}"#;
+    assert_eq!(sent("PUT")[0], format!("PUT /api/apps/blog/env-vars {body}"));
+    assert!(sent("PUT")[1].contains(r#""B":{"value":"2","usage":"build"}"#), "{asked:?}");
+    for line in [
+        "env set blog",
+        "env set blog A B=1",
+        "env set Blog A=1",
+        "env list",
+        "env list blog A",
+        "env import blog",
+    ] {
+        let (_, outcome) = api.run(line).await;
+        assert_eq!(outcome.unwrap_err().exit, Exit::Usage, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_variables_is_imported_whole_or_not_at_all() {
+    let api = Api::of(&[("PUT /api/apps/blog/env-vars", NOTHING)]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().display().to_string();
+    std::io::Write::write_all(&mut file.as_file(), b"A=1\nexport B='two\nlines' # b\n").unwrap();
+    let (_, outcome) = api.run(&format!("env import blog {path} --replace --plain")).await;
+    assert_eq!(outcome, Ok(()));
+    let body = r#"{"variables":{"A":{"value":"1","secret":false},"B":{"value":"two\nlines","secret":false}},"replace":true}"#;
+    assert_eq!(api.asked.lock().unwrap()[0], format!("PUT /api/apps/blog/env-vars {body}"));
+    std::io::Write::write_all(&mut file.as_file(), b"A=2\n").unwrap();
+    let (_, outcome) = api.run(&format!("env import blog {path}")).await;
+    assert!(outcome.unwrap_err().text().contains(":4: A is set in line 1 already"));
+    assert_eq!(api.asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn files_are_set_and_the_key_is_changed() {
+    let rotated = r#"{"key":2,"resealed":7,"unreadable":["variable: env/X"],"by_hand":true}"#;
+    let api = Api::of(&[
+        ("GET /api/apps/blog/files", r#"{"items":[{"path":"/etc/x"}],"next":null}"#),
+        ("PUT /api/apps/blog/files", ""),
+        ("DELETE /api/apps/blog/files?path=/etc/x%26y", ""),
+        ("POST /api/secrets/rotate-key", rotated),
+    ]);
+    let next = "The next deployment of blog takes this into effect:\n  rivetr deploy blog\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file.as_file(), b"\0\xff").unwrap();
+    let line = format!("files set blog /etc/x {}", file.path().display());
+    api.check(&line, &format!("/etc/x is set for blog. {next}")).await;
+    assert_eq!(
+        api.asked.lock().unwrap()[0],
+        r#"PUT /api/apps/blog/files {"path":"/etc/x","content_base64":"AP8="}"#
+    );
+    api.check("files list blog", "PATH\n/etc/x\n").await;
+    api.check("files unset blog /etc/x&y", &format!("/etc/x&y is removed from blog. {next}")).await;
+    api.check(
+        "secrets rotate-key",
+        "Master key 2 seals from now on; 7 values were sealed anew.\n\
+         These could not be opened, and were left as they are; set them again:\n  variable: env/X\n\
+         Now take the older keys out of the systemd credential, and restart rivetr.\n",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -47,6 +47,12 @@ impl Environment {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
+    /// The file of a credential that systemd has handed in (`LoadCredential=` and its like), if it is there.
+    #[must_use]
+    pub fn credential(&self, name: &str) -> Option<PathBuf> {
+        Some(self.path("CREDENTIALS_DIRECTORY")?.join(name)).filter(|path| path.exists())
+    }
+
     /// Where this process keeps its state and its sockets.
     #[must_use]
     pub fn place(&self) -> Place {
@@ -152,6 +158,17 @@ mod tests {
         check(1000, "/home/a", &elsewhere, "/d/rivetr", "/r/rivetr", "/c/rivetr/rivetr.toml");
         let relative = [("XDG_DATA_HOME", "d"), ("STATE_DIRECTORY", "s"), ("XDG_CONFIG_HOME", "c")];
         check(1000, "/home/a", &relative, own, "/run/user/1000/rivetr", own_layer);
+    }
+
+    #[test]
+    fn a_credential_is_found_where_systemd_puts_it() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::File::create(directory.path().join("there")).unwrap();
+        let path = directory.path().to_str().unwrap();
+        let environment = Environment::of(1, "/", [("CREDENTIALS_DIRECTORY", path)]);
+        assert_eq!(environment.credential("there"), Some(directory.path().join("there")));
+        assert_eq!(environment.credential("gone"), None);
+        assert_eq!(Environment::of(1, "/", []).credential("there"), None);
     }
 
     #[test]

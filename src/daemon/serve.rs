@@ -26,7 +26,7 @@ use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::store::{InvalidPool, SubnetPool};
-use crate::vault::{KeyRing, RingError, Vault};
+use crate::vault::{KeyRing, KeySource, RingError, Vault};
 use crate::{config, files, store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -58,10 +58,11 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
         files::make_dirs(&directory, 0o700)?;
     }
     let _only_one = only_one(layout)?;
-    let vault = vault(layout)?;
+    let keys = key_source(process);
+    let vault = vault(&keys, layout)?;
     let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
     let machine = machine(settings, layout).await?;
-    let engine = Engine::new(engine_settings(process)?, machine, vault, writer.clone(), reader.clone());
+    let engine = Engine::new(engine_settings(process, keys)?, machine, vault, writer.clone(), reader.clone());
     engine.start().await?;
 
     let shutdown = CancellationToken::new();
@@ -120,14 +121,25 @@ fn only_one(layout: &Layout) -> Result<Lock, Failure> {
     })
 }
 
+/// The name of the credential that holds the master keys, for who gives it one.
+const KEYS_CREDENTIAL: &str = "rivetr-master-keys";
+
+/// Where the master keys are: in a credential, where systemd hands one in, else in rivetr's own file.
+fn key_source(process: &Process) -> KeySource {
+    let credential = process.environment.credential(KEYS_CREDENTIAL);
+    credential.map_or_else(|| KeySource::File(process.layout.master_keys()), KeySource::Credential)
+}
+
 /// The vault of this installation. Its keys are made together with the database, and never again: with others, no
 /// secret could be read.
-fn vault(layout: &Layout) -> Result<Vault, Failure> {
-    let path = layout.master_keys();
-    let ring = match KeyRing::read(&path) {
-        Err(RingError::Missing(_)) if store::is_fresh(&layout.database())? => {
+fn vault(keys: &KeySource, layout: &Layout) -> Result<Vault, Failure> {
+    let path = keys.path();
+    let ring = match KeyRing::read(path) {
+        Err(RingError::Missing(_))
+            if matches!(keys, KeySource::File(_)) && store::is_fresh(&layout.database())? =>
+        {
             let ring = KeyRing::generate()?;
-            ring.write(&path)?;
+            ring.write(path)?;
             ring
         }
         ring => ring?,
@@ -154,12 +166,13 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
     })
 }
 
-fn engine_settings(process: &Process) -> Result<engine::Settings, InvalidPool> {
+fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, InvalidPool> {
     let settings = &process.settings;
     let pool =
         SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
     Ok(engine::Settings {
         clock: now,
+        keys,
         own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
         public_port: public_port(process),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),

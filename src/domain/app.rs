@@ -4,10 +4,12 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::deployment::DeploymentId;
+use super::mount::MountedFile;
 use super::name::{EnvKey, HostName, InvalidName, Slug};
 use super::project::Project;
 use super::source::Source;
 use super::time::Timestamp;
+use super::variable::{NewVariable, Variable};
 
 /// An app's number in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,8 +30,10 @@ pub struct App {
     pub source: Source,
     /// Every host that leads to it: its own in the order they were given, then the automatic one.
     pub hosts: Vec<HostName>,
-    /// What the next deployment will run with.
+    /// What the next deployment will run with, but for variables and files.
     pub settings: Settings,
+    /// The names of its own variables.
+    pub variables: Vec<EnvKey>,
     /// The deployment that serves, once one has been switched to.
     pub live: Option<DeploymentId>,
     /// The number of that deployment among the app's own.
@@ -45,8 +49,11 @@ pub struct App {
 pub struct Settings {
     /// The port the app listens on in its container.
     pub port: NonZeroU16,
-    /// Variables that its process gets.
+    /// Variables that its build and its process get: those of its project, its environment and its own. Only a
+    /// deployment's copy holds them; until then they lie in rows of their own.
     pub variables: Vec<Variable>,
+    /// Files that are mounted into its container, likewise.
+    pub files: Vec<MountedFile>,
     /// How to tell that it answers.
     pub health: HealthCheck,
 }
@@ -56,49 +63,7 @@ impl Settings {
     #[must_use]
     pub fn new(port: NonZeroU16) -> Self {
         let health = HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT };
-        Self { port, variables: Vec::new(), health }
-    }
-}
-
-/// One environment variable; the value is any text a process can receive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variable {
-    /// Its name.
-    pub key: EnvKey,
-    /// Its value, without NUL.
-    pub value: EnvValue,
-}
-
-/// The value of an environment variable: any UTF-8 text without NUL that one `execve` string can hold.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EnvValue(String);
-
-impl EnvValue {
-    /// The longest value in bytes: name, `=`, value and NUL stay below the kernel's 128 KiB a string (FACTS 2).
-    pub const MAX: usize = 120_000;
-
-    /// Takes any text without NUL up to [`EnvValue::MAX`] bytes.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let refuse = |rule| Err(InvalidName::new("value", "(not shown)", rule));
-        if text.contains('\0') {
-            return refuse("a variable cannot hold a NUL byte");
-        }
-        if text.len() > Self::MAX {
-            return refuse("a variable can hold at most 120,000 bytes");
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The value as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for EnvValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
+        Self { port, variables: Vec::new(), files: Vec::new(), health }
     }
 }
 
@@ -151,6 +116,8 @@ pub struct NewApp {
     pub source: Source,
     /// The hosts whose requests it answers, besides the automatic one.
     pub hosts: Vec<HostName>,
-    /// What its deployments run with.
+    /// What its deployments run with. The variables in it are its first own ones, sealed.
     pub settings: Settings,
+    /// Its first own variables, until they are sealed.
+    pub variables: Vec<NewVariable>,
 }

@@ -9,7 +9,6 @@ use super::{Engine, EngineError};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::Source;
-use crate::quadlet::app::check_variables;
 use crate::quadlet::path::Owner;
 
 /// How long to wait before a deletion that did not go through is tried again.
@@ -19,15 +18,14 @@ impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
     pub async fn create_app(&self, mut new: NewApp) -> Result<App, EngineError> {
         self.check_protocol(&new.source)?;
-        // A value that a unit cannot carry is refused where it is typed, not when it is deployed.
-        let checked = check_variables(&new.settings.variables);
-        checked.map_err(|error| EngineError::Invalid { field: "env", message: error.to_string() })?;
         let automatic = self.automatic_host(&new.slug)?;
         new.hosts.retain(|host| Some(host) != automatic.as_ref());
         if let Some(own) = new.hosts.iter().find(|host| self.0.settings.own_host.as_ref() == Some(host)) {
             let message = format!("rivetr itself answers at {own}; choose another host");
             return Err(EngineError::Conflict { field: "hosts", message });
         }
+        let _sealing = self.0.sealing.read().await;
+        self.seal_first(&mut new)?;
         let app = self.0.writer.create_app(new, automatic, self.now()).await?;
         self.prepare(&app).await?;
         Ok(app)

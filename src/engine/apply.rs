@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
 use super::Engine;
+use super::variables::Ungiven;
 use crate::domain::app::{App, AppId};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::host::podman::PodmanError;
@@ -33,6 +34,9 @@ pub enum ApplyError {
     /// A value cannot be said in a unit file.
     #[error(transparent)]
     Text(#[from] QuadletError),
+    /// What a release is to get cannot be opened.
+    #[error(transparent)]
+    Ungiven(#[from] Ungiven),
     /// Podman did not answer.
     #[error(transparent)]
     Podman(#[from] PodmanError),
@@ -77,7 +81,7 @@ impl Engine {
         for id in gone.iter().filter(|id| live != Some(**id)) {
             self.0.writer.free_address(*id).await?;
         }
-        Ok(())
+        self.sweep_secrets(app, &self.wanted_releases(app, gone).await?).await
     }
 
     async fn converge_without(&self, app: &App, without: &[DeploymentId]) -> Result<(), ApplyError> {
@@ -90,9 +94,16 @@ impl Engine {
         let mut wanted = Wanted { files: UnitFiles::new(), running: BTreeSet::new() };
         let mut must = BTreeSet::new();
         for deployment in &releases {
-            let files = files_of(app, deployment, self.podman_features().await?)?;
             let service = deployment.service_name();
             let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
+            let files = match self.prepare_release(app, deployment).await {
+                // It runs with what it has been given; to the next release it is no hindrance.
+                Err(ApplyError::Ungiven(error)) if !on_its_way => {
+                    tracing::error!(app = %app.slug, unit = service, %error, "left as it is");
+                    kept_files(app, deployment, &observed)?
+                }
+                other => other?,
+            };
             if on_its_way {
                 must.insert(service.clone());
             }
@@ -103,6 +114,33 @@ impl Engine {
             wanted.files.extend(files);
         }
         self.carry_out(&wanted, &observed, &owner, &must).await
+    }
+
+    /// The unit files of one release, with the target that stands for its app; its secrets are made with them.
+    async fn prepare_release(&self, app: &App, deployment: &Deployment) -> Result<UnitFiles, ApplyError> {
+        let (Some(image), Some(address)) = (&deployment.image, deployment.address) else {
+            return Ok(UnitFiles::new());
+        };
+        let given = self.given(deployment)?;
+        let release = quadlet::app::Release {
+            project: &app.project,
+            deployment,
+            image,
+            address,
+            features: self.podman_features().await?,
+            variables: &given.variables,
+            files: &given.files,
+        };
+        let mut files = quadlet::app::release(&release)?;
+        files.extend(quadlet::app::handle(&app.slug)?);
+        self.make_secrets(deployment, &given).await?;
+        Ok(files)
+    }
+
+    /// Removes what is left of releases that are gone, at start.
+    pub(super) async fn sweep_releases(&self, app: &App) -> Result<(), ApplyError> {
+        let _alone = self.0.applying.take(app.id).await;
+        self.sweep_secrets(app, &self.wanted_releases(app, &[]).await?).await
     }
 
     /// The releases whose units belong on this machine: the live one, those on their way, and while a switch is
@@ -236,14 +274,11 @@ impl Engine {
     }
 }
 
-/// The unit files of one release, with the target that stands for its app.
-fn files_of(app: &App, deployment: &Deployment, features: PodmanFeatures) -> Result<UnitFiles, ApplyError> {
-    let (Some(image), Some(address)) = (&deployment.image, deployment.address) else {
-        return Ok(UnitFiles::new());
-    };
-    let release = quadlet::app::Release { project: &app.project, deployment, image, address, features };
-    let mut files = quadlet::app::release(&release)?;
-    files.extend(quadlet::app::handle(&app.slug)?);
+/// The unit files that a release has, with the target that stands for its app.
+fn kept_files(app: &App, deployment: &Deployment, observed: &Observed) -> Result<UnitFiles, ApplyError> {
+    let path = container_file(deployment)?;
+    let mut files = quadlet::app::handle(&app.slug)?;
+    files.extend(observed.files.get_key_value(&path).map(|(path, text)| (path.clone(), text.clone())));
     Ok(files)
 }
 

@@ -55,7 +55,10 @@ impl Engine {
                 })?)
             }
         };
-        let enqueued = self.0.writer.enqueue(app.id, trigger, commit, self.now()).await?;
+        let sealing = self.0.sealing.read().await;
+        let injected = self.injected(&app)?;
+        let enqueued = self.0.writer.enqueue(app.id, trigger, commit, injected, self.now()).await?;
+        drop(sealing);
         for superseded in &enqueued.superseded {
             log_failure(superseded, "the push was not settled", self.settle_push(superseded).await);
             self.announce(superseded);

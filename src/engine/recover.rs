@@ -131,6 +131,7 @@ impl Engine {
             }
         }
         self.converge(app).await?;
+        self.sweep_releases(app).await?;
         self.forget_builds(app).await?;
         self.sweep_workspaces(app).await?;
         self.sweep_images(app).await

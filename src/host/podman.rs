@@ -4,6 +4,7 @@
 //! `raw`, where it does not (it removes images by force, and with them the containers that use them).
 
 mod raw;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use self::raw::Socket;
+pub use self::secret::SecretOf;
 use crate::domain::deployment::ImageId;
 use crate::domain::time::Timestamp;
 

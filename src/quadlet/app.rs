@@ -1,14 +1,15 @@
 //! An app as units: a container for each release, and the target that stays while releases come and go.
 
-use std::collections::BTreeMap;
+pub mod environment;
+
 use std::net::Ipv4Addr;
 
+use self::environment::{CarriedFile, CarriedVariable};
 use super::features::PodmanFeatures;
 use super::path::{Owner, UnitPath};
 use super::project;
-use super::unit::{Section, SectionWriter, Unit, UnitTextError};
+use super::unit::{Section, Unit};
 use super::{QuadletError, UnitFiles};
-use crate::domain::app::Variable;
 use crate::domain::deployment::{Deployment, ImageId};
 use crate::domain::name::Slug;
 use crate::domain::project::Project;
@@ -33,6 +34,10 @@ pub struct Release<'a> {
     pub address: Ipv4Addr,
     /// What the installed Podman can read.
     pub features: PodmanFeatures,
+    /// Its variables, besides those that rivetr tells every app.
+    pub variables: &'a [CarriedVariable],
+    /// Its mounted files.
+    pub files: &'a [CarriedFile],
 }
 
 /// The container of a release.
@@ -43,7 +48,7 @@ pub struct Release<'a> {
 /// It has no network alias: an alias that two releases share would send other apps to the new one before it has
 /// answered, and to the old one after it was retired.
 pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
-    let Release { project, deployment, image, address, features } = release;
+    let Release { project, deployment, image, address, features, variables, files } = release;
     let name = deployment.unit_name();
     let app = &deployment.app_slug;
     let owner = Owner::App(app.clone());
@@ -63,7 +68,8 @@ pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
         .assignment("Label", "io.rivetr.app", app.as_str())?
         .assignment("Label", "io.rivetr.deployment", &deployment.number.to_string())?
         .assignment("Label", "io.rivetr.project", project.slug.as_str())?;
-    environment(container, deployment)?;
+    environment::variables(container, deployment, variables)?;
+    environment::files(unit.section(Section::Container), files)?;
     unit.section(Section::Service).raw("Slice", &project::slice(&project.slug))?;
     unit.section(Section::Install).scalar("WantedBy", &target)?;
 
@@ -83,37 +89,6 @@ pub fn handle(app: &Slug) -> Result<UnitFiles, QuadletError> {
     Ok(UnitFiles::from([(UnitPath::systemd(&target_file(app))?, unit.to_string())]))
 }
 
-/// Whether these variables can be carried to a container. Asked when they are set, long before a release.
-pub fn check_variables(variables: &[Variable]) -> Result<(), UnitTextError> {
-    let mut unit = Unit::default();
-    let assign = |container: SectionWriter<'_>, variable: &Variable| {
-        container.assignment("Environment", variable.key.as_str(), variable.value.as_str()).map(drop)
-    };
-    variables.iter().try_for_each(|variable| assign(unit.section(Section::Container), variable))
-}
-
-/// What rivetr tells every app about itself, and over it what the app's owner set.
-fn environment(container: SectionWriter<'_>, deployment: &Deployment) -> Result<(), UnitTextError> {
-    let settings = &deployment.settings;
-    let port = settings.port.to_string();
-    let number = deployment.number.to_string();
-    let mut variables = BTreeMap::from([
-        ("PORT", port.as_str()),
-        ("RIVETR_APP", deployment.app_slug.as_str()),
-        ("RIVETR_DEPLOYMENT", number.as_str()),
-    ]);
-    if let Some(commit) = &deployment.commit {
-        variables.insert("RIVETR_COMMIT", commit.as_str());
-    }
-    for Variable { key, value } in &settings.variables {
-        variables.insert(key.as_str(), value.as_str());
-    }
-    variables
-        .into_iter()
-        .try_fold(container, |container, (key, value)| container.assignment("Environment", key, value))?;
-    Ok(())
-}
-
 fn target_file(app: &Slug) -> String {
     format!("rivetr-app-{app}.target")
 }
@@ -123,13 +98,14 @@ mod tests {
     use std::num::NonZeroU16;
 
     use super::*;
-    use crate::domain::app::{AppId, EnvValue, Settings};
+    use crate::domain::app::{AppId, Settings};
     use crate::domain::deployment::{DeploymentId, State, Trigger};
     use crate::domain::name::EnvKey;
     use crate::domain::project::{ProjectId, Subnet};
     use crate::domain::time::Timestamp;
+    use crate::domain::variable::EnvValue;
 
-    fn release_with(variables: Vec<Variable>) -> Result<UnitFiles, QuadletError> {
+    fn release_with(variables: &[CarriedVariable]) -> Result<UnitFiles, QuadletError> {
         let address = Ipv4Addr::new(10, 90, 0, 2);
         let image = ImageId::parse(&"b".repeat(64)).unwrap();
         let project = Project {
@@ -143,7 +119,7 @@ mod tests {
             app_slug: Slug::parse("blog").unwrap(),
             number: 7,
             trigger: Trigger::Push,
-            settings: Settings { variables, ..Settings::new(NonZeroU16::MIN) },
+            settings: Settings::new(NonZeroU16::MIN),
             commit: None,
             image: None,
             address: None,
@@ -153,37 +129,27 @@ mod tests {
             ended: None,
         };
         let features = PodmanFeatures::of("5.4.2").unwrap();
-        release(&Release { project: &project, deployment: &deployment, image: &image, address, features })
+        let (project, deployment, image) = (&project, &deployment, &image);
+        release(&Release { project, deployment, image, address, features, variables, files: &[] })
     }
 
-    fn long(count: usize) -> Vec<Variable> {
-        let value = EnvValue::parse(&"x".repeat(EnvValue::MAX)).unwrap();
+    fn long(count: usize) -> Vec<CarriedVariable> {
+        let value = "x".repeat(EnvValue::MAX);
         let key = |n: usize| EnvKey::parse(&format!("LONG_{n}")).unwrap();
-        (0..count).map(|n| Variable { key: key(n), value: value.clone() }).collect()
+        (0..count).map(|n| CarriedVariable::of("release", n, &key(n), &value, false)).collect()
     }
 
     #[test]
     fn a_command_longer_than_systemd_reads_is_refused() {
-        assert!(release_with(long(8)).is_ok());
-        let refused = release_with(long(9)).unwrap_err();
+        assert!(release_with(&long(8)).is_ok());
+        let refused = release_with(&long(9)).unwrap_err();
         assert!(matches!(refused, QuadletError::TooLong { limit: UNIT_MAX, .. }), "{refused}");
     }
 
     #[test]
     fn a_release_lies_in_the_folder_of_its_app() {
-        let files = release_with(vec![]).unwrap();
+        let files = release_with(&[]).unwrap();
         let paths: Vec<String> = files.keys().map(ToString::to_string).collect();
         assert_eq!(paths, ["app-blog/rivetr-app-blog-7.container"]);
-    }
-
-    #[test]
-    fn a_variable_is_refused_when_it_is_set() {
-        let variable = |value: &str| Variable {
-            key: EnvKey::parse("CERTIFICATE").unwrap(),
-            value: EnvValue::parse(value).unwrap(),
-        };
-        assert_eq!(check_variables(&[variable("a"), variable("b\nc")]), Ok(()));
-        let refused = check_variables(&[variable("a"), variable("b\r\nc")]).unwrap_err();
-        assert!(refused.to_string().contains("Environment CERTIFICATE"), "{refused}");
     }
 }

@@ -7,8 +7,8 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{route, row, settings, source};
-use crate::domain::app::{App, AppId, NewApp};
+use super::{mount, route, row, settings, source, variable};
+use crate::domain::app::{App, AppId, NewApp, Settings};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::time::Timestamp;
@@ -119,11 +119,8 @@ impl Reader {
     /// Every app, by name.
     pub async fn apps(&self) -> Result<Vec<App>, StoreError> {
         self.read(|tx| {
-            let mut apps = row::all(tx, &format!("{SELECT} ORDER BY app.slug"), [], read)?;
-            for app in &mut apps {
-                app.hosts = hosts(tx, app.id)?;
-            }
-            Ok(apps)
+            let apps = row::all(tx, &format!("{SELECT} ORDER BY app.slug"), [], read)?;
+            apps.into_iter().map(|app| whole(tx, app)).collect()
         })
         .await
     }
@@ -168,11 +165,13 @@ fn create(
             Some(_) | None => {}
         }
     }
+    variable::insert_first(tx, id, &new.settings.variables)?;
     by_id(tx, id)?.ok_or(CreateAppError::Store(StoreError::Malformed("app")))
 }
 
 fn insert(tx: &Transaction<'_>, new: &NewApp, now: Timestamp) -> Result<Option<AppId>, StoreError> {
-    let NewApp { slug, project, environment, source, hosts: _, settings } = new;
+    let NewApp { slug, project, environment, source, hosts: _, settings, variables: _ } = new;
+    let settings = Settings { variables: Vec::new(), ..settings.clone() };
     let id = tx
         .prepare_cached(
             "INSERT INTO app (slug, project, environment, source, settings, created) \
@@ -186,7 +185,7 @@ fn insert(tx: &Transaction<'_>, new: &NewApp, now: Timestamp) -> Result<Option<A
                 project.as_str(),
                 environment.as_str(),
                 source::to_json(source)?,
-                settings::to_json(settings)?,
+                settings::to_json(&settings)?,
                 now.0,
             ),
             |row| row.get(0),
@@ -260,6 +259,8 @@ fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {
     tx.execute(&format!("DELETE FROM deployment_event WHERE {of_deployments}"), [app.0])?;
     tx.execute("DELETE FROM deployment WHERE app = ?1", [app.0])?;
     tx.execute("DELETE FROM host WHERE app = ?1", [app.0])?;
+    variable::forget(tx, app)?;
+    mount::forget(tx, app)?;
     tx.execute("DELETE FROM app WHERE id = ?1", [app.0])?;
     route::bump(tx)?;
     Ok(())
@@ -267,18 +268,19 @@ fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {
 
 /// The app of that number, in the transaction at hand.
 pub(super) fn by_id(connection: &Connection, id: AppId) -> Result<Option<App>, StoreError> {
-    with_hosts(connection, row::first(connection, &format!("{SELECT} WHERE app.id = ?1"), [id.0], read)?)
+    let found = row::first(connection, &format!("{SELECT} WHERE app.id = ?1"), [id.0], read)?;
+    found.map(|app| whole(connection, app)).transpose()
 }
 
 fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<App>, StoreError> {
-    with_hosts(
-        connection,
-        row::first(connection, &format!("{SELECT} WHERE app.slug = ?1"), [slug.as_str()], read)?,
-    )
+    let found = row::first(connection, &format!("{SELECT} WHERE app.slug = ?1"), [slug.as_str()], read)?;
+    found.map(|app| whole(connection, app)).transpose()
 }
 
-fn with_hosts(connection: &Connection, app: Option<App>) -> Result<Option<App>, StoreError> {
-    app.map(|app| Ok(App { hosts: hosts(connection, app.id)?, ..app })).transpose()
+/// The app with what stands in tables of its own.
+fn whole(connection: &Connection, app: App) -> Result<App, StoreError> {
+    let (hosts, variables) = (hosts(connection, app.id)?, variable::names(connection, app.id)?);
+    Ok(App { hosts, variables, ..app })
 }
 
 /// Its own in the order they were given, then the automatic one.
@@ -287,7 +289,7 @@ fn hosts(connection: &Connection, app: AppId) -> Result<Vec<HostName>, StoreErro
     row::all(connection, select, [app.0], |row| row::parsed(row, "name", HostName::parse))
 }
 
-/// Everything of an app but its hosts, which stand in a table of their own.
+/// Everything of an app but its hosts and variables, which stand in tables of their own.
 fn read(row: &Row<'_>) -> Result<App, StoreError> {
     Ok(App {
         id: AppId(row::number(row, "id")?),
@@ -297,6 +299,7 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
         source: row::parsed(row, "source", source::from_json)?,
         hosts: Vec::new(),
         settings: row::parsed(row, "settings", settings::from_json)?,
+        variables: Vec::new(),
         live: row::number::<Option<i64>>(row, "live")?.map(DeploymentId),
         release: row::number(row, "release")?,
         deleting: row::number(row, "deleting")?,
@@ -324,7 +327,10 @@ mod tests {
         let automatic = host("blog.apps.example.org");
         let app = store.writer.create_app(wanted.clone(), Some(automatic.clone()), NOW).await.unwrap();
 
-        assert_eq!((&app.slug, &app.source, &app.settings), (&wanted.slug, &git, &wanted.settings));
+        assert_eq!((&app.slug, &app.source), (&wanted.slug, &git));
+        let wanted_port = wanted.settings.port;
+        assert_eq!(app.settings, Settings::new(wanted_port), "variables have rows of their own");
+        assert_eq!(app.variables, [wanted.settings.variables[0].key.clone()]);
         assert_eq!(app.hosts, [host("z.example.org"), host("a.example.org"), automatic]);
         assert_eq!((app.live, app.release, app.deleting, app.created), (None, None, false, NOW));
         assert_eq!(store.reader.app(&slug("blog")).await.unwrap().as_ref(), Some(&app));

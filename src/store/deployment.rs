@@ -10,12 +10,13 @@ use thiserror::Error;
 use super::error::StoreError;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{address, app, route, row, settings};
-use crate::domain::app::AppId;
+use super::{address, app, mount, route, row, settings, variable};
+use crate::domain::app::{AppId, Settings};
 use crate::domain::deployment::{Deployment, DeploymentId, Failure, IllegalMove, ImageId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::CommitId;
 use crate::domain::time::Timestamp;
+use crate::domain::variable::{Variable, merge};
 
 /// A new deployment, and those that it took the place of while they waited.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,14 +66,16 @@ pub enum SaveError {
 
 impl Writer {
     /// Asks for a deployment of what the app is set to now; those of the app that still wait are superseded.
+    /// Its variables are the `injected` ones, and over them those of its project, its environment and itself.
     pub async fn enqueue(
         &self,
         app: AppId,
         trigger: Trigger,
         commit: Option<CommitId>,
+        injected: Vec<Variable>,
         now: Timestamp,
     ) -> Result<Enqueued, EnqueueError> {
-        self.write(move |tx| enqueue(tx, app, trigger, commit.as_ref(), now)).await
+        self.write(move |tx| enqueue(tx, app, trigger, commit.as_ref(), injected, now)).await
     }
 
     /// Stores where a deployment has got to. To `Switching` is the same as [`Writer::switch`].
@@ -174,6 +177,7 @@ fn enqueue(
     app: AppId,
     trigger: Trigger,
     commit: Option<&CommitId>,
+    injected: Vec<Variable>,
     now: Timestamp,
 ) -> Result<Enqueued, EnqueueError> {
     let found = app::by_id(tx, app)?.ok_or(EnqueueError::NoApp)?;
@@ -181,7 +185,9 @@ fn enqueue(
         return Err(EnqueueError::Deleting(found.slug));
     }
     let superseded = supersede_waiting(tx, app, now)?;
-    let id = insert(tx, app, trigger, commit, now)?;
+    let levels = std::iter::once(injected).chain(variable::levels(tx, app)?);
+    let settings = Settings { variables: merge(levels), files: mount::of_app(tx, app)?, ..found.settings };
+    let id = insert(tx, app, trigger, commit, &settings, now)?;
     note(tx, id, State::Queued, now)?;
     let deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
     Ok(Enqueued { deployment, superseded })
@@ -207,14 +213,21 @@ fn insert(
     app: AppId,
     trigger: Trigger,
     commit: Option<&CommitId>,
+    settings: &Settings,
     now: Timestamp,
 ) -> Result<DeploymentId, StoreError> {
     tx.prepare_cached("UPDATE app SET last_number = last_number + 1 WHERE id = ?1")?.execute([app.0])?;
     tx.prepare_cached(
         "INSERT INTO deployment (app, number, requested_by, settings, commit_id, state, created) \
-         SELECT id, last_number, ?2, settings, ?3, 'queued', ?4 FROM app WHERE id = ?1",
+         SELECT id, last_number, ?2, ?5, ?3, 'queued', ?4 FROM app WHERE id = ?1",
     )?
-    .execute((app.0, trigger.as_str(), commit.map(CommitId::as_str), now.0))?;
+    .execute((
+        app.0,
+        trigger.as_str(),
+        commit.map(CommitId::as_str),
+        now.0,
+        settings::to_json(settings)?,
+    ))?;
     Ok(DeploymentId(tx.last_insert_rowid()))
 }
 

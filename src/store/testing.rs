@@ -8,12 +8,14 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tempfile::TempDir;
 
 use super::{Reader, SubnetPool, Writer, open};
-use crate::domain::app::{App, EnvValue, NewApp, Settings, Variable};
+use crate::domain::app::{App, NewApp, Settings};
 use crate::domain::deployment::{Deployment, ImageId, Trigger};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::project::Project;
+use crate::domain::secret::Sealed;
 use crate::domain::source::{Branch, CommitId, Source};
 use crate::domain::time::Timestamp;
+use crate::domain::variable::{Usage, Variable};
 
 /// 2023-11-14 22:13:20 UTC.
 pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -71,7 +73,7 @@ impl Fixture {
     }
 
     pub(super) async fn enqueue(&self, app: &App) -> Deployment {
-        self.writer.enqueue(app.id, Trigger::Request, None, NOW).await.unwrap().deployment
+        self.writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await.unwrap().deployment
     }
 
     /// A deployment that has come as far as `Checking`.
@@ -136,10 +138,13 @@ pub(super) fn new_app(name: &str) -> NewApp {
         settings: Settings {
             variables: vec![Variable {
                 key: EnvKey::parse("GREETING").unwrap(),
-                value: EnvValue::parse("it's \"$5\"\n\\ – 100 %").unwrap(),
+                value: Sealed(vec![0, 1, 0xff]),
+                secret: false,
+                usage: Usage::Run,
             }],
             ..Settings::new(NonZeroU16::new(8080).unwrap())
         },
+        variables: vec![],
     }
 }
 

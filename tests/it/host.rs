@@ -287,6 +287,9 @@ impl Host {
         assert_eq!(names, expected, "containers");
         let files: Vec<String> = expected.iter().map(|name| format!("{name}.container")).collect();
         assert_eq!(self.list(&format!("{}/app-{app}", self.quadlets())), files, "unit files");
+        let secrets = self.names(["podman", "secret", "ls", "--format", "{{.Name}}"], &prefix);
+        let needed = |name: &String| expected.iter().any(|release| name.starts_with(&format!("{release}-")));
+        assert!(secrets.iter().all(needed), "secrets of releases that are gone: {secrets:?}");
         let logs = self.list(&format!("/var/lib/rivetr/deployments/{app}"));
         assert!(
             logs.iter().all(|name| Path::new(name).extension() == Some("log".as_ref())),

@@ -27,3 +27,4 @@ mod projects;
 mod pushes;
 mod setup;
 mod units;
+mod variables;

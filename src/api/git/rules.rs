@@ -113,6 +113,7 @@ mod tests {
             source: new.source,
             hosts: new.hosts,
             settings: new.settings,
+            variables: vec![],
             live: None,
             release: None,
             deleting,

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::{App, Deployment, Failure, Scope, State};
+use super::{App, Deployment, Failure, Scope, State, Usage};
 use crate::domain::app::{self, Settings};
 use crate::domain::deployment;
 use crate::domain::right;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
+use crate::domain::variable;
 
 impl App {
     /// An app as it is shown, with its addresses.
@@ -21,12 +22,13 @@ impl App {
             source,
             hosts,
             settings,
+            variables,
             live,
             release,
             deleting,
             created,
         } = app;
-        let Settings { port, variables, health } = settings;
+        let Settings { port, variables: _, files: _, health } = settings;
         let git = match source {
             Source::Push { .. } => None,
             Source::Git { url, .. } => Some(url.to_string()),
@@ -42,7 +44,7 @@ impl App {
             git,
             push_url,
             branch: source.branch().to_string(),
-            env: variables.iter().map(|variable| variable.key.as_str().to_owned()).collect(),
+            env: variables.iter().map(|key| key.as_str().to_owned()).collect(),
             health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
             health_timeout_s: health.timeout.as_secs(),
             live: live.map(|id| id.0),
@@ -111,6 +113,7 @@ same_words!(
     }
 );
 same_words!(Scope = right::Scope { Read, Deploy, Write, Admin });
+same_words!(Usage = variable::Usage { Run, Build, Both });
 
 /// A moment as it stands in JSON: RFC 3339 in UTC, to the millisecond.
 #[must_use]
@@ -139,6 +142,9 @@ mod tests {
         }
         for scope in right::Scope::ALL {
             assert_eq!(serde_json::to_value(Scope::from(scope)).unwrap(), scope.as_str());
+        }
+        for usage in variable::Usage::ALL {
+            assert_eq!(serde_json::to_value(Usage::from(usage)).unwrap(), usage.as_str());
         }
     }
 

@@ -6,10 +6,11 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::{CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, Scope};
-use crate::domain::app::{EnvValue, HealthCheck, HealthPath, NewApp, Settings, Variable};
+use crate::domain::app::{HealthCheck, HealthPath, NewApp, Settings};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
 use crate::domain::source::{Branch, CommitId, GitUrl, Source};
+use crate::domain::variable::{EnvValue, NewVariable};
 
 /// The port an app is taken to listen on unless it says otherwise.
 pub const DEFAULT_PORT: u16 = 8080;
@@ -21,8 +22,8 @@ pub const DEFAULT_PROJECT: &str = "default";
 pub const DEFAULT_ENVIRONMENT: &str = "production";
 /// The longest time a new release may be given until it answers, in seconds.
 pub const HEALTH_TIMEOUT_MAX_S: u64 = 3600;
-/// Names and values of all variables together, in bytes: well below the 2 MiB that `execve` takes by default.
-pub const ENV_MAX: usize = 1_000_000;
+/// Names and values of all variables together, in bytes.
+pub const ENV_MAX: usize = EnvValue::ALL_MAX;
 /// The most hosts one app may have.
 pub const HOSTS_MAX: usize = 100;
 /// The most environments that a project is made with.
@@ -70,8 +71,8 @@ impl CreateApp {
                     None => Source::Push { branch },
                 };
                 let health = HealthCheck { path, timeout };
-                let settings = Settings { variables, health, ..Settings::new(port) };
-                Ok(NewApp { slug, project, environment, source, hosts, settings })
+                let settings = Settings { health, ..Settings::new(port) };
+                Ok(NewApp { slug, project, environment, source, hosts, settings, variables })
             }
             _ => Err(errors),
         }
@@ -146,7 +147,7 @@ impl FieldErrors {
         self.0.entry(field.to_owned()).or_insert_with(|| message.into());
     }
 
-    fn take<T, E: fmt::Display>(&mut self, field: &str, parsed: Result<T, E>) -> Option<T> {
+    pub(super) fn take<T, E: fmt::Display>(&mut self, field: &str, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|error| self.put(field, error.to_string())).ok()
     }
 }
@@ -165,7 +166,7 @@ fn parse_hosts(hosts: &[String], errors: &mut FieldErrors) -> Vec<HostName> {
     parsed
 }
 
-fn parse_variables(env: &BTreeMap<String, Hidden>, errors: &mut FieldErrors) -> Vec<Variable> {
+fn parse_variables(env: &BTreeMap<String, Hidden>, errors: &mut FieldErrors) -> Vec<NewVariable> {
     let total: usize = env.iter().map(|(key, value)| key.len() + value.0.len() + 2).sum();
     if total > ENV_MAX {
         errors.put("env", "all variables together can hold at most 1,000,000 bytes");
@@ -173,15 +174,16 @@ fn parse_variables(env: &BTreeMap<String, Hidden>, errors: &mut FieldErrors) -> 
     }
     let mut variables = Vec::new();
     for (name, text) in env {
-        let parsed =
-            EnvKey::parse(name).and_then(|key| Ok(Variable { key, value: EnvValue::parse(&text.0)? }));
+        let parsed = EnvKey::parse(name).and_then(|key| {
+            Ok(NewVariable { key, value: EnvValue::parse(&text.0)?, secret: None, usage: None })
+        });
         variables.extend(errors.take(&format!("env.{}", readable(name)), parsed));
     }
     variables
 }
 
 /// A field's name as it may stand in an answer: cut short and without control characters.
-fn readable(name: &str) -> String {
+pub(super) fn readable(name: &str) -> String {
     name.chars().take(80).flat_map(|c| c.escape_debug().collect::<Vec<_>>()).collect()
 }
 

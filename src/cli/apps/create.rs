@@ -1,22 +1,20 @@
 //! `rivetr apps create`: a new app, and how to bring code to it.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::failure::{Exit, Failure};
+use super::super::env::read_variables;
+use super::super::failure::Failure;
 use super::super::session::Session;
 use super::local_push_url;
 use crate::api::wire::{App, CreateApp, Hidden};
-use crate::domain::app::{EnvValue, HealthPath};
+use crate::domain::app::HealthPath;
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::source::{Branch, GitUrl};
-
-/// The largest file of variables that is read, in bytes; the API takes less.
-const ENV_FILE_MAX: u64 = 4 << 20;
+use crate::domain::variable::EnvValue;
 
 /// The arguments of `rivetr apps create`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -40,7 +38,7 @@ pub struct Create {
     /// A variable, visible to others while this command runs; --env-file is not; may be repeated
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parse_variable)]
     env: Vec<(EnvKey, EnvValue)>,
-    /// A file with KEY=VALUE lines, each value taken as it stands, quotes included; - is standard input
+    /// A file with KEY=VALUE lines, as `rivetr env import --help` says; - is standard input
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// The path that tells whether it answers; without it, a TCP connection is enough
@@ -78,7 +76,7 @@ impl Create {
             project,
             environment,
         } = self;
-        let from_file = env_file.map(|path| read_env_file(&path)).transpose()?.unwrap_or_default();
+        let from_file = env_file.map(|path| read_variables(&path)).transpose()?.unwrap_or_default();
         // What stands on the command line is nearer, and wins.
         let variables = from_file.into_iter().chain(env);
         let variables =
@@ -132,57 +130,16 @@ fn where_it_answers(app: &App) -> String {
 }
 
 /// Takes `KEY=VALUE`; the value may hold anything, `=` included.
-fn parse_variable(text: &str) -> Result<(EnvKey, EnvValue), String> {
+pub fn parse_variable(text: &str) -> Result<(EnvKey, EnvValue), String> {
     let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
     let key = EnvKey::parse(key).map_err(|error| error.to_string())?;
     let value = EnvValue::parse(value).map_err(|error| error.to_string())?;
     Ok((key, value))
 }
 
-fn read_env_file(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
-    let unreadable = |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(path).map_err(unreadable)?)
-    };
-    let mut text = String::new();
-    source.take(ENV_FILE_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > ENV_FILE_MAX {
-        return Err(Failure::new(Exit::Usage, format!("{} is larger than 4 MiB", path.display())));
-    }
-    parse_env_file(&text)
-        .map_err(|(line, wrong)| Failure::new(Exit::Usage, format!("{}:{line}: {wrong}", path.display())))
-}
-
-/// Lines of `KEY=VALUE`; empty ones and those that begin with `#` are left out. Values are never printed.
-fn parse_env_file(text: &str) -> Result<Vec<(EnvKey, EnvValue)>, (usize, String)> {
-    let lines =
-        text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
-    lines.map(|(index, line)| parse_variable(line).map_err(|wrong| (index + 1, wrong))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn variables_are_taken_as_they_stand() {
-        let text = "# settings\nA=1\n\nB= x=\"y\" \nC=\n  \n";
-        let parsed = parse_env_file(text).unwrap();
-        let parsed: Vec<_> = parsed.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        assert_eq!(parsed, [("A", "1"), ("B", " x=\"y\" "), ("C", "")]);
-    }
-
-    #[test]
-    fn a_wrong_line_is_named_without_its_value() {
-        for (text, line) in [("A=1\nsecret", 2), ("1A=secret", 1), ("A=\n\nB =secret", 3), ("A=secret\0", 1)]
-        {
-            let (found, wrong) = parse_env_file(text).unwrap_err();
-            assert_eq!(found, line, "{text:?}");
-            assert!(!wrong.contains("secret"), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_command_line_wins_over_the_file() {

@@ -28,6 +28,7 @@ pub(in crate::engine) async fn run(
             show_last_lines(context, &deployment, failure.invocation.as_ref()).await;
             return Err(Halt::Failed(explain(&failure)));
         }
+        Err(ApplyError::Ungiven(error)) => return Err(Halt::Failed(error.to_string())),
         Err(error) => return Err(Halt::because("the units were not started", error)),
     }
     engine.failpoint("after-starting");

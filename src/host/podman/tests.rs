@@ -10,6 +10,7 @@ use super::*;
 struct Answers {
     podman: Podman,
     asked: tokio::sync::mpsc::UnboundedReceiver<String>,
+    sent: tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>,
     _dir: tempfile::TempDir,
     _tasks: JoinSet<()>,
 }
@@ -21,6 +22,7 @@ impl Answers {
         let listener = UnixListener::bind(&socket).unwrap();
         let answers = answers.to_vec();
         let (tell, asked) = tokio::sync::mpsc::unbounded_channel();
+        let (keep, sent) = tokio::sync::mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             loop {
@@ -31,6 +33,10 @@ impl Answers {
                 }
                 let head = String::from_utf8(head).unwrap();
                 let line = head.lines().next().unwrap().to_owned();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+                connection.read_exact(&mut body).await.unwrap();
+                keep.send(body).unwrap();
                 let found = answers.iter().find(|(begin, ..)| line.starts_with(begin));
                 let (_, status, body) = found.copied().unwrap_or(("", "404 Not Found", r#"{"message":"none"}"#));
                 let length = body.len();
@@ -39,7 +45,7 @@ impl Answers {
                 tell.send(line).unwrap();
             }
         });
-        Self { podman: Podman::new(&socket), asked, _dir: dir, _tasks: tasks }
+        Self { podman: Podman::new(&socket), asked, sent, _dir: dir, _tasks: tasks }
     }
 
     fn asked(&mut self) -> Vec<String> {
@@ -146,4 +152,35 @@ async fn a_missing_socket_is_said_with_its_cure() {
             "{text}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_secret_is_sent_as_its_bytes_and_found_by_its_labels() {
+    let listed = r#"[
+        {"ID":"a1","CreatedAt":"2026-11-23T11:35:15Z","UpdatedAt":"2026-11-23T11:35:15Z",
+         "Spec":{"Name":"rivetr-app-blog-7-KEY","Driver":{"Name":"file","Options":{}},
+                 "Labels":{"io.rivetr.app":"blog","io.rivetr.deployment":"7"}}},
+        {"ID":"b2","Spec":{"Name":"mine","Driver":{"Name":"file"},"Labels":{}}},
+        {"ID":"c3","Spec":{"Name":"older","Labels":null}},
+        {"ID":"d4","Spec":{"Name":"odd","Labels":{"io.rivetr.app":"blog","io.rivetr.deployment":"x"}}}]"#;
+    let mut answers = Answers::new(&[
+        ("GET /v5.0.0/libpod/secrets/json ", "200 OK", listed),
+        ("POST /v5.0.0/libpod/secrets/create?", "200 OK", r#"{"ID":"a1"}"#),
+        ("DELETE /v5.0.0/libpod/secrets/rivetr-app-blog-7-KEY ", "204 No Content", ""),
+    ]);
+    let name = "rivetr-app-blog-7-KEY".to_owned();
+    let own = SecretOf { name: name.clone(), app: "blog".to_owned(), deployment: 7 };
+    assert_eq!(answers.podman.secrets().await.unwrap(), std::slice::from_ref(&own));
+    let value = crate::domain::secret::Secret::new(b"p\"a\nss\xff\r\n".to_vec());
+    answers.podman.create_secret(&own, &value).await.unwrap();
+    answers.podman.remove_secret(&name).await.unwrap();
+    answers.podman.remove_secret("gone").await.unwrap();
+    let sent: Vec<_> = std::iter::from_fn(|| answers.sent.try_recv().ok()).collect();
+    assert_eq!(sent[1], value.reveal());
+    let asked = answers.asked();
+    let labels = "%7B%22io.rivetr.app%22:%22blog%22%2C%22io.rivetr.deployment%22:%227%22%7D";
+    assert_eq!(
+        asked[1],
+        format!("POST /v5.0.0/libpod/secrets/create?name={name}&replace=true&labels={labels} HTTP/1.1")
+    );
 }

@@ -1,0 +1,86 @@
+//! Values and files of variables as a person hands them in, from a file or from standard input.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::super::failure::{Exit, Failure};
+use crate::domain::dotenv;
+use crate::domain::name::EnvKey;
+use crate::domain::variable::EnvValue;
+
+/// The most that is read, in bytes; the API takes less.
+const MAX: u64 = 4 << 20;
+
+/// The variables of a `.env` file, `-` for standard input; every wrong line is said.
+pub fn read_variables(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
+    let name = path.display();
+    let text = text(path)?;
+    dotenv::parse(&text).map_err(|errors| {
+        let lines: Vec<String> =
+            errors.iter().map(|error| format!("{name}:{}: {}", error.line, error.problem)).collect();
+        Failure::new(Exit::Usage, lines.join("\n")).cure("rivetr env import --help")
+    })
+}
+
+/// A value from standard input. The line end behind a single line is left out: it is the terminal's or `echo`'s.
+pub fn read_value() -> Result<EnvValue, Failure> {
+    let text = text(Path::new("-"))?;
+    EnvValue::parse(without_line_end(&text)).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+}
+
+/// The bytes of a file, `-` for standard input.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
+    let source: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(unreadable)?)
+    };
+    let mut bytes = Vec::new();
+    source.take(MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX {
+        return Err(Failure::new(Exit::Usage, format!("{} is larger than 4 MiB", path.display())));
+    }
+    Ok(bytes)
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(bytes(path)?).map_err(|_| {
+        let what = format!("{} is not UTF-8, and a variable holds nothing else", path.display());
+        Failure::new(Exit::Usage, what).cure("mount other bytes as a file: rivetr files set --help")
+    })
+}
+
+fn without_line_end(text: &str) -> &str {
+    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    if line.contains('\n') { text } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_single_line_is_left_out() {
+        for (text, value) in [
+            ("a\n", "a"),
+            ("a\r\n", "a"),
+            ("a", "a"),
+            ("a\nb\n", "a\nb\n"),
+            ("a\n\n", "a\n\n"),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_line_end(text), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_line_is_said_without_its_value() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file.as_file(), b"A=1\nsecret\nB='secret\n").unwrap();
+        let text = read_variables(file.path()).unwrap_err().text();
+        assert!(text.contains(":2: this is no variable") && text.contains(":3: the quote"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
