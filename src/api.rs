@@ -13,6 +13,7 @@ mod events;
 mod gate;
 mod git;
 mod input;
+mod key;
 mod openapi;
 mod route;
 mod serve;
@@ -96,6 +97,10 @@ pub fn table() -> Vec<Route<Api>> {
             .gives::<wire::App>(StatusCode::CREATED),
         Route::get("/api/apps/{id}", app::show).about("One app").gives::<wire::App>(StatusCode::OK),
         Route::delete("/api/apps/{id}", app::delete).about("Delete an app and all it has").answers_nothing(),
+        Route::put("/api/apps/{id}/source", app::set_source)
+            .about("Say where the code of an app comes from, from its next deployment on")
+            .takes::<wire::SetSource>()
+            .gives::<wire::App>(StatusCode::OK),
         Route::post("/api/apps/{id}/deploy", app::deploy)
             .about("Deploy an app")
             .takes::<wire::Deploy>()
@@ -122,6 +127,23 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/api/deployments/{id}/cancel", deployment::cancel)
             .about("Stop a deployment that is not live yet")
             .gives::<wire::Deployment>(StatusCode::OK),
+        Route::get("/api/keys", key::list).about("Every key that opens repositories").lists::<wire::Key>(),
+        Route::post("/api/keys", key::create)
+            .about("Keep a key: a new one, or one that is handed in")
+            .takes::<wire::CreateKey>()
+            .gives::<wire::Key>(StatusCode::CREATED),
+        Route::get("/api/keys/{name}", key::show)
+            .about("One key, and the apps that use it")
+            .gives::<wire::Key>(StatusCode::OK),
+        Route::delete("/api/keys/{name}", key::delete)
+            .about("Delete a key that no app uses")
+            .answers_nothing(),
+        Route::get("/api/known-hosts", key::hosts)
+            .about("The servers that are known by their keys")
+            .lists::<wire::KnownHost>(),
+        Route::delete("/api/known-hosts/{host}", key::forget)
+            .about("Forget a server's keys, so that the next ones it shows are taken")
+            .answers_nothing(),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
             .about("Make a token; its secret is shown once")
@@ -181,6 +203,7 @@ mod tests {
             ("POST /api/apps", manage),
             ("GET /api/apps/{id}", read),
             ("DELETE /api/apps/{id}", manage),
+            ("PUT /api/apps/{id}/source", manage),
             ("POST /api/apps/{id}/deploy", deploy),
             ("GET /api/apps/{id}/deployments", read),
             ("GET /api/apps/{id}/status", read),
@@ -188,6 +211,12 @@ mod tests {
             ("GET /api/deployments/{id}", read),
             ("GET /api/deployments/{id}/logs", read),
             ("POST /api/deployments/{id}/cancel", deploy),
+            ("GET /api/keys", read),
+            ("POST /api/keys", manage),
+            ("GET /api/keys/{name}", read),
+            ("DELETE /api/keys/{name}", manage),
+            ("GET /api/known-hosts", read),
+            ("DELETE /api/known-hosts/{host}", administer),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

@@ -10,7 +10,9 @@ mod deploy;
 mod deployments;
 mod doctor;
 mod failure;
+mod files;
 mod follow;
+mod keys;
 mod logs;
 mod session;
 mod setup;
@@ -122,6 +124,9 @@ enum Remote {
     Deployments(deployments::Deployments),
     Cancel(cancel::Cancel),
     Logs(logs::Logs),
+    /// Keys that open repositories over SSH
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -136,6 +141,7 @@ impl Remote {
             Self::Deployments(deployments) => deployments.run(session).await,
             Self::Cancel(cancel) => cancel.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
+            Self::Keys(keys) => keys.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
         }
     }

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod deployment;
+pub mod key;
 pub mod name;
 pub mod project;
 pub mod right;

@@ -10,6 +10,7 @@ mod deploy;
 mod error;
 mod failpoint;
 mod health;
+mod keys;
 mod log;
 pub mod push;
 mod queue;
@@ -46,6 +47,7 @@ use crate::vault::Vault;
 
 pub use error::EngineError;
 pub use health::{Check, CheckStatus, Health};
+pub use keys::RemoteError;
 pub use log::LogEntry;
 pub use recover::StartError;
 pub use status::{AppStatus, RuntimeLine, UnitSummary};

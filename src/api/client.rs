@@ -63,6 +63,12 @@ impl Client {
         self.call(Method::POST, path, body.into(), ANSWER_LIMIT).await
     }
 
+    /// Sends a document in place of what is there.
+    pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
+        self.call(Method::PUT, path, body.into(), ANSWER_LIMIT).await
+    }
+
     /// Deletes; returns when it is done.
     pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
         self.call(Method::DELETE, path, Bytes::new(), DELETE_LIMIT).await

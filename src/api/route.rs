@@ -53,6 +53,15 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         Self::new(HttpMethod::Post, MethodFilter::POST, path, handler)
     }
 
+    /// A route that puts something in the place of what was there.
+    pub fn put<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: Gated + 'static,
+    {
+        Self::new(HttpMethod::Put, MethodFilter::PUT, path, handler)
+    }
+
     /// A route that removes something.
     pub fn delete<H, T>(path: &'static str, handler: H) -> Self
     where

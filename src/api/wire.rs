@@ -4,7 +4,9 @@
 //! made from the engine's own values are built beside their routes. Variables are named, never shown.
 
 mod answer;
+mod key;
 mod parse;
+mod source;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +15,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
+pub use key::{CreateKey, Key, KnownHost};
 pub use parse::{
     DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HEALTH_TIMEOUT_MAX_S, HOSTS_MAX,
     TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
+pub use source::SetSource;
 
 /// Every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -70,9 +74,31 @@ pub struct CreateApp {
     /// A repository to fetch from; without it, code comes by `git push` to rivetr.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<String>,
-    /// The branch that is deployed; `main` if not said.
+    /// The branch that is deployed; `main` if neither tag nor commit is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// The tag that is deployed; only of a repository elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The full name of the one commit that is deployed; only of a repository elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The name of the key that opens the repository over SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_key: Option<String>,
+    /// The token that opens the repository over HTTPS; never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub git_token: Option<Hidden>,
+    /// The user name that goes with the token; `git` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_token_user: Option<String>,
+    /// Whether submodules are fetched too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub submodules: bool,
+    /// Whether large files are fetched too (Git LFS).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lfs: bool,
     /// Its environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
@@ -117,8 +143,20 @@ pub struct App {
     pub git: Option<String>,
     /// Where to push to; null: it is fetched, or rivetr has no address but on its own machine.
     pub push_url: Option<String>,
-    /// The branch that is deployed.
-    pub branch: String,
+    /// The branch that is deployed; null: a tag or a commit is.
+    pub branch: Option<String>,
+    /// The tag that is deployed.
+    pub tag: Option<String>,
+    /// The one commit that is deployed.
+    pub commit: Option<String>,
+    /// The name of the key that opens the repository over SSH.
+    pub git_key: Option<String>,
+    /// Whether a token opens the repository.
+    pub git_token: bool,
+    /// Whether submodules are fetched too.
+    pub submodules: bool,
+    /// Whether large files are fetched too (Git LFS).
+    pub lfs: bool,
     /// The names of its environment variables.
     pub env: Vec<String>,
     /// The path that tells whether it answers.

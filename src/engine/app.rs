@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::apply::ApplyError;
+use super::keys::token_place;
 use super::{Engine, EngineError};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
-use crate::domain::source::Source;
+use crate::domain::source::{GitAccess, GitToken, Source};
 use crate::quadlet::app::check_variables;
 use crate::quadlet::path::Owner;
 
@@ -18,7 +19,7 @@ const DELETE_AGAIN: Duration = Duration::from_secs(5);
 impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
     pub async fn create_app(&self, mut new: NewApp) -> Result<App, EngineError> {
-        self.check_protocol(&new.source)?;
+        new.source = self.sealed(&new.slug, new.source, new.git_token.take())?;
         // A value that a unit cannot carry is refused where it is typed, not when it is deployed.
         let checked = check_variables(&new.settings.variables);
         checked.map_err(|error| EngineError::Invalid { field: "env", message: error.to_string() })?;
@@ -32,6 +33,19 @@ impl Engine {
         let app = self.0.writer.create_app(new, automatic, self.now()).await?;
         self.prepare(&app).await?;
         Ok(app)
+    }
+
+    /// Makes an app's code come from elsewhere, from its next deployment on. What serves is not touched.
+    pub async fn set_source(
+        &self,
+        slug: &Slug,
+        source: Source,
+        token: Option<GitToken>,
+    ) -> Result<App, EngineError> {
+        let app = self.reader().app(slug).await?.ok_or_else(|| EngineError::no_app(slug))?;
+        let source = self.sealed(slug, source, token)?;
+        self.0.writer.set_source(app.id, source).await?;
+        self.reader().app_by_id(app.id).await?.ok_or_else(|| EngineError::no_app(slug))
     }
 
     /// Removes an app and all that rivetr made for it; returns when nothing is left. It goes on, and is tried again,
@@ -115,17 +129,24 @@ impl Engine {
         host.map(Some).map_err(|error| EngineError::Invalid { field: "name", message: error.to_string() })
     }
 
-    fn check_protocol(&self, source: &Source) -> Result<(), EngineError> {
-        match source {
-            Source::Git { url, .. } if !self.git().allows(url.scheme()) => Err(EngineError::Invalid {
-                field: "git",
-                message: format!(
-                    "{}:// may not be used; add it to protocols under [git] in rivetr.toml to allow it",
-                    url.scheme()
-                ),
-            }),
-            Source::Git { .. } | Source::Push { .. } => Ok(()),
+    /// The source as it is stored: over a transport that may be used, and its token sealed.
+    fn sealed(&self, app: &Slug, source: Source, token: Option<GitToken>) -> Result<Source, EngineError> {
+        let mut git = match source {
+            Source::Git(git) => git,
+            Source::Push { .. } => return Ok(source),
+        };
+        if !self.git().allows(git.url.scheme()) {
+            let scheme = git.url.scheme();
+            let message = format!(
+                "{scheme}:// may not be used; add it to protocols under [git] in rivetr.toml to allow it"
+            );
+            return Err(EngineError::Invalid { field: "git", message });
         }
+        if let Some(GitToken { user, token }) = token {
+            let sealed = self.vault().seal(&token_place(app, &git.url), &token);
+            git.access = GitAccess::Token { user, token: sealed.map_err(EngineError::internal)? };
+        }
+        Ok(Source::Git(git))
     }
 }
 

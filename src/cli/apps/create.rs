@@ -1,19 +1,19 @@
 //! `rivetr apps create`: a new app, and how to bring code to it.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::super::failure::{Exit, Failure};
+use super::super::files::read_small;
 use super::super::session::Session;
 use super::local_push_url;
-use crate::api::wire::{App, CreateApp, Hidden};
+use super::source::{From, reference};
+use crate::api::wire::{App, CreateApp, DEFAULT_BRANCH, Hidden, SetSource};
 use crate::domain::app::{EnvValue, HealthPath};
 use crate::domain::name::{EnvKey, HostName, Slug};
-use crate::domain::source::{Branch, GitUrl};
 
 /// The largest file of variables that is read, in bytes; the API takes less.
 const ENV_FILE_MAX: u64 = 4 << 20;
@@ -31,12 +31,8 @@ pub struct Create {
     /// A host it answers, besides the automatic one; may be repeated
     #[arg(long = "host", value_name = "HOST", value_parser = HostName::parse)]
     hosts: Vec<HostName>,
-    /// A repository to fetch from, in place of `git push` to rivetr
-    #[arg(long, value_name = "URL", value_parser = GitUrl::parse)]
-    git: Option<GitUrl>,
-    /// The branch that is deployed [default: main]
-    #[arg(long, value_parser = Branch::parse)]
-    branch: Option<Branch>,
+    #[command(flatten)]
+    from: From,
     /// A variable, visible to others while this command runs; --env-file is not; may be repeated
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parse_variable)]
     env: Vec<(EnvKey, EnvValue)>,
@@ -69,8 +65,7 @@ impl Create {
             name,
             port,
             hosts,
-            git,
-            branch,
+            from,
             env,
             env_file,
             health_path,
@@ -83,14 +78,23 @@ impl Create {
         let variables = from_file.into_iter().chain(env);
         let variables =
             variables.map(|(key, value)| (key.as_str().to_owned(), Hidden(value.as_str().to_owned())));
+        let SetSource { git, branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs } =
+            from.request()?;
         Ok(CreateApp {
             name: name.to_string(),
             project: project.map(|project| project.to_string()),
             environment: environment.map(|environment| environment.to_string()),
             port: port.map(NonZeroU16::get),
             hosts: hosts.iter().map(ToString::to_string).collect(),
-            git: git.map(|git| git.to_string()),
-            branch: branch.map(|branch| branch.to_string()),
+            git,
+            branch,
+            tag,
+            commit,
+            git_key,
+            git_token,
+            git_token_user,
+            submodules,
+            lfs,
             env: variables.collect::<BTreeMap<_, _>>(),
             health_path: health_path.map(|path| path.as_str().to_owned()),
             health_timeout_s: health_timeout,
@@ -102,10 +106,12 @@ fn words(app: &App) -> String {
     format!("{} is created.\n\n{}\n{}", app.name, how_to_deploy(app), where_it_answers(app))
 }
 
-fn how_to_deploy(App { name, git, branch, push_url, .. }: &App) -> String {
+fn how_to_deploy(app: &App) -> String {
+    let App { name, git, branch, push_url, .. } = app;
     if let Some(git) = git {
-        return format!("Deploy it from {git}, branch {branch}:\n  rivetr deploy {name}\n");
+        return format!("Deploy it from {git}, {}:\n  rivetr deploy {name}\n", reference(app));
     }
+    let branch = branch.as_deref().unwrap_or(DEFAULT_BRANCH);
     let with_token = |url: &str| url.replacen("://", "://rivetr:TOKEN@", 1);
     let (from, url) = match push_url {
         Some(url) => ("Deploy it from your repository:", with_token(url)),
@@ -140,17 +146,7 @@ fn parse_variable(text: &str) -> Result<(EnvKey, EnvValue), String> {
 }
 
 fn read_env_file(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
-    let unreadable = |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(path).map_err(unreadable)?)
-    };
-    let mut text = String::new();
-    source.take(ENV_FILE_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > ENV_FILE_MAX {
-        return Err(Failure::new(Exit::Usage, format!("{} is larger than 4 MiB", path.display())));
-    }
+    let text = read_small(path, ENV_FILE_MAX)?;
     parse_env_file(&text)
         .map_err(|(line, wrong)| Failure::new(Exit::Usage, format!("{}:{line}: {wrong}", path.display())))
 }
@@ -192,8 +188,7 @@ mod tests {
             name: Slug::parse("blog").unwrap(),
             port: None,
             hosts: vec![],
-            git: None,
-            branch: None,
+            from: From::default(),
             env: vec![parse_variable("A=flag").unwrap()],
             env_file: Some(file.path().to_owned()),
             health_path: None,

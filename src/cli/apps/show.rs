@@ -7,6 +7,7 @@ use super::super::session::Session;
 use super::super::status::{release, state};
 use super::super::table::{facts, or_dash, time};
 use super::local_push_url;
+use super::source::reference;
 use crate::api::wire::{App, AppStatus};
 use crate::domain::name::Slug;
 
@@ -35,7 +36,10 @@ fn words(status: &AppStatus) -> String {
         urls,
         git,
         push_url,
-        branch,
+        git_key,
+        git_token,
+        submodules,
+        lfs,
         env,
         health_path,
         health_timeout_s,
@@ -52,6 +56,13 @@ fn words(status: &AppStatus) -> String {
         Some(git) => git.clone(),
         None => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
     };
+    let opened_by = match git_key {
+        Some(key) => format!("key {key}"),
+        None if *git_token => "a token".to_owned(),
+        None => "-".to_owned(),
+    };
+    let also = [("submodules", submodules), ("large files", lfs)];
+    let also: Vec<_> = also.iter().filter(|(_, is_on)| **is_on).map(|(name, _)| *name).collect();
     facts(&[
         ("app", name.clone()),
         ("state", state(status)),
@@ -61,7 +72,9 @@ fn words(status: &AppStatus) -> String {
         ("address", or_dash(Some(&urls.join(" ")))),
         ("port", port.to_string()),
         ("source", source),
-        ("branch", branch.clone()),
+        ("deployed", reference(&status.app)),
+        ("opened by", opened_by),
+        ("fetched too", or_dash(Some(&also.join(", ")))),
         ("variables", or_dash(Some(&env.join(" ")))),
         ("check", check),
         ("project", format!("{project}, {environment}")),
