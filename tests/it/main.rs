@@ -23,4 +23,5 @@ mod host;
 mod nasty;
 mod pushes;
 mod setup;
+mod sources;
 mod units;
