@@ -121,10 +121,11 @@ impl PrivateKey {
         if PublicKey::parse(text).is_some() {
             return Err(BadKey::Public);
         }
-        let key = ssh_key::PrivateKey::from_openssh(text.trim()).map_err(|error| match error {
-            ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => BadKey::Kind,
-            _ => BadKey::NoKey,
-        })?;
+        let unknown = |error: &ssh_key::Error| {
+            matches!(error, ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. })
+        };
+        let key = ssh_key::PrivateKey::from_openssh(text.trim());
+        let key = key.map_err(|error| if unknown(&error) { BadKey::Kind } else { BadKey::NoKey })?;
         if key.is_encrypted() {
             return Err(BadKey::Passphrase);
         }

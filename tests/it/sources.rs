@@ -117,7 +117,8 @@ fn branches_tags_and_commits_with_and_without_a_token() {
 /// Asserts that a secret is in no file of rivetr's, and in no log.
 fn assert_nowhere(host: &Host, secret: &str) {
     let places = ["/var/lib/rivetr", "/run/rivetr", "/etc/containers", "/etc/systemd"];
-    let found = host.run(["grep", "--recursive", "--files-with-matches", "--", secret].into_iter().chain(places));
+    let found =
+        host.run(["grep", "--recursive", "--files-with-matches", "--", secret].into_iter().chain(places));
     assert_eq!(found.stdout, "", "{secret} is on the disk");
     let log = host.run(["journalctl", "--no-pager", "--grep", secret]);
     assert!(!log.stdout.contains(secret), "{}", log.stdout);
@@ -155,7 +156,8 @@ fn a_deploy_key_opens_and_a_server_that_changes_is_refused() {
     changed.says("has changed").says("rivetr keys hosts forget 127.0.0.1:22");
     assert_eq!(host.get("blog").body, "over ssh\n");
     // A server that hides the kind of key it is known by is not taken for another one either.
-    host.run(["sh", "-c", "echo HostKey /etc/ssh/ssh_host_rsa_key > /etc/ssh/sshd_config.d/rsa.conf"]).succeeds();
+    host.run(["sh", "-c", "echo HostKey /etc/ssh/ssh_host_rsa_key > /etc/ssh/sshd_config.d/rsa.conf"])
+        .succeeds();
     host.run(["systemctl", "restart", "ssh.service"]).succeeds();
     let changed = host.rivetr(["deploy", "blog"]);
     assert_ne!(changed.code, 0);

@@ -95,7 +95,11 @@ impl Git {
         if output.status.success() {
             return Ok(bytes);
         }
-        Err(remote.why(&output.stderr.lines().map(str::to_owned).collect::<Vec<_>>()))
+        // Where git-lfs keeps its own log is gone by now.
+        let of_use = |line: &&str| {
+            !["Errors logged to", "Use `git lfs logs"].iter().any(|sign| line.starts_with(sign))
+        };
+        Err(remote.why(&output.stderr.lines().filter(of_use).map(str::to_owned).collect::<Vec<_>>()))
     }
 }
 

@@ -151,6 +151,7 @@ impl Remote {
             "could not read Username",
             "could not read Password",
             "Authentication failed",
+            "Authorization error",
             "error: 401",
         ]) {
             return Some(if with_token { NotLetIn::BadToken } else { NotLetIn::WantsToken });

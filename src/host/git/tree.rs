@@ -50,6 +50,8 @@ pub enum Note {
         /// Where it leads.
         target: String,
     },
+    /// So many more submodules.
+    MoreSubmodules(usize),
     /// So many more of them.
     More(usize),
 }
@@ -58,7 +60,7 @@ impl Note {
     /// Whether it is about submodules.
     #[must_use]
     pub fn is_submodule(&self) -> bool {
-        matches!(self, Self::Submodule(_))
+        matches!(self, Self::Submodule(_) | Self::MoreSubmodules(_))
     }
 }
 
@@ -80,7 +82,7 @@ impl fmt::Display for Note {
                     "{path} is a link out of the repository (to {target}): what it points to here is not used"
                 )
             }
-            Self::More(count) => write!(f, "and {count} more of this kind"),
+            Self::MoreSubmodules(count) | Self::More(count) => write!(f, "and {count} more of this kind"),
         }
     }
 }
@@ -341,7 +343,8 @@ fn shortened(notes: impl Iterator<Item = Note>) -> Vec<Note> {
     let more = notes.len().saturating_sub(NOTES_MAX);
     if more > 0 {
         notes.truncate(NOTES_MAX);
-        notes.push(Note::More(more));
+        let of_submodules = notes.first().is_some_and(Note::is_submodule);
+        notes.push(if of_submodules { Note::MoreSubmodules(more) } else { Note::More(more) });
     }
     notes
 }

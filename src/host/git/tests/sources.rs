@@ -130,33 +130,33 @@ async fn add_submodule(scene: &Scene, path: &str, url: &str, commit: &CommitId) 
     scene.person(&["update-index", "--add", "--cacheinfo", &entry]).await;
 }
 
+/// Commits what stands in the index, submodules without a folder included.
+async fn committed(scene: &Scene, message: &str) -> CommitId {
+    scene.person(&["commit", "--quiet", "-m", message]).await;
+    CommitId::parse(&scene.person(&["rev-parse", "HEAD"]).await).unwrap()
+}
+
 #[tokio::test]
 async fn submodules_come_along_where_they_are_asked_for() {
     let scene = Scene::new().await;
     let token = header("canary");
     let server = Server::with(&scene, Door::Guarded(token)).await;
     let remote = with_token(&server.url, "canary");
-    let (mut inner, mut outer) = (Vec::new(), Vec::new());
-    for (name, file, of) in [("inner", "deep", &mut inner), ("outer", "wide", &mut outer)] {
-        scene.person(&["checkout", "--quiet", "--orphan", name]).await;
-        scene.person(&["rm", "-rfq", "--ignore-unmatch", "."]).await;
-        scene.write(file, name);
-        if name == "outer" {
-            add_submodule(&scene, "inside", "./", &inner_commit(&scene).await).await;
-            scene.person(&["commit", "--quiet", "-m", "outer"]).await;
-            of.push(CommitId::parse(&scene.person(&["rev-parse", "HEAD"]).await).unwrap());
-        } else {
-            of.push(scene.commit(name).await);
-        }
-    }
+    scene.person(&["checkout", "--quiet", "--orphan", "inner"]).await;
+    scene.write("deep", "inner");
+    let inner = scene.commit("inner").await;
+    scene.person(&["checkout", "--quiet", "--orphan", "outer"]).await;
+    scene.person(&["rm", "-rfq", "."]).await;
+    scene.write("wide", "outer");
+    add_submodule(&scene, "inside", "./", &inner).await;
+    let outer = committed(&scene, "outer").await;
     scene.person(&["checkout", "--quiet", "--orphan", "main"]).await;
     scene.person(&["rm", "-rfq", "--cached", "."]).await;
     std::fs::remove_file(scene.work().join(".gitmodules")).unwrap();
     std::fs::remove_file(scene.work().join("wide")).unwrap();
     scene.write("top", "top");
-    add_submodule(&scene, "vendor/outer", "../.git", &outer[0]).await;
-    scene.person(&["commit", "--quiet", "-m", "top"]).await;
-    let top = CommitId::parse(&scene.person(&["rev-parse", "HEAD"]).await).unwrap();
+    add_submodule(&scene, "vendor/outer", "../.git", &outer).await;
+    let top = committed(&scene, "top").await;
 
     let dest = scene.dir.path().join("source");
     scene.git.fetch(&scene.repo, &remote, &main_branch(), |_| {}).await.unwrap();
@@ -175,10 +175,6 @@ async fn submodules_come_along_where_they_are_asked_for() {
     assert_eq!(files::names(&dest.join("vendor")).unwrap(), ["outer"], "nothing is left beside it");
 }
 
-async fn inner_commit(scene: &Scene) -> CommitId {
-    CommitId::parse(&scene.person(&["rev-parse", "inner"]).await).unwrap()
-}
-
 #[tokio::test]
 async fn a_submodule_that_cannot_be_had_is_named() {
     let scene = Scene::new().await;
@@ -195,8 +191,7 @@ async fn a_submodule_that_cannot_be_had_is_named() {
     ] {
         scene.person(&["checkout", "--quiet", "-B", "main", first.as_str()]).await;
         add_submodule(&scene, "sub", url, &first).await;
-        scene.person(&["commit", "--quiet", "-m", "sub"]).await;
-        let top = CommitId::parse(&scene.person(&["rev-parse", "HEAD"]).await).unwrap();
+        let top = committed(&scene, "sub").await;
         scene.pushed_anew(&top).await;
         let remote = with_token(&server.url, "canary");
         let dest = scene.dir.path().join("source");
