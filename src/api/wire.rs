@@ -152,10 +152,13 @@ pub struct App {
     /// The name of the key that opens the repository over SSH.
     pub git_key: Option<String>,
     /// Whether a token opens the repository.
+    #[serde(default)]
     pub git_token: bool,
     /// Whether submodules are fetched too.
+    #[serde(default)]
     pub submodules: bool,
     /// Whether large files are fetched too (Git LFS).
+    #[serde(default)]
     pub lfs: bool,
     /// The names of its environment variables.
     pub env: Vec<String>,

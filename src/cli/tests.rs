@@ -229,8 +229,8 @@ async fn apps_at_a_glance() {
     api.check("status --json", &document).await;
     api.check(
         "apps list",
-        "APP   RELEASE  SOURCE    BRANCH  CREATED              ADDRESS\n\
-         blog  7        git push  main    2026-11-23 11:00:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
+        "APP   RELEASE  SOURCE    DEPLOYED     CREATED              ADDRESS\n\
+         blog  7        git push  branch main  2026-11-23 11:00:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
     )
     .await;
     api.check("apps list --json", &format!("{list}\n")).await;
@@ -244,7 +244,7 @@ async fn apps_at_a_glance() {
          address    http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n\
          port       8080\n\
          source     git push http://192.0.2.7/git/blog.git\n\
-         branch     main\n\
+         deployed   branch main\n\
          variables  A B\n\
          check      it answers GET /up within 60 s\n\
          project    default, production\n\

@@ -36,10 +36,6 @@ fn words(status: &AppStatus) -> String {
         urls,
         git,
         push_url,
-        git_key,
-        git_token,
-        submodules,
-        lfs,
         env,
         health_path,
         health_timeout_s,
@@ -56,14 +52,7 @@ fn words(status: &AppStatus) -> String {
         Some(git) => git.clone(),
         None => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
     };
-    let opened_by = match git_key {
-        Some(key) => format!("key {key}"),
-        None if *git_token => "a token".to_owned(),
-        None => "-".to_owned(),
-    };
-    let also = [("submodules", submodules), ("large files", lfs)];
-    let also: Vec<_> = also.iter().filter(|(_, is_on)| **is_on).map(|(name, _)| *name).collect();
-    facts(&[
+    let mut lines = vec![
         ("app", name.clone()),
         ("state", state(status)),
         ("since", or_dash(since.as_deref())),
@@ -73,11 +62,23 @@ fn words(status: &AppStatus) -> String {
         ("port", port.to_string()),
         ("source", source),
         ("deployed", reference(&status.app)),
-        ("opened by", opened_by),
-        ("fetched too", or_dash(Some(&also.join(", ")))),
+    ];
+    lines.extend(fetched(&status.app).map(|fetched| ("fetched", fetched)));
+    lines.extend([
         ("variables", or_dash(Some(&env.join(" ")))),
         ("check", check),
         ("project", format!("{project}, {environment}")),
         ("created", time(created)),
-    ])
+    ]);
+    facts(&lines)
+}
+
+/// What opens the repository, and what is fetched besides the code; none where nothing is said about it.
+fn fetched(App { git_key, git_token, submodules, lfs, .. }: &App) -> Option<String> {
+    let key = git_key.as_ref().map(|key| format!("key {key}"));
+    let token = git_token.then(|| "token".to_owned());
+    let submodules = submodules.then(|| "with submodules".to_owned());
+    let lfs = lfs.then(|| "with large files".to_owned());
+    let said: Vec<String> = [key, token, submodules, lfs].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }

@@ -29,6 +29,14 @@ pub(super) async fn each_line(
     Ok(())
 }
 
+/// Whether a line of `git fetch` tells of progress. What it complains about is told once, in words of our own: `ssh`
+/// for one advises commands that would change nothing here.
+pub(super) fn is_progress(line: &str) -> bool {
+    ["remote: ", "Receiving objects", "Resolving deltas", "Unpacking objects"]
+        .iter()
+        .any(|begin| line.starts_with(begin))
+}
+
 struct Line {
     bytes: Vec<u8>,
     shown: Instant,

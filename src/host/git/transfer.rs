@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::process::{ProcessError, Running, printable};
-use super::progress::each_line;
+use super::progress::{each_line, is_progress};
 use super::remote::Remote;
 use super::{Git, GitError, commit, option};
 use crate::domain::key::HostKey;
@@ -152,7 +152,9 @@ impl Git {
         let mut running = session.dress(bounded).stream()?;
         let mut said: Vec<String> = Vec::new();
         let lines = each_line(running.stderr.take(), |line, is_last| {
-            progress(line);
+            if is_progress(line) {
+                progress(line);
+            }
             if is_last {
                 said.push(line.to_owned());
                 said.drain(..said.len().saturating_sub(LINES_KEPT));
