@@ -13,6 +13,7 @@ mod events;
 mod gate;
 mod git;
 mod input;
+mod key;
 mod openapi;
 mod project;
 mod route;
@@ -99,6 +100,10 @@ pub fn table() -> Vec<Route<Api>> {
             .gives::<wire::App>(StatusCode::CREATED),
         Route::get("/api/apps/{id}", app::show).about("One app").gives::<wire::App>(StatusCode::OK),
         Route::delete("/api/apps/{id}", app::delete).about("Delete an app and all it has").answers_nothing(),
+        Route::put("/api/apps/{id}/source", app::set_source)
+            .about("Say where the code of an app comes from, from its next deployment on")
+            .takes::<wire::SetSource>()
+            .gives::<wire::App>(StatusCode::OK),
         Route::post("/api/apps/{id}/deploy", app::deploy)
             .about("Deploy an app")
             .takes::<wire::Deploy>()
@@ -142,6 +147,23 @@ pub fn table() -> Vec<Route<Api>> {
             .gives::<wire::Project>(StatusCode::CREATED),
         Route::delete("/api/projects/{id}/environments/{environment}", project::delete_environment)
             .about("Remove an environment that has no apps")
+            .answers_nothing(),
+        Route::get("/api/keys", key::list).about("Every key that opens repositories").lists::<wire::Key>(),
+        Route::post("/api/keys", key::create)
+            .about("Keep a key: a new one, or one that is handed in")
+            .takes::<wire::CreateKey>()
+            .gives::<wire::Key>(StatusCode::CREATED),
+        Route::get("/api/keys/{name}", key::show)
+            .about("One key, and the apps that use it")
+            .gives::<wire::Key>(StatusCode::OK),
+        Route::delete("/api/keys/{name}", key::delete)
+            .about("Delete a key that no app uses")
+            .answers_nothing(),
+        Route::get("/api/known-hosts", key::hosts)
+            .about("The servers that are known by their keys")
+            .lists::<wire::KnownHost>(),
+        Route::delete("/api/known-hosts/{host}", key::forget)
+            .about("Forget a server's keys, so that the next ones it shows are taken")
             .answers_nothing(),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
@@ -253,6 +275,7 @@ mod tests {
             ("POST /api/apps", manage),
             ("GET /api/apps/{id}", read),
             ("DELETE /api/apps/{id}", manage),
+            ("PUT /api/apps/{id}/source", manage),
             ("POST /api/apps/{id}/deploy", deploy),
             ("GET /api/apps/{id}/deployments", read),
             ("GET /api/apps/{id}/status", read),
@@ -266,6 +289,12 @@ mod tests {
             ("DELETE /api/projects/{id}", manage),
             ("POST /api/projects/{id}/environments", manage),
             ("DELETE /api/projects/{id}/environments/{environment}", manage),
+            ("GET /api/keys", read),
+            ("POST /api/keys", manage),
+            ("GET /api/keys/{name}", read),
+            ("DELETE /api/keys/{name}", manage),
+            ("GET /api/known-hosts", read),
+            ("DELETE /api/known-hosts/{host}", administer),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

@@ -13,6 +13,8 @@ mod env;
 mod failure;
 mod files;
 mod follow;
+mod input;
+mod keys;
 mod logs;
 mod projects;
 mod secrets;
@@ -138,6 +140,9 @@ enum Remote {
     /// Look after the key that seals all secrets
     #[command(subcommand)]
     Secrets(secrets::Secrets),
+    /// Keys that open repositories over SSH
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -156,6 +161,7 @@ impl Remote {
             Self::Env(env) => env.run(session).await,
             Self::Files(files) => files.run(session).await,
             Self::Secrets(secrets) => secrets.run(session).await,
+            Self::Keys(keys) => keys.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
         }
     }

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod deployment;
 pub mod dotenv;
+pub mod key;
 pub mod mount;
 pub mod name;
 pub mod project;

@@ -11,6 +11,7 @@ mod error;
 mod failpoint;
 mod files;
 mod health;
+mod keys;
 mod log;
 mod projects;
 pub mod push;
@@ -51,6 +52,7 @@ use crate::vault::{KeySource, Vault};
 
 pub use error::EngineError;
 pub use health::{Check, CheckStatus, Health};
+pub use keys::RemoteError;
 pub use log::LogEntry;
 pub use recover::StartError;
 pub use rotation::Rotated;

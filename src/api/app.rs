@@ -67,6 +67,20 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub(super) async fn set_source(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+    Input(source): Input<wire::SetSource>,
+) -> Result<Json<wire::App>, ApiError> {
+    let (source, token) = source.parse()?;
+    let app = find(&reader, &id).await?;
+    let app = engine.set_source(&app.slug, source, token).await?;
+    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "source changed");
+    Ok(Json(shown(&engine, &app)))
+}
+
 pub(super) async fn deploy(
     by: Authorized<Deploy>,
     State(engine): State<Engine>,
@@ -180,7 +194,7 @@ fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 fn shown(engine: &Engine, app: &App) -> wire::App {
     let push_url = match app.source {
         Source::Push { .. } => engine.own_url().map(|own| format!("{own}/git/{}.git", app.slug)),
-        Source::Git { .. } => None,
+        Source::Git(_) => None,
     };
     wire::App::of(app, engine.urls(app), push_url)
 }

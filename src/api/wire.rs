@@ -4,7 +4,9 @@
 //! made from the engine's own values are built beside their routes. Secrets are named, never shown.
 
 mod answer;
+mod key;
 mod parse;
+mod source;
 mod variable;
 
 use std::collections::BTreeMap;
@@ -14,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
+pub use key::{CreateKey, Key, KnownHost};
 pub use parse::{
     DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HEALTH_TIMEOUT_MAX_S, HOSTS_MAX,
     TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
+pub use source::SetSource;
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 
 /// Every error answer.
@@ -72,9 +76,31 @@ pub struct CreateApp {
     /// A repository to fetch from; without it, code comes by `git push` to rivetr.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<String>,
-    /// The branch that is deployed; `main` if not said.
+    /// The branch that is deployed; `main` if neither tag nor commit is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// The tag that is deployed; only of a repository elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The full name of the one commit that is deployed; only of a repository elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The name of the key that opens the repository over SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_key: Option<String>,
+    /// The token that opens the repository over HTTPS; never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub git_token: Option<Hidden>,
+    /// The user name that goes with the token; `git` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_token_user: Option<String>,
+    /// Whether submodules are fetched too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub submodules: bool,
+    /// Whether large files are fetched too (Git LFS).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lfs: bool,
     /// Its environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
@@ -119,8 +145,23 @@ pub struct App {
     pub git: Option<String>,
     /// Where to push to; null: it is fetched, or rivetr has no address but on its own machine.
     pub push_url: Option<String>,
-    /// The branch that is deployed.
-    pub branch: String,
+    /// The branch that is deployed; null: a tag or a commit is.
+    pub branch: Option<String>,
+    /// The tag that is deployed.
+    pub tag: Option<String>,
+    /// The one commit that is deployed.
+    pub commit: Option<String>,
+    /// The name of the key that opens the repository over SSH.
+    pub git_key: Option<String>,
+    /// Whether a token opens the repository.
+    #[serde(default)]
+    pub git_token: bool,
+    /// Whether submodules are fetched too.
+    #[serde(default)]
+    pub submodules: bool,
+    /// Whether large files are fetched too (Git LFS).
+    #[serde(default)]
+    pub lfs: bool,
     /// The names of its environment variables.
     pub env: Vec<String>,
     /// The path that tells whether it answers.

@@ -1,9 +1,10 @@
-//! `rivetr apps …`: create, list, show and delete apps.
+//! `rivetr apps …`: create, list, show, change and delete apps.
 
 mod create;
 mod delete;
 mod list;
 mod show;
+mod source;
 
 use clap::Subcommand;
 
@@ -19,6 +20,8 @@ pub enum Apps {
     List(list::List),
     /// Show one app and how it does
     Show(show::Show),
+    /// Say where the code of an app comes from
+    Source(source::Source),
     /// Delete an app with everything it has
     Delete(delete::Delete),
 }
@@ -29,6 +32,7 @@ impl Apps {
             Self::Create(create) => create.run(session).await,
             Self::List(list) => list.run(session).await,
             Self::Show(show) => show.run(session).await,
+            Self::Source(source) => source.run(session).await,
             Self::Delete(delete) => delete.run(session).await,
         }
     }

@@ -94,7 +94,7 @@ impl Api {
     }
 }
 
-const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"git":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
+const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"git":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","tag":null,"commit":null,"git_key":null,"git_token":false,"submodules":false,"lfs":false,"env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
 const LIVE: &str = r#"{"id":42,"app":"blog","number":7,"trigger":"push","state":"live","commit":"0123456789abcdef0123456789abcdef01234567","image":null,"failure":null,"created":"2026-11-23T11:24:38.000Z","ended":"2026-11-23T11:25:00.000Z"}"#;
 const QUEUED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"queued","commit":null,"image":null,"failure":null,"created":"2026-11-23T11:30:00.000Z","ended":null}"#;
 const FAILED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"failed","commit":null,"image":null,"failure":{"during":"checking","reason":"nothing listens on port 8080\nset --port"},"created":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:31:00.000Z"}"#;
@@ -139,6 +139,15 @@ fn good_command_lines() {
         "apps list --server http://127.0.0.1:7480",
         "apps create blog --port 3000 --host a.example --host b.example --env A=1 --env B== --env-file -",
         "apps create blog --git https://example.org/a.git --branch main --health-path /up --health-timeout 5 --project p",
+        "apps create blog --git git@example.org:a.git --git-key deploy --tag v1 --submodules --lfs",
+        "apps source blog --git https://example.org/a.git --git-token-file - --git-token-user me --commit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "apps source blog --branch trunk",
+        "keys create deploy --file id",
+        "keys list",
+        "keys show deploy",
+        "keys delete deploy",
+        "keys hosts list",
+        "keys hosts forget [::1]:2222",
         "apps delete blog --yes",
         "deploy blog --commit 0123456789abcdef0123456789abcdef01234567 --detach",
         "deployments blog --limit 1",
@@ -188,6 +197,13 @@ fn bad_command_lines_say_why() {
         ("apps create blog --env 1=2", "use letters, digits and underscores"),
         ("apps create blog --git ext::sh", "write it as a URL"),
         ("apps create blog --branch -u", "unexpected argument '-u'"),
+        ("apps create blog --git https://example.org/a.git --branch a --tag b", "cannot be used with"),
+        ("apps create blog --tag b", "--git <URL>"),
+        ("apps create blog --git git@-oX:a", "name a host and a path"),
+        ("apps source blog --git-key deploy", "--git <URL>"),
+        ("apps source blog --git https://example.org/a.git --git-token-user me", "--git-token-file"),
+        ("keys create Deploy", "lower-case letters"),
+        ("keys hosts forget -- -oX", "use a host name"),
         ("apps create blog --health-path up", "begin it with one slash"),
         ("apps create blog --health-timeout 0", "1..=3600"),
         ("deploy blog --commit main", "use the full object name"),
@@ -231,8 +247,8 @@ async fn apps_at_a_glance() {
     api.check("status --json", &document).await;
     api.check(
         "apps list",
-        "APP   RELEASE  SOURCE    BRANCH  CREATED              ADDRESS\n\
-         blog  7        git push  main    2026-11-23 11:00:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
+        "APP   RELEASE  SOURCE    DEPLOYED     CREATED              ADDRESS\n\
+         blog  7        git push  branch main  2026-11-23 11:00:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
     )
     .await;
     api.check("apps list --json", &format!("{list}\n")).await;
@@ -246,7 +262,7 @@ async fn apps_at_a_glance() {
          address    http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n\
          port       8080\n\
          source     git push http://192.0.2.7/git/blog.git\n\
-         branch     main\n\
+         deployed   branch main\n\
          variables  A B\n\
          check      it answers GET /up within 60 s\n\
          project    default, production\n\
@@ -261,6 +277,8 @@ async fn nothing_there_yet_is_said() {
         ("GET /api/system/health", HEALTHY),
         ("GET /api/apps", NOTHING),
         ("GET /api/tokens", NOTHING),
+        ("GET /api/keys", NOTHING),
+        ("GET /api/known-hosts", NOTHING),
         ("GET /api/apps/blog/deployments?limit=20", NOTHING),
         ("GET /api/apps/blog/deployments?limit=100", NOTHING),
     ]);
@@ -268,6 +286,10 @@ async fn nothing_there_yet_is_said() {
     api.check("status", no_apps).await;
     api.check("apps list", no_apps).await;
     api.check("tokens list", "There are no tokens. `rivetr tokens create NAME` makes one.\n").await;
+    api.check("keys list", "There are no keys. `rivetr keys create NAME` makes one.\n").await;
+    let no_hosts =
+        "No server is known yet: each is, from the first time that something is fetched from it over SSH.\n";
+    api.check("keys hosts list", no_hosts).await;
     api.check("deployments blog", "blog was never deployed.\n").await;
     let (_, outcome) = api.run("logs blog --build").await;
     assert_eq!(outcome.unwrap_err().exit, Exit::NotFound);

@@ -58,6 +58,8 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
         files::make_dirs(&directory, 0o700)?;
     }
     let _only_one = only_one(layout)?;
+    // What a crash left of keys in use.
+    files::sweep(&layout.git_sessions())?;
     let keys = key_source(process);
     let vault = vault(&keys, layout)?;
     let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
@@ -153,6 +155,7 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         protocols: settings.git.protocols.iter().map(|protocol| protocol.as_str().to_owned()).collect(),
         limit: settings.git.timeout,
         max_bytes: u64::from(settings.git.max_size_mb) * 1024 * 1024,
+        runtime: layout.git_sessions(),
     });
     Ok(Machine {
         podman: Podman::new(&layout.podman_socket),

@@ -7,7 +7,7 @@ use super::deployment::DeploymentId;
 use super::mount::MountedFile;
 use super::name::{EnvKey, HostName, InvalidName, Slug};
 use super::project::Project;
-use super::source::Source;
+use super::source::{GitToken, Source};
 use super::time::Timestamp;
 use super::variable::{NewVariable, Variable};
 
@@ -114,6 +114,8 @@ pub struct NewApp {
     pub environment: Slug,
     /// Where its code comes from.
     pub source: Source,
+    /// The token by which its repository is read, which the engine seals and puts into the source.
+    pub git_token: Option<GitToken>,
     /// The hosts whose requests it answers, besides the automatic one.
     pub hosts: Vec<HostName>,
     /// What its deployments run with. The variables in it are its first own ones, sealed.

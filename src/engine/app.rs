@@ -8,7 +8,7 @@ use super::apply::ApplyError;
 use super::{Engine, EngineError};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
-use crate::domain::source::Source;
+use crate::domain::source::{GitAccess, GitToken, Source};
 use crate::quadlet::path::Owner;
 
 /// How long to wait before a deletion that did not go through is tried again.
@@ -17,7 +17,6 @@ const DELETE_AGAIN: Duration = Duration::from_secs(5);
 impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
     pub async fn create_app(&self, mut new: NewApp) -> Result<App, EngineError> {
-        self.check_protocol(&new.source)?;
         let automatic = self.automatic_host(&new.slug)?;
         new.hosts.retain(|host| Some(host) != automatic.as_ref());
         if let Some(own) = new.hosts.iter().find(|host| self.0.settings.own_host.as_ref() == Some(host)) {
@@ -26,9 +25,24 @@ impl Engine {
         }
         let _sealing = self.0.sealing.read().await;
         self.seal_first(&mut new)?;
+        new.source = self.sealed_source(&new.slug, new.source, new.git_token.take())?;
         let app = self.0.writer.create_app(new, automatic, self.now()).await?;
         self.prepare(&app).await?;
         Ok(app)
+    }
+
+    /// Makes an app's code come from elsewhere, from its next deployment on. What serves is not touched.
+    pub async fn set_source(
+        &self,
+        slug: &Slug,
+        source: Source,
+        token: Option<GitToken>,
+    ) -> Result<App, EngineError> {
+        let app = self.reader().app(slug).await?.ok_or_else(|| EngineError::no_app(slug))?;
+        let _sealing = self.0.sealing.read().await;
+        let source = self.sealed_source(slug, source, token)?;
+        self.0.writer.set_source(app.id, source).await?;
+        self.reader().app_by_id(app.id).await?.ok_or_else(|| EngineError::no_app(slug))
     }
 
     /// Removes an app and all that rivetr made for it; returns when nothing is left. It goes on, and is tried again,
@@ -112,17 +126,29 @@ impl Engine {
         host.map(Some).map_err(|error| EngineError::Invalid { field: "name", message: error.to_string() })
     }
 
-    fn check_protocol(&self, source: &Source) -> Result<(), EngineError> {
-        match source {
-            Source::Git { url, .. } if !self.git().allows(url.scheme()) => Err(EngineError::Invalid {
-                field: "git",
-                message: format!(
-                    "{}:// may not be used; add it to protocols under [git] in rivetr.toml to allow it",
-                    url.scheme()
-                ),
-            }),
-            Source::Git { .. } | Source::Push { .. } => Ok(()),
+    /// The source as it is stored: over a transport that may be used, and its token sealed.
+    fn sealed_source(
+        &self,
+        app: &Slug,
+        source: Source,
+        token: Option<GitToken>,
+    ) -> Result<Source, EngineError> {
+        let mut git = match source {
+            Source::Git(git) => git,
+            Source::Push { .. } => return Ok(source),
+        };
+        if !self.git().allows(git.url.scheme()) {
+            let scheme = git.url.scheme();
+            let message = format!(
+                "{scheme}:// may not be used; add it to protocols under [git] in rivetr.toml to allow it"
+            );
+            return Err(EngineError::Invalid { field: "git", message });
         }
+        if let Some(GitToken { user, token }) = token {
+            let sealed = self.vault().seal(&git.url.token_place(app), &token);
+            git.access = GitAccess::Token { user, token: sealed.map_err(EngineError::internal)? };
+        }
+        Ok(Source::Git(git))
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::context::{Context, Halt, Stop, StopSignal};
 use super::{Engine, EngineError, steps};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::domain::source::Source;
 use crate::store::SaveError;
 
 /// How long to wait before a step after the commit is tried again, or a deployment whose store did not answer:
@@ -131,6 +132,12 @@ async fn store(context: &Context, next: Deployment) -> Result<Deployment, Engine
     match engine.0.writer.save(&next, engine.now()).await {
         Ok(()) => {
             engine.announce(&next);
+            if next.state.is_end() && matches!(context.app.source, Source::Git(_)) {
+                engine.0.tasks.spawn({
+                    let (engine, app) = (engine.clone(), context.app.clone());
+                    async move { engine.tidy_repo(app).await }
+                });
+            }
             Ok(next)
         }
         Err(SaveError::Stale(_)) => {

@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::domain::deployment::IllegalMove;
 use crate::host::git::GitError;
 use crate::store::{
-    ChangeProjectError, CreateAppError, CreateProjectError, DeleteAppError, EnqueueError, SaveError,
-    StoreError,
+    ChangeProjectError, CreateAppError, CreateKeyError, CreateProjectError, DeleteAppError, DeleteKeyError,
+    EnqueueError, SaveError, SetSourceError, StoreError,
 };
 
 /// Why the engine did not do what it was asked.
@@ -77,7 +77,40 @@ impl From<CreateAppError> for EngineError {
             CreateAppError::HostTaken { .. } => Self::Conflict { field: "hosts", message },
             CreateAppError::NoProject(_) => Self::Invalid { field: "project", message },
             CreateAppError::NoEnvironment { .. } => Self::Invalid { field: "environment", message },
+            CreateAppError::NoKey(_) => Self::Invalid { field: "git_key", message },
             CreateAppError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SetSourceError> for EngineError {
+    fn from(error: SetSourceError) -> Self {
+        let message = error.to_string();
+        match error {
+            SetSourceError::NoApp => Self::NotFound { what: "app", name: String::new() },
+            SetSourceError::NoKey(_) => Self::Invalid { field: "git_key", message },
+            SetSourceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CreateKeyError> for EngineError {
+    fn from(error: CreateKeyError) -> Self {
+        let message = error.to_string();
+        match error {
+            CreateKeyError::NameTaken(_) => Self::Conflict { field: "name", message },
+            CreateKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteKeyError> for EngineError {
+    fn from(error: DeleteKeyError) -> Self {
+        let message = error.to_string();
+        match error {
+            DeleteKeyError::NoKey(name) => Self::NotFound { what: "key", name: name.to_string() },
+            DeleteKeyError::Used { .. } => Self::Conflict { field: "name", message },
+            DeleteKeyError::Store(error) => error.into(),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Engine {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let commit = match (commit, &app.source) {
             (Some(commit), _) => Some(commit),
-            (None, Source::Git { .. }) => None,
+            (None, Source::Git(_)) => None,
             (None, Source::Push { branch }) => {
                 let head = self.git().resolve(&self.repo(&app.slug), &format!("refs/heads/{branch}")).await?;
                 Some(head.ok_or_else(|| EngineError::Conflict {

@@ -151,6 +151,7 @@ mod tests {
                 project: slug("default"),
                 environment: slug("production"),
                 source: Source::Push { branch: Branch::parse("main").unwrap() },
+                git_token: None,
                 hosts: vec![],
                 settings: Settings { variables, ..Settings::new(NonZeroU16::MIN) },
                 variables: vec![],

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
+use crate::domain::deployment::Deployment;
 use crate::domain::time::Timestamp;
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, UnitSummary};
@@ -16,12 +17,39 @@ impl Engine {
     pub(super) async fn sweep_images(&self, app: &App) -> Result<(), EngineError> {
         // Listed first: whatever is there belongs to a deployment that was stored before.
         let images = self.images_of(app).await?;
-        let mut kept: BTreeSet<u32> = self.unfinished_of(app).await?.iter().map(|one| one.number).collect();
-        kept.extend(self.reader().releases(app.id).await?.iter().map(|release| release.number));
-        let recent = self.reader().deployments(Some(app.id), None, 1000).await?;
-        let lived = recent.iter().filter(|one| one.state.is_past_commit()).map(|one| one.number);
-        kept.extend(lived.take(self.0.settings.keep_images));
+        let kept: BTreeSet<u32> = self.kept(app).await?.iter().map(|one| one.number).collect();
         self.remove_images(app, images.into_iter().filter(|(number, _)| !kept.contains(number))).await
+    }
+
+    /// Forgets the fetched commits that no kept deployment was made from, and has git free what they held. Never
+    /// fails the caller: it is done again after the next deployment.
+    pub(super) async fn tidy_repo(&self, app: App) {
+        let tidied = async {
+            let kept = self.kept(&app).await?;
+            // One that has not stored its commit yet may just have fetched it.
+            if kept.iter().any(|one| one.commit.is_none() && !one.state.is_end()) {
+                return Ok(());
+            }
+            let commits: Vec<_> = kept.into_iter().filter_map(|one| one.commit).collect();
+            let repo = self.repo(&app.slug);
+            if self.git().forget_fetched(&repo, &commits).await? {
+                self.git().free(&repo).await?;
+            }
+            Ok::<_, EngineError>(())
+        };
+        if let Some(Err(error)) = self.until_shutdown(tidied).await {
+            tracing::warn!(app = %app.slug, %error, "old commits not freed");
+        }
+    }
+
+    /// The deployments whose images stay: every one that goes on or is on this machine, and the newest that lived.
+    async fn kept(&self, app: &App) -> Result<Vec<Deployment>, EngineError> {
+        let mut kept = self.unfinished_of(app).await?;
+        kept.extend(self.reader().releases(app.id).await?);
+        let recent = self.reader().deployments(Some(app.id), None, 1000).await?;
+        let lived = recent.into_iter().filter(|one| one.state.is_past_commit());
+        kept.extend(lived.take(self.0.settings.keep_images));
+        Ok(kept)
     }
 
     /// Removes every image of an app.

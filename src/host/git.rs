@@ -1,13 +1,18 @@
 //! git, through the one spawner: bare repositories of our own, with nothing from the machine's configuration.
 //!
-//! No hook runs, no prompt is shown, no submodule is followed. Names that come from outside stand behind `--` or
-//! are checked here; what a push or a deployment means is not decided here.
+//! No hook runs, no prompt is shown. Names that come from outside stand behind `--` or are checked here; what a push
+//! or a deployment means is not decided here.
 
+mod lfs;
+mod progress;
+mod remote;
+mod submodules;
+mod tidy;
 mod transfer;
 mod tree;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -17,7 +22,8 @@ use super::process::{ProcessError, Spawn, printable};
 use crate::domain::source::CommitId;
 use crate::files::{self, FileError};
 
-pub use self::transfer::Service;
+pub use self::remote::{Credential, NotLetIn, Remote};
+pub use self::transfer::{Fetched, Service};
 pub use self::tree::{Exported, Note};
 
 /// What git may do on the wire and how much of it.
@@ -29,6 +35,8 @@ pub struct GitSettings {
     pub limit: Duration,
     /// The largest pack taken in and the largest checkout made, in bytes.
     pub max_bytes: u64,
+    /// Where keys lie while a command needs them: for us alone, and not on a disk where that can be had.
+    pub runtime: PathBuf,
 }
 
 /// git with settings of its own. Cheap to clone.
@@ -62,6 +70,31 @@ pub enum GitError {
         /// What git said last.
         said: String,
     },
+    /// The server does not let git in.
+    #[error("cannot fetch from {url}: {why}")]
+    NotLetIn {
+        /// Where from.
+        url: String,
+        /// Why not, and what to do.
+        why: NotLetIn,
+    },
+    /// A directory whose name `ssh` would not take as it stands.
+    #[error("ssh cannot be given the path {}: let rivetr run in a directory of plain letters and digits", .0.display())]
+    OddPath(PathBuf),
+    /// A submodule cannot be had.
+    #[error("the submodule {path} cannot be fetched: {why}")]
+    Submodule {
+        /// Its path in the repository.
+        path: String,
+        /// Why not.
+        why: String,
+    },
+    /// Large files cannot be had.
+    #[error(
+        "the large files of this repository cannot be fetched, for git-lfs is not installed on this machine: install \
+         the package git-lfs"
+    )]
+    NoLfs,
     /// The repository has no such branch or commit.
     #[error("{url} has no {what}; check its name, and that it was pushed there")]
     NoSuch {
@@ -179,7 +212,7 @@ impl Git {
     }
 
     /// git with nothing inherited, and settings for this one command.
-    fn command<const N: usize>(&self, repo: &Path, settings: [(&str, &str); N]) -> Spawn {
+    fn command<'a>(&self, repo: &Path, settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Spawn {
         let always = [
             ("core.hooksPath", "/dev/null"),
             ("core.fsmonitor", "false"),
@@ -192,7 +225,7 @@ impl Git {
             ("maintenance.autoDetach", "false"),
             ("submodule.recurse", "false"),
         ];
-        let pairs = always.iter().chain(&settings).map(|(key, value)| format!("{key}={value}"));
+        let pairs = always.into_iter().chain(settings).map(|(key, value)| format!("{key}={value}"));
         Spawn::new("git")
             .args([OsString::from("-c"), option("safe.directory=", repo)])
             .args(pairs.flat_map(|pair| ["-c".to_owned(), pair]))

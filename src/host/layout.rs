@@ -178,6 +178,12 @@ impl Layout {
         self.deployments(app).join(format!("{number}.log"))
     }
 
+    /// Where keys lie while git needs them.
+    #[must_use]
+    pub fn git_sessions(&self) -> PathBuf {
+        self.runtime.join("git")
+    }
+
     /// The socket of the API.
     #[must_use]
     pub fn api_socket(&self) -> PathBuf {

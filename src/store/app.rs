@@ -7,10 +7,11 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{mount, route, row, settings, source, variable};
+use super::{key, mount, route, row, settings, source, variable};
 use crate::domain::app::{App, AppId, NewApp, Settings};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::name::{HostName, Slug};
+use crate::domain::source::{GitAccess, Source};
 use crate::domain::time::Timestamp;
 
 /// Why an app could not be created.
@@ -41,6 +42,9 @@ pub enum CreateAppError {
         /// The environment.
         environment: Slug,
     },
+    /// There is no such key.
+    #[error("there is no key {0}: make it first, with `rivetr keys create {0}`")]
+    NoKey(Slug),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -60,6 +64,20 @@ pub enum SetHostError {
     /// There is no such app.
     #[error("there is no such app")]
     NoApp,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an app's code could not be made to come from elsewhere.
+#[derive(Debug, Error)]
+pub enum SetSourceError {
+    /// There is no such app.
+    #[error("there is no such app")]
+    NoApp,
+    /// There is no such key.
+    #[error("there is no key {0}: make it first, with `rivetr keys create {0}`")]
+    NoKey(Slug),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,6 +111,19 @@ impl Writer {
     /// Gives an app another automatic host, or none.
     pub async fn set_automatic_host(&self, app: AppId, host: Option<HostName>) -> Result<(), SetHostError> {
         self.write(move |tx| set_automatic(tx, app, host.as_ref())).await
+    }
+
+    /// Makes an app's code come from elsewhere, from its next deployment on.
+    pub async fn set_source(&self, app: AppId, source: Source) -> Result<(), SetSourceError> {
+        self.write(move |tx| {
+            if let Some(missing) = missing_key(tx, &source)? {
+                return Err(SetSourceError::NoKey(missing));
+            }
+            let json = source::to_json(&source)?;
+            let set = tx.execute("UPDATE app SET source = ?2 WHERE id = ?1", (app.0, json));
+            if set.map_err(StoreError::from)? == 0 { Err(SetSourceError::NoApp) } else { Ok(()) }
+        })
+        .await
     }
 
     /// Marks an app as being deleted: nothing new starts, and no route leads to it. Can be done twice.
@@ -152,6 +183,9 @@ fn create(
     if by_slug(tx, &new.slug)?.is_some() {
         return Err(CreateAppError::SlugTaken(new.slug.clone()));
     }
+    if let Some(missing) = missing_key(tx, &new.source)? {
+        return Err(CreateAppError::NoKey(missing));
+    }
     let Some(id) = insert(tx, new, now)? else {
         return Err(missing(tx, new)?);
     };
@@ -169,8 +203,19 @@ fn create(
     by_id(tx, id)?.ok_or(CreateAppError::Store(StoreError::Malformed("app")))
 }
 
+/// The key that a source names and that is not there.
+fn missing_key(tx: &Transaction<'_>, source: &Source) -> Result<Option<Slug>, StoreError> {
+    match source {
+        Source::Git(git) => match &git.access {
+            GitAccess::Key(name) if !key::exists(tx, name)? => Ok(Some(name.clone())),
+            GitAccess::Key(_) | GitAccess::Token { .. } | GitAccess::Public => Ok(None),
+        },
+        Source::Push { .. } => Ok(None),
+    }
+}
+
 fn insert(tx: &Transaction<'_>, new: &NewApp, now: Timestamp) -> Result<Option<AppId>, StoreError> {
-    let NewApp { slug, project, environment, source, hosts: _, settings, variables: _ } = new;
+    let NewApp { slug, project, environment, source, git_token: _, hosts: _, settings, variables: _ } = new;
     let settings = Settings { variables: Vec::new(), ..settings.clone() };
     let id = tx
         .prepare_cached(
@@ -311,16 +356,16 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
 mod tests {
     use super::super::testing::{Fixture, NOW, host, new_app, slug};
     use super::*;
-    use crate::domain::source::{Branch, GitUrl, Source};
+    use crate::domain::source::{Branch, GitSource, GitUrl, Reference};
 
     #[tokio::test]
     async fn an_app_is_read_as_it_was_created() {
         let store = Fixture::new();
         store.project("default").await;
-        let git = Source::Git {
-            url: GitUrl::parse("https://example.org/a.git").unwrap(),
-            branch: Branch::parse("trunk").unwrap(),
-        };
+        let git = Source::Git(GitSource::new(
+            GitUrl::parse("https://example.org/a.git").unwrap(),
+            Reference::Branch(Branch::parse("trunk").unwrap()),
+        ));
         let mut wanted = new_app("blog");
         wanted.source = git.clone();
         wanted.hosts = vec![host("z.example.org"), host("a.example.org"), host("z.example.org")];

@@ -6,11 +6,13 @@
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::error::StoreError;
-use super::settings;
 use super::writer::Writer;
+use super::{settings, source};
 use crate::domain::app::Settings;
 use crate::domain::mount::MountedFile;
+use crate::domain::name::Slug;
 use crate::domain::secret::Sealed;
+use crate::domain::source::{GitAccess, GitSource, Source};
 use crate::domain::variable::Variable;
 
 /// A column of sealed bytes.
@@ -21,7 +23,8 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 2] = [
+const COLUMNS: [Column; 3] = [
+    Column { table: "key", column: "private", place: "'key/' || name" },
     Column { table: "variable", column: "value", place: "'env/' || key" },
     Column { table: "mounted_file", column: "content", place: "'file/' || path" },
 ];
@@ -58,6 +61,7 @@ impl Writer {
             for column in &COLUMNS {
                 of_column(tx, column, &mut each)?;
             }
+            of_sources(tx, &mut each)?;
             of_deployments(tx, &mut each)?;
             Ok(done)
         })
@@ -79,6 +83,26 @@ fn of_column<E: From<StoreError>>(
         let mut sealed = Sealed(bytes);
         each(table, &place, &mut sealed)?;
         tx.execute(&update, (id, sealed.0)).map_err(StoreError::from)?;
+        last = id;
+    }
+    Ok(())
+}
+
+/// The tokens of apps for their repositories.
+fn of_sources<E: From<StoreError>>(
+    tx: &Transaction<'_>,
+    each: &mut impl FnMut(&str, &str, &mut Sealed) -> Result<(), E>,
+) -> Result<(), E> {
+    let select = "SELECT id, slug, source FROM app WHERE id > ?1 ORDER BY id LIMIT 1";
+    let mut last = 0_i64;
+    while let Some((id, slug, json)) = next::<String>(tx, select, last)? {
+        let mut source = source::from_json(&json)?;
+        if let Source::Git(GitSource { url, access: GitAccess::Token { token, .. }, .. }) = &mut source {
+            let app = Slug::parse(&slug).map_err(|_| StoreError::Malformed("slug"))?;
+            each(&slug, &url.token_place(&app), token)?;
+            let json = source::to_json(&source)?;
+            tx.execute("UPDATE app SET source = ?2 WHERE id = ?1", (id, json)).map_err(StoreError::from)?;
+        }
         last = id;
     }
     Ok(())
@@ -127,6 +151,7 @@ mod tests {
     use super::*;
     use crate::domain::mount::MountPath;
     use crate::domain::name::EnvKey;
+    use crate::domain::source::{Branch, GitUrl, Reference, TokenUser};
     use crate::domain::variable::{NewVariable, Owner};
 
     #[tokio::test]
@@ -145,6 +170,10 @@ mod tests {
         store.writer.set_variables(&shared, vec![new("SHARED")], true).await.unwrap();
         let file = MountedFile { path: MountPath::parse("/f").unwrap(), content: mark() };
         store.writer.set_file(app.id, file).await.unwrap();
+        let url = GitUrl::parse("https://git.example.org/blog.git").unwrap();
+        let git = GitSource::new(url, Reference::Branch(Branch::parse("main").unwrap()));
+        let access = GitAccess::Token { user: TokenUser::parse("git").unwrap(), token: mark() };
+        store.writer.set_source(app.id, Source::Git(GitSource { access, ..git })).await.unwrap();
         let deployment = store.enqueue(&app).await;
 
         let (tell, told) = std::sync::mpsc::channel();
@@ -159,8 +188,9 @@ mod tests {
             .unwrap();
         let mut places: Vec<String> = told.iter().collect();
         places.sort();
-        assert_eq!(places, ["env/OWN", "env/OWN", "env/SHARED", "env/SHARED", "file//f", "file//f"]);
-        assert_eq!(done.values, 4);
+        let token = "app/blog/git-token/https://git.example.org";
+        assert_eq!(places, [token, "env/OWN", "env/OWN", "env/SHARED", "env/SHARED", "file//f", "file//f"]);
+        assert_eq!(done.values, 5);
         assert_eq!(done.left, ["variable: env/SHARED", "blog, deployment 1: env/SHARED"]);
         let kept = store.reader.deployment(deployment.id).await.unwrap().unwrap().settings;
         assert_eq!(kept.variables[0].value, Sealed(b"new:sea".to_vec()));

@@ -134,6 +134,7 @@ pub(super) fn new_app(name: &str) -> NewApp {
         project: slug("default"),
         environment: slug("production"),
         source: Source::Push { branch: Branch::parse("main").unwrap() },
+        git_token: None,
         hosts: vec![],
         settings: Settings {
             variables: vec![Variable {

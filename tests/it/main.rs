@@ -26,5 +26,6 @@ mod nasty;
 mod projects;
 mod pushes;
 mod setup;
+mod sources;
 mod units;
 mod variables;

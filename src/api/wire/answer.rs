@@ -6,7 +6,7 @@ use super::{App, Deployment, Failure, Scope, State, Usage};
 use crate::domain::app::{self, Settings};
 use crate::domain::deployment;
 use crate::domain::right;
-use crate::domain::source::Source;
+use crate::domain::source::{GitAccess, Reference, Source};
 use crate::domain::time::Timestamp;
 use crate::domain::variable;
 
@@ -31,7 +31,17 @@ impl App {
         let Settings { port, variables: _, files: _, health } = settings;
         let git = match source {
             Source::Push { .. } => None,
-            Source::Git { url, .. } => Some(url.to_string()),
+            Source::Git(git) => Some(git),
+        };
+        let (tag, commit) = match git.map(|git| &git.reference) {
+            Some(Reference::Tag(tag)) => (Some(tag.to_string()), None),
+            Some(Reference::Commit(commit)) => (None, Some(commit.to_string())),
+            Some(Reference::Branch(_)) | None => (None, None),
+        };
+        let access = git.map(|git| &git.access);
+        let git_key = match access {
+            Some(GitAccess::Key(name)) => Some(name.to_string()),
+            Some(GitAccess::Public | GitAccess::Token { .. }) | None => None,
         };
         Self {
             id: id.0,
@@ -41,9 +51,15 @@ impl App {
             port: port.get(),
             hosts: hosts.iter().map(ToString::to_string).collect(),
             urls,
-            git,
+            git: git.map(|git| git.url.to_string()),
             push_url,
-            branch: source.branch().to_string(),
+            branch: source.branch().map(ToString::to_string),
+            tag,
+            commit,
+            git_key,
+            git_token: matches!(access, Some(GitAccess::Token { .. })),
+            submodules: git.is_some_and(|git| git.submodules),
+            lfs: git.is_some_and(|git| git.lfs),
             env: variables.iter().map(|key| key.as_str().to_owned()).collect(),
             health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
             health_timeout_s: health.timeout.as_secs(),

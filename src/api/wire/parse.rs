@@ -5,11 +5,11 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, Scope};
+use super::{CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, Scope, SetSource};
 use crate::domain::app::{HealthCheck, HealthPath, NewApp, Settings};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
-use crate::domain::source::{Branch, CommitId, GitUrl, Source};
+use crate::domain::source::CommitId;
 use crate::domain::variable::{EnvValue, NewVariable};
 
 /// The port an app is taken to listen on unless it says otherwise.
@@ -42,8 +42,25 @@ pub struct FieldErrors(pub BTreeMap<String, String>);
 impl CreateApp {
     /// The app that is asked for, or what is wrong with each field.
     pub fn parse(self) -> Result<NewApp, FieldErrors> {
-        let Self { name, project, environment, port, hosts, git, branch, env, health_path, health_timeout_s } =
-            self;
+        let Self {
+            name,
+            project,
+            environment,
+            port,
+            hosts,
+            git,
+            branch,
+            tag,
+            commit,
+            git_key,
+            git_token,
+            git_token_user,
+            submodules,
+            lfs,
+            env,
+            health_path,
+            health_timeout_s,
+        } = self;
         let mut errors = FieldErrors::default();
         let slug = errors.take("name", Slug::parse(&name));
         let project = errors.take("project", Slug::parse(project.as_deref().unwrap_or(DEFAULT_PROJECT)));
@@ -52,8 +69,9 @@ impl CreateApp {
         let port = NonZeroU16::new(port.unwrap_or(DEFAULT_PORT)).ok_or("use a port from 1 to 65535");
         let port = errors.take("port", port);
         let hosts = parse_hosts(&hosts, &mut errors);
-        let branch = errors.take("branch", Branch::parse(branch.as_deref().unwrap_or(DEFAULT_BRANCH)));
-        let git = git.and_then(|url| errors.take("git", GitUrl::parse(&url)));
+        let source =
+            SetSource { git, branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs };
+        let source = source.parse_into(&mut errors);
         let variables = parse_variables(&env, &mut errors);
         let path = health_path.and_then(|path| errors.take("health_path", HealthPath::parse(&path)));
         let timeout = match health_timeout_s {
@@ -62,17 +80,14 @@ impl CreateApp {
             Some(_) => Err("use a number of seconds from 1 to 3600"),
         };
         let timeout = errors.take("health_timeout_s", timeout);
-        match (slug, project, environment, port, branch, timeout) {
-            (Some(slug), Some(project), Some(environment), Some(port), Some(branch), Some(timeout))
+        match (slug, project, environment, port, source, timeout) {
+            (Some(slug), Some(project), Some(environment), Some(port), Some(source), Some(timeout))
                 if errors.0.is_empty() =>
             {
-                let source = match git {
-                    Some(url) => Source::Git { url, branch },
-                    None => Source::Push { branch },
-                };
+                let (source, git_token) = source;
                 let health = HealthCheck { path, timeout };
                 let settings = Settings { health, ..Settings::new(port) };
-                Ok(NewApp { slug, project, environment, source, hosts, settings, variables })
+                Ok(NewApp { slug, project, environment, source, git_token, hosts, settings, variables })
             }
             _ => Err(errors),
         }
@@ -143,7 +158,7 @@ impl FieldErrors {
         Self(BTreeMap::from([(field.to_owned(), message.into())]))
     }
 
-    fn put(&mut self, field: &str, message: impl Into<String>) {
+    pub(super) fn put(&mut self, field: &str, message: impl Into<String>) {
         self.0.entry(field.to_owned()).or_insert_with(|| message.into());
     }
 
@@ -190,6 +205,7 @@ pub(super) fn readable(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::source::{Branch, Source};
 
     fn create(change: impl FnOnce(&mut CreateApp)) -> Result<NewApp, BTreeMap<String, String>> {
         let mut app = CreateApp { name: "blog".to_owned(), ..CreateApp::default() };

@@ -10,10 +10,10 @@ use super::super::env::read_variables;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::local_push_url;
-use crate::api::wire::{App, CreateApp, Hidden};
+use super::source::{From, reference};
+use crate::api::wire::{App, CreateApp, DEFAULT_BRANCH, Hidden, SetSource};
 use crate::domain::app::HealthPath;
 use crate::domain::name::{EnvKey, HostName, Slug};
-use crate::domain::source::{Branch, GitUrl};
 use crate::domain::variable::EnvValue;
 
 /// The arguments of `rivetr apps create`.
@@ -29,12 +29,8 @@ pub struct Create {
     /// A host it answers, besides the automatic one; may be repeated
     #[arg(long = "host", value_name = "HOST", value_parser = HostName::parse)]
     hosts: Vec<HostName>,
-    /// A repository to fetch from, in place of `git push` to rivetr
-    #[arg(long, value_name = "URL", value_parser = GitUrl::parse)]
-    git: Option<GitUrl>,
-    /// The branch that is deployed [default: main]
-    #[arg(long, value_parser = Branch::parse)]
-    branch: Option<Branch>,
+    #[command(flatten)]
+    from: From,
     /// A variable, visible to others while this command runs; --env-file is not; may be repeated
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parse_variable)]
     env: Vec<(EnvKey, EnvValue)>,
@@ -67,8 +63,7 @@ impl Create {
             name,
             port,
             hosts,
-            git,
-            branch,
+            from,
             env,
             env_file,
             health_path,
@@ -81,14 +76,23 @@ impl Create {
         let variables = from_file.into_iter().chain(env);
         let variables =
             variables.map(|(key, value)| (key.as_str().to_owned(), Hidden(value.as_str().to_owned())));
+        let SetSource { git, branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs } =
+            from.request()?;
         Ok(CreateApp {
             name: name.to_string(),
             project: project.map(|project| project.to_string()),
             environment: environment.map(|environment| environment.to_string()),
             port: port.map(NonZeroU16::get),
             hosts: hosts.iter().map(ToString::to_string).collect(),
-            git: git.map(|git| git.to_string()),
-            branch: branch.map(|branch| branch.to_string()),
+            git,
+            branch,
+            tag,
+            commit,
+            git_key,
+            git_token,
+            git_token_user,
+            submodules,
+            lfs,
             env: variables.collect::<BTreeMap<_, _>>(),
             health_path: health_path.map(|path| path.as_str().to_owned()),
             health_timeout_s: health_timeout,
@@ -100,10 +104,12 @@ fn words(app: &App) -> String {
     format!("{} is created.\n\n{}\n{}", app.name, how_to_deploy(app), where_it_answers(app))
 }
 
-fn how_to_deploy(App { name, git, branch, push_url, .. }: &App) -> String {
+fn how_to_deploy(app: &App) -> String {
+    let App { name, git, branch, push_url, .. } = app;
     if let Some(git) = git {
-        return format!("Deploy it from {git}, branch {branch}:\n  rivetr deploy {name}\n");
+        return format!("Deploy it from {git}, {}:\n  rivetr deploy {name}\n", reference(app));
     }
+    let branch = branch.as_deref().unwrap_or(DEFAULT_BRANCH);
     let with_token = |url: &str| url.replacen("://", "://rivetr:TOKEN@", 1);
     let (from, url) = match push_url {
         Some(url) => ("Deploy it from your repository:", with_token(url)),
@@ -149,8 +155,7 @@ mod tests {
             name: Slug::parse("blog").unwrap(),
             port: None,
             hosts: vec![],
-            git: None,
-            branch: None,
+            from: From::default(),
             env: vec![parse_variable("A=flag").unwrap()],
             env_file: Some(file.path().to_owned()),
             health_path: None,

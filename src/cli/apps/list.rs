@@ -5,6 +5,7 @@ use clap::Args;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{or_dash, table, time};
+use super::source::reference;
 use crate::api::wire::{self, App};
 
 /// The arguments of `rivetr apps list`.
@@ -30,11 +31,11 @@ fn words(apps: &[App]) -> String {
                 app.name.clone(),
                 or_dash(app.release.map(|number| number.to_string()).as_deref()),
                 app.git.clone().unwrap_or_else(|| "git push".to_owned()),
-                app.branch.clone(),
+                reference(app),
                 time(&app.created),
                 or_dash(Some(&app.urls.join(" "))),
             ]
         })
         .collect();
-    table(["APP", "RELEASE", "SOURCE", "BRANCH", "CREATED", "ADDRESS"], &rows)
+    table(["APP", "RELEASE", "SOURCE", "DEPLOYED", "CREATED", "ADDRESS"], &rows)
 }

@@ -7,6 +7,7 @@ use super::super::session::Session;
 use super::super::status::{release, state};
 use super::super::table::{facts, or_dash, time};
 use super::local_push_url;
+use super::source::reference;
 use crate::api::wire::{App, AppStatus};
 use crate::domain::name::Slug;
 
@@ -35,7 +36,6 @@ fn words(status: &AppStatus) -> String {
         urls,
         git,
         push_url,
-        branch,
         env,
         health_path,
         health_timeout_s,
@@ -52,7 +52,7 @@ fn words(status: &AppStatus) -> String {
         Some(git) => git.clone(),
         None => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
     };
-    facts(&[
+    let mut lines = vec![
         ("app", name.clone()),
         ("state", state(status)),
         ("since", or_dash(since.as_deref())),
@@ -61,10 +61,24 @@ fn words(status: &AppStatus) -> String {
         ("address", or_dash(Some(&urls.join(" ")))),
         ("port", port.to_string()),
         ("source", source),
-        ("branch", branch.clone()),
+        ("deployed", reference(&status.app)),
+    ];
+    lines.extend(fetched(&status.app).map(|fetched| ("fetched", fetched)));
+    lines.extend([
         ("variables", or_dash(Some(&env.join(" ")))),
         ("check", check),
         ("project", format!("{project}, {environment}")),
         ("created", time(created)),
-    ])
+    ]);
+    facts(&lines)
+}
+
+/// What opens the repository, and what is fetched besides the code; none where nothing is said about it.
+fn fetched(App { git_key, git_token, submodules, lfs, .. }: &App) -> Option<String> {
+    let key = git_key.as_ref().map(|key| format!("key {key}"));
+    let token = git_token.then(|| "token".to_owned());
+    let submodules = submodules.then(|| "with submodules".to_owned());
+    let lfs = lfs.then(|| "with large files".to_owned());
+    let said: Vec<String> = [key, token, submodules, lfs].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }

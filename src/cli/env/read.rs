@@ -1,9 +1,9 @@
 //! Values and files of variables as a person hands them in, from a file or from standard input.
 
-use std::io::Read;
 use std::path::Path;
 
 use super::super::failure::{Exit, Failure};
+use super::super::input;
 use crate::domain::dotenv;
 use crate::domain::name::EnvKey;
 use crate::domain::variable::EnvValue;
@@ -30,25 +30,12 @@ pub fn read_value() -> Result<EnvValue, Failure> {
 
 /// The bytes of a file, `-` for standard input.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(path).map_err(unreadable)?)
-    };
-    let mut bytes = Vec::new();
-    source.take(MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX {
-        return Err(Failure::new(Exit::Usage, format!("{} is larger than 4 MiB", path.display())));
-    }
-    Ok(bytes)
+    input::bytes(path, MAX)
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(bytes(path)?).map_err(|_| {
-        let what = format!("{} is not UTF-8, and a variable holds nothing else", path.display());
-        Failure::new(Exit::Usage, what).cure("mount other bytes as a file: rivetr files set --help")
-    })
+    let hint = |failure: Failure| failure.cure("mount other bytes as a file: rivetr files set --help");
+    input::text(path, MAX).map_err(hint)
 }
 
 fn without_line_end(text: &str) -> &str {

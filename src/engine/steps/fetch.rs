@@ -1,9 +1,10 @@
 //! Fetching: the commit, into this deployment's own directory.
 
 use crate::domain::deployment::Deployment;
-use crate::domain::source::{CommitId, Source};
+use crate::domain::source::{CommitId, GitSource, Reference, Source};
+use crate::engine::RemoteError;
 use crate::engine::context::{Context, Halt};
-use crate::host::git::GitError;
+use crate::host::git::{Fetched, GitError, Remote};
 
 pub(in crate::engine) async fn run(
     context: &mut Context,
@@ -13,41 +14,87 @@ pub(in crate::engine) async fn run(
     engine.failpoint("fetching");
     let repo = engine.repo(&deployment.app_slug);
     let git = engine.git();
-    let commit = fetch(context, &deployment).await?;
+    let (commit, from) = match (context.app.source.clone(), deployment.commit.clone()) {
+        (Source::Git(source), commit) => {
+            let (commit, remote) = fetch(context, &deployment, &source, commit).await?;
+            (commit, Some((source, remote)))
+        }
+        (Source::Push { .. }, Some(commit)) => (commit, None),
+        (Source::Push { branch }, None) => {
+            return Err(Halt::Failed(format!("nothing was pushed: git push the branch {branch} first")));
+        }
+    };
     let subject =
         git.subject(&repo, &commit).await.map_err(|error| Halt::because("reading the commit", error))?;
     context.say(&deployment, format!("-----> Fetching {} {subject}", commit.short()));
-    let source = engine.machine().workspace.make_source(&deployment);
-    let source = source.map_err(|error| Halt::because("making room for the checkout", error))?;
-    let exported =
-        git.export(&repo, &commit, &source).await.map_err(|error| Halt::because("checking out", error))?;
-    for note in exported.notes {
-        context.say(&deployment, format!("       Note: {note}"));
-    }
+    check_out(context, &deployment, &commit, from.as_ref()).await?;
     engine.failpoint("after-fetching");
     context.resumed = false;
     deployment.build(commit)?;
     Ok(deployment)
 }
 
-/// The commit to deploy, in the app's own repository.
-async fn fetch(context: &mut Context, deployment: &Deployment) -> Result<CommitId, Halt> {
+/// Fetches the commit to deploy into the app's own repository.
+async fn fetch(
+    context: &mut Context,
+    deployment: &Deployment,
+    source: &GitSource,
+    commit: Option<CommitId>,
+) -> Result<(CommitId, Remote), Halt> {
+    let engine = context.engine.clone();
+    let mut remote = engine.remote(&deployment.app_slug, source).await?;
+    let wanted = commit.map_or_else(|| source.reference.clone(), Reference::Commit);
+    context.say(deployment, format!("-----> Fetching {wanted} of {}", source.url));
+    let repo = engine.repo(&deployment.app_slug);
+    let progress = |line: &str| context.say(deployment, format!("       {line}"));
+    let Fetched { commit, met } = engine.git().fetch(&repo, &remote, &wanted, progress).await?;
+    for met in &met {
+        let shown = format!("       {} is known by {} from now on", met.host, met.key.fingerprint());
+        context.say(deployment, shown);
+    }
+    remote.learn(&met);
+    engine.pin(met).await?;
+    Ok((commit, remote))
+}
+
+/// Writes the commit's files, and those of its submodules where these are asked for.
+async fn check_out(
+    context: &mut Context,
+    deployment: &Deployment,
+    commit: &CommitId,
+    from: Option<&(GitSource, Remote)>,
+) -> Result<(), Halt> {
     let engine = context.engine.clone();
     let repo = engine.repo(&deployment.app_slug);
-    let git = engine.git();
-    let (url, branch) = match (context.app.source.clone(), deployment.commit.clone()) {
-        (Source::Git { url, branch }, _) => (url, branch),
-        (Source::Push { .. }, Some(commit)) => return Ok(commit),
-        (Source::Push { branch }, None) => {
-            return Err(Halt::Failed(format!("nothing was pushed: git push the branch {branch} first")));
-        }
-    };
-    let failed = |error: GitError| Halt::Failed(error.to_string());
-    if let Some(commit) = deployment.commit.clone() {
-        context.say(deployment, format!("-----> Fetching {} of {url}", commit.short()));
-        git.fetch_commit(&repo, &url, &commit, |line| context.say(deployment, line)).await.map_err(failed)?;
-        return Ok(commit);
+    let dest = engine.machine().workspace.make_source(deployment);
+    let dest = dest.map_err(|error| Halt::because("making room for the checkout", error))?;
+    let large_files = from.and_then(|(source, remote)| source.lfs.then_some(remote));
+    let exported = engine.git().export(&repo, commit, &dest, large_files).await;
+    let exported = exported.map_err(|error| Halt::because("checking out", error))?;
+    let with_submodules = from.filter(|(source, _)| source.submodules);
+    for note in exported.notes.iter().filter(|note| with_submodules.is_none() || !note.is_submodule()) {
+        context.say(deployment, format!("       Note: {note}"));
     }
-    context.say(deployment, format!("-----> Fetching {branch} of {url}"));
-    git.fetch(&repo, &url, &branch, |line| context.say(deployment, line)).await.map_err(failed)
+    if let Some((source, remote)) = with_submodules {
+        let progress = |line: &str| context.say(deployment, format!("       {line}"));
+        engine.git().fill_submodules(&repo, remote, commit, &dest, source.lfs, progress).await?;
+    }
+    Ok(())
+}
+
+impl From<GitError> for Halt {
+    fn from(error: GitError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<RemoteError> for Halt {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Store(error) => error.into(),
+            error @ (RemoteError::NoKey(_) | RemoteError::Key { .. } | RemoteError::Token(_)) => {
+                Self::Failed(error.to_string())
+            }
+        }
+    }
 }

@@ -8,7 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::domain::source::{Branch, GitUrl};
+use crate::domain::source::{Branch, GitUrl, Reference, Tag};
+
+mod sources;
 
 /// A person's own repository, and a bare one of ours.
 struct Scene {
@@ -25,7 +27,8 @@ impl Scene {
     async fn limited(max_bytes: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let protocols = vec!["http".to_owned()];
-        let git = Git::new(GitSettings { protocols, limit: Duration::from_mins(1), max_bytes });
+        let runtime = dir.path().join("run");
+        let git = Git::new(GitSettings { protocols, limit: Duration::from_mins(1), max_bytes, runtime });
         let repo = dir.path().join("repos/blog.git");
         git.init(&repo).await.unwrap();
         let scene = Self { dir, git, repo };
@@ -110,6 +113,12 @@ impl Scene {
         self.raw(&["pack-objects", "--revs", "--stdout", "--quiet"], format!("{commit}\n").as_bytes()).await
     }
 
+    /// The same for one that does not follow on what was pushed before.
+    async fn pushed_anew(&self, commit: &CommitId) {
+        self.git.set_ref(&self.repo, "refs/heads/main", None).await.unwrap();
+        self.pushed(commit).await;
+    }
+
     /// Brings a commit of the person's repository into ours.
     async fn pushed(&self, commit: &CommitId) {
         let report = self.push(commit, "refs/heads/main", &self.pack(commit).await).await;
@@ -123,8 +132,22 @@ struct Server {
     _tasks: JoinSet<()>,
 }
 
+/// Whom a server lets in.
+#[derive(Clone)]
+enum Door {
+    Open,
+    /// Who sends this in `Authorization`.
+    Guarded(String),
+    /// Nobody: what it had is there now.
+    Moved(String),
+}
+
 impl Server {
     async fn before(scene: &Scene) -> Self {
+        Self::with(scene, Door::Open).await
+    }
+
+    async fn with(scene: &Scene, door: Door) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = GitUrl::parse(&format!("http://{}/work/.git", listener.local_addr().unwrap())).unwrap();
         let root = scene.dir.path().to_owned();
@@ -132,14 +155,23 @@ impl Server {
         tasks.spawn(async move {
             loop {
                 let (connection, _) = listener.accept().await.unwrap();
-                serve(connection, &root).await;
+                serve(connection, &root, &door).await;
             }
         });
         Self { url, _tasks: tasks }
     }
+
+    /// As a person without anything to show sees it.
+    fn remote(&self) -> Remote {
+        open(&self.url)
+    }
 }
 
-async fn serve(mut connection: TcpStream, root: &Path) {
+fn open(url: &GitUrl) -> Remote {
+    Remote { url: url.clone(), credential: Credential::None }
+}
+
+async fn serve(mut connection: TcpStream, root: &Path, door: &Door) {
     let mut reader = BufReader::new(&mut connection);
     let mut first = String::new();
     reader.read_line(&mut first).await.unwrap();
@@ -152,6 +184,7 @@ async fn serve(mut connection: TcpStream, root: &Path) {
     cgi = cgi.env("GIT_CONFIG_KEY_0", "safe.directory").env("GIT_CONFIG_VALUE_0", "*");
     cgi = cgi.env("GIT_CONFIG_KEY_1", "uploadpack.allowAnySHA1InWant").env("GIT_CONFIG_VALUE_1", "true");
     let mut length = 0;
+    let mut shown = String::new();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).await.unwrap();
@@ -160,6 +193,10 @@ async fn serve(mut connection: TcpStream, root: &Path) {
             "content-type" => cgi.env("CONTENT_TYPE", value),
             "content-encoding" => cgi.env("HTTP_CONTENT_ENCODING", value),
             "git-protocol" => cgi.env("GIT_PROTOCOL", value),
+            "authorization" => {
+                shown = value.to_owned();
+                cgi
+            }
             "content-length" => {
                 length = value.parse().unwrap();
                 cgi.env("CONTENT_LENGTH", value)
@@ -169,6 +206,22 @@ async fn serve(mut connection: TcpStream, root: &Path) {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).await.unwrap();
+    let refusal = match door {
+        Door::Open => None,
+        Door::Guarded(wanted) if *wanted == shown => None,
+        Door::Guarded(_) if shown.is_empty() => {
+            Some("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"".to_owned())
+        }
+        Door::Guarded(wanted) if shown.len() == wanted.len() => Some("HTTP/1.1 403 Forbidden".to_owned()),
+        Door::Guarded(_) => {
+            Some("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"".to_owned())
+        }
+        Door::Moved(to) => Some(format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {to}{path}?{query}")),
+    };
+    if let Some(refusal) = refusal {
+        let words = format!("{refusal}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return connection.write_all(words.as_bytes()).await.unwrap();
+    }
     let answer = cgi.stdin(body).cap(1 << 30).output().await.unwrap().stdout;
     let status = answer.strip_prefix(b"Status: ").map_or("200 OK", |rest| {
         std::str::from_utf8(rest.split(|byte| *byte == b'\r').next().unwrap()).unwrap()
@@ -179,8 +232,16 @@ async fn serve(mut connection: TcpStream, root: &Path) {
     drop(sent);
 }
 
-fn main_branch() -> Branch {
-    Branch::parse("main").unwrap()
+fn main_branch() -> Reference {
+    branch("main")
+}
+
+fn branch(name: &str) -> Reference {
+    Reference::Branch(Branch::parse(name).unwrap())
+}
+
+fn tag(name: &str) -> Reference {
+    Reference::Tag(Tag::parse(name).unwrap())
 }
 
 #[tokio::test]
@@ -315,17 +376,18 @@ async fn a_fetch_takes_the_head_and_leaves_the_history() {
     let second = scene.commit("second: ä \u{1b}[31m").await;
     let server = Server::before(&scene).await;
     let mut said = Vec::new();
-    let fetched =
-        scene.git.fetch(&scene.repo, &server.url, &main_branch(), |line| said.push(line.to_owned())).await;
-    assert_eq!(fetched.unwrap(), second);
+    let say = |line: &str| said.push(line.to_owned());
+    let fetched = scene.git.fetch(&scene.repo, &server.remote(), &main_branch(), say).await;
+    assert_eq!(fetched.unwrap(), Fetched { commit: second.clone(), met: vec![] });
     assert!(said.iter().any(|line| line.contains("done")), "{said:?}");
     assert!(said.iter().all(|line| !line.contains('\r')), "{said:?}");
     assert_eq!(scene.git.subject(&scene.repo, &second).await.unwrap(), "second: ä [31m");
     assert!(scene.git.subject(&scene.repo, &first).await.is_err(), "the history came along");
-    scene.git.fetch_commit(&scene.repo, &server.url, &first, |_| {}).await.unwrap();
+    let wanted = Reference::Commit(first.clone());
+    scene.git.fetch(&scene.repo, &server.remote(), &wanted, |_| {}).await.unwrap();
     assert_eq!(scene.git.subject(&scene.repo, &first).await.unwrap(), "first");
-    let again = scene.git.fetch(&scene.repo, &server.url, &main_branch(), |_| {}).await.unwrap();
-    assert_eq!(again, second);
+    let again = scene.git.fetch(&scene.repo, &server.remote(), &main_branch(), |_| {}).await.unwrap();
+    assert_eq!(again.commit, second);
 }
 
 #[tokio::test]
@@ -333,18 +395,18 @@ async fn a_fetch_that_cannot_be_says_why() {
     let scene = Scene::new().await;
     scene.commit("first").await;
     let server = Server::before(&scene).await;
-    let branch = Branch::parse("gone").unwrap();
-    let error = scene.git.fetch(&scene.repo, &server.url, &branch, |_| {}).await.unwrap_err().to_string();
+    let fetch = async |remote: &Remote, reference: &Reference| {
+        scene.git.fetch(&scene.repo, remote, reference, |_| {}).await.unwrap_err().to_string()
+    };
+    let error = fetch(&server.remote(), &branch("gone")).await;
     assert!(error.contains("no branch \"gone\""), "{error}");
-    let commit = CommitId::parse(&"1".repeat(40)).unwrap();
-    let error =
-        scene.git.fetch_commit(&scene.repo, &server.url, &commit, |_| {}).await.unwrap_err().to_string();
+    let error = fetch(&server.remote(), &tag("gone")).await;
+    assert!(error.contains("no tag \"gone\""), "{error}");
+    let error = fetch(&server.remote(), &Reference::Commit(CommitId::parse(&"1".repeat(40)).unwrap())).await;
     assert!(error.contains("no commit 1111"), "{error}");
-    let nowhere = GitUrl::parse("http://127.0.0.1:1/x.git").unwrap();
-    let error = scene.git.fetch(&scene.repo, &nowhere, &main_branch(), |_| {}).await.unwrap_err().to_string();
+    let error = fetch(&open(&GitUrl::parse("http://127.0.0.1:1/x.git").unwrap()), &main_branch()).await;
     assert!(error.starts_with("cannot fetch from http://127.0.0.1:1/x.git: fatal:"), "{error}");
-    let ssh = GitUrl::parse("ssh://git@example.org/x.git").unwrap();
-    let error = scene.git.fetch(&scene.repo, &ssh, &main_branch(), |_| {}).await.unwrap_err().to_string();
+    let error = fetch(&open(&GitUrl::parse("ssh://git@example.org/x.git").unwrap()), &main_branch()).await;
     assert!(error.contains("ssh is not allowed") && error.contains("http"), "{error}");
 }
 
@@ -355,7 +417,7 @@ async fn a_fetch_stops_at_the_size_limit() {
     scene.write("large", &"0123456789".repeat(500_000));
     scene.commit("large").await;
     let server = Server::before(&scene).await;
-    let error = scene.git.fetch(&scene.repo, &server.url, &main_branch(), |_| {}).await.unwrap_err();
+    let error = scene.git.fetch(&scene.repo, &server.remote(), &main_branch(), |_| {}).await.unwrap_err();
     assert!(matches!(error, GitError::TooLarge { .. }), "{error}");
     let left = files::names(&scene.repo.join("objects/pack")).unwrap();
     assert!(!left.iter().any(|name| name.starts_with("tmp_pack")), "{left:?}");
@@ -375,7 +437,7 @@ async fn a_checkout_has_the_modes_links_and_bytes_of_the_commit() {
     let dest = scene.dir.path().join("deployments/blog/1/source");
     files::make_dirs(&dest, 0o700).unwrap();
     files::write_whole(&dest.join("left-over"), b"", 0o600).unwrap();
-    let exported = scene.git.export(&scene.repo, &commit, &dest).await.unwrap();
+    let exported = scene.git.export(&scene.repo, &commit, &dest, None).await.unwrap();
     assert_eq!(exported, Exported { files: 4, bytes: 21, notes: vec![] });
     let mode = |path: &str| std::fs::symlink_metadata(dest.join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!([mode("plain"), mode("bin/run"), mode("deep/er/file name\u{fc}")], [0o644, 0o755, 0o644]);
@@ -405,7 +467,7 @@ async fn links_out_and_submodules_are_harmless_and_told() {
     scene.pushed(&commit).await;
     assert_eq!(scene.git.listing(&scene.repo, &commit).await.unwrap(), ["Containerfile"]);
     let dest = scene.dir.path().join("source");
-    let exported = scene.git.export(&scene.repo, &commit, &dest).await.unwrap();
+    let exported = scene.git.export(&scene.repo, &commit, &dest, None).await.unwrap();
     let out =
         |path: &str, target: &str| Note::LinkLeadsOut { path: path.to_owned(), target: target.to_owned() };
     let mut notes = exported.notes;
@@ -427,7 +489,7 @@ async fn a_checkout_that_would_be_too_large_is_not_begun() {
     let commit = scene.commit("zeros").await;
     scene.pushed(&commit).await;
     let dest = scene.dir.path().join("source");
-    let error = scene.git.export(&scene.repo, &commit, &dest).await.unwrap_err();
+    let error = scene.git.export(&scene.repo, &commit, &dest, None).await.unwrap_err();
     assert!(error.to_string().contains("larger than the limit of 1 MB"), "{error}");
     assert!(!dest.exists());
 }

@@ -2,19 +2,26 @@
 
 use std::path::Path;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-
-use super::super::process::{ProcessError, Running, last_lines, printable};
-use super::{Git, GitError, option};
-use crate::domain::source::{Branch, CommitId, GitUrl};
+use super::super::process::{ProcessError, Running, printable};
+use super::progress::{each_line, is_progress};
+use super::remote::Remote;
+use super::{Git, GitError, commit, option};
+use crate::domain::key::HostKey;
+use crate::domain::source::{CommitId, Reference};
 use crate::files;
 
 /// The most memory that one process of git may take while it unpacks what strangers sent.
-const UNPACK_MEMORY: u64 = 1 << 30;
-/// The longest line of progress that is shown; a longer one is cut.
-const LINE_MAX: usize = 4096;
+pub(super) const UNPACK_MEMORY: u64 = 1 << 30;
 /// The last lines of progress that are kept to say why a fetch failed.
 const LINES_KEPT: usize = 20;
+
+/// Where what is being fetched arrives. One deployment of an app is at work at a time.
+pub(super) const INCOMING: &str = "refs/rivetr/incoming";
+/// Below it, each commit that was fetched has a reference of its own name.
+pub(super) const FETCHED: &str = "refs/rivetr/fetched";
+
+/// 1000 bytes a second for half a minute is a connection that has died.
+const PATIENCE: [(&str, &str); 2] = [("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "30")];
 
 /// Flaws in old histories that harm nobody; everything else that `fsck` finds is refused.
 const HARMLESS: [&str; 6] = [
@@ -25,6 +32,15 @@ const HARMLESS: [&str; 6] = [
     "badDateOverflow",
     "badEmail",
 ];
+
+/// What was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The commit.
+    pub commit: CommitId,
+    /// The keys of a server that was met for the first time.
+    pub met: Vec<HostKey>,
+}
 
 /// What a client may ask of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,84 +78,103 @@ impl Git {
         Ok(command.args(receive).args([repo]).memory(UNPACK_MEMORY).stream()?)
     }
 
-    /// Fetches the head of a branch without its history, and says which commit it is. `progress` gets what a
-    /// person would see, line by line.
+    /// Fetches what a reference names, without its history, tags peeled. `progress` gets what a person would see, line
+    /// by line. The commit is kept under a reference of its own until it is tidied away. For a commit, the server
+    /// must allow to ask for it by its name.
     pub async fn fetch(
         &self,
         repo: &Path,
-        url: &GitUrl,
-        branch: &Branch,
+        remote: &Remote,
+        reference: &Reference,
         progress: impl FnMut(&str) + Send,
-    ) -> Result<CommitId, GitError> {
-        let kept = format!("refs/rivetr/fetched/{branch}");
-        self.fetch_to(repo, url, &format!("refs/heads/{branch}"), &kept, progress).await?;
-        let none =
-            || GitError::NoSuch { url: url.to_string(), what: format!("branch {:?}", branch.as_str()) };
-        self.resolve(repo, &kept).await?.ok_or_else(none)
+    ) -> Result<Fetched, GitError> {
+        let met = self.fetch_to(repo, remote, reference, INCOMING, progress).await?;
+        let none = || no_such(remote, reference);
+        let commit = self.resolve(repo, INCOMING).await?.ok_or_else(none)?;
+        if matches!(reference, Reference::Commit(wanted) if *wanted != commit) {
+            return Err(none());
+        }
+        self.set_ref(repo, &fetched(&commit), Some(&commit)).await?;
+        self.set_ref(repo, INCOMING, None).await?;
+        Ok(Fetched { commit, met })
     }
 
-    /// Fetches one commit without its history; the server must allow to ask for it by its name.
-    pub async fn fetch_commit(
+    /// Asks which commit a reference names now, tags peeled, and fetches nothing; none if there is no such reference.
+    /// Beside it, the keys of a server that was met for the first time.
+    pub async fn head(
         &self,
-        repo: &Path,
-        url: &GitUrl,
-        commit: &CommitId,
-        progress: impl FnMut(&str) + Send,
-    ) -> Result<(), GitError> {
-        let kept = format!("refs/rivetr/fetched/{commit}");
-        self.fetch_to(repo, url, commit.as_str(), &kept, progress).await?;
-        if self.resolve(repo, &kept).await?.as_ref() == Some(commit) {
-            return Ok(());
+        remote: &Remote,
+        reference: &Reference,
+    ) -> Result<(Option<CommitId>, Vec<HostKey>), GitError> {
+        if let Reference::Commit(commit) = reference {
+            return Ok((Some(commit.clone()), Vec::new()));
         }
-        Err(GitError::NoSuch { url: url.to_string(), what: format!("commit {commit}") })
+        let session = self.session(remote)?;
+        let name = reference.wanted();
+        let peeled = format!("{name}^{{}}");
+        let command = self.command(Path::new("/"), session.settings().chain(PATIENCE));
+        let command = session.dress(command.args(["ls-remote", "--", remote.url.as_str(), &name, &peeled]));
+        let output = command.output().await?;
+        if !output.status.success() {
+            return Err(remote.why(&output.stderr.lines().map(printable).collect::<Vec<_>>()));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let named = |wanted: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('\t'));
+            lines.find(|(_, name)| *name == wanted).map(|(id, _)| id.to_owned())
+        };
+        let found = named(&peeled).or_else(|| named(&name));
+        let found = found.map(|id| commit("ls-remote", id.as_bytes())).transpose()?;
+        Ok((found, session.met(remote)?))
     }
 
     async fn fetch_to(
         &self,
         repo: &Path,
-        url: &GitUrl,
-        wanted: &str,
+        remote: &Remote,
+        reference: &Reference,
         kept: &str,
         mut progress: impl FnMut(&str) + Send,
-    ) -> Result<(), GitError> {
-        if !self.settings.protocols.iter().any(|allowed| allowed == url.scheme()) {
-            let allowed = self.settings.protocols.join(", ");
-            return Err(GitError::Protocol { scheme: url.scheme().to_owned(), allowed });
-        }
+    ) -> Result<Vec<HostKey>, GitError> {
+        let session = self.session(remote)?;
         self.clear(repo)?;
         let settings = [
             ("fetch.fsckObjects", "true"),
             // As one pack, so that the largest file is the size of what was fetched.
             ("fetch.unpackLimit", "1"),
-            // 1000 bytes a second for half a minute is a connection that has died.
-            ("http.lowSpeedLimit", "1000"),
-            ("http.lowSpeedTime", "30"),
         ];
         let fetch = ["fetch", "--progress", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head"];
-        let refspec = format!("+{wanted}:{kept}");
-        let command = self.command(repo, settings).args(tolerance("fetch.fsck"));
-        let command = command.args([option("--git-dir=", repo)]).args(fetch);
-        let command = command.args(["--no-recurse-submodules", "--", url.as_str(), &refspec]);
+        let refspec = format!("+{}:{kept}", reference.wanted());
+        let command = self.command(repo, settings.into_iter().chain(PATIENCE).chain(session.settings()));
+        let command = command.args(tolerance("fetch.fsck")).args([option("--git-dir=", repo)]).args(fetch);
+        let command = command.args(["--no-recurse-submodules", "--", remote.url.as_str(), &refspec]);
         let bounded = command.largest_file(self.settings.max_bytes).memory(UNPACK_MEMORY);
-        let mut running = bounded.stream()?;
+        let mut running = session.dress(bounded).stream()?;
         let mut said: Vec<String> = Vec::new();
-        let lines = each_line(running.stderr.take(), |line| {
-            progress(line);
-            said.push(line.to_owned());
-            said.drain(..said.len().saturating_sub(LINES_KEPT));
+        let lines = each_line(running.stderr.take(), |line, is_last| {
+            if is_progress(line) {
+                progress(line);
+            }
+            if is_last {
+                said.push(line.to_owned());
+                said.drain(..said.len().saturating_sub(LINES_KEPT));
+            }
         });
         let (read, ended) = tokio::join!(lines, running.wait());
         if ended?.success() {
             read.map_err(|source| ProcessError::Io { program: "git".to_owned(), source })?;
-            return Ok(());
+            return session.met(remote);
         }
         if self.clear(repo)? {
             return Err(GitError::TooLarge {
-                what: format!("the repository {url}"),
+                what: format!("the repository {}", remote.url),
                 limit: self.settings.max_bytes,
             });
         }
-        Err(why(url, wanted, &said))
+        let missing = |line: &String| {
+            ["couldn't find remote ref", "not our ref"].iter().any(|sign| line.contains(sign))
+        };
+        Err(if said.iter().any(missing) { no_such(remote, reference) } else { remote.why(&said) })
     }
 
     /// Removes what killed commands left half written: packs as large as they could get, and whatever is older
@@ -163,51 +198,21 @@ impl Git {
     }
 }
 
-/// What a failed fetch means, from what git said.
-fn why(url: &GitUrl, wanted: &str, said: &[String]) -> GitError {
-    let all = said.join("\n");
-    let url = url.to_string();
-    if ["couldn't find remote ref", "not our ref"].iter().any(|sign| all.contains(sign)) {
-        let what = match wanted.strip_prefix("refs/heads/") {
-            Some(branch) => format!("branch {branch:?}"),
-            None => format!("commit {wanted}"),
-        };
-        return GitError::NoSuch { url, what };
-    }
-    GitError::Fetch { url, said: last_lines(&all) }
+/// Where a commit is kept that was fetched.
+pub(super) fn fetched(commit: &CommitId) -> String {
+    format!("{FETCHED}/{commit}")
+}
+
+fn no_such(remote: &Remote, reference: &Reference) -> GitError {
+    let what = match reference {
+        Reference::Branch(branch) => format!("branch {:?}", branch.as_str()),
+        Reference::Tag(tag) => format!("tag {:?} that names a commit", tag.as_str()),
+        Reference::Commit(commit) => format!("commit {commit}"),
+    };
+    GitError::NoSuch { url: remote.url.to_string(), what }
 }
 
 /// Settings that let harmless flaws pass.
 fn tolerance(section: &str) -> impl Iterator<Item = String> {
     HARMLESS.iter().flat_map(move |flaw| ["-c".to_owned(), format!("{section}.{flaw}=ignore")])
-}
-
-/// Hands over what a program says, line by line, as a terminal would show it in the end.
-async fn each_line(from: Option<impl AsyncRead + Unpin>, mut line: impl FnMut(&str)) -> std::io::Result<()> {
-    let Some(mut from) = from else { return Ok(()) };
-    let mut begun = Vec::new();
-    let mut show = |bytes: &[u8]| {
-        let text = printable(&String::from_utf8_lossy(bytes));
-        if !text.is_empty() {
-            line(&text);
-        }
-    };
-    let mut chunk = Vec::with_capacity(LINE_MAX);
-    while from.read_buf(&mut chunk).await? > 0 {
-        for &byte in &chunk {
-            match byte {
-                b'\n' => {
-                    show(&begun);
-                    begun.clear();
-                }
-                // What follows overwrites what was shown.
-                b'\r' if begun.len() >= LINE_MAX => begun.clear(),
-                _ if begun.len() < LINE_MAX => begun.push(byte),
-                _ => {}
-            }
-        }
-        chunk.clear();
-    }
-    show(&begun);
-    Ok(())
 }

@@ -1,4 +1,5 @@
-//! Commits out to the disk: what is in one, and a checkout of it to build from.
+//! Commits out to the disk: what is in one, and a checkout of it to build from. Submodules stay empty here, and
+//! large files are fetched only when asked for.
 //!
 //! A checkout keeps executable bits and links as they are and never writes through a link. Links that lead out of
 //! the tree are reported, not refused: images are full of links such as `/etc/mtab`, and the build resolves them
@@ -11,6 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::super::process::{ProcessError, printable};
+use super::lfs::{Pointer, pointers};
+use super::remote::Remote;
 use super::{Git, GitError, option, unexpected};
 use crate::domain::source::CommitId;
 use crate::files::{self, FileError};
@@ -38,6 +41,8 @@ pub struct Exported {
 pub enum Note {
     /// A submodule: its folder stays empty.
     Submodule(String),
+    /// A file of which only the pointer is there.
+    LargeFile(String),
     /// A link that leads out of the tree.
     LinkLeadsOut {
         /// The link.
@@ -45,15 +50,31 @@ pub enum Note {
         /// Where it leads.
         target: String,
     },
+    /// So many more submodules.
+    MoreSubmodules(usize),
     /// So many more of them.
     More(usize),
+}
+
+impl Note {
+    /// Whether it is about submodules.
+    #[must_use]
+    pub fn is_submodule(&self) -> bool {
+        matches!(self, Self::Submodule(_) | Self::MoreSubmodules(_))
+    }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Submodule(path) => {
-                write!(f, "{path} is a submodule and stays empty: submodules are not fetched")
+                write!(
+                    f,
+                    "{path} is a submodule and stays empty: submodules are not fetched unless asked for"
+                )
+            }
+            Self::LargeFile(path) => {
+                write!(f, "{path} is only a pointer (Git LFS): large files are not fetched unless asked for")
             }
             Self::LinkLeadsOut { path, target } => {
                 write!(
@@ -61,7 +82,7 @@ impl fmt::Display for Note {
                     "{path} is a link out of the repository (to {target}): what it points to here is not used"
                 )
             }
-            Self::More(count) => write!(f, "and {count} more of this kind"),
+            Self::MoreSubmodules(count) | Self::More(count) => write!(f, "and {count} more of this kind"),
         }
     }
 }
@@ -75,14 +96,37 @@ enum Kind {
     Folder,
 }
 
+/// One line of a tree.
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     kind: Kind,
-    bytes: u64,
-    path: Vec<u8>,
+    object: Option<CommitId>,
+    pub(super) bytes: u64,
+    pub(super) path: Vec<u8>,
+}
+
+/// A checkout that is being made.
+pub(super) struct Checkout<'a> {
+    /// The repository.
+    pub repo: &'a Path,
+    /// Where the files go.
+    pub dest: &'a Path,
+    /// What is needed meanwhile.
+    pub aside: &'a Path,
+}
+
+impl Checkout<'_> {
+    /// The index of git that belongs to it.
+    pub(super) fn index(&self) -> PathBuf {
+        self.aside.join("index")
+    }
 }
 
 impl Entry {
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File | Kind::Program)
+    }
+
     fn shown(&self) -> String {
         printable(&String::from_utf8_lossy(&self.path))
     }
@@ -117,8 +161,15 @@ impl Git {
     }
 
     /// Checks a commit out to `dest`, without `.git`, in place of whatever was there. Modes come from the commit
-    /// alone, so that what a build copies does not depend on this process's umask.
-    pub async fn export(&self, repo: &Path, commit: &CommitId, dest: &Path) -> Result<Exported, GitError> {
+    /// alone, so that what a build copies does not depend on this process's umask. Large files come from `lfs`, or
+    /// stay pointers.
+    pub async fn export(
+        &self,
+        repo: &Path,
+        commit: &CommitId,
+        dest: &Path,
+        lfs: Option<&Remote>,
+    ) -> Result<Exported, GitError> {
         let entries = self.entries(repo, commit, &["-l", "-r"]).await?;
         let bytes = entries.iter().map(|entry| entry.bytes).fold(0, u64::saturating_add);
         if bytes > self.settings.max_bytes {
@@ -128,25 +179,55 @@ impl Git {
         if entries.len() > FILES_MAX {
             return Err(GitError::TooMany { limit: FILES_MAX });
         }
-        let notes = self.notes(repo, commit, &entries).await?;
-        let (above, dest) = (dest.parent().unwrap_or(dest).to_owned(), dest.to_owned());
-        let aside = in_background({
-            let dest = dest.clone();
-            move || {
-                files::remove_tree(&dest)?;
-                files::make_dirs(&above, 0o700)?;
-                files::make_dirs(&dest, 0o755)?;
-                files::temporary_dir(&above)
+        let mut notes = self.notes(repo, commit, &entries).await?;
+        let aside = empty(dest).await?;
+        let checkout = Checkout { repo, dest, aside: aside.path() };
+        let (entries, large) = self.check_out(&checkout, commit, entries).await?;
+        let filled = match lfs {
+            Some(remote) if !large.is_empty() => self.fill_pointers(&checkout, remote, &large).await?,
+            Some(_) => 0,
+            None => {
+                let paths = large.iter().map(|pointer| printable(&String::from_utf8_lossy(&pointer.path)));
+                notes.extend(shortened(paths.map(Note::LargeFile)));
+                0
             }
-        })
-        .await?;
-        let index = aside.path().join("index");
-        let here = || self.in_repo(repo).args([option("--work-tree=", &dest)]).env("GIT_INDEX_FILE", &index);
-        here().args(["read-tree", commit.as_str()]).run().await?;
-        here().args(["checkout-index", "--all", "--force", "--quiet"]).dir(&dest).run().await?;
+        };
         let files = entries.iter().filter(|entry| entry.kind != Kind::Submodule).count();
+        let dest = dest.to_owned();
         in_background(move || set_modes(&dest, &entries)).await?;
-        Ok(Exported { files, bytes, notes })
+        Ok(Exported { files, bytes: bytes.saturating_add(filled), notes })
+    }
+
+    /// The submodules of a commit: their paths and the commits they stand for.
+    pub(super) async fn links(
+        &self,
+        repo: &Path,
+        commit: &CommitId,
+    ) -> Result<Vec<(Vec<u8>, CommitId)>, GitError> {
+        let entries = self.entries(repo, commit, &["-l", "-r"]).await?;
+        Ok(entries.into_iter().filter_map(|entry| Some((entry.path, entry.object?))).collect())
+    }
+
+    /// Writes the files, and finds those that are only pointers.
+    async fn check_out(
+        &self,
+        checkout: &Checkout<'_>,
+        commit: &CommitId,
+        entries: Vec<Entry>,
+    ) -> Result<(Vec<Entry>, Vec<Pointer>), GitError> {
+        let Checkout { repo, dest, .. } = checkout;
+        let here = || {
+            let command = self.in_repo(repo).args([option("--work-tree=", dest)]);
+            command.env("GIT_INDEX_FILE", checkout.index())
+        };
+        here().args(["read-tree", commit.as_str()]).run().await?;
+        here().args(["checkout-index", "--all", "--force", "--quiet"]).dir(*dest).run().await?;
+        let dest = (*dest).to_owned();
+        in_background(move || {
+            let large = pointers(&dest, &entries);
+            Ok((entries, large))
+        })
+        .await
     }
 
     async fn entries(&self, repo: &Path, commit: &CommitId, how: &[&str]) -> Result<Vec<Entry>, GitError> {
@@ -205,8 +286,10 @@ fn entry(line: &[u8]) -> Result<Entry, GitError> {
             mode if mode.ends_with("755") => Kind::Program,
             _ => Kind::File,
         };
-        let bytes = facts.nth(2)?.parse().unwrap_or(0);
-        Some(Entry { kind, bytes, path: path.get(1..)?.to_owned() })
+        let object = facts.nth(1)?;
+        let object = (kind == Kind::Submodule).then(|| CommitId::parse(object)).transpose().ok()?;
+        let bytes = facts.next()?.parse().unwrap_or(0);
+        Some(Entry { kind, object, bytes, path: path.get(1..)?.to_owned() })
     };
     parse().ok_or_else(|| unexpected("ls-tree", &String::from_utf8_lossy(line)))
 }
@@ -242,12 +325,26 @@ fn take_line(from: &mut &[u8], length: Option<usize>) -> Result<String, GitError
     Ok(String::from_utf8_lossy(line).into_owned())
 }
 
+/// Makes an empty directory for a checkout, in place of whatever was there, and one beside it for what is needed
+/// meanwhile.
+async fn empty(dest: &Path) -> Result<tempfile::TempDir, GitError> {
+    let (above, dest) = (dest.parent().unwrap_or(dest).to_owned(), dest.to_owned());
+    in_background(move || {
+        files::remove_tree(&dest)?;
+        files::make_dirs(&above, 0o700)?;
+        files::make_dirs(&dest, 0o755)?;
+        files::temporary_dir(&above)
+    })
+    .await
+}
+
 fn shortened(notes: impl Iterator<Item = Note>) -> Vec<Note> {
     let mut notes: Vec<Note> = notes.collect();
     let more = notes.len().saturating_sub(NOTES_MAX);
     if more > 0 {
         notes.truncate(NOTES_MAX);
-        notes.push(Note::More(more));
+        let of_submodules = notes.first().is_some_and(Note::is_submodule);
+        notes.push(if of_submodules { Note::MoreSubmodules(more) } else { Note::More(more) });
     }
     notes
 }

@@ -1,0 +1,107 @@
+//! `rivetr apps source`: where the code of an app comes from; and the same arguments for `rivetr apps create`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::super::failure::Failure;
+use super::super::input;
+use super::super::session::Session;
+use crate::api::wire::{App, Hidden, SetSource};
+use crate::domain::name::Slug;
+use crate::domain::source::{Branch, CommitId, GitUrl, Tag, TokenUser};
+
+/// The largest file of a token that is read, in bytes.
+const TOKEN_FILE_MAX: u64 = 16 << 10;
+
+/// The arguments of `rivetr apps source`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(
+    after_help = "Example: rivetr apps source blog --git git@example.org:me/blog.git --git-key deploy --tag v2\n\n\
+                        The source is said whole: what is left out is not kept from before. Without --git, code comes \
+                        by git push to rivetr."
+)]
+pub struct Source {
+    /// The app
+    #[arg(value_parser = Slug::parse)]
+    name: Slug,
+    #[command(flatten)]
+    from: From,
+}
+
+/// Where the code of an app comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct From {
+    /// A repository to fetch from, in place of `git push` to rivetr
+    #[arg(long, value_name = "URL", value_parser = GitUrl::parse)]
+    git: Option<GitUrl>,
+    /// The branch that is deployed [default: main]
+    #[arg(long, value_parser = Branch::parse, conflicts_with_all = ["tag", "commit"])]
+    branch: Option<Branch>,
+    /// The tag that is deployed, as it is then
+    #[arg(long, requires = "git", value_parser = Tag::parse, conflicts_with = "commit")]
+    tag: Option<Tag>,
+    /// The one commit that is deployed, by its full name
+    #[arg(long, requires = "git", value_parser = CommitId::parse)]
+    commit: Option<CommitId>,
+    /// The key that opens the repository over SSH; `rivetr keys create` makes one
+    #[arg(long, requires = "git", value_name = "NAME", value_parser = Slug::parse, conflicts_with = "git_token_file")]
+    git_key: Option<Slug>,
+    /// A file with the token that opens the repository over HTTPS; - is standard input
+    #[arg(long, requires = "git", value_name = "FILE")]
+    git_token_file: Option<PathBuf>,
+    /// The user name that goes with the token [default: git]
+    #[arg(long, requires = "git_token_file", value_name = "NAME", value_parser = TokenUser::parse)]
+    git_token_user: Option<TokenUser>,
+    /// Fetch submodules too
+    #[arg(long, requires = "git")]
+    submodules: bool,
+    /// Fetch large files too (Git LFS)
+    #[arg(long, requires = "git")]
+    lfs: bool,
+}
+
+impl Source {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let request = self.from.request()?;
+        let answer = session.client.put(&format!("/api/apps/{}/source", self.name), &request).await?;
+        session.show(&answer, |app: App| {
+            let from = app.git.as_deref().unwrap_or("git push");
+            format!("{} comes from {from}, {}, from its next deployment on.\n", app.name, reference(&app))
+        })
+    }
+}
+
+impl From {
+    /// What is asked of the API.
+    pub(super) fn request(self) -> Result<SetSource, Failure> {
+        let Self { git, branch, tag, commit, git_key, git_token_file, git_token_user, submodules, lfs } =
+            self;
+        let token = git_token_file.as_deref().map(read_token).transpose()?;
+        Ok(SetSource {
+            git: git.map(|git| git.to_string()),
+            branch: branch.map(|branch| branch.to_string()),
+            tag: tag.map(|tag| tag.to_string()),
+            commit: commit.map(|commit| commit.to_string()),
+            git_key: git_key.map(|key| key.to_string()),
+            git_token: token.map(Hidden),
+            git_token_user: git_token_user.map(|user| user.as_str().to_owned()),
+            submodules,
+            lfs,
+        })
+    }
+}
+
+/// What of its repository an app is deployed from, in words.
+pub(super) fn reference(app: &App) -> String {
+    match (&app.branch, &app.tag, &app.commit) {
+        (Some(branch), ..) => format!("branch {branch}"),
+        (None, Some(tag), _) => format!("tag {tag}"),
+        (None, None, Some(commit)) => format!("commit {commit}"),
+        (None, None, None) => "-".to_owned(),
+    }
+}
+
+fn read_token(path: &Path) -> Result<String, Failure> {
+    Ok(input::text(path, TOKEN_FILE_MAX)?.trim().to_owned())
+}
