@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{App, Deployment, Failure, Scope, State};
+use super::{App, BuildOptions, Deployment, Failure, HealthOptions, RuntimeOptions, Scope, State};
 use crate::domain::app::{self, Settings};
 use crate::domain::deployment;
 use crate::domain::right;
@@ -26,7 +26,7 @@ impl App {
             deleting,
             created,
         } = app;
-        let Settings { port, variables, health } = settings;
+        let Settings { port, variables, health, runtime, build } = settings;
         let git = match source {
             Source::Push { .. } => None,
             Source::Git { url, .. } => Some(url.to_string()),
@@ -43,8 +43,9 @@ impl App {
             push_url,
             branch: source.branch().to_string(),
             env: variables.iter().map(|variable| variable.key.as_str().to_owned()).collect(),
-            health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
-            health_timeout_s: health.timeout.as_secs(),
+            health: HealthOptions::of(health),
+            runtime: RuntimeOptions::of(runtime),
+            build: BuildOptions::of(build),
             live: live.map(|id| id.0),
             release: *release,
             deleting: *deleting,
