@@ -6,6 +6,7 @@
 
 mod address;
 mod app;
+mod change;
 mod deployment;
 mod error;
 mod migrate;
@@ -26,6 +27,7 @@ mod testing;
 
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError};
+pub use change::ChangeAppError;
 pub use deployment::{EnqueueError, Enqueued, SaveError};
 pub use error::StoreError;
 pub use migrate::MigrateError;

@@ -40,6 +40,17 @@ impl Engine {
         trigger: Trigger,
         commit: Option<CommitId>,
     ) -> Result<Deployment, EngineError> {
+        self.deploy_built(app, trigger, commit, true).await
+    }
+
+    /// The same; without the cache, every step of the build is done anew.
+    pub async fn deploy_built(
+        &self,
+        app: &Slug,
+        trigger: Trigger,
+        commit: Option<CommitId>,
+        cache: bool,
+    ) -> Result<Deployment, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let commit = match (commit, &app.source) {
             (Some(commit), _) => Some(commit),
@@ -55,7 +66,7 @@ impl Engine {
                 })?)
             }
         };
-        let enqueued = self.0.writer.enqueue(app.id, trigger, commit, self.now()).await?;
+        let enqueued = self.0.writer.enqueue(app.id, trigger, commit, !cache, self.now()).await?;
         for superseded in &enqueued.superseded {
             log_failure(superseded, "the push was not settled", self.settle_push(superseded).await);
             self.announce(superseded);

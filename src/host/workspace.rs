@@ -2,7 +2,7 @@
 //!
 //! [`Layout`] says where each lies; here they are made and removed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
 use crate::domain::deployment::Deployment;
@@ -52,6 +52,25 @@ impl Workspace {
         let source = self.source(deployment);
         files::make_dirs(&source, 0o700)?;
         Ok(source)
+    }
+
+    /// Where a path of this machine leads once every link is followed; none if it leads nowhere.
+    #[must_use]
+    pub fn real_path(&self, path: &Path) -> Option<PathBuf> {
+        std::fs::canonicalize(path).ok()
+    }
+
+    /// A file or directory of a deployment's checkout, every link followed; none if it is not there, or if it leads
+    /// out of the checkout.
+    #[must_use]
+    pub fn in_source(&self, deployment: &Deployment, path: &Path) -> Option<PathBuf> {
+        let source = self.real_path(&self.source(deployment))?;
+        self.real_path(&source.join(path)).filter(|real| real.starts_with(&source))
+    }
+
+    /// The names in a directory.
+    pub fn names(&self, directory: &Path) -> Result<Vec<String>, FileError> {
+        files::names(directory)
     }
 
     /// Removes a deployment's checkout.

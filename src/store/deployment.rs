@@ -64,15 +64,17 @@ pub enum SaveError {
 }
 
 impl Writer {
-    /// Asks for a deployment of what the app is set to now; those of the app that still wait are superseded.
+    /// Asks for a deployment of what the app is set to now; those of the app that still wait are superseded. With
+    /// `no_cache` its own settings say that nothing comes from the cache of builds.
     pub async fn enqueue(
         &self,
         app: AppId,
         trigger: Trigger,
         commit: Option<CommitId>,
+        no_cache: bool,
         now: Timestamp,
     ) -> Result<Enqueued, EnqueueError> {
-        self.write(move |tx| enqueue(tx, app, trigger, commit.as_ref(), now)).await
+        self.write(move |tx| enqueue(tx, app, trigger, (commit.as_ref(), no_cache), now)).await
     }
 
     /// Stores where a deployment has got to. To `Switching` is the same as [`Writer::switch`].
@@ -173,7 +175,7 @@ fn enqueue(
     tx: &Transaction<'_>,
     app: AppId,
     trigger: Trigger,
-    commit: Option<&CommitId>,
+    built_from: (Option<&CommitId>, bool),
     now: Timestamp,
 ) -> Result<Enqueued, EnqueueError> {
     let found = app::by_id(tx, app)?.ok_or(EnqueueError::NoApp)?;
@@ -181,7 +183,7 @@ fn enqueue(
         return Err(EnqueueError::Deleting(found.slug));
     }
     let superseded = supersede_waiting(tx, app, now)?;
-    let id = insert(tx, app, trigger, commit, now)?;
+    let id = insert(tx, app, trigger, built_from, now)?;
     note(tx, id, State::Queued, now)?;
     let deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
     Ok(Enqueued { deployment, superseded })
@@ -206,15 +208,16 @@ fn insert(
     tx: &Transaction<'_>,
     app: AppId,
     trigger: Trigger,
-    commit: Option<&CommitId>,
+    (commit, no_cache): (Option<&CommitId>, bool),
     now: Timestamp,
 ) -> Result<DeploymentId, StoreError> {
     tx.prepare_cached("UPDATE app SET last_number = last_number + 1 WHERE id = ?1")?.execute([app.0])?;
     tx.prepare_cached(
         "INSERT INTO deployment (app, number, requested_by, settings, commit_id, state, created) \
-         SELECT id, last_number, ?2, settings, ?3, 'queued', ?4 FROM app WHERE id = ?1",
+         SELECT id, last_number, ?2, iif(?5, json_set(settings, '$.build.no_cache', json('true')), settings), \
+         ?3, 'queued', ?4 FROM app WHERE id = ?1",
     )?
-    .execute((app.0, trigger.as_str(), commit.map(CommitId::as_str), now.0))?;
+    .execute((app.0, trigger.as_str(), commit.map(CommitId::as_str), now.0, no_cache))?;
     Ok(DeploymentId(tx.last_insert_rowid()))
 }
 

@@ -68,7 +68,7 @@ impl Fixture {
     }
 
     pub(super) async fn enqueue(&self, app: &App) -> Deployment {
-        self.writer.enqueue(app.id, Trigger::Request, None, NOW).await.unwrap().deployment
+        self.writer.enqueue(app.id, Trigger::Request, None, false, NOW).await.unwrap().deployment
     }
 
     /// A deployment that has come as far as `Checking`.

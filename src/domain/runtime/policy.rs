@@ -43,19 +43,20 @@ pub fn check(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(),
     capabilities(runtime, circumstances)?;
     ports(runtime, circumstances)?;
     mount_points(runtime)?;
-    host_paths(runtime, circumstances)
+    host_paths(runtime, circumstances.bind_roots, circumstances.real_paths)
 }
 
-/// Whether the paths of the host that are mounted lie, with every link followed, below a directory on the list.
-pub fn host_paths(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(), Refusal> {
+/// Whether the paths of the host that are mounted lie below a directory on the list; `real` is where each leads once
+/// every link is followed.
+pub fn host_paths(runtime: &Runtime, roots: &[PathBuf], real: &[Option<PathBuf>]) -> Result<(), Refusal> {
     let asked = runtime.mounts.iter().filter_map(Mount::host_path);
-    for (path, real) in asked.zip(circumstances.real_paths) {
-        let refuse = |why: &str| Err(Refusal { field: "volumes", message: format!("{path} cannot be mounted: {why}") });
+    for (path, real) in asked.zip(real) {
+        let refuse = |why: &str| Err(Refusal { field: "runtime.volumes", message: format!("{path} cannot be mounted: {why}") });
         let Some(real) = real else { return refuse("there is no such directory on this machine") };
         if real != Path::new(path.as_str()) {
             return refuse("it leads through a link; name the directory itself");
         }
-        if !circumstances.bind_roots.iter().any(|root| real.starts_with(root)) {
+        if !roots.iter().any(|root| real.starts_with(root)) {
             return refuse("it is not below any of bind_roots under [volumes] in rivetr.toml");
         }
     }
@@ -66,7 +67,7 @@ fn capabilities(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<
     let had = |capability| circumstances.before.is_some_and(|before| before.capabilities.contains(capability));
     match runtime.capabilities.iter().find(|capability| !had(capability)) {
         Some(more) if !circumstances.administrator => Err(Refusal {
-            field: "capabilities",
+            field: "runtime.capabilities",
             message: format!("{more} can only be given by an administrator: use a token of scope admin"),
         }),
         _ => Ok(()),
@@ -74,7 +75,7 @@ fn capabilities(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<
 }
 
 fn ports(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(), Refusal> {
-    let refuse = |message| Err(Refusal { field: "publish", message });
+    let refuse = |message| Err(Refusal { field: "runtime.publish", message });
     for (index, port) in runtime.publish.iter().enumerate() {
         let number = port.host.get();
         if circumstances.rootless && number < FIRST_UNPRIVILEGED {
@@ -99,7 +100,7 @@ fn mount_points(runtime: &Runtime) -> Result<(), Refusal> {
     points.sort();
     let twice = points.windows(2).find_map(|pair| pair.first().filter(|first| pair.last() == Some(first)));
     twice.map_or(Ok(()), |path| {
-        Err(Refusal { field: "volumes", message: format!("two things are to be mounted at {path}") })
+        Err(Refusal { field: "runtime.volumes", message: format!("two things are to be mounted at {path}") })
     })
 }
 

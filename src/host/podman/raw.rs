@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -39,7 +40,18 @@ impl Socket {
 
     /// Sends one request without a body and reads the whole answer.
     pub(super) async fn ask(&self, what: &str, method: Method, path: &str) -> Result<Answer, PodmanError> {
-        match timeout(LIMIT, self.exchange(what, method, path)).await {
+        self.send(what, method, path, Bytes::new()).await
+    }
+
+    /// Sends one request with the bytes that it is about and reads the whole answer.
+    pub(super) async fn send(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, PodmanError> {
+        match timeout(LIMIT, self.exchange(what, method, path, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(PodmanError::Slow { what: what.to_owned() }),
         }
@@ -49,10 +61,16 @@ impl Socket {
         PodmanError::Unreachable { socket: self.path.clone(), why: why.to_string() }
     }
 
-    async fn exchange(&self, what: &str, method: Method, path: &str) -> Result<Answer, PodmanError> {
+    async fn exchange(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, PodmanError> {
         let unread = |why: &dyn Display| PodmanError::Answer { what: what.to_owned(), why: why.to_string() };
         let request = Request::builder().method(method).uri(format!("{API}{path}"));
-        let request = request.header(header::HOST, "podman").body(Empty::<Bytes>::new());
+        let request = request.header(header::HOST, "podman").body(Full::new(body));
         let request = request.map_err(|error| unread(&error))?;
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(&error))?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -75,6 +93,12 @@ impl Answer {
         }
         let (what, status) = (what.to_owned(), self.status.as_u16());
         Err(PodmanError::Refused { what, status, said: self.message() })
+    }
+
+    /// The answer's JSON.
+    pub(super) fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, PodmanError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| PodmanError::Answer { what: what.to_owned(), why: error.to_string() })
     }
 
     /// What an answer of failure says, in Podman's words.
