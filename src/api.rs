@@ -16,8 +16,10 @@ mod input;
 mod openapi;
 mod route;
 mod serve;
+mod settings;
 mod system;
 mod token;
+mod volume;
 pub mod wire;
 
 use axum::Router;
@@ -95,7 +97,14 @@ pub fn table() -> Vec<Route<Api>> {
             .takes::<wire::CreateApp>()
             .gives::<wire::App>(StatusCode::CREATED),
         Route::get("/api/apps/{id}", app::show).about("One app").gives::<wire::App>(StatusCode::OK),
-        Route::delete("/api/apps/{id}", app::delete).about("Delete an app and all it has").answers_nothing(),
+        Route::patch("/api/apps/{id}", settings::change)
+            .about("Change an app; null brings an option back to its default")
+            .takes::<wire::ChangeApp>()
+            .gives::<wire::ChangedApp>(StatusCode::OK),
+        Route::delete("/api/apps/{id}", app::delete)
+            .about("Delete an app and all it has but its volumes")
+            .query("volumes", Type::Boolean, "Whether its volumes go too, with their data")
+            .answers_nothing(),
         Route::post("/api/apps/{id}/deploy", app::deploy)
             .about("Deploy an app")
             .takes::<wire::Deploy>()
@@ -122,6 +131,16 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/api/deployments/{id}/cancel", deployment::cancel)
             .about("Stop a deployment that is not live yet")
             .gives::<wire::Deployment>(StatusCode::OK),
+        Route::get("/api/volumes", volume::list)
+            .about("Every volume that an app has or had")
+            .query("size", Type::Boolean, "Whether to measure them, which looks at every file")
+            .lists::<wire::Volume>(),
+        Route::get("/api/volumes/{name}", volume::show)
+            .about("One volume, measured")
+            .gives::<wire::Volume>(StatusCode::OK),
+        Route::delete("/api/volumes/{name}", volume::delete)
+            .about("Delete a volume that no app mounts, with its data")
+            .answers_nothing(),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
             .about("Make a token; its secret is shown once")
@@ -180,6 +199,7 @@ mod tests {
             ("GET /api/apps", read),
             ("POST /api/apps", manage),
             ("GET /api/apps/{id}", read),
+            ("PATCH /api/apps/{id}", manage),
             ("DELETE /api/apps/{id}", manage),
             ("POST /api/apps/{id}/deploy", deploy),
             ("GET /api/apps/{id}/deployments", read),
@@ -188,6 +208,9 @@ mod tests {
             ("GET /api/deployments/{id}", read),
             ("GET /api/deployments/{id}/logs", read),
             ("POST /api/deployments/{id}/cancel", deploy),
+            ("GET /api/volumes", read),
+            ("GET /api/volumes/{name}", read),
+            ("DELETE /api/volumes/{name}", manage),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

@@ -17,6 +17,7 @@ mod setup;
 mod status;
 mod table;
 mod tokens;
+mod volumes;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -115,7 +116,7 @@ enum Command {
 #[derive(Debug, Clone, Subcommand)]
 enum Remote {
     Status(status::Status),
-    /// Create, list, show and delete apps
+    /// Create, list, show, change and delete apps
     #[command(subcommand)]
     Apps(apps::Apps),
     Deploy(deploy::Deploy),
@@ -125,6 +126,9 @@ enum Remote {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
+    /// List, show and delete what apps keep
+    #[command(subcommand)]
+    Volumes(volumes::Volumes),
 }
 
 impl Remote {
@@ -137,6 +141,7 @@ impl Remote {
             Self::Cancel(cancel) => cancel.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
+            Self::Volumes(volumes) => volumes.run(session).await,
         }
     }
 }

@@ -1,8 +1,10 @@
-//! `rivetr apps …`: create, list, show and delete apps.
+//! `rivetr apps …`: create, list, show, change and delete apps.
 
 mod create;
 mod delete;
 mod list;
+mod options;
+mod set;
 mod show;
 
 use clap::Subcommand;
@@ -14,12 +16,14 @@ use super::session::Session;
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Apps {
     /// Create an app; the code comes later
-    Create(create::Create),
+    Create(Box<create::Create>),
     /// List the apps
     List(list::List),
     /// Show one app and how it does
     Show(show::Show),
-    /// Delete an app with everything it has
+    /// Change an app
+    Set(Box<set::Set>),
+    /// Delete an app with everything it has but its volumes
     Delete(delete::Delete),
 }
 
@@ -29,6 +33,7 @@ impl Apps {
             Self::Create(create) => create.run(session).await,
             Self::List(list) => list.run(session).await,
             Self::Show(show) => show.run(session).await,
+            Self::Set(set) => set.run(session).await,
             Self::Delete(delete) => delete.run(session).await,
         }
     }

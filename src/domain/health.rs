@@ -53,8 +53,10 @@ impl HealthCheck {
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
     /// The longest time that it may be given.
     pub const TIMEOUT_MAX: Duration = Duration::from_hours(1);
-    /// The longest pause between two questions, and the longest wait for one answer.
-    pub const PAUSE_MAX: Duration = Duration::from_mins(10);
+    /// The longest wait for one answer.
+    pub const ATTEMPT_MAX: Duration = Duration::from_mins(1);
+    /// The longest pause between two questions.
+    pub const INTERVAL_MAX: Duration = Duration::from_mins(10);
     /// The most failures that may be forgiven.
     pub const RETRIES_MAX: u32 = 100;
 }

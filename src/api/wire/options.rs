@@ -162,7 +162,7 @@ options! {
         command: Vec<String>,
         /// How long a new release may take until it answers, in seconds; 60 if not said, at most 3600.
         timeout_s: u64,
-        /// How long one answer may take, in seconds; 10 if not said, at most 600.
+        /// How long one answer may take, in seconds; 10 if not said, at most 60.
         attempt_s: u64,
         /// The pause between two questions to a release that serves, in seconds; 10 if not said, at most 600.
         interval_s: u64,

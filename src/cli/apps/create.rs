@@ -10,8 +10,9 @@ use clap::Args;
 use super::super::failure::{Exit, Failure};
 use super::super::session::Session;
 use super::local_push_url;
+use super::options::{Build, Health, Runtime};
 use crate::api::wire::{App, CreateApp, Hidden};
-use crate::domain::app::{EnvValue, HealthPath};
+use crate::domain::app::EnvValue;
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::source::{Branch, GitUrl};
 
@@ -43,18 +44,18 @@ pub struct Create {
     /// A file with KEY=VALUE lines, each value taken as it stands, quotes included; - is standard input
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// The path that tells whether it answers; without it, a TCP connection is enough
-    #[arg(long, value_name = "PATH", value_parser = HealthPath::parse)]
-    health_path: Option<HealthPath>,
-    /// How long a new release may take until it answers [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    health_timeout: Option<u64>,
     /// The project it goes to [default: default]
     #[arg(long, value_parser = Slug::parse)]
     project: Option<Slug>,
     /// The environment of that project [default: production]
     #[arg(long, value_parser = Slug::parse)]
     environment: Option<Slug>,
+    #[command(flatten)]
+    health: Health,
+    #[command(flatten)]
+    runtime: Runtime,
+    #[command(flatten)]
+    build: Build,
 }
 
 impl Create {
@@ -73,10 +74,11 @@ impl Create {
             branch,
             env,
             env_file,
-            health_path,
-            health_timeout,
             project,
             environment,
+            health,
+            runtime,
+            build,
         } = self;
         let from_file = env_file.map(|path| read_env_file(&path)).transpose()?.unwrap_or_default();
         // What stands on the command line is nearer, and wins.
@@ -92,8 +94,9 @@ impl Create {
             git: git.map(|git| git.to_string()),
             branch: branch.map(|branch| branch.to_string()),
             env: variables.collect::<BTreeMap<_, _>>(),
-            health_path: health_path.map(|path| path.as_str().to_owned()),
-            health_timeout_s: health_timeout,
+            health: health.request(),
+            runtime: runtime.request(),
+            build: build.request(),
         })
     }
 }

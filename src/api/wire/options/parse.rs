@@ -88,11 +88,12 @@ impl HealthOptions {
             }
             (None, None) => health.ask = HealthAsk::Connect,
         }
-        let pause = || seconds(1, HealthCheck::PAUSE_MAX);
         let timeout = (&mut health.timeout, default.timeout);
         form.put("timeout_s", self.timeout_s, timeout, seconds(1, HealthCheck::TIMEOUT_MAX));
-        form.put("attempt_s", self.attempt_s, (&mut health.attempt, default.attempt), pause());
-        form.put("interval_s", self.interval_s, (&mut health.interval, default.interval), pause());
+        let attempt = (&mut health.attempt, default.attempt);
+        form.put("attempt_s", self.attempt_s, attempt, seconds(1, HealthCheck::ATTEMPT_MAX));
+        let interval = (&mut health.interval, default.interval);
+        form.put("interval_s", self.interval_s, interval, seconds(1, HealthCheck::INTERVAL_MAX));
         form.put("retries", self.retries, (&mut health.retries, default.retries), |number| match number {
             1..=HealthCheck::RETRIES_MAX => Ok(number),
             _ => Err("use a number from 1 to 100"),
