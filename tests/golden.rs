@@ -14,6 +14,7 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
+use rivetr::api::wire::{FieldErrors, RuntimeOptions};
 use rivetr::domain::app::{AppId, EnvValue, Settings, Variable};
 use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
 use rivetr::domain::name::{EnvKey, Slug};
@@ -40,6 +41,8 @@ struct Input {
     port: NonZeroU16,
     #[serde(default)]
     variables: Vec<InputVariable>,
+    #[serde(default)]
+    runtime: RuntimeOptions,
 }
 
 #[derive(Deserialize)]
@@ -113,16 +116,22 @@ fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Erro
     let variable = |variable: &InputVariable| -> Result<Variable, Box<dyn Error>> {
         Ok(Variable { key: EnvKey::parse(&variable.name)?, value: EnvValue::parse(&variable.value)? })
     };
+    let mut settings = Settings {
+        variables: input.variables.iter().map(variable).collect::<Result<_, _>>()?,
+        ..Settings::new(input.port)
+    };
+    let mut errors = FieldErrors::default();
+    input.runtime.clone().lay_over(&mut settings.runtime, &mut errors);
+    if let Some((field, why)) = errors.0.into_iter().next() {
+        return Err(format!("{field}: {why}").into());
+    }
     Ok(Deployment {
         id: DeploymentId(1),
         app: AppId(1),
         app_slug: Slug::parse(&input.app)?,
         number: input.number,
         trigger: Trigger::Push,
-        settings: Settings {
-            variables: input.variables.iter().map(variable).collect::<Result<_, _>>()?,
-            ..Settings::new(input.port)
-        },
+        settings,
         commit: Some(CommitId::parse(&input.commit)?),
         image: Some(image.clone()),
         address: Some(input.address),

@@ -21,7 +21,8 @@ pub(super) async fn change(
 ) -> Result<Json<wire::ChangedApp>, ApiError> {
     let app = find(&reader, &id).await?;
     let administrator = by.caller.may(Right::Administer);
-    let changed = engine.change_app(&app.slug, administrator, |before| Ok::<_, ApiError>(wish.parse(before)?));
+    let changed =
+        engine.change_app(&app.slug, administrator, |before| Ok::<_, ApiError>(wish.parse(before)?));
     let Changed { app, hosts, limits, needs_deployment } = changed.await?;
     tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app changed");
     let applied = [("hosts", hosts), ("limits", limits)];

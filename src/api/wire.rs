@@ -18,8 +18,8 @@ pub use answer::{parse_time, time};
 pub use change::{ChangeApp, ChangedApp};
 pub use options::{BuildOptions, HealthOptions, Patch, RuntimeOptions};
 pub use parse::{
-    DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HOSTS_MAX,
-    TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
+    DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HOSTS_MAX, TOKEN_DAYS_DEFAULT,
+    TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
 
 /// Every error answer.

@@ -72,7 +72,9 @@ impl Delete {
             let stdin = std::io::stdin();
             if !stdin.is_terminal() {
                 let message = format!("{name} was not deleted: nobody can be asked here whether it may be");
-                return Err(Failure::new(Exit::Usage, message).cure(format!("rivetr volumes delete {name} --yes")));
+                return Err(
+                    Failure::new(Exit::Usage, message).cure(format!("rivetr volumes delete {name} --yes"))
+                );
             }
             confirm(&name, &mut stdin.lock(), &mut std::io::stderr())?;
         }
@@ -90,7 +92,8 @@ fn parse_name(text: &str) -> Result<String, String> {
 
 fn words(volumes: &[Volume]) -> String {
     if volumes.is_empty() {
-        return "There are no volumes. `rivetr apps set NAME --volume data:/path` gives an app one.\n".to_owned();
+        return "There are no volumes. `rivetr apps set NAME --volume data:/path` gives an app one.\n"
+            .to_owned();
     }
     let row = |volume: &Volume| {
         [

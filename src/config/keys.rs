@@ -189,7 +189,9 @@ impl Key {
                 "a private IPv4 network with a prefix up to 24, such as \"10.90.0.0/16\"".to_owned()
             }
             Field::Protocols(_) => format!("a list of {}", quoted(Protocol::ALL.map(Protocol::as_str))),
-            Field::Directories(_) => "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned(),
+            Field::Directories(_) => {
+                "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned()
+            }
         }
     }
 

@@ -92,7 +92,8 @@ impl RepoPath {
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let text = text.strip_prefix("./").unwrap_or(text);
         let text = text.strip_suffix('/').unwrap_or(text);
-        let normal = text.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git") && !part.starts_with('-'));
+        let normal =
+            text.split('/').all(|part| !matches!(part, "" | "." | ".." | ".git") && !part.starts_with('-'));
         if normal && text.len() <= 1000 && !text.chars().any(|c| c.is_control() || c == '\\') {
             return Ok(Self(text.to_owned()));
         }
@@ -133,8 +134,9 @@ impl fmt::Display for Stage {
 impl BuildArg {
     /// Takes `KEY=value`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let (key, value) =
-            text.split_once('=').ok_or_else(|| InvalidName::new("build argument", text, "write it as KEY=value"))?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| InvalidName::new("build argument", text, "write it as KEY=value"))?;
         Ok(Self { key: EnvKey::parse(key)?, value: EnvValue::parse(value)? })
     }
 }
@@ -177,9 +179,13 @@ impl BuildOption {
 
 /// `os/architecture[/variant]`; the build runs on Linux.
 fn is_platform(text: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let part =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let parts: Vec<&str> = text.split('/').collect();
-    matches!(parts.len(), 2 | 3) && parts.first() == Some(&"linux") && parts.into_iter().all(part) && text.len() <= 60
+    matches!(parts.len(), 2 | 3)
+        && parts.first() == Some(&"linux")
+        && parts.into_iter().all(part)
+        && text.len() <= 60
 }
 
 impl fmt::Display for BuildOption {
@@ -203,8 +209,25 @@ mod tests {
 
     #[test]
     fn paths_and_stages() {
-        let good = [("Containerfile", "Containerfile"), ("./docker/web.Dockerfile", "docker/web.Dockerfile"), ("web/", "web")];
-        let bad = ["", ".", "/", "/etc/passwd", "..", "a/../b", "a//b", "-f", "a/-b", ".git/config", "a\\b", "a\nb"];
+        let good = [
+            ("Containerfile", "Containerfile"),
+            ("./docker/web.Dockerfile", "docker/web.Dockerfile"),
+            ("web/", "web"),
+        ];
+        let bad = [
+            "",
+            ".",
+            "/",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a//b",
+            "-f",
+            "a/-b",
+            ".git/config",
+            "a\\b",
+            "a\nb",
+        ];
         check(RepoPath::parse, &good, &bad);
         check(Stage::parse, &[("builder", "builder"), ("0", "0")], &["", "-x", "a b", "a\n", "a/b"]);
     }
@@ -221,9 +244,23 @@ mod tests {
             ("--jobs=4", "--jobs=4"),
         ];
         let bad = [
-            "", "squash", "--squash=true", "--platform", "--platform=windows/amd64", "--platform=linux/a b", "--jobs=0",
-            "--jobs=+4", "--format=raw", "--volume=/:/host", "--security-opt=label=disable", "--cap-add=ALL",
-            "--secret=id=x,src=/etc/shadow", "--network=host", "-v", "--squash\n--volume=/:/host", "--build-context=x=/",
+            "",
+            "squash",
+            "--squash=true",
+            "--platform",
+            "--platform=windows/amd64",
+            "--platform=linux/a b",
+            "--jobs=0",
+            "--jobs=+4",
+            "--format=raw",
+            "--volume=/:/host",
+            "--security-opt=label=disable",
+            "--cap-add=ALL",
+            "--secret=id=x,src=/etc/shadow",
+            "--network=host",
+            "-v",
+            "--squash\n--volume=/:/host",
+            "--build-context=x=/",
         ];
         check(BuildOption::parse, &good, &bad);
         check(BuildArg::parse, &[("A=b=c", "A=b=c"), ("A=", "A=")], &["", "A", "=b", "A-B=c", "A=\0"]);

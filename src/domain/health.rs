@@ -101,7 +101,11 @@ impl Statuses {
         };
         match (status(first), status(last)) {
             (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
-            _ => Err(InvalidName::new("status", text, "write one status such as 200, or a range such as 200-399")),
+            _ => Err(InvalidName::new(
+                "status",
+                text,
+                "write one status such as 200, or a range such as 200-399",
+            )),
         }
     }
 
@@ -133,6 +137,10 @@ mod tests {
     #[test]
     fn statuses() {
         let good = [("200", "200"), ("200-399", "200-399"), ("404-404", "404")];
-        check(Statuses::parse, &good, &["", "-", "200-", "99", "600", "300-200", "0200", "2xx", "200-299-399", "+20"]);
+        check(
+            Statuses::parse,
+            &good,
+            &["", "-", "200-", "99", "600", "300-200", "0200", "2xx", "200-299-399", "+20"],
+        );
     }
 }

@@ -48,7 +48,8 @@ impl VolumeName {
         if (1..=40).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('_') {
             return Ok(Self(text.to_owned()));
         }
-        let rule = "use at most 40 lower-case letters, digits and underscores, beginning with a letter or digit";
+        let rule =
+            "use at most 40 lower-case letters, digits and underscores, beginning with a letter or digit";
         Err(InvalidName::new("volume", text, rule))
     }
 
@@ -160,7 +161,8 @@ impl Tmpfs {
             None => (text, None),
             Some((at, option)) => {
                 let rule = "write it as /tmp or /tmp:size=64M";
-                let size = option.strip_prefix("size=").ok_or_else(|| InvalidName::new("tmpfs", text, rule))?;
+                let size =
+                    option.strip_prefix("size=").ok_or_else(|| InvalidName::new("tmpfs", text, rule))?;
                 (at, Some(Memory::parse(size)?))
             }
         };
@@ -201,16 +203,39 @@ mod tests {
             ("/srv/media:/media:ro", "/srv/media:/media:ro"),
         ];
         let bad = [
-            "", "data", "data:", "data:var", ":/var", "my-data:/x", "Data:/x", "_a:/x", "data:/", "data:/a/../b",
-            "data:/a//b", "/:/x", "/srv/..:/x", "data:/x:z", "data:/x:ro:z", "data:/x,y", "data:/x\ny", "data:/x ",
-            "data:/\"x", "../x:/x", "data:/x:O", "%h:/x",
+            "",
+            "data",
+            "data:",
+            "data:var",
+            ":/var",
+            "my-data:/x",
+            "Data:/x",
+            "_a:/x",
+            "data:/",
+            "data:/a/../b",
+            "data:/a//b",
+            "/:/x",
+            "/srv/..:/x",
+            "data:/x:z",
+            "data:/x:ro:z",
+            "data:/x,y",
+            "data:/x\ny",
+            "data:/x ",
+            "data:/\"x",
+            "../x:/x",
+            "data:/x:O",
+            "%h:/x",
         ];
         check(Mount::parse, &good, &bad);
     }
 
     #[test]
     fn memory_directories() {
-        check(Tmpfs::parse, &[("/tmp", "/tmp"), ("/run/x:size=65536K", "/run/x:size=64M")], &["", "tmp", "/tmp:", "/tmp:exec", "/tmp:size=1", "/tmp:size=8M,exec"]);
+        check(
+            Tmpfs::parse,
+            &[("/tmp", "/tmp"), ("/run/x:size=65536K", "/run/x:size=64M")],
+            &["", "tmp", "/tmp:", "/tmp:exec", "/tmp:size=1", "/tmp:size=8M,exec"],
+        );
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl Engine {
         hosts: Option<Vec<HostName>>,
         administrator: bool,
     ) -> Result<Changed, EngineError> {
-        self.check_runtime(&before.slug, &settings.runtime, Some(&before.settings.runtime), administrator).await?;
+        self.check_runtime(&before.slug, &settings.runtime, Some(&before.settings.runtime), administrator)
+            .await?;
         let hosts = match hosts {
             Some(hosts) => Some(self.own_hosts(&before.slug, hosts)?),
             None => None,
@@ -69,7 +70,11 @@ impl Engine {
     }
 
     /// The hosts that an app may have, without the one that it gets by itself.
-    pub(super) fn own_hosts(&self, app: &Slug, mut hosts: Vec<HostName>) -> Result<Vec<HostName>, EngineError> {
+    pub(super) fn own_hosts(
+        &self,
+        app: &Slug,
+        mut hosts: Vec<HostName>,
+    ) -> Result<Vec<HostName>, EngineError> {
         let automatic = self.automatic_host(app)?;
         hosts.retain(|host| Some(host) != automatic.as_ref());
         if let Some(own) = hosts.iter().find(|host| self.0.settings.own_host.as_ref() == Some(host)) {

@@ -67,7 +67,9 @@ impl Engine {
             return Err(EngineError::NotFound { what: "volume", name: name.to_owned() });
         }
         if let Some(app) = self.mounted_volumes().await?.get(name) {
-            return refuse(format!("the app {app} mounts this volume: take it from the app and deploy it first"));
+            return refuse(format!(
+                "the app {app} mounts this volume: take it from the app and deploy it first"
+            ));
         }
         match self.machine().podman.remove_volume(name).await {
             Err(error @ PodmanError::VolumeInUse { .. }) => refuse(error.to_string()),

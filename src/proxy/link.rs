@@ -45,7 +45,10 @@ enum Ask {
         attempt_ms: u64,
         timeout_ms: u64,
     },
-    Drain { key: String, limit_ms: u64 },
+    Drain {
+        key: String,
+        limit_ms: u64,
+    },
     Status,
 }
 

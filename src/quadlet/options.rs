@@ -9,8 +9,7 @@ use crate::domain::volume::{Mount, MountSource, Tmpfs};
 /// What root in a container may not do, unless it is given by name. What entry points need to prepare files and to
 /// change to another user stays: CHOWN, `DAC_OVERRIDE`, FOWNER, KILL, `NET_BIND_SERVICE`, SETGID, SETUID. Dropped by
 /// name, for to add one by name also hands it to images that run as an ordinary user.
-const DROPPED: [&str; 7] =
-    ["AUDIT_WRITE", "FSETID", "MKNOD", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT"];
+const DROPPED: [&str; 7] = ["AUDIT_WRITE", "FSETID", "MKNOD", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT"];
 
 /// How much longer systemd waits than Podman, which ends the container with SIGKILL when its time is over.
 const STOP_MARGIN_S: u64 = 20;
@@ -60,14 +59,16 @@ pub fn check(app: &Slug, runtime: &Runtime) -> Result<(), UnitTextError> {
 /// Whether two texts of a unit are the same but for its limits, which change while it runs.
 #[must_use]
 pub fn same_but_limits(one: &str, other: &str) -> bool {
-    let is_limit = |line: &&str| LIMIT_KEYS.iter().any(|key| line.split_once('=').is_some_and(|(k, _)| k == *key));
+    let is_limit =
+        |line: &&str| LIMIT_KEYS.iter().any(|key| line.split_once('=').is_some_and(|(k, _)| k == *key));
     one.lines().filter(|line| !is_limit(line)).eq(other.lines().filter(|line| !is_limit(line)))
 }
 
 fn security<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionWriter<'a>, UnitTextError> {
     let given = |name: &&str| runtime.capabilities.iter().any(|given| given.as_str() == *name);
     let dropped: Vec<&str> = DROPPED.into_iter().filter(|name| !given(name)).collect();
-    let mut section = if dropped.is_empty() { section } else { section.raw("DropCapability", &dropped.join(" "))? };
+    let mut section =
+        if dropped.is_empty() { section } else { section.raw("DropCapability", &dropped.join(" "))? };
     for capability in &runtime.capabilities {
         section = section.raw("AddCapability", capability.as_str())?;
     }
@@ -85,7 +86,10 @@ fn network<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionW
     let section = each(section, "PublishPort", &runtime.publish)?;
     let section = each(section, "NetworkAlias", &runtime.aliases)?;
     let section = each(section, "AddHost", &runtime.extra_hosts)?;
-    runtime.labels.iter().try_fold(section, |section, label| section.assignment("Label", label.name(), label.value()))
+    runtime
+        .labels
+        .iter()
+        .try_fold(section, |section, label| section.assignment("Label", label.name(), label.value()))
 }
 
 fn process<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionWriter<'a>, UnitTextError> {
@@ -184,17 +188,50 @@ mod tests {
             let mut runtime = Runtime::default();
             runtimes.extend(set(&mut runtime).map(|()| runtime));
         };
-        with(&|runtime| { runtime.publish = vec![PublishedPort::parse(text).ok()?]; Some(()) });
-        with(&|runtime| { runtime.aliases = vec![Alias::parse(text).ok()?]; Some(()) });
-        with(&|runtime| { runtime.extra_hosts = vec![ExtraHost::parse(text).ok()?]; Some(()) });
-        with(&|runtime| { runtime.labels = vec![Label::parse(&format!("a={text}")).ok()?]; Some(()) });
-        with(&|runtime| { runtime.ulimits = vec![Ulimit::parse(text).ok()?]; Some(()) });
-        with(&|runtime| { runtime.user = Some(ContainerUser::parse(text).ok()?); Some(()) });
-        with(&|runtime| { runtime.entrypoint = Some(Words::new(vec![text.to_owned()]).ok()?); Some(()) });
-        with(&|runtime| { runtime.command = Some(Words::new(vec![text.to_owned()]).ok()?); Some(()) });
-        with(&|runtime| { runtime.working_dir = Some(ContainerPath::parse(&format!("/{text}")).ok()?); Some(()) });
-        with(&|runtime| { runtime.mounts = vec![Mount::parse(&format!("data:/{text}")).ok()?]; Some(()) });
-        with(&|runtime| { runtime.tmpfs = vec![Tmpfs::parse(&format!("/{text}")).ok()?]; Some(()) });
+        with(&|runtime| {
+            runtime.publish = vec![PublishedPort::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.aliases = vec![Alias::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.extra_hosts = vec![ExtraHost::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.labels = vec![Label::parse(&format!("a={text}")).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.ulimits = vec![Ulimit::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.user = Some(ContainerUser::parse(text).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.entrypoint = Some(Words::new(vec![text.to_owned()]).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.command = Some(Words::new(vec![text.to_owned()]).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.working_dir = Some(ContainerPath::parse(&format!("/{text}")).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.mounts = vec![Mount::parse(&format!("data:/{text}")).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.tmpfs = vec![Tmpfs::parse(&format!("/{text}")).ok()?];
+            Some(())
+        });
         runtimes
     }
 
@@ -216,7 +253,9 @@ mod tests {
         let given = crate::domain::runtime::Capability::parse("NET_RAW").unwrap();
         let runtime = Runtime { capabilities: [given].into(), ..Runtime::default() };
         let lines = lines(&runtime).unwrap();
-        assert!(lines.contains(&"DropCapability=AUDIT_WRITE FSETID MKNOD SETFCAP SETPCAP SYS_CHROOT".to_owned()));
+        assert!(
+            lines.contains(&"DropCapability=AUDIT_WRITE FSETID MKNOD SETFCAP SETPCAP SYS_CHROOT".to_owned())
+        );
         assert!(lines.contains(&"AddCapability=NET_RAW".to_owned()));
     }
 

@@ -76,13 +76,17 @@ fn limit(tx: &Transaction<'_>, app: AppId, limits: Limits) -> Result<(), StoreEr
     })?;
     for (id, mut of_release) in bound {
         of_release.runtime.limits = limits;
-        tx.execute("UPDATE deployment SET settings = ?2 WHERE id = ?1", (id, settings::to_json(&of_release)?))?;
+        tx.execute(
+            "UPDATE deployment SET settings = ?2 WHERE id = ?1",
+            (id, settings::to_json(&of_release)?),
+        )?;
     }
     Ok(())
 }
 
 fn set_hosts(tx: &Transaction<'_>, before: &App, wanted: &[HostName]) -> Result<(), ChangeAppError> {
-    tx.execute("DELETE FROM host WHERE app = ?1 AND automatic = 0", [before.id.0]).map_err(StoreError::from)?;
+    tx.execute("DELETE FROM host WHERE app = ?1 AND automatic = 0", [before.id.0])
+        .map_err(StoreError::from)?;
     for host in wanted {
         if let Some(other) = app::claim(tx, before.id, host, false)?
             && other != before.slug
@@ -148,7 +152,11 @@ mod tests {
 
         let refused = change(&other, &["new.test", "a.test"]).await.unwrap_err();
         assert!(matches!(refused, ChangeAppError::HostTaken { app, .. } if app == blog.slug));
-        assert_eq!(store.reader.app_by_id(other.id).await.unwrap().unwrap().hosts, [], "nothing of it is left");
+        assert_eq!(
+            store.reader.app_by_id(other.id).await.unwrap().unwrap().hosts,
+            [],
+            "nothing of it is left"
+        );
         change(&blog, &[]).await.unwrap();
         change(&other, &["a.test"]).await.unwrap();
 

@@ -167,7 +167,15 @@ fn parse_env_file(text: &str) -> Result<Vec<(EnvKey, EnvValue)>, (usize, String)
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        create: Create,
+    }
 
     #[test]
     fn variables_are_taken_as_they_stand() {
@@ -191,19 +199,9 @@ mod tests {
     fn the_command_line_wins_over_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file.as_file(), b"A=file\nB=file\n").unwrap();
-        let create = Create {
-            name: Slug::parse("blog").unwrap(),
-            port: None,
-            hosts: vec![],
-            git: None,
-            branch: None,
-            env: vec![parse_variable("A=flag").unwrap()],
-            env_file: Some(file.path().to_owned()),
-            health_path: None,
-            health_timeout: None,
-            project: None,
-            environment: None,
-        };
+        let path = file.path().to_str().unwrap();
+        let line = ["create", "blog", "--env", "A=flag", "--env-file", path];
+        let create = Line::try_parse_from(line).unwrap().create;
         let env = create.request().unwrap().env;
         assert_eq!((env["A"].0.as_str(), env["B"].0.as_str()), ("flag", "file"));
     }

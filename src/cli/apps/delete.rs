@@ -32,7 +32,8 @@ impl Delete {
             }
             confirm(&self.name, self.volumes, &mut stdin.lock(), &mut std::io::stderr())?;
         }
-        let answer = session.client.delete(&format!("/api/apps/{}?volumes={}", self.name, self.volumes)).await?;
+        let answer =
+            session.client.delete(&format!("/api/apps/{}?volumes={}", self.name, self.volumes)).await?;
         if session.json {
             return if answer.text().is_empty() { Ok(()) } else { session.line(answer.text()) };
         }
@@ -51,7 +52,11 @@ fn confirm(
     answers: &mut impl BufRead,
     questions: &mut impl Write,
 ) -> Result<(), Failure> {
-    let data = if volumes { "Its volumes go with all their data." } else { "Its volumes stay; --volumes deletes them too." };
+    let data = if volumes {
+        "Its volumes go with all their data."
+    } else {
+        "Its volumes stay; --volumes deletes them too."
+    };
     write!(
         questions,
         "{app} is stopped and deleted, with its releases, images, logs and its repository here.\n{data}\n\

@@ -6,7 +6,8 @@ use crate::api::wire::{BuildOptions, HealthOptions, Patch, RuntimeOptions};
 use crate::domain::app::{HealthPath, Statuses};
 use crate::domain::build::{BuildArg, BuildOption, RepoPath, Stage};
 use crate::domain::runtime::{
-    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Restart, StopSignal, Ulimit, Words,
+    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Restart, StopSignal,
+    Ulimit, Words,
 };
 use crate::domain::volume::{ContainerPath, Mount, Tmpfs};
 

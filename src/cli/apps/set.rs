@@ -50,11 +50,15 @@ impl Unset {
         }
         let (section, name) = text.split_once('.').unwrap_or(("runtime", text));
         let found = SECTIONS.iter().find(|(known, _)| *known == section);
-        let name = found.and_then(|(section, names)| Some((section, names.iter().find(|known| **known == name)?)));
+        let name =
+            found.and_then(|(section, names)| Some((section, names.iter().find(|known| **known == name)?)));
         name.map(|(section, name)| Self(section, name)).ok_or_else(|| {
             let names = RuntimeOptions::NAMES.join(", ");
             let build = BuildOptions::NAMES.join(", build.");
-            format!("these can be unset: hosts, {names}, build.{build}, health.{}", HealthOptions::NAMES.join(", health."))
+            format!(
+                "these can be unset: hosts, {names}, build.{build}, health.{}",
+                HealthOptions::NAMES.join(", health.")
+            )
         })
     }
 }
@@ -81,13 +85,11 @@ impl Set {
         let mut request = serde_json::to_value(change)
             .map_err(|error| Failure::new(Exit::Failed, format!("not JSON: {error}")))?;
         for Unset(section, name) in unset {
-            let (place, value) = if section.is_empty() {
-                (&mut request, json!([]))
-            } else {
-                (request.as_object_mut().map(|all| all.entry(section).or_insert(json!({}))).unwrap_or(&mut Value::Null), Value::Null)
-            };
-            if let Some(options) = place.as_object_mut() {
-                options.insert(name.to_owned(), value);
+            let Some(all) = request.as_object_mut() else { continue };
+            if section.is_empty() {
+                all.insert(name.to_owned(), json!([]));
+            } else if let Some(options) = all.entry(section).or_insert(json!({})).as_object_mut() {
+                options.insert(name.to_owned(), Value::Null);
             }
         }
         Ok(request)
@@ -106,4 +108,37 @@ fn words(ChangedApp { app, applied, needs_deployment }: &ChangedApp) -> String {
         String::new()
     };
     format!("{name} is changed.\n{now}{later}")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        set: Set,
+    }
+
+    fn request(line: &str) -> Result<Value, Failure> {
+        Line::try_parse_from(["set"].into_iter().chain(line.split(' '))).unwrap().set.request()
+    }
+
+    #[test]
+    fn only_what_is_named_is_asked_for() {
+        let asked = request("blog --memory 512M --volume data:/data --volume logs:/logs --read-only --unset cpus --unset health.path").unwrap();
+        let expect = json!({
+            "runtime": {"memory": "512M", "volumes": ["data:/data", "logs:/logs"], "read_only": true, "cpus": null},
+            "health": {"path": null},
+        });
+        assert_eq!(asked, expect);
+        assert_eq!(request("blog --unset hosts --port 80").unwrap(), json!({"hosts": [], "port": 80}));
+        assert_eq!(request("blog").unwrap_err().exit, Exit::Usage);
+        assert!(
+            Unset::parse("build.memory").is_ok()
+                && Unset::parse("color").unwrap_err().contains("build.target")
+        );
+    }
 }

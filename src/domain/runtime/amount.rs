@@ -23,8 +23,9 @@ impl Memory {
 
     /// Takes bytes, or a number with K, M, G or T behind it (each 1024 times the one before).
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let refused =
-            || InvalidName::new("size", text, "write it as 512M or 2G, or in bytes; at least 4M, at most 1024T");
+        let refused = || {
+            InvalidName::new("size", text, "write it as 512M or 2G, or in bytes; at least 4M, at most 1024T")
+        };
         let last = text.chars().last().map(|c| c.to_ascii_uppercase());
         let unit = UNITS.into_iter().find(|(letter, _)| last == Some(*letter));
         let (digits, power) = match unit {
@@ -60,7 +61,8 @@ impl Cpus {
     /// Takes a number of processors with at most two decimals: `0.5`, `2`, `1.25`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let refused = || {
-            let rule = "write a number of processors with at most two decimals, such as 0.5 or 2; at most 1024";
+            let rule =
+                "write a number of processors with at most two decimals, such as 0.5 or 2; at most 1024";
             InvalidName::new("number of processors", text, rule)
         };
         let digits = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
@@ -107,13 +109,29 @@ mod tests {
             ("5000K", "5000K"),
             ("1024T", "1024T"),
         ];
-        let bad = ["", "M", "3M", "0", "-1G", "+8M", "1.5G", "8 M", "8MB", "8MiB", "1025T", "99999999999999999999T", "8M\n", "８M"];
+        let bad = [
+            "",
+            "M",
+            "3M",
+            "0",
+            "-1G",
+            "+8M",
+            "1.5G",
+            "8 M",
+            "8MB",
+            "8MiB",
+            "1025T",
+            "99999999999999999999T",
+            "8M\n",
+            "８M",
+        ];
         check(Memory::parse, &good, &bad);
     }
 
     #[test]
     fn processors() {
-        let good = [("2", "2"), ("0.5", "0.5"), ("1.25", "1.25"), ("0.01", "0.01"), ("2.0", "2"), ("1024", "1024")];
+        let good =
+            [("2", "2"), ("0.5", "0.5"), ("1.25", "1.25"), ("0.01", "0.01"), ("2.0", "2"), ("1024", "1024")];
         let bad = ["", ".", ".5", "1.", "0", "0.00", "1.255", "-1", "1e3", "1024.01", "4294967296", "1 "];
         check(Cpus::parse, &good, &bad);
         assert_eq!(Cpus::parse("1.5").unwrap().percent(), 150);

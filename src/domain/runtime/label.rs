@@ -68,8 +68,19 @@ mod tests {
             ("traefik.http.routers.x.rule=Host(`a`) && x=1", "traefik.http.routers.x.rule=Host(`a`) && x=1"),
         ];
         let bad = [
-            "", "a", "=b", "a b=c", "a=b\nc", "-a=b", "io.rivetr.app=x", "io.rivetr=x", "IO.Rivetr.x=1",
-            "io.containers.autoupdate=registry", "PODMAN_SYSTEMD_UNIT=x", "a\"=b", "a%n=b",
+            "",
+            "a",
+            "=b",
+            "a b=c",
+            "a=b\nc",
+            "-a=b",
+            "io.rivetr.app=x",
+            "io.rivetr=x",
+            "IO.Rivetr.x=1",
+            "io.containers.autoupdate=registry",
+            "PODMAN_SYSTEMD_UNIT=x",
+            "a\"=b",
+            "a%n=b",
         ];
         check(Label::parse, &good, &bad);
     }

@@ -77,9 +77,8 @@ impl PublishedPort {
     /// Whether both cannot be bound at once.
     #[must_use]
     pub fn collides_with(&self, other: &Self) -> bool {
-        let same_address = self.address == other.address
-            || self.address.is_unspecified()
-            || other.address.is_unspecified();
+        let same_address =
+            self.address == other.address || self.address.is_unspecified() || other.address.is_unspecified();
         same_address && self.host == other.host && self.protocol == other.protocol
     }
 }
@@ -111,7 +110,11 @@ impl Alias {
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let slug = Slug::parse(text).map_err(|error| InvalidName { what: "alias", ..error })?;
         if text.starts_with("rivetr-") {
-            return Err(InvalidName::new("alias", text, "names that begin with rivetr- are those of containers"));
+            return Err(InvalidName::new(
+                "alias",
+                text,
+                "names that begin with rivetr- are those of containers",
+            ));
         }
         Ok(Self(slug))
     }
@@ -163,8 +166,24 @@ mod tests {
             ("[::1]:80:8080", "[::1]:80:8080"),
         ];
         let bad = [
-            "", "80", ":80", "80:", "0:80", "80:0", "a:80:80", "::1:80:80", "[127.0.0.1]:80:80", "80:80/sctp",
-            "80:80/tcp/udp", "80-90:80-90", "65536:80", "+80:80", "80:80 ", "80:80\n", "127.0.0.1::80", "%n:80:80",
+            "",
+            "80",
+            ":80",
+            "80:",
+            "0:80",
+            "80:0",
+            "a:80:80",
+            "::1:80:80",
+            "[127.0.0.1]:80:80",
+            "80:80/sctp",
+            "80:80/tcp/udp",
+            "80-90:80-90",
+            "65536:80",
+            "+80:80",
+            "80:80 ",
+            "80:80\n",
+            "127.0.0.1::80",
+            "%n:80:80",
         ];
         check(PublishedPort::parse, &good, &bad);
         let port = |text| PublishedPort::parse(text).unwrap();
@@ -188,6 +207,10 @@ mod tests {
             ("DB:::1", "db:::1"),
             ("host:host-gateway", "host:host-gateway"),
         ];
-        check(ExtraHost::parse, &good, &["", "db", "db:", ":1.2.3.4", "db:x", "a b:1.2.3.4", "db:1.2.3.4\n", "$x:1.2.3.4"]);
+        check(
+            ExtraHost::parse,
+            &good,
+            &["", "db", "db:", ":1.2.3.4", "db:x", "a b:1.2.3.4", "db:1.2.3.4\n", "$x:1.2.3.4"],
+        );
     }
 }

@@ -51,7 +51,9 @@ pub fn check(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(),
 pub fn host_paths(runtime: &Runtime, roots: &[PathBuf], real: &[Option<PathBuf>]) -> Result<(), Refusal> {
     let asked = runtime.mounts.iter().filter_map(Mount::host_path);
     for (path, real) in asked.zip(real) {
-        let refuse = |why: &str| Err(Refusal { field: "runtime.volumes", message: format!("{path} cannot be mounted: {why}") });
+        let refuse = |why: &str| {
+            Err(Refusal { field: "runtime.volumes", message: format!("{path} cannot be mounted: {why}") })
+        };
         let Some(real) = real else { return refuse("there is no such directory on this machine") };
         if real != Path::new(path.as_str()) {
             return refuse("it leads through a link; name the directory itself");
@@ -64,7 +66,8 @@ pub fn host_paths(runtime: &Runtime, roots: &[PathBuf], real: &[Option<PathBuf>]
 }
 
 fn capabilities(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(), Refusal> {
-    let had = |capability| circumstances.before.is_some_and(|before| before.capabilities.contains(capability));
+    let had =
+        |capability| circumstances.before.is_some_and(|before| before.capabilities.contains(capability));
     match runtime.capabilities.iter().find(|capability| !had(capability)) {
         Some(more) if !circumstances.administrator => Err(Refusal {
             field: "runtime.capabilities",
@@ -79,13 +82,17 @@ fn ports(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(), Ref
     for (index, port) in runtime.publish.iter().enumerate() {
         let number = port.host.get();
         if circumstances.rootless && number < FIRST_UNPRIVILEGED {
-            return refuse(format!("port {number} needs root, which this rivetr has not: use one from 1024 on"));
+            return refuse(format!(
+                "port {number} needs root, which this rivetr has not: use one from 1024 on"
+            ));
         }
         if circumstances.own_ports.contains(&number) {
             return refuse(format!("rivetr itself listens on port {number}: choose another one"));
         }
         if let Some((_, app)) = circumstances.taken.iter().find(|(taken, _)| taken.collides_with(port)) {
-            return refuse(format!("port {number} belongs to app {app}: choose another one, or take it from that app first"));
+            return refuse(format!(
+                "port {number} belongs to app {app}: choose another one, or take it from that app first"
+            ));
         }
         if runtime.publish.iter().take(index).any(|earlier| earlier.collides_with(port)) {
             return refuse(format!("port {number} is published twice"));
@@ -137,8 +144,12 @@ mod tests {
         let publish = |ports: &[&str]| asks(runtime(ports, &[], &[]));
         let power = || asks(runtime(&[], &["NET_RAW"], &[]));
         let mount = |mounts: &[&str]| asks(runtime(&[], &[], mounts));
-        let led_to = |mounts: &[&str], real: Option<&str>| Case { real: vec![real.map(PathBuf::from)], ..mount(mounts) };
-        let with_memory = Runtime { tmpfs: vec![Tmpfs::parse("/x").unwrap()], ..runtime(&[], &[], &["a:/x"]) };
+        let led_to = |mounts: &[&str], real: Option<&str>| Case {
+            real: vec![real.map(PathBuf::from)],
+            ..mount(mounts)
+        };
+        let with_memory =
+            Runtime { tmpfs: vec![Tmpfs::parse("/x").unwrap()], ..runtime(&[], &[], &["a:/x"]) };
         let cases: Vec<(Case, Option<&str>)> = vec![
             (asks(Runtime::default()), None),
             (publish(&["8443:443"]), None),
@@ -153,7 +164,10 @@ mod tests {
             (power(), Some("an administrator")),
             (Case { administrator: true, ..power() }, None),
             (Case { before: Some(power().runtime), ..power() }, None),
-            (Case { before: Some(power().runtime), ..asks(runtime(&[], &["NET_RAW", "SYS_ADMIN"], &[])) }, Some("SYS_ADMIN")),
+            (
+                Case { before: Some(power().runtime), ..asks(runtime(&[], &["NET_RAW", "SYS_ADMIN"], &[])) },
+                Some("SYS_ADMIN"),
+            ),
             (mount(&["data:/data", "more:/more"]), None),
             (mount(&["data:/data", "more:/data"]), Some("two things")),
             (asks(with_memory), Some("two things")),

@@ -61,7 +61,9 @@ impl Words {
         if words.iter().any(String::is_empty) || words.iter().any(|word| word == ";" || word == "\\;") {
             return refuse("no word may be empty or a lone semicolon: neither reaches the container");
         }
-        if words.iter().any(|word| word.contains('\0')) || words.iter().map(String::len).sum::<usize>() > Self::MAX {
+        if words.iter().any(|word| word.contains('\0'))
+            || words.iter().map(String::len).sum::<usize>() > Self::MAX
+        {
             return refuse("use at most 32,000 bytes without NUL");
         }
         Ok(Self(words))
@@ -178,8 +180,21 @@ impl fmt::Display for ContainerUser {
 
 impl Ulimit {
     const NAMES: [&'static str; 15] = [
-        "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
-        "sigpending", "stack",
+        "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "sigpending",
+        "stack",
     ];
 
     /// Takes `name=both` or `name=soft:hard`; each a number or `unlimited`.
@@ -191,8 +206,7 @@ impl Ulimit {
         let (name, bounds) = text.split_once('=').ok_or_else(refused)?;
         let name = Self::NAMES.into_iter().find(|known| *known == name).ok_or_else(refused)?;
         let (soft, hard) = bounds.split_once(':').unwrap_or((bounds, bounds));
-        let (soft, hard) =
-            (Bound::parse(soft).ok_or_else(refused)?, Bound::parse(hard).ok_or_else(refused)?);
+        let (soft, hard) = (Bound::parse(soft).ok_or_else(refused)?, Bound::parse(hard).ok_or_else(refused)?);
         if soft > hard {
             return Err(InvalidName::new("ulimit", text, "the first number may not be above the second"));
         }
@@ -228,12 +242,47 @@ impl fmt::Display for Ulimit {
 
 impl Capability {
     const NAMES: [&'static str; 41] = [
-        "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
-        "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE",
-        "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST",
-        "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG", "SYS_ADMIN", "SYS_BOOT",
-        "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME",
-        "SYS_TTY_CONFIG", "WAKE_ALARM",
+        "AUDIT_CONTROL",
+        "AUDIT_READ",
+        "AUDIT_WRITE",
+        "BLOCK_SUSPEND",
+        "BPF",
+        "CHECKPOINT_RESTORE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "KILL",
+        "LEASE",
+        "LINUX_IMMUTABLE",
+        "MAC_ADMIN",
+        "MAC_OVERRIDE",
+        "MKNOD",
+        "NET_ADMIN",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_RAW",
+        "PERFMON",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYSLOG",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_CHROOT",
+        "SYS_MODULE",
+        "SYS_NICE",
+        "SYS_PACCT",
+        "SYS_PTRACE",
+        "SYS_RAWIO",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "WAKE_ALARM",
     ];
 
     /// Takes a name of capabilities(7), with or without `CAP_`.
@@ -287,14 +336,16 @@ impl fmt::Display for Restart {
 
 impl StopSignal {
     const NAMES: [&'static str; 10] = [
-        "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL", "SIGWINCH", "SIGALRM", "SIGPWR",
+        "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL", "SIGWINCH", "SIGALRM",
+        "SIGPWR",
     ];
 
     /// Takes the name of a signal that programs end by, with or without `SIG`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let upper = text.to_ascii_uppercase();
         let found = Self::NAMES.into_iter().find(|name| *name == upper || name.get(3..) == Some(&upper));
-        let rule = "use SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGKILL, SIGWINCH, SIGALRM or SIGPWR";
+        let rule =
+            "use SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGKILL, SIGWINCH, SIGALRM or SIGPWR";
         found.map(Self).ok_or_else(|| InvalidName::new("signal", text, rule))
     }
 }
@@ -326,15 +377,19 @@ mod tests {
     proptest! {
         #[test]
         fn a_command_as_a_line_splits_into_the_same_words(words in prop::collection::vec("[^\0;-][^\0]*", 1..6)) {
-            let command = Words::new(words.clone()).unwrap();
-            prop_assert_eq!(Words::parse(&command.to_string()).unwrap().as_slice(), &words[..]);
+            let command = Words::new(words).unwrap();
+            prop_assert_eq!(Words::parse(&command.to_string()).unwrap(), command);
         }
     }
 
     #[test]
     fn users() {
         let good = [("1000", "1000"), ("www-data", "www-data"), ("0:0", "0:0"), ("app:65535", "app:65535")];
-        check(ContainerUser::parse, &good, &["", ":", "a:", ":b", "-u", "65536", "a b", "a:b:c", "a\n", "%i", "ä"]);
+        check(
+            ContainerUser::parse,
+            &good,
+            &["", ":", "a:", ":b", "-u", "65536", "a b", "a:b:c", "a\n", "%i", "ä"],
+        );
     }
 
     #[test]
@@ -344,14 +399,36 @@ mod tests {
             ("nofile=1024:2048", "nofile=1024:2048"),
             ("memlock=0:unlimited", "memlock=0:-1"),
         ];
-        let bad = ["", "nofile", "nofile=", "x=1", "nofile=2:1", "nofile=-2", "nofile=1:2:3", "nofile=unlimited:1", "nofile=1\n"];
+        let bad = [
+            "",
+            "nofile",
+            "nofile=",
+            "x=1",
+            "nofile=2:1",
+            "nofile=-2",
+            "nofile=1:2:3",
+            "nofile=unlimited:1",
+            "nofile=1\n",
+        ];
         check(Ulimit::parse, &good, &bad);
     }
 
     #[test]
     fn powers_policies_and_signals() {
-        check(Capability::parse, &[("net_raw", "NET_RAW"), ("CAP_SYS_ADMIN", "SYS_ADMIN")], &["", "ALL", "CAP_", "X", "NET_RAW NET_ADMIN"]);
-        check(Restart::parse, &[("always", "always"), ("on-failure", "on-failure"), ("no", "no")], &["", "Always", "unless-stopped"]);
-        check(StopSignal::parse, &[("int", "SIGINT"), ("SIGQUIT", "SIGQUIT")], &["", "9", "SIG", "SIGSTOP", "SIGINT "]);
+        check(
+            Capability::parse,
+            &[("net_raw", "NET_RAW"), ("CAP_SYS_ADMIN", "SYS_ADMIN")],
+            &["", "ALL", "CAP_", "X", "NET_RAW NET_ADMIN"],
+        );
+        check(
+            Restart::parse,
+            &[("always", "always"), ("on-failure", "on-failure"), ("no", "no")],
+            &["", "Always", "unless-stopped"],
+        );
+        check(
+            StopSignal::parse,
+            &[("int", "SIGINT"), ("SIGQUIT", "SIGQUIT")],
+            &["", "9", "SIG", "SIGSTOP", "SIGINT "],
+        );
     }
 }

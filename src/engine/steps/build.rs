@@ -143,7 +143,9 @@ fn explain(limits: &BuildLimits, ended: Option<&Ended>) -> String {
             "the build ran out of memory: it may use {mib} MiB. Raise the app's build memory or memory_mb under [build], or build with less"
         ),
         ServiceResult::Timeout => {
-            format!("the build took longer than {seconds} s. Raise the app's build time or timeout_s under [build]")
+            format!(
+                "the build took longer than {seconds} s. Raise the app's build time or timeout_s under [build]"
+            )
         }
         ServiceResult::Success => "the build ended well but left no image".to_owned(),
         ServiceResult::ExitCode => {

@@ -44,7 +44,8 @@ async fn make_way(context: &mut Context, live: &Deployment, next: &Deployment) -
     if !wants_port_of(next, live) {
         return Ok(());
     }
-    context.say(next, format!("       Both want the same port of the host: {} stops first", live.unit_name()));
+    context
+        .say(next, format!("       Both want the same port of the host: {} stops first", live.unit_name()));
     let stopped = context.engine.machine().systemd.stop(&live.service_name()).await;
     stopped.map_err(|error| Halt::because("the live release was not stopped", error))
 }

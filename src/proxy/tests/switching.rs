@@ -288,7 +288,14 @@ async fn the_link_probes_and_counts() {
     let ask = |address, timeout| {
         let target = Target { key: "probed".into(), via: Via::Host, address };
         let (statuses, attempt) = ((200, 399), SURELY);
-        proxy.link.probe(Probe { target, path: Some("/".into()), host: Some("a.test".into()), statuses, attempt, timeout })
+        proxy.link.probe(Probe {
+            target,
+            path: Some("/".into()),
+            host: Some("a.test".into()),
+            statuses,
+            attempt,
+            timeout,
+        })
     };
     let outcome = ask(address, SURELY).await.unwrap();
     assert!(matches!(outcome, ProbeOutcome::Answered { status: Some(200), .. }), "{outcome:?}");

@@ -38,7 +38,7 @@ async fn an_app_that_is_gone_or_going_is_not_deployed() {
     let store = Fixture::new();
     let app = store.app("blog").await;
     let mut ready = store.checking(&app).await;
-    store.writer.begin_deletion(app.id).await.unwrap();
+    store.writer.begin_deletion(app.id, false).await.unwrap();
     let refused = store.writer.enqueue(app.id, Trigger::Request, None, false, NOW).await.unwrap_err();
     assert!(matches!(refused, EnqueueError::Deleting(_)));
 

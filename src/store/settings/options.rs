@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::build::{BuildArg, BuildOption, BuildOptions, RepoPath, Stage};
 use crate::domain::runtime::{
-    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Limits, Memory, PublishedPort, Restart, Runtime,
-    StopSignal, Ulimit, Words,
+    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Limits, Memory, PublishedPort, Restart,
+    Runtime, StopSignal, Ulimit, Words,
 };
 use crate::domain::volume::{ContainerPath, Mount, Tmpfs};
 
@@ -165,7 +165,8 @@ impl StoredRuntime {
 
 impl From<&BuildOptions> for StoredBuild {
     fn from(build: &BuildOptions) -> Self {
-        let BuildOptions { containerfile, base_dir, target, args, options, cache, memory, cpus, timeout } = build;
+        let BuildOptions { containerfile, base_dir, target, args, options, cache, memory, cpus, timeout } =
+            build;
         Self {
             containerfile: text(containerfile.as_ref()),
             base_dir: text(base_dir.as_ref()),

@@ -9,8 +9,8 @@ use crate::domain::app::{HealthAsk, HealthCheck, HealthPath, Statuses};
 use crate::domain::build::{self, BuildArg, BuildOption, RepoPath, Stage};
 use crate::domain::name::InvalidName;
 use crate::domain::runtime::{
-    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Restart, Runtime, StopSignal,
-    Ulimit, Words,
+    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Restart, Runtime,
+    StopSignal, Ulimit, Words,
 };
 use crate::domain::volume::{ContainerPath, Mount, Tmpfs};
 
@@ -57,7 +57,12 @@ impl BuildOptions {
         form.put("cache", self.cache, (&mut build.cache, true), Ok::<_, InvalidName>);
         form.maybe("memory", self.memory, &mut build.memory, text(Memory::parse));
         form.maybe("cpus", self.cpus, &mut build.cpus, text(Cpus::parse));
-        form.maybe("timeout_s", self.timeout_s, &mut build.timeout, seconds(10, build::BuildOptions::TIMEOUT_MAX));
+        form.maybe(
+            "timeout_s",
+            self.timeout_s,
+            &mut build.timeout,
+            seconds(10, build::BuildOptions::TIMEOUT_MAX),
+        );
     }
 }
 
@@ -198,7 +203,8 @@ mod tests {
     #[test]
     fn what_is_said_changes_and_null_is_the_default_again() {
         let mut app = Runtime::default();
-        let first = json!({"memory": "512M", "volumes": ["data:/data"], "read_only": true, "stop_timeout_s": 60});
+        let first =
+            json!({"memory": "512M", "volumes": ["data:/data"], "read_only": true, "stop_timeout_s": 60});
         assert_eq!(runtime(first, &mut app), [""; 0]);
         assert_eq!(runtime(json!({"cpus": "2", "memory": null, "volumes": []}), &mut app), [""; 0]);
         let expect = Runtime {
@@ -208,7 +214,10 @@ mod tests {
             ..Runtime::default()
         };
         assert_eq!(app, expect);
-        assert_eq!(runtime(json!({"cpus": null, "read_only": null, "stop_timeout_s": null}), &mut app), [""; 0]);
+        assert_eq!(
+            runtime(json!({"cpus": null, "read_only": null, "stop_timeout_s": null}), &mut app),
+            [""; 0]
+        );
         assert_eq!(app, Runtime::default());
     }
 
@@ -221,8 +230,15 @@ mod tests {
             "tmpfs": vec!["/x"; Runtime::LIST_MAX + 1],
         });
         let fields = [
-            "runtime.capabilities[0]", "runtime.entrypoint", "runtime.labels[0]", "runtime.memory", "runtime.pids",
-            "runtime.publish[1]", "runtime.restart", "runtime.stop_timeout_s", "runtime.tmpfs",
+            "runtime.capabilities[0]",
+            "runtime.entrypoint",
+            "runtime.labels[0]",
+            "runtime.memory",
+            "runtime.pids",
+            "runtime.publish[1]",
+            "runtime.restart",
+            "runtime.stop_timeout_s",
+            "runtime.tmpfs",
         ];
         assert_eq!(runtime(wrong, &mut app), fields);
         assert_eq!(app, Runtime::default());
@@ -237,10 +253,16 @@ mod tests {
             (health.ask.clone(), errors.0.into_keys().collect::<Vec<_>>())
         };
         let path = HealthPath::parse("/up").unwrap();
-        let http = |statuses: &str| HealthAsk::Http { path: path.clone(), statuses: Statuses::parse(statuses).unwrap() };
+        let http = |statuses: &str| HealthAsk::Http {
+            path: path.clone(),
+            statuses: Statuses::parse(statuses).unwrap(),
+        };
         assert_eq!(say(json!({"path": "/up"})), (http("200-399"), vec![]));
         assert_eq!(say(json!({"status": "204"})), (http("204"), vec![]));
-        assert_eq!(say(json!({"path": "/up", "command": ["x"]})), (http("204"), vec!["health.command".to_owned()]));
+        assert_eq!(
+            say(json!({"path": "/up", "command": ["x"]})),
+            (http("204"), vec!["health.command".to_owned()])
+        );
         assert_eq!(say(json!({"command": ["x"]})), (HealthAsk::Command(Words::parse("x").unwrap()), vec![]));
         assert_eq!(say(json!({"path": "/up"})), (http("200-399"), vec![]));
         assert_eq!(say(json!({"path": null})), (HealthAsk::Connect, vec![]));

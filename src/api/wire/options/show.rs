@@ -63,8 +63,17 @@ impl BuildOptions {
     /// How an app's image is built.
     #[must_use]
     pub fn of(build: &build::BuildOptions) -> Self {
-        let build::BuildOptions { containerfile, base_dir, target, args, options, cache, memory, cpus, timeout } =
-            build;
+        let build::BuildOptions {
+            containerfile,
+            base_dir,
+            target,
+            args,
+            options,
+            cache,
+            memory,
+            cpus,
+            timeout,
+        } = build;
         Self {
             containerfile: text(containerfile.as_ref()),
             base_dir: text(base_dir.as_ref()),

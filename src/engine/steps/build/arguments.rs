@@ -22,15 +22,17 @@ impl Place {
         let options = &deployment.settings.build;
         let base = options.base_dir.as_ref().map_or("", RepoPath::as_str);
         let within = |path: &Path| {
-            let missing = || format!("there is no {} in the repository, or it leads out of it", path.display());
+            let missing =
+                || format!("there is no {} in the repository, or it leads out of it", path.display());
             workspace.in_source(deployment, path).ok_or_else(|| Halt::Failed(missing()))
         };
         let context = within(Path::new(base))?;
         let name = match &options.containerfile {
             Some(path) => path.to_string(),
             None => {
-                let listing =
-                    workspace.names(&context).map_err(|error| Halt::because("listing the checkout", error))?;
+                let listing = workspace
+                    .names(&context)
+                    .map_err(|error| Halt::because("listing the checkout", error))?;
                 let names: Vec<&str> = listing.iter().map(String::as_str).collect();
                 let Recipe::Containerfile { path } =
                     build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
