@@ -21,6 +21,8 @@ mod first_steps;
 mod host;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
+mod options;
 mod pushes;
 mod setup;
 mod units;
+mod volumes;
