@@ -19,9 +19,11 @@ mod project;
 mod route;
 mod secret;
 mod serve;
+mod settings;
 mod system;
 mod token;
 mod variable;
+mod volume;
 pub mod wire;
 
 use axum::Router;
@@ -99,11 +101,18 @@ pub fn table() -> Vec<Route<Api>> {
             .takes::<wire::CreateApp>()
             .gives::<wire::App>(StatusCode::CREATED),
         Route::get("/api/apps/{id}", app::show).about("One app").gives::<wire::App>(StatusCode::OK),
-        Route::delete("/api/apps/{id}", app::delete).about("Delete an app and all it has").answers_nothing(),
         Route::put("/api/apps/{id}/source", app::set_source)
             .about("Say where the code of an app comes from, from its next deployment on")
             .takes::<wire::SetSource>()
             .gives::<wire::App>(StatusCode::OK),
+        Route::patch("/api/apps/{id}", settings::change)
+            .about("Change an app; null brings an option back to its default")
+            .takes::<wire::ChangeApp>()
+            .gives::<wire::ChangedApp>(StatusCode::OK),
+        Route::delete("/api/apps/{id}", app::delete)
+            .about("Delete an app and all it has but its volumes")
+            .query("volumes", Type::Boolean, "Whether its volumes go too, with their data")
+            .answers_nothing(),
         Route::post("/api/apps/{id}/deploy", app::deploy)
             .about("Deploy an app")
             .takes::<wire::Deploy>()
@@ -164,6 +173,16 @@ pub fn table() -> Vec<Route<Api>> {
             .lists::<wire::KnownHost>(),
         Route::delete("/api/known-hosts/{host}", key::forget)
             .about("Forget a server's keys, so that the next ones it shows are taken")
+            .answers_nothing(),
+        Route::get("/api/volumes", volume::list)
+            .about("Every volume that an app has or had")
+            .query("size", Type::Boolean, "Whether to measure them, which looks at every file")
+            .lists::<wire::Volume>(),
+        Route::get("/api/volumes/{name}", volume::show)
+            .about("One volume, measured")
+            .gives::<wire::Volume>(StatusCode::OK),
+        Route::delete("/api/volumes/{name}", volume::delete)
+            .about("Delete a volume that no app mounts, with its data")
             .answers_nothing(),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
@@ -274,6 +293,7 @@ mod tests {
             ("GET /api/apps", read),
             ("POST /api/apps", manage),
             ("GET /api/apps/{id}", read),
+            ("PATCH /api/apps/{id}", manage),
             ("DELETE /api/apps/{id}", manage),
             ("PUT /api/apps/{id}/source", manage),
             ("POST /api/apps/{id}/deploy", deploy),
@@ -295,6 +315,9 @@ mod tests {
             ("DELETE /api/keys/{name}", manage),
             ("GET /api/known-hosts", read),
             ("DELETE /api/known-hosts/{host}", administer),
+            ("GET /api/volumes", read),
+            ("GET /api/volumes/{name}", read),
+            ("DELETE /api/volumes/{name}", manage),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

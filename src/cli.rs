@@ -23,6 +23,7 @@ mod setup;
 mod status;
 mod table;
 mod tokens;
+mod volumes;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -121,7 +122,7 @@ enum Command {
 #[derive(Debug, Clone, Subcommand)]
 enum Remote {
     Status(status::Status),
-    /// Create, list, show and delete apps
+    /// Create, list, show, change and delete apps
     #[command(subcommand)]
     Apps(apps::Apps),
     Deploy(deploy::Deploy),
@@ -146,6 +147,9 @@ enum Remote {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
+    /// List, show and delete what apps keep
+    #[command(subcommand)]
+    Volumes(volumes::Volumes),
 }
 
 impl Remote {
@@ -163,6 +167,7 @@ impl Remote {
             Self::Secrets(secrets) => secrets.run(session).await,
             Self::Keys(keys) => keys.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
+            Self::Volumes(volumes) => volumes.run(session).await,
         }
     }
 }

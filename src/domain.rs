@@ -3,15 +3,19 @@
 //! No input or output, no async, no clock, no serde: values and the moves they allow.
 
 pub mod app;
+pub mod build;
 pub mod deployment;
 pub mod dotenv;
+pub mod health;
 pub mod key;
 pub mod mount;
 pub mod name;
 pub mod project;
 pub mod right;
 pub mod route;
+pub mod runtime;
 pub mod secret;
 pub mod source;
 pub mod time;
 pub mod variable;
+pub mod volume;

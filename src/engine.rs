@@ -5,6 +5,7 @@
 
 mod app;
 mod apply;
+mod change;
 mod context;
 mod deploy;
 mod error;
@@ -25,6 +26,7 @@ mod status;
 mod steps;
 mod sweep;
 mod variables;
+mod volume;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -50,6 +52,7 @@ use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
 use crate::vault::{KeySource, Vault};
 
+pub use change::Changed;
 pub use error::EngineError;
 pub use health::{Check, CheckStatus, Health};
 pub use keys::RemoteError;
@@ -58,6 +61,7 @@ pub use recover::StartError;
 pub use rotation::Rotated;
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
 pub use variables::{Shown, Ungiven};
+pub use volume::Volume;
 
 /// What the engine is told once, at start.
 #[derive(Debug, Clone)]
@@ -72,6 +76,10 @@ pub struct Settings {
     pub public_port: u16,
     /// Where rivetr itself listens for its proxy.
     pub own_address: std::net::SocketAddr,
+    /// Ports of the host that rivetr listens on.
+    pub own_ports: Vec<u16>,
+    /// Directories of the host below which apps may mount.
+    pub bind_roots: Vec<PathBuf>,
     /// The largest push that is taken, in bytes.
     pub push_limit: u64,
     /// The domain below which each app gets a name of its own.
@@ -137,6 +145,7 @@ struct Inner {
     builds: Arc<Semaphore>,
     publishing: tokio::sync::Mutex<()>,
     deleting: tokio::sync::Mutex<()>,
+    changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
     features: OnceCell<PodmanFeatures>,
@@ -157,6 +166,7 @@ impl Engine {
             builds: Arc::new(Semaphore::new(settings.build.concurrency)),
             publishing: tokio::sync::Mutex::default(),
             deleting: tokio::sync::Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
             features: OnceCell::new(),

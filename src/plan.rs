@@ -11,6 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::quadlet::UnitFiles;
+use crate::quadlet::options::same_but_limits;
 use crate::quadlet::path::{Place, UnitPath};
 
 pub use self::step::Step;
@@ -53,8 +54,8 @@ pub enum UnitState {
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
-    /// Files that differ from what is wanted while their unit runs. They are left as they are, for somebody to
-    /// see: to change them would do nothing until the unit is started again, and then surprise.
+    /// Files that differ from what is wanted, in more than limits, while their unit runs. They are left as they are,
+    /// for somebody to see: to change them would do nothing until the unit is started again, and then surprise.
     pub drift: Vec<UnitPath>,
 }
 
@@ -107,7 +108,9 @@ fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
         if present == Some(text) {
             continue;
         }
-        if present.is_none() || !observed.runs(&unit) {
+        // systemd applies the limits of a unit that runs as it reads them: nothing is started anew for those.
+        let live = present.is_some_and(|present| same_but_limits(present, text));
+        if present.is_none() || live || !observed.runs(&unit) {
             files.now.push(write());
         } else if wanted.stays(path) {
             files.drift.push(path.clone());

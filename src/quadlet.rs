@@ -4,9 +4,11 @@
 
 pub mod app;
 pub mod features;
+pub mod options;
 pub mod path;
 pub mod project;
 pub mod unit;
+pub mod volume;
 
 use std::collections::BTreeMap;
 

@@ -7,6 +7,7 @@
 
 mod address;
 mod app;
+mod change;
 mod deployment;
 mod error;
 mod key;
@@ -31,7 +32,8 @@ mod testing;
 
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
-pub use deployment::{EnqueueError, Enqueued, SaveError};
+pub use change::ChangeAppError;
+pub use deployment::{EnqueueError, Enqueued, SaveError, Wish};
 pub use error::StoreError;
 pub use key::{CreateKeyError, DeleteKeyError};
 pub use migrate::MigrateError;

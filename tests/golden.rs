@@ -14,6 +14,7 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
+use rivetr::api::wire::{FieldErrors, RuntimeOptions};
 use rivetr::domain::app::{AppId, Settings};
 use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
 use rivetr::domain::mount::MountPath;
@@ -44,6 +45,8 @@ struct Input {
     variables: Vec<InputVariable>,
     #[serde(default)]
     files: Vec<String>,
+    #[serde(default)]
+    runtime: RuntimeOptions,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +127,12 @@ fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
 }
 
 fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Error>> {
+    let mut settings = Settings::new(input.port);
+    let mut errors = FieldErrors::default();
+    input.runtime.clone().lay_over(&mut settings.runtime, &mut errors);
+    if let Some((field, why)) = errors.0.into_iter().next() {
+        return Err(format!("{field}: {why}").into());
+    }
     Ok(Deployment {
         id: DeploymentId(1),
         app: AppId(1),

@@ -16,6 +16,7 @@ use super::{Streams, wire};
 use crate::domain::app::{App, AppId};
 use crate::domain::deployment::{DeploymentId, Trigger};
 use crate::domain::name::Slug;
+use crate::domain::right::Right;
 use crate::domain::source::Source;
 use crate::engine::Engine;
 use crate::store::Reader;
@@ -41,7 +42,7 @@ pub(super) async fn create(
     State(engine): State<Engine>,
     Input(new): Input<wire::CreateApp>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let app = engine.create_app(new.parse()?).await?;
+    let app = engine.create_app(new.parse()?, by.caller.may(Right::Administer)).await?;
     tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app created");
     Ok((StatusCode::CREATED, Json(shown(&engine, &app))))
 }
@@ -55,15 +56,24 @@ pub(super) async fn show(
     Ok(Json(shown(&engine, &find(&reader, &id).await?)))
 }
 
+/// What goes with an app.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deletion {
+    #[serde(default)]
+    volumes: bool,
+}
+
 pub(super) async fn delete(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     State(reader): State<Reader>,
     Path(id): Path<String>,
+    Params(Deletion { volumes }): Params<Deletion>,
 ) -> Result<StatusCode, ApiError> {
     let app = find(&reader, &id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app is being deleted");
-    engine.delete_app(&app.slug).await?;
+    tracing::info!(target: "rivetr::audit", app = %app.slug, volumes, by = %by.caller, "app is being deleted");
+    engine.delete_app(&app.slug, volumes).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -88,9 +98,9 @@ pub(super) async fn deploy(
     Path(id): Path<String>,
     Input(wish): Input<wire::Deploy>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let commit = wish.parse()?;
+    let (commit, no_cache) = wish.parse()?;
     let app = find(&reader, &id).await?;
-    let deployment = engine.deploy(&app.slug, Trigger::Request, commit).await?;
+    let deployment = engine.deploy_built(&app.slug, Trigger::Request, commit, !no_cache).await?;
     let number = deployment.number;
     tracing::info!(target: "rivetr::audit", app = %app.slug, deployment = number, by = %by.caller, "deployment asked for");
     Ok((StatusCode::ACCEPTED, Json(wire::Deployment::from(&deployment))))
@@ -191,7 +201,7 @@ fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 }
 
 /// An app with the addresses that this instance gives it.
-fn shown(engine: &Engine, app: &App) -> wire::App {
+pub(super) fn shown(engine: &Engine, app: &App) -> wire::App {
     let push_url = match app.source {
         Source::Push { .. } => engine.own_url().map(|own| format!("{own}/git/{}.git", app.slug)),
         Source::Git(_) => None,

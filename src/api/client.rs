@@ -69,6 +69,12 @@ impl Client {
         self.call(Method::PUT, path, body.into(), ANSWER_LIMIT).await
     }
 
+    /// Sends a change and takes the answer.
+    pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
+        self.call(Method::PATCH, path, body.into(), ANSWER_LIMIT).await
+    }
+
     /// Deletes; returns when it is done.
     pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
         self.call(Method::DELETE, path, Bytes::new(), DELETE_LIMIT).await

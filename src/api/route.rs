@@ -62,6 +62,15 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         Self::new(HttpMethod::Put, MethodFilter::PUT, path, handler)
     }
 
+    /// A route that changes something.
+    pub fn patch<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: Gated + 'static,
+    {
+        Self::new(HttpMethod::Patch, MethodFilter::PATCH, path, handler)
+    }
+
     /// A route that removes something.
     pub fn delete<H, T>(path: &'static str, handler: H) -> Self
     where

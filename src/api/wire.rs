@@ -4,7 +4,9 @@
 //! made from the engine's own values are built beside their routes. Secrets are named, never shown.
 
 mod answer;
+mod change;
 mod key;
+mod options;
 mod parse;
 mod source;
 mod variable;
@@ -16,10 +18,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
+pub use change::{ChangeApp, ChangedApp};
 pub use key::{CreateKey, Key, KnownHost};
+pub use options::{BuildOptions, HealthOptions, Patch, RuntimeOptions};
 pub use parse::{
-    DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HEALTH_TIMEOUT_MAX_S, HOSTS_MAX,
-    TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
+    DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HOSTS_MAX, TOKEN_DAYS_DEFAULT,
+    TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
 pub use source::SetSource;
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
@@ -105,12 +109,15 @@ pub struct CreateApp {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
     pub env: BTreeMap<String, Hidden>,
-    /// The path that tells whether it answers; without it, a TCP connection is enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_path: Option<String>,
-    /// How long a new release may take until it answers, in seconds; 60 if not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_timeout_s: Option<u64>,
+    /// How to tell that it answers.
+    #[serde(default, skip_serializing_if = "HealthOptions::is_empty")]
+    pub health: HealthOptions,
+    /// How its container runs.
+    #[serde(default, skip_serializing_if = "RuntimeOptions::is_empty")]
+    pub runtime: RuntimeOptions,
+    /// How its image is built.
+    #[serde(default, skip_serializing_if = "BuildOptions::is_empty")]
+    pub build: BuildOptions,
 }
 
 /// Text that no log shows.
@@ -164,10 +171,15 @@ pub struct App {
     pub lfs: bool,
     /// The names of its environment variables.
     pub env: Vec<String>,
-    /// The path that tells whether it answers.
-    pub health_path: Option<String>,
-    /// How long a new release may take until it answers, in seconds.
-    pub health_timeout_s: u64,
+    /// How to tell that it answers, where that is not the default.
+    #[serde(default)]
+    pub health: HealthOptions,
+    /// How its container runs, where that is not the default.
+    #[serde(default)]
+    pub runtime: RuntimeOptions,
+    /// How its image is built, where that is not the default.
+    #[serde(default)]
+    pub build: BuildOptions,
     /// The deployment that serves.
     pub live: Option<i64>,
     /// The number of that deployment among the app's own.
@@ -243,6 +255,26 @@ pub struct Deploy {
     /// The full name of the commit; without it, the head of the app's branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Build every step anew, whatever the cache has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_cache: bool,
+}
+
+/// A volume of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Volume {
+    /// Its name to Podman: `rivetr-vol-blog-data`.
+    pub name: String,
+    /// The app it belongs to.
+    pub app: String,
+    /// Its name within that app.
+    pub volume: String,
+    /// There is no such app any more, or the app does not mount it.
+    pub orphaned: bool,
+    /// What it takes on disk, in bytes; null: it was not measured, which takes time.
+    pub size: Option<u64>,
+    /// When it was made (RFC 3339, UTC).
+    pub created: Option<String>,
 }
 
 /// A deployment.

@@ -3,6 +3,8 @@
 mod create;
 mod delete;
 mod list;
+mod options;
+mod set;
 mod show;
 mod source;
 
@@ -15,14 +17,16 @@ use super::session::Session;
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Apps {
     /// Create an app; the code comes later
-    Create(create::Create),
+    Create(Box<create::Create>),
     /// List the apps
     List(list::List),
     /// Show one app and how it does
     Show(show::Show),
     /// Say where the code of an app comes from
     Source(source::Source),
-    /// Delete an app with everything it has
+    /// Change an app
+    Set(Box<set::Set>),
+    /// Delete an app with everything it has but its volumes
     Delete(delete::Delete),
 }
 
@@ -33,6 +37,7 @@ impl Apps {
             Self::List(list) => list.run(session).await,
             Self::Show(show) => show.run(session).await,
             Self::Source(source) => source.run(session).await,
+            Self::Set(set) => set.run(session).await,
             Self::Delete(delete) => delete.run(session).await,
         }
     }

@@ -23,6 +23,9 @@ pub struct Deploy {
     /// The full name of the commit; without it, the head of the app's branch
     #[arg(long, value_parser = CommitId::parse)]
     commit: Option<CommitId>,
+    /// Build every step anew, whatever the cache has
+    #[arg(long)]
+    no_cache: bool,
     /// Only ask for it, and return
     #[arg(long, short)]
     detach: bool,
@@ -30,7 +33,8 @@ pub struct Deploy {
 
 impl Deploy {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let request = wire::Deploy { commit: self.commit.map(|commit| commit.to_string()) };
+        let commit = self.commit.map(|commit| commit.to_string());
+        let request = wire::Deploy { commit, no_cache: self.no_cache };
         let answer = session.client.post(&format!("/api/apps/{}/deploy", self.name), &request).await?;
         let queued: wire::Deployment = answer.decode()?;
         let name = format!("{} {}", queued.app, queued.number);

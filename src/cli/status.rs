@@ -128,7 +128,7 @@ mod tests {
 
     fn check(live: Option<Deployment>, latest: Option<Deployment>, unit: Option<(&str, &str)>, expect: &str) {
         let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],"branch":"main",
-            "env":[],"health_timeout_s":60,"deleting":false,"created":""}"#;
+            "env":[],"deleting":false,"created":""}"#;
         let unit = unit.map(|(active, sub)| Unit {
             active_state: active.to_owned(),
             sub_state: sub.to_owned(),

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::raw::Raw;
 use super::settings::{InstanceUrl, Level, Pool, Protocol, Settings};
 use crate::domain::name::HostName;
+use crate::domain::volume::ContainerPath;
 
 /// One thing that can be configured.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ enum Field {
     Domain(fn(&mut Settings) -> &mut Option<HostName>),
     Pool(fn(&mut Settings) -> &mut Pool),
     Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
+    Directories(fn(&mut Settings) -> &mut Vec<PathBuf>),
 }
 
 const fn key(section: &'static str, name: &'static str, field: Field, about: &'static str) -> Key {
@@ -45,7 +48,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 17] = [
+pub static KEYS: [Key; 18] = [
     key(
         "log",
         "level",
@@ -148,6 +151,12 @@ pub static KEYS: [Key; 17] = [
         Field::Whole(1..=1_048_576, |s| &mut s.git.max_size_mb),
         "The most that one fetch or push may bring, in MiB.",
     ),
+    key(
+        "volumes",
+        "bind_roots",
+        Field::Directories(|s| &mut s.volumes.bind_roots),
+        "Directories of the host below which apps may mount; none, unless you name some. Whoever may change apps can read and write all that lies there.",
+    ),
 ];
 
 impl Key {
@@ -180,6 +189,9 @@ impl Key {
                 "a private IPv4 network with a prefix up to 24, such as \"10.90.0.0/16\"".to_owned()
             }
             Field::Protocols(_) => format!("a list of {}", quoted(Protocol::ALL.map(Protocol::as_str))),
+            Field::Directories(_) => {
+                "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned()
+            }
         }
     }
 
@@ -198,6 +210,7 @@ impl Key {
             Field::Domain(at) => at(settings).as_ref().map(ToString::to_string).into(),
             Field::Pool(at) => at(settings).to_string().into(),
             Field::Protocols(at) => at(settings).iter().map(|protocol| protocol.as_str()).collect(),
+            Field::Directories(at) => at(settings).iter().map(|path| path.to_string_lossy()).collect(),
         }
     }
 
@@ -216,9 +229,14 @@ impl Key {
             Field::Domain(at) => *at(settings) = Some(HostName::parse(raw.text()?).ok()?),
             Field::Pool(at) => *at(settings) = Pool::parse(raw.text()?)?,
             Field::Protocols(at) => {
-                let words = raw.words()?;
+                let words = raw.words().filter(|words| !words.is_empty())?;
                 let protocols = words.iter().map(|word| one_of(&Protocol::ALL, Protocol::as_str, word));
                 *at(settings) = protocols.collect::<Option<Vec<_>>>()?;
+            }
+            Field::Directories(at) => {
+                let paths = raw.words()?.into_iter().map(|word| ContainerPath::parse(word).ok());
+                let paths = paths.map(|path| Some(PathBuf::from(path?.as_str())));
+                *at(settings) = paths.collect::<Option<Vec<_>>>()?;
             }
         }
         Some(())

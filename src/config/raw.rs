@@ -34,14 +34,12 @@ impl Raw<'_> {
         }
     }
 
-    /// A list of texts, at least one; in a variable they are separated by commas.
+    /// A list of texts; in a variable they are separated by commas.
     pub(super) fn words(&self) -> Option<Vec<&str>> {
-        let words: Vec<&str> = match self {
-            Self::Toml(value) => {
-                value.as_array()?.iter().map(|word| word.get_ref().as_str()).collect::<Option<_>>()?
-            }
-            Self::Text(text) => text.split(',').map(str::trim).collect(),
-        };
-        Some(words).filter(|words| !words.is_empty())
+        match self {
+            Self::Toml(value) => value.as_array()?.iter().map(|word| word.get_ref().as_str()).collect(),
+            Self::Text("") => Some(Vec::new()),
+            Self::Text(text) => Some(text.split(',').map(str::trim).collect()),
+        }
     }
 }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub deploy: Deploy,
     /// Repositories elsewhere and pushes.
     pub git: Git,
+    /// What apps may mount.
+    pub volumes: Volumes,
     /// Where this process runs; from its environment, never from a file.
     pub place: Place,
 }
@@ -126,6 +128,13 @@ pub struct Deploy {
     pub keep_images: u32,
 }
 
+/// What apps may mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Volumes {
+    /// Directories of the host below which apps may mount.
+    pub bind_roots: Vec<PathBuf>,
+}
+
 /// Repositories elsewhere and pushes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Git {
@@ -185,6 +194,7 @@ impl Settings {
                 timeout: Duration::from_mins(5),
                 max_size_mb: 1024,
             },
+            volumes: Volumes::default(),
             place,
         }
     }

@@ -179,6 +179,8 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
         public_port: public_port(process),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
+        own_ports: own_ports(process),
+        bind_roots: settings.volumes.bind_roots.clone(),
         push_limit: u64::from(settings.git.max_size_mb) * 1024 * 1024,
         base_domain: settings.instance.base_domain.clone(),
         pool,
@@ -192,6 +194,12 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         drain_timeout: settings.deploy.drain_timeout,
         keep_images: settings.deploy.keep_images as usize,
     })
+}
+
+/// The ports of the API and of the proxy; those of the web are always the proxy's, also before it has them.
+fn own_ports(process: &Process) -> Vec<u16> {
+    let settings = &process.settings;
+    vec![80, 443, settings.api.listen.port(), settings.proxy.listen.port(), public_port(process)]
 }
 
 /// The port at which people reach the proxy: as its URL says, or as its sockets have it where it has none.

@@ -1,15 +1,18 @@
 //! An app: what a person deploys, and the settings that a deployment takes a copy of.
 
 use std::num::NonZeroU16;
-use std::time::Duration;
 
+use super::build::BuildOptions;
 use super::deployment::DeploymentId;
 use super::mount::MountedFile;
-use super::name::{EnvKey, HostName, InvalidName, Slug};
+use super::name::{EnvKey, HostName, Slug};
 use super::project::Project;
+use super::runtime::Runtime;
 use super::source::{GitToken, Source};
 use super::time::Timestamp;
 use super::variable::{NewVariable, Variable};
+
+pub use super::health::{HealthAsk, HealthCheck, HealthPath, Statuses};
 
 /// An app's number in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,50 +59,24 @@ pub struct Settings {
     pub files: Vec<MountedFile>,
     /// How to tell that it answers.
     pub health: HealthCheck,
+    /// How its container runs.
+    pub runtime: Runtime,
+    /// How its image is built.
+    pub build: BuildOptions,
 }
 
 impl Settings {
     /// What an app runs with that listens on `port` and says nothing else.
     #[must_use]
     pub fn new(port: NonZeroU16) -> Self {
-        let health = HealthCheck { path: None, timeout: HealthCheck::DEFAULT_TIMEOUT };
-        Self { port, variables: Vec::new(), files: Vec::new(), health }
-    }
-}
-
-/// How the proxy tells that a release answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// The path asked for; none: a TCP connection is enough.
-    pub path: Option<HealthPath>,
-    /// How long a new release may take until it answers.
-    pub timeout: Duration,
-}
-
-impl HealthCheck {
-    /// How long a new release may take until it answers, unless the app says otherwise.
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
-}
-
-/// The path of a health check: origin-form, visible ASCII.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthPath(String);
-
-impl HealthPath {
-    /// Takes a path that begins with one slash, with an optional query.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let visible = |c: char| c.is_ascii_graphic() && c != '#';
-        if text.starts_with('/') && !text.starts_with("//") && text.len() <= 1000 && text.chars().all(visible)
-        {
-            return Ok(Self(text.to_owned()));
+        Self {
+            port,
+            variables: Vec::new(),
+            files: Vec::new(),
+            health: HealthCheck::default(),
+            runtime: Runtime::default(),
+            build: BuildOptions::default(),
         }
-        Err(InvalidName::new("health path", text, "begin it with one slash and use visible ASCII characters"))
-    }
-
-    /// The path as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

@@ -16,13 +16,11 @@ const DELETE_AGAIN: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
-    pub async fn create_app(&self, mut new: NewApp) -> Result<App, EngineError> {
+    pub async fn create_app(&self, mut new: NewApp, administrator: bool) -> Result<App, EngineError> {
         let automatic = self.automatic_host(&new.slug)?;
-        new.hosts.retain(|host| Some(host) != automatic.as_ref());
-        if let Some(own) = new.hosts.iter().find(|host| self.0.settings.own_host.as_ref() == Some(host)) {
-            let message = format!("rivetr itself answers at {own}; choose another host");
-            return Err(EngineError::Conflict { field: "hosts", message });
-        }
+        new.hosts = self.own_hosts(&new.slug, new.hosts)?;
+        let _alone = self.0.changing.lock().await;
+        self.check_runtime(&new.slug, &new.settings.runtime, None, administrator).await?;
         let _sealing = self.0.sealing.read().await;
         self.seal_first(&mut new)?;
         new.source = self.sealed_source(&new.slug, new.source, new.git_token.take())?;
@@ -45,11 +43,11 @@ impl Engine {
         self.reader().app_by_id(app.id).await?.ok_or_else(|| EngineError::no_app(slug))
     }
 
-    /// Removes an app and all that rivetr made for it; returns when nothing is left. It goes on, and is tried again,
-    /// when the caller has gone or a part of it does not work at once.
-    pub async fn delete_app(&self, slug: &Slug) -> Result<(), EngineError> {
+    /// Removes an app and all that rivetr made for it, its volumes only if that is said; returns when nothing is
+    /// left. It goes on, and is tried again, when the caller has gone or a part of it does not work at once.
+    pub async fn delete_app(&self, slug: &Slug, volumes: bool) -> Result<(), EngineError> {
         let app = self.reader().app(slug).await?.ok_or_else(|| EngineError::no_app(slug))?;
-        self.0.writer.begin_deletion(app.id).await?;
+        self.0.writer.begin_deletion(app.id, volumes).await?;
         let first_try = self.go_on_deleting(&app);
         let stopping =
             || Err(EngineError::Unavailable("rivetr is stopping; the deletion goes on".to_owned()));
@@ -113,6 +111,9 @@ impl Engine {
         self.remove_releases(app, &without).await?;
         let owner = Owner::App(app.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
+        if self.reader().takes_volumes_along(app.id).await? {
+            self.remove_volumes_of(app).await?;
+        }
         self.remove_all_images(app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_deletion(app.id).await?;

@@ -15,7 +15,7 @@ use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
 use crate::plan::{self, Observed, Step, UnitState, Wanted};
 use crate::quadlet::features::{PodmanFeatures, UnsupportedPodman};
-use crate::quadlet::path::{Owner, UnitPath};
+use crate::quadlet::path::{Owner, Place, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
 use crate::store::StoreError;
 
@@ -107,6 +107,9 @@ impl Engine {
             if on_its_way {
                 must.insert(service.clone());
             }
+            // Made when a container first needs them; to stop one would stop the containers.
+            let others = files.keys().filter(|path| path.place() == Place::Quadlet).map(UnitPath::unit);
+            wanted.running.extend(others.filter(|unit| *unit != service));
             let was_gone = !files.keys().all(|path| observed.files.contains_key(path));
             if on_its_way || was_gone || observed.units.get(&service) != Some(&UnitState::Inactive) {
                 wanted.running.insert(service);

@@ -13,7 +13,7 @@ use crate::domain::app::AppId;
 use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::{CommitId, Source};
-use crate::store::SaveError;
+use crate::store::{SaveError, Wish};
 
 /// How long to wait before the queue is read again after it could not be.
 const RETRY: Duration = Duration::from_secs(2);
@@ -40,6 +40,17 @@ impl Engine {
         trigger: Trigger,
         commit: Option<CommitId>,
     ) -> Result<Deployment, EngineError> {
+        self.deploy_built(app, trigger, commit, true).await
+    }
+
+    /// The same; without the cache, every step of the build is done anew.
+    pub async fn deploy_built(
+        &self,
+        app: &Slug,
+        trigger: Trigger,
+        commit: Option<CommitId>,
+        cache: bool,
+    ) -> Result<Deployment, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let commit = match (commit, &app.source) {
             (Some(commit), _) => Some(commit),
@@ -57,7 +68,11 @@ impl Engine {
         };
         let sealing = self.0.sealing.read().await;
         let injected = self.injected(&app)?;
-        let enqueued = self.0.writer.enqueue(app.id, trigger, commit, injected, self.now()).await?;
+        let enqueued = self
+            .0
+            .writer
+            .enqueue(app.id, Wish { trigger, commit, injected, no_cache: !cache }, self.now())
+            .await?;
         drop(sealing);
         for superseded in &enqueued.superseded {
             log_failure(superseded, "the push was not settled", self.settle_push(superseded).await);

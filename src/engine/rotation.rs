@@ -118,6 +118,7 @@ mod tests {
     use crate::domain::source::{Branch, Source};
     use crate::domain::time::Timestamp;
     use crate::domain::variable::{Owner, Usage, Variable};
+    use crate::store::Wish;
     use crate::store::{self, Reader, SubnetPool};
     use crate::vault::OpenError;
 
@@ -157,7 +158,7 @@ mod tests {
                 variables: vec![],
             };
             let app = writer.create_app(new, None, NOW).await.unwrap();
-            let enqueued = writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await.unwrap();
+            let enqueued = writer.enqueue(app.id, Wish::of(Trigger::Request), NOW).await.unwrap();
             let (owner, deployment) = (Owner::App(app.id), enqueued.deployment.id);
             Self { folder, writer, reader, owner, deployment }
         }

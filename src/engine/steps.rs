@@ -20,6 +20,7 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     let removed = engine.remove_releases(&context.app, &[deployment.id]).await;
     log_failure(deployment, "units not removed", removed);
     if let (Some(_), Ok(Some(live))) = (deployment.address, start::live(context).await) {
+        start::give_way_back(context, deployment, &live).await;
         log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
     }
     if deployment.state >= State::Building {

@@ -3,8 +3,10 @@
 //! Starts nothing and builds nothing: units do. podman-api where it does what is meant; a small client of our own,
 //! `raw`, where it does not (it removes images by force, and with them the containers that use them).
 
+mod exec;
 mod raw;
 mod secret;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +23,10 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::time::timeout;
 
+pub use self::exec::Executed;
 use self::raw::Socket;
 pub use self::secret::SecretOf;
+pub use self::volume::Volume;
 use crate::domain::deployment::ImageId;
 use crate::domain::time::Timestamp;
 
@@ -70,6 +74,14 @@ pub enum PodmanError {
     InUse {
         /// The image.
         image: String,
+        /// Podman's own words.
+        said: String,
+    },
+    /// The volume is used by a container.
+    #[error("the volume {volume} is in use by a container: {said}")]
+    VolumeInUse {
+        /// The volume.
+        volume: String,
         /// Podman's own words.
         said: String,
     },

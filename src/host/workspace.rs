@@ -2,11 +2,12 @@
 //!
 //! [`Layout`] says where each lies; here they are made and removed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
 use crate::domain::deployment::Deployment;
-use crate::domain::name::Slug;
+use crate::domain::name::{EnvKey, Slug};
+use crate::domain::secret::Secret;
 use crate::files::{self, FileError};
 
 pub use crate::files::LogFile;
@@ -52,6 +53,39 @@ impl Workspace {
         let source = self.source(deployment);
         files::make_dirs(&source, 0o700)?;
         Ok(source)
+    }
+
+    /// Where a path of this machine leads once every link is followed; none if it leads nowhere.
+    #[must_use]
+    pub fn real_path(&self, path: &Path) -> Option<PathBuf> {
+        std::fs::canonicalize(path).ok()
+    }
+
+    /// A file or directory of a deployment's checkout, every link followed; none if it is not there, or if it leads
+    /// out of the checkout.
+    #[must_use]
+    pub fn in_source(&self, deployment: &Deployment, path: &Path) -> Option<PathBuf> {
+        let source = self.real_path(&self.source(deployment))?;
+        self.real_path(&source.join(path)).filter(|real| real.starts_with(&source))
+    }
+
+    /// The names in a directory.
+    pub fn names(&self, directory: &Path) -> Result<Vec<String>, FileError> {
+        files::names(directory)
+    }
+
+    /// Writes a secret of a build beside its checkout, for the build alone; it goes with the checkout.
+    pub fn write_secret(
+        &self,
+        deployment: &Deployment,
+        name: &EnvKey,
+        secret: &Secret,
+    ) -> Result<PathBuf, FileError> {
+        let folder = self.0.deployment(&deployment.app_slug, deployment.number).join("secrets");
+        files::make_dirs(&folder, 0o700)?;
+        let path = folder.join(name.as_str());
+        files::write_whole(&path, secret.reveal(), 0o600)?;
+        Ok(path)
     }
 
     /// Removes a deployment's checkout.

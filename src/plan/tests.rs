@@ -30,7 +30,8 @@ impl Machine {
     fn carry_out(&mut self, step: &Step) {
         match step {
             Step::Write { path, text } => {
-                let under = self.files.contains_key(path) && self.observe().runs(&path.unit());
+                let changed = self.files.get(path).is_some_and(|before| !same_but_limits(before, text));
+                let under = changed && self.observe().runs(&path.unit());
                 assert!(!under, "{path} is changed under its running unit");
                 self.files.insert(path.clone(), text.clone());
             }
@@ -163,6 +164,17 @@ fn a_file_changed_under_its_running_unit_is_reported_and_left() {
         repaired.to_string(),
         "write app-blog/rivetr-app-blog-1.container\nreload\nstart rivetr-app-blog-1.service\n"
     );
+}
+
+#[test]
+fn limits_change_under_a_running_unit_and_nothing_else_does() {
+    let machine = settled(&wanted(&[1], &[1]));
+    let mut wish = wanted(&[1], &[1]);
+    wish.files.insert(container(1), "release 1\nMemoryMax=1".to_owned());
+    let limited = plan(&wish, &machine.observe());
+    assert_eq!(limited.to_string(), "write app-blog/rivetr-app-blog-1.container\nreload\n");
+    wish.files.insert(container(1), "release one\nMemoryMax=1".to_owned());
+    assert_eq!(plan(&wish, &machine.observe()).drift, [container(1)]);
 }
 
 #[test]

@@ -37,8 +37,18 @@ pub struct LinkError {
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 enum Ask {
     Load,
-    Probe { target: Target, path: Option<String>, host: Option<String>, timeout_ms: u64 },
-    Drain { key: String, limit_ms: u64 },
+    Probe {
+        target: Target,
+        path: Option<String>,
+        host: Option<String>,
+        statuses: (u16, u16),
+        attempt_ms: u64,
+        timeout_ms: u64,
+    },
+    Drain {
+        key: String,
+        limit_ms: u64,
+    },
     Status,
 }
 
@@ -145,9 +155,9 @@ async fn answer(ask: Ask, board: &Board, dialer: &Dialer) -> Answer {
             Ok(generation) => Answer::Loaded { generation },
             Err(error) => Answer::Failed { why: error.to_string() },
         },
-        Ask::Probe { target, path, host, timeout_ms } => {
-            let timeout = Duration::from_millis(timeout_ms);
-            match probe(dialer, &Probe { target, path, host, timeout }).await {
+        Ask::Probe { target, path, host, statuses, attempt_ms, timeout_ms } => {
+            let (attempt, timeout) = (Duration::from_millis(attempt_ms), Duration::from_millis(timeout_ms));
+            match probe(dialer, &Probe { target, path, host, statuses, attempt, timeout }).await {
                 ProbeOutcome::Answered { after, status } => {
                     Answer::Answered { after_ms: millis(after), status }
                 }

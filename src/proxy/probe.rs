@@ -19,9 +19,6 @@ use super::table::Target;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause: an app that is ready waits no longer than this for its traffic.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-/// How long one answer may take.
-const ONE_TRY: Duration = Duration::from_secs(10);
-
 /// What to ask, and of whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
@@ -31,6 +28,10 @@ pub struct Probe {
     pub path: Option<String>,
     /// The Host to name: many apps refuse those they do not know. Without it, the target's address.
     pub host: Option<String>,
+    /// The first and the last status that count as an answer.
+    pub statuses: (u16, u16),
+    /// How long one answer may take.
+    pub attempt: Duration,
     /// When to give up.
     pub timeout: Duration,
 }
@@ -38,7 +39,7 @@ pub struct Probe {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeOutcome {
-    /// It answered: took the connection, or said 2xx or 3xx.
+    /// It answered: took the connection, or said a status that counts.
     Answered {
         /// From the beginning of the probe.
         after: Duration,
@@ -54,7 +55,7 @@ pub enum ProbeOutcome {
 
 /// Probes until there is an answer or time is over.
 pub(super) async fn probe(dialer: &Dialer, probe: &Probe) -> ProbeOutcome {
-    let Probe { target, path, host, timeout: limit } = probe;
+    let Probe { target, path, host, statuses, attempt, timeout: limit } = probe;
     let request = match path.as_deref().map(|path| request(target, path, host.as_deref())).transpose() {
         Ok(request) => request,
         Err(error) => return ProbeOutcome::Never { last: format!("the probe cannot be asked: {error}") },
@@ -67,7 +68,7 @@ pub(super) async fn probe(dialer: &Dialer, probe: &Probe) -> ProbeOutcome {
         if left.is_zero() {
             return ProbeOutcome::Never { last };
         }
-        match once(dialer, target, request.clone(), left.min(ONE_TRY)).await {
+        match once(dialer, target, request.clone(), *statuses, left.min(*attempt)).await {
             Ok(status) => return ProbeOutcome::Answered { after: begun.elapsed(), status },
             Err(words) => last = words,
         }
@@ -91,6 +92,7 @@ async fn once(
     dialer: &Dialer,
     target: &Target,
     request: Option<ProbeRequest>,
+    (first, last): (u16, u16),
     limit: Duration,
 ) -> Result<Option<u16>, String> {
     let asked = async {
@@ -100,10 +102,10 @@ async fn once(
         let status = ask(stream, request).await.map_err(|error| {
             format!("{} took the connection and did not answer with HTTP: {error}", target.address)
         })?;
-        if status.is_success() || status.is_redirection() {
+        if (first..=last).contains(&status.as_u16()) {
             return Ok(Some(status.as_u16()));
         }
-        Err(format!("{path} answered with status {status}"))
+        Err(format!("{path} answered with status {status}, not one from {first} to {last}"))
     };
     let late = |_| {
         let seconds = limit.as_secs_f64();
@@ -157,7 +159,9 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let dialer = Dialer::new(None, Duration::from_secs(5));
-        let asked = Probe { target, path: path.map(str::to_owned), host: None, timeout: limit };
+        let (statuses, attempt) = ((200, 399), Duration::from_secs(10));
+        let path = path.map(str::to_owned);
+        let asked = Probe { target, path, host: None, statuses, attempt, timeout: limit };
         tokio::select! {
             outcome = probe(&dialer, &asked) => outcome,
             () = server => unreachable!("the server never ends"),

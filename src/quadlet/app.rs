@@ -9,7 +9,7 @@ use super::features::PodmanFeatures;
 use super::path::{Owner, UnitPath};
 use super::project;
 use super::unit::{Section, Unit};
-use super::{QuadletError, UnitFiles};
+use super::{QuadletError, UnitFiles, options, volume};
 use crate::domain::deployment::{Deployment, ImageId};
 use crate::domain::name::Slug;
 use crate::domain::project::Project;
@@ -40,13 +40,13 @@ pub struct Release<'a> {
     pub files: &'a [CarriedFile],
 }
 
-/// The container of a release.
+/// The container of a release, and the volumes that it mounts.
 ///
 /// It does not want its target, which wants it: in a circle each failed start would at once cause the next. A stop
 /// of the target reaches it all the same, also of one that nobody has started.
 ///
-/// It has no network alias: an alias that two releases share would send other apps to the new one before it has
-/// answered, and to the old one after it was retired.
+/// It has no network alias unless asked for: an alias that two releases share sends other apps to the new one before
+/// it has answered, and to the old one while it is retired.
 pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
     let Release { project, deployment, image, address, features, variables, files } = release;
     let name = deployment.unit_name();
@@ -70,7 +70,9 @@ pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
         .assignment("Label", "io.rivetr.project", project.slug.as_str())?;
     environment::variables(container, deployment, variables)?;
     environment::files(unit.section(Section::Container), files)?;
-    unit.section(Section::Service).raw("Slice", &project::slice(&project.slug))?;
+    options::container(unit.section(Section::Container), app, &deployment.settings.runtime)?;
+    let service = unit.section(Section::Service).raw("Slice", &project::slice(&project.slug))?;
+    options::service(service, &deployment.settings.runtime)?;
     unit.section(Section::Install).scalar("WantedBy", &target)?;
 
     features.check(&unit)?;
@@ -78,8 +80,9 @@ pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
     if text.len() > UNIT_MAX {
         return Err(QuadletError::TooLong { unit: name, bytes: text.len(), limit: UNIT_MAX });
     }
-    let path = UnitPath::quadlet(&owner, &format!("{name}.container"))?;
-    Ok(UnitFiles::from([(path, text)]))
+    let mut files = volume::volumes(app, &deployment.settings.runtime.mounts)?;
+    files.insert(UnitPath::quadlet(&owner, &format!("{name}.container"))?, text);
+    Ok(files)
 }
 
 /// The target of an app: its stable handle for people, which starts and stops whatever release there is.

@@ -32,6 +32,8 @@ pub enum Section {
     Container,
     /// A Quadlet's network.
     Network,
+    /// A Quadlet's volume.
+    Volume,
     /// What Podman's generator adds of its own accord.
     Quadlet,
     /// The service that a Quadlet becomes.
@@ -198,8 +200,15 @@ impl SectionWriter<'_> {
 
 impl Section {
     /// Every section, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Unit, Self::Container, Self::Network, Self::Quadlet, Self::Service, Self::Install];
+    pub const ALL: [Self; 7] = [
+        Self::Unit,
+        Self::Container,
+        Self::Network,
+        Self::Volume,
+        Self::Quadlet,
+        Self::Service,
+        Self::Install,
+    ];
 
     /// The word between the brackets.
     #[must_use]
@@ -208,6 +217,7 @@ impl Section {
             Self::Unit => "Unit",
             Self::Container => "Container",
             Self::Network => "Network",
+            Self::Volume => "Volume",
             Self::Quadlet => "Quadlet",
             Self::Service => "Service",
             Self::Install => "Install",
@@ -217,7 +227,7 @@ impl Section {
     /// Whether Quadlet makes words of an `ExecStart=` of its values, in which systemd expands variables.
     fn becomes_a_command(self) -> bool {
         match self {
-            Self::Container | Self::Network => true,
+            Self::Container | Self::Network | Self::Volume => true,
             Self::Unit | Self::Quadlet | Self::Service | Self::Install => false,
         }
     }

@@ -126,9 +126,10 @@ impl Writer {
         .await
     }
 
-    /// Marks an app as being deleted: nothing new starts, and no route leads to it. Can be done twice.
-    pub async fn begin_deletion(&self, app: AppId) -> Result<(), DeleteAppError> {
-        self.write(move |tx| match mark_deleting(tx, app)? {
+    /// Marks an app as being deleted: nothing new starts, and no route leads to it. Can be done twice; that its
+    /// volumes go with it is said once.
+    pub async fn begin_deletion(&self, app: AppId, volumes: bool) -> Result<(), DeleteAppError> {
+        self.write(move |tx| match mark_deleting(tx, app, volumes)? {
             0 => Err(DeleteAppError::NoApp),
             _ => Ok(()),
         })
@@ -160,6 +161,17 @@ impl Reader {
     pub async fn app(&self, slug: &Slug) -> Result<Option<App>, StoreError> {
         let slug = slug.clone();
         self.read(move |tx| by_slug(tx, &slug)).await
+    }
+
+    /// Whether the volumes of an app go with it when it is deleted.
+    pub async fn takes_volumes_along(&self, app: AppId) -> Result<bool, StoreError> {
+        let found = self
+            .read(move |tx| {
+                let sql = "SELECT delete_volumes FROM app WHERE id = ?1";
+                row::first(tx, sql, [app.0], |row| row::number(row, "delete_volumes"))
+            })
+            .await?;
+        Ok(found.unwrap_or(false))
     }
 
     /// The app of that number.
@@ -252,7 +264,7 @@ fn missing(tx: &Transaction<'_>, new: &NewApp) -> Result<CreateAppError, StoreEr
 }
 
 /// Gives a host to an app; if an app has it already, that one keeps it and is named.
-fn claim(
+pub(super) fn claim(
     tx: &Transaction<'_>,
     app: AppId,
     host: &HostName,
@@ -291,8 +303,11 @@ fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> R
     Ok(())
 }
 
-fn mark_deleting(tx: &Transaction<'_>, app: AppId) -> Result<usize, StoreError> {
-    let marked = tx.execute("UPDATE app SET deleting = 1 WHERE id = ?1", [app.0])?;
+fn mark_deleting(tx: &Transaction<'_>, app: AppId, volumes: bool) -> Result<usize, StoreError> {
+    let marked = tx.execute(
+        "UPDATE app SET deleting = 1, delete_volumes = delete_volumes OR ?2 WHERE id = ?1",
+        (app.0, volumes),
+    )?;
     route::bump(tx)?;
     Ok(marked)
 }
@@ -329,7 +344,7 @@ fn whole(connection: &Connection, app: App) -> Result<App, StoreError> {
 }
 
 /// Its own in the order they were given, then the automatic one.
-fn hosts(connection: &Connection, app: AppId) -> Result<Vec<HostName>, StoreError> {
+pub(super) fn hosts(connection: &Connection, app: AppId) -> Result<Vec<HostName>, StoreError> {
     let select = "SELECT name FROM host WHERE app = ?1 ORDER BY automatic, id";
     row::all(connection, select, [app.0], |row| row::parsed(row, "name", HostName::parse))
 }
@@ -453,7 +468,7 @@ mod tests {
         assert!(matches!(early, DeleteAppError::NotBegun));
 
         for _ in 0..2 {
-            store.writer.begin_deletion(app.id).await.unwrap();
+            store.writer.begin_deletion(app.id, false).await.unwrap();
         }
         assert!(store.reader.app_by_id(app.id).await.unwrap().unwrap().deleting);
         let during = store.reader.routes().await.unwrap();
@@ -467,7 +482,7 @@ mod tests {
         assert_eq!(store.reader.events(live.id).await.unwrap(), []);
         let after = store.reader.routes().await.unwrap();
         assert!(after.routes.is_empty() && after.generation > during.generation);
-        let gone = store.writer.begin_deletion(app.id).await.unwrap_err();
+        let gone = store.writer.begin_deletion(app.id, false).await.unwrap_err();
         assert!(matches!(gone, DeleteAppError::NoApp));
 
         let again = store.app("blog").await;

@@ -27,6 +27,27 @@ pub struct Enqueued {
     pub superseded: Vec<Deployment>,
 }
 
+/// A wish for a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// What asks for it.
+    pub trigger: Trigger,
+    /// The commit; none: what the app's source says when its turn has come.
+    pub commit: Option<CommitId>,
+    /// What rivetr tells the app about itself; the variables of its project, its environment and itself go over it.
+    pub injected: Vec<Variable>,
+    /// Nothing of its build comes from the cache, whatever the app says.
+    pub no_cache: bool,
+}
+
+impl Wish {
+    /// Whatever is there, as the app says.
+    #[must_use]
+    pub fn of(trigger: Trigger) -> Self {
+        Self { trigger, commit: None, injected: Vec::new(), no_cache: false }
+    }
+}
+
 /// Why a deployment could not be asked for.
 #[derive(Debug, Error)]
 pub enum EnqueueError {
@@ -66,16 +87,8 @@ pub enum SaveError {
 
 impl Writer {
     /// Asks for a deployment of what the app is set to now; those of the app that still wait are superseded.
-    /// Its variables are the `injected` ones, and over them those of its project, its environment and itself.
-    pub async fn enqueue(
-        &self,
-        app: AppId,
-        trigger: Trigger,
-        commit: Option<CommitId>,
-        injected: Vec<Variable>,
-        now: Timestamp,
-    ) -> Result<Enqueued, EnqueueError> {
-        self.write(move |tx| enqueue(tx, app, trigger, commit.as_ref(), injected, now)).await
+    pub async fn enqueue(&self, app: AppId, wish: Wish, now: Timestamp) -> Result<Enqueued, EnqueueError> {
+        self.write(move |tx| enqueue(tx, app, wish, now)).await
     }
 
     /// Stores where a deployment has got to. To `Switching` is the same as [`Writer::switch`].
@@ -175,9 +188,7 @@ const SELECT: &str = "SELECT deployment.id AS id, deployment.app AS app, app.slu
 fn enqueue(
     tx: &Transaction<'_>,
     app: AppId,
-    trigger: Trigger,
-    commit: Option<&CommitId>,
-    injected: Vec<Variable>,
+    Wish { trigger, commit, injected, no_cache }: Wish,
     now: Timestamp,
 ) -> Result<Enqueued, EnqueueError> {
     let found = app::by_id(tx, app)?.ok_or(EnqueueError::NoApp)?;
@@ -186,8 +197,10 @@ fn enqueue(
     }
     let superseded = supersede_waiting(tx, app, now)?;
     let levels = std::iter::once(injected).chain(variable::levels(tx, app)?);
-    let settings = Settings { variables: merge(levels), files: mount::of_app(tx, app)?, ..found.settings };
-    let id = insert(tx, app, trigger, commit, &settings, now)?;
+    let mut settings =
+        Settings { variables: merge(levels), files: mount::of_app(tx, app)?, ..found.settings };
+    settings.build.cache &= !no_cache;
+    let id = insert(tx, app, trigger, commit.as_ref(), &settings, now)?;
     note(tx, id, State::Queued, now)?;
     let deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
     Ok(Enqueued { deployment, superseded })

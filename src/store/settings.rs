@@ -1,6 +1,8 @@
 //! An app's settings as the JSON that stands in a column. Newer fields must have a default:
 //! the rows of old deployments are never rewritten.
 
+mod options;
+
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -8,10 +10,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 
+use self::options::{StoredBuild, StoredRuntime};
 use super::error::StoreError;
-use crate::domain::app::{HealthCheck, HealthPath, Settings};
+use crate::domain::app::{HealthAsk, HealthCheck, HealthPath, Settings, Statuses};
 use crate::domain::mount::{MountPath, MountedFile};
 use crate::domain::name::EnvKey;
+use crate::domain::runtime::Words;
 use crate::domain::secret::Sealed;
 use crate::domain::variable::{Usage, Variable};
 
@@ -23,6 +27,10 @@ struct Stored {
     #[serde(default)]
     files: Vec<StoredFile>,
     health: StoredHealth,
+    #[serde(default)]
+    runtime: StoredRuntime,
+    #[serde(default)]
+    build: StoredBuild,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,19 +54,28 @@ struct StoredFile {
 struct StoredHealth {
     path: Option<String>,
     timeout_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statuses: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command: Option<Vec<String>>,
+    #[serde(default)]
+    attempt_ms: Option<u64>,
+    #[serde(default)]
+    interval_ms: Option<u64>,
+    #[serde(default)]
+    retries: Option<u32>,
 }
 
 /// Settings as JSON.
 pub(super) fn to_json(settings: &Settings) -> Result<String, StoreError> {
-    let Settings { port, variables, files, health: HealthCheck { path, timeout } } = settings;
+    let Settings { port, variables, files, health, runtime, build } = settings;
     let stored = Stored {
         port: *port,
         variables: variables.iter().map(stored_variable).collect(),
         files: files.iter().map(stored_file).collect(),
-        health: StoredHealth {
-            path: path.as_ref().map(|path| path.as_str().to_owned()),
-            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-        },
+        health: health.into(),
+        runtime: runtime.into(),
+        build: build.into(),
     };
     serde_json::to_string(&stored).map_err(|_| StoreError::Malformed("settings"))
 }
@@ -82,17 +99,14 @@ pub(super) fn from_json(text: &str) -> Result<Settings, StoreError> {
 }
 
 fn read(text: &str) -> Option<Settings> {
-    let Stored { port, variables, files, health: StoredHealth { path, timeout_ms } } =
-        serde_json::from_str(text).ok()?;
-    let path = match path {
-        Some(path) => Some(HealthPath::parse(&path).ok()?),
-        None => None,
-    };
+    let Stored { port, variables, files, health, runtime, build } = serde_json::from_str(text).ok()?;
     Some(Settings {
         port,
         variables: variables.into_iter().map(variable).collect::<Option<_>>()?,
         files: files.into_iter().map(file).collect::<Option<_>>()?,
-        health: HealthCheck { path, timeout: Duration::from_millis(timeout_ms) },
+        health: health.read()?,
+        runtime: runtime.read()?,
+        build: build.read()?,
     })
 }
 
@@ -104,6 +118,57 @@ fn variable(StoredVariable { key, value, secret, usage }: StoredVariable) -> Opt
 fn file(StoredFile { path, content }: StoredFile) -> Option<MountedFile> {
     let path = MountPath::parse(&path).ok()?;
     Some(MountedFile { path, content: Sealed(BASE64.decode(content).ok()?) })
+}
+
+impl From<&HealthCheck> for StoredHealth {
+    fn from(HealthCheck { ask, timeout, attempt, interval, retries }: &HealthCheck) -> Self {
+        let (path, statuses, command) = match ask {
+            HealthAsk::Connect => (None, None, None),
+            HealthAsk::Http { path, statuses } => {
+                (Some(path.as_str().to_owned()), Some(statuses.to_string()), None)
+            }
+            HealthAsk::Command(words) => (None, None, Some(words.as_slice().to_vec())),
+        };
+        Self {
+            path,
+            timeout_ms: millis(*timeout),
+            statuses,
+            command,
+            attempt_ms: Some(millis(*attempt)),
+            interval_ms: Some(millis(*interval)),
+            retries: Some(*retries),
+        }
+    }
+}
+
+impl StoredHealth {
+    fn read(self) -> Option<HealthCheck> {
+        let Self { path, timeout_ms, statuses, command, attempt_ms, interval_ms, retries } = self;
+        let default = HealthCheck::default();
+        let ask = match (path, command) {
+            (None, None) => HealthAsk::Connect,
+            (Some(path), None) => HealthAsk::Http {
+                path: HealthPath::parse(&path).ok()?,
+                statuses: match statuses {
+                    Some(statuses) => Statuses::parse(&statuses).ok()?,
+                    None => Statuses::default(),
+                },
+            },
+            (None, Some(words)) => HealthAsk::Command(Words::new(words).ok()?),
+            (Some(_), Some(_)) => return None,
+        };
+        Some(HealthCheck {
+            ask,
+            timeout: Duration::from_millis(timeout_ms),
+            attempt: attempt_ms.map_or(default.attempt, Duration::from_millis),
+            interval: interval_ms.map_or(default.interval, Duration::from_millis),
+            retries: retries.unwrap_or(default.retries),
+        })
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -124,8 +189,12 @@ mod tests {
             variables: Usage::ALL.map(variable).to_vec(),
             files: vec![file],
             health: HealthCheck {
-                path: path.map(|path| HealthPath::parse(path).unwrap()),
+                ask: path.map_or(HealthAsk::Connect, |path| HealthAsk::Http {
+                    path: HealthPath::parse(path).unwrap(),
+                    statuses: Statuses::parse("200-204").unwrap(),
+                }),
                 timeout: Duration::from_millis(timeout),
+                ..HealthCheck::default()
             },
             ..Settings::new(NonZeroU16::new(port).unwrap())
         }
@@ -139,6 +208,31 @@ mod tests {
                 prop_assert_eq!(from_json(&to_json(&before).unwrap()).unwrap(), before);
             }
         }
+    }
+
+    #[test]
+    fn every_option_is_read_as_it_was_stored() {
+        let (runtime, build) = options::everything();
+        let health = HealthCheck {
+            ask: HealthAsk::Command(Words::parse("pg_isready -q").unwrap()),
+            timeout: Duration::from_secs(1),
+            attempt: Duration::from_secs(2),
+            interval: Duration::from_secs(3),
+            retries: 4,
+        };
+        let before = Settings { runtime, build, health, ..settings(80, "v", None, 1) };
+        assert_eq!(from_json(&to_json(&before).unwrap()).unwrap(), before);
+        let plain = settings(80, "v", None, 1);
+        assert!(to_json(&plain).unwrap().contains(r#""runtime":{},"build":{}"#), "defaults take no room");
+    }
+
+    #[test]
+    fn rows_of_older_deployments_mean_what_they_meant() {
+        let old = r#"{"port":80,"variables":[],"health":{"path":"/up","timeout_ms":5000}}"#;
+        let read = from_json(old).unwrap();
+        let ask = HealthAsk::Http { path: HealthPath::parse("/up").unwrap(), statuses: Statuses::default() };
+        let health = HealthCheck { ask, timeout: Duration::from_secs(5), ..HealthCheck::default() };
+        assert_eq!(read, Settings { health, ..Settings::new(NonZeroU16::new(80).unwrap()) });
     }
 
     #[test]

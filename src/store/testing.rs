@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use tempfile::TempDir;
 
-use super::{Reader, SubnetPool, Writer, open};
+use super::{Reader, SubnetPool, Wish, Writer, open};
 use crate::domain::app::{App, NewApp, Settings};
 use crate::domain::deployment::{Deployment, ImageId, Trigger};
 use crate::domain::name::{EnvKey, HostName, Slug};
@@ -73,7 +73,7 @@ impl Fixture {
     }
 
     pub(super) async fn enqueue(&self, app: &App) -> Deployment {
-        self.writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await.unwrap().deployment
+        self.writer.enqueue(app.id, Wish::of(Trigger::Request), NOW).await.unwrap().deployment
     }
 
     /// A deployment that has come as far as `Checking`.

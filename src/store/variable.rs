@@ -204,6 +204,7 @@ pub(super) fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError>
 
 #[cfg(test)]
 mod tests {
+    use super::super::Wish;
     use super::super::testing::{Fixture, new_app, slug};
     use super::*;
 
@@ -285,7 +286,11 @@ mod tests {
         });
         let asked = crate::domain::deployment::Trigger::Request;
         let now = super::super::testing::NOW;
-        let enqueued = store.writer.enqueue(app.id, asked, None, injected.to_vec(), now).await.unwrap();
+        let enqueued = store
+            .writer
+            .enqueue(app.id, Wish { injected: injected.to_vec(), ..Wish::of(asked) }, now)
+            .await
+            .unwrap();
         let variables = &enqueued.deployment.settings.variables;
         let values: Vec<_> = shown(variables).iter().map(|(name, value, ..)| (*name, *value)).collect();
         assert_eq!(values, [("A", 1), ("B", 2), ("C", 3), ("I", 1), ("J", 0)]);

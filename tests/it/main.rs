@@ -23,9 +23,11 @@ mod first_steps;
 mod host;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
+mod options;
 mod projects;
 mod pushes;
 mod setup;
 mod sources;
 mod units;
 mod variables;
+mod volumes;

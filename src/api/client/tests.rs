@@ -49,7 +49,10 @@ async fn documents_come_as_they_were_sent() {
     };
     let server = Server::start(Router::new().route("/api/echo", post(echo)));
     let client = Client::new(Target::Socket(server.socket()), Some("rvt_x".to_owned()));
-    let answer = client.post("/api/echo", &wire::Deploy { commit: Some("c".to_owned()) }).await.unwrap();
+    let answer = client
+        .post("/api/echo", &wire::Deploy { commit: Some("c".to_owned()), no_cache: false })
+        .await
+        .unwrap();
     assert_eq!(answer.text(), r#"{"host":"localhost","token":"Bearer rvt_x","body":{"commit":"c"}}"#);
     let error = answer.decode::<wire::App>().unwrap_err();
     assert!(matches!(error, ClientError::NotUnderstood(_)), "{error}");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{App, Deployment, Failure, Scope, State, Usage};
+use super::{App, BuildOptions, Deployment, Failure, HealthOptions, RuntimeOptions, Scope, State, Usage};
 use crate::domain::app::{self, Settings};
 use crate::domain::deployment;
 use crate::domain::right;
@@ -28,7 +28,7 @@ impl App {
             deleting,
             created,
         } = app;
-        let Settings { port, variables: _, files: _, health } = settings;
+        let Settings { port, variables: _, files: _, health, runtime, build } = settings;
         let git = match source {
             Source::Push { .. } => None,
             Source::Git(git) => Some(git),
@@ -61,8 +61,9 @@ impl App {
             submodules: git.is_some_and(|git| git.submodules),
             lfs: git.is_some_and(|git| git.lfs),
             env: variables.iter().map(|key| key.as_str().to_owned()).collect(),
-            health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
-            health_timeout_s: health.timeout.as_secs(),
+            health: HealthOptions::of(health),
+            runtime: RuntimeOptions::of(runtime),
+            build: BuildOptions::of(build),
             live: live.map(|id| id.0),
             release: *release,
             deleting: *deleting,

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use super::{CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, Scope, SetSource};
-use crate::domain::app::{HealthCheck, HealthPath, NewApp, Settings};
+use crate::domain::app::{NewApp, Settings};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
 use crate::domain::source::CommitId;
@@ -20,8 +19,6 @@ pub const DEFAULT_BRANCH: &str = "main";
 pub const DEFAULT_PROJECT: &str = "default";
 /// The environment an app goes to unless it says otherwise.
 pub const DEFAULT_ENVIRONMENT: &str = "production";
-/// The longest time a new release may be given until it answers, in seconds.
-pub const HEALTH_TIMEOUT_MAX_S: u64 = 3600;
 /// Names and values of all variables together, in bytes.
 pub const ENV_MAX: usize = EnvValue::ALL_MAX;
 /// The most hosts one app may have.
@@ -58,35 +55,32 @@ impl CreateApp {
             submodules,
             lfs,
             env,
-            health_path,
-            health_timeout_s,
+            health,
+            runtime,
+            build,
         } = self;
         let mut errors = FieldErrors::default();
         let slug = errors.take("name", Slug::parse(&name));
         let project = errors.take("project", Slug::parse(project.as_deref().unwrap_or(DEFAULT_PROJECT)));
         let environment = environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
         let environment = errors.take("environment", Slug::parse(environment));
-        let port = NonZeroU16::new(port.unwrap_or(DEFAULT_PORT)).ok_or("use a port from 1 to 65535");
-        let port = errors.take("port", port);
+        let port = errors.take("port", parse_port(port.unwrap_or(DEFAULT_PORT)));
         let hosts = parse_hosts(&hosts, &mut errors);
         let source =
             SetSource { git, branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs };
         let source = source.parse_into(&mut errors);
         let variables = parse_variables(&env, &mut errors);
-        let path = health_path.and_then(|path| errors.take("health_path", HealthPath::parse(&path)));
-        let timeout = match health_timeout_s {
-            None => Ok(HealthCheck::DEFAULT_TIMEOUT),
-            Some(seconds @ 1..=HEALTH_TIMEOUT_MAX_S) => Ok(Duration::from_secs(seconds)),
-            Some(_) => Err("use a number of seconds from 1 to 3600"),
-        };
-        let timeout = errors.take("health_timeout_s", timeout);
-        match (slug, project, environment, port, source, timeout) {
-            (Some(slug), Some(project), Some(environment), Some(port), Some(source), Some(timeout))
+        let mut settings = port.map(Settings::new);
+        if let Some(Settings { health: of_app, runtime: its_runtime, build: its_build, .. }) = &mut settings {
+            health.lay_over(of_app, &mut errors);
+            runtime.lay_over(its_runtime, &mut errors);
+            build.lay_over(its_build, &mut errors);
+        }
+        match (slug, project, environment, settings, source) {
+            (Some(slug), Some(project), Some(environment), Some(settings), Some(source))
                 if errors.0.is_empty() =>
             {
                 let (source, git_token) = source;
-                let health = HealthCheck { path, timeout };
-                let settings = Settings { health, ..Settings::new(port) };
                 Ok(NewApp { slug, project, environment, source, git_token, hosts, settings, variables })
             }
             _ => Err(errors),
@@ -122,11 +116,11 @@ impl CreateEnvironment {
 }
 
 impl Deploy {
-    /// The commit that is asked for.
-    pub fn parse(self) -> Result<Option<CommitId>, FieldErrors> {
+    /// The commit that is asked for, and whether all of it is built anew.
+    pub fn parse(self) -> Result<(Option<CommitId>, bool), FieldErrors> {
         let mut errors = FieldErrors::default();
         let commit = self.commit.and_then(|text| errors.take("commit", CommitId::parse(&text)));
-        if errors.0.is_empty() { Ok(commit) } else { Err(errors) }
+        if errors.0.is_empty() { Ok((commit, self.no_cache)) } else { Err(errors) }
     }
 }
 
@@ -167,7 +161,8 @@ impl FieldErrors {
     }
 }
 
-fn parse_hosts(hosts: &[String], errors: &mut FieldErrors) -> Vec<HostName> {
+/// The hosts of a request, each once.
+pub(super) fn parse_hosts(hosts: &[String], errors: &mut FieldErrors) -> Vec<HostName> {
     if hosts.len() > HOSTS_MAX {
         errors.put("hosts", "name at most 100 hosts");
         return Vec::new();
@@ -179,6 +174,11 @@ fn parse_hosts(hosts: &[String], errors: &mut FieldErrors) -> Vec<HostName> {
         parsed.extend(host.filter(|host| seen.insert(host.clone())));
     }
     parsed
+}
+
+/// The port that an app listens on.
+pub(super) fn parse_port(port: u16) -> Result<NonZeroU16, &'static str> {
+    NonZeroU16::new(port).ok_or("use a port from 1 to 65535")
 }
 
 fn parse_variables(env: &BTreeMap<String, Hidden>, errors: &mut FieldErrors) -> Vec<NewVariable> {
@@ -204,6 +204,7 @@ pub(super) fn readable(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Patch;
     use super::*;
     use crate::domain::source::{Branch, Source};
 
@@ -218,8 +219,7 @@ mod tests {
         let app = create(|_| ()).unwrap();
         assert_eq!((app.slug.as_str(), app.project.as_str()), ("blog", "default"));
         assert_eq!(app.source, Source::Push { branch: Branch::parse("main").unwrap() });
-        assert_eq!((app.settings.port.get(), app.settings.health.path), (8080, None));
-        assert_eq!(app.settings.health.timeout, HealthCheck::DEFAULT_TIMEOUT);
+        assert_eq!(app.settings, Settings::new(NonZeroU16::new(8080).unwrap()));
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
         let errors = create(|app| {
             app.name = "Blog".to_owned();
             app.project = Some("-".to_owned());
-            app.port = Some(0);
+            app.port = Some(80);
             app.hosts = vec!["good.example".to_owned(), "a b".to_owned()];
             app.git = Some("ext::sh -c id".to_owned());
             app.branch = Some("--upload-pack=x".to_owned());
@@ -235,28 +235,32 @@ mod tests {
                 ("A-B".to_owned(), Hidden(String::new())),
                 ("GOOD".to_owned(), Hidden("a\0b".to_owned())),
             ]);
-            app.health_path = Some("health".to_owned());
-            app.health_timeout_s = Some(0);
+            app.health.path = Patch::Set("health".to_owned());
+            app.health.timeout_s = Patch::Set(0);
+            app.runtime.memory = Patch::Set("much".to_owned());
+            app.build.target = Patch::Set("-x".to_owned());
         });
         let errors = errors.unwrap_err();
         let fields: Vec<_> = errors.keys().map(String::as_str).collect();
         let expect = [
             "branch",
+            "build.target",
             "env.A-B",
             "env.GOOD",
             "git",
-            "health_path",
-            "health_timeout_s",
+            "health.path",
+            "health.timeout_s",
             "hosts[1]",
             "name",
-            "port",
             "project",
+            "runtime.memory",
         ];
         assert_eq!(fields, expect);
     }
 
     #[test]
     fn limits() {
+        assert!(create(|app| app.port = Some(0)).unwrap_err().contains_key("port"));
         let errors = create(|app| app.hosts = vec!["a".to_owned(); HOSTS_MAX + 1]).unwrap_err();
         assert!(errors.contains_key("hosts"));
         let errors = create(|app| {

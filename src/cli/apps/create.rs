@@ -10,9 +10,9 @@ use super::super::env::read_variables;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::local_push_url;
+use super::options::{Build, Health, Runtime};
 use super::source::{From, reference};
 use crate::api::wire::{App, CreateApp, DEFAULT_BRANCH, Hidden, SetSource};
-use crate::domain::app::HealthPath;
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::variable::EnvValue;
 
@@ -37,18 +37,18 @@ pub struct Create {
     /// A file with KEY=VALUE lines, as `rivetr env import --help` says; - is standard input
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// The path that tells whether it answers; without it, a TCP connection is enough
-    #[arg(long, value_name = "PATH", value_parser = HealthPath::parse)]
-    health_path: Option<HealthPath>,
-    /// How long a new release may take until it answers [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    health_timeout: Option<u64>,
     /// The project it goes to [default: default]
     #[arg(long, value_parser = Slug::parse)]
     project: Option<Slug>,
     /// The environment of that project [default: production]
     #[arg(long, value_parser = Slug::parse)]
     environment: Option<Slug>,
+    #[command(flatten)]
+    health: Health,
+    #[command(flatten)]
+    runtime: Runtime,
+    #[command(flatten)]
+    build: Build,
 }
 
 impl Create {
@@ -59,18 +59,8 @@ impl Create {
     }
 
     fn request(self) -> Result<CreateApp, Failure> {
-        let Self {
-            name,
-            port,
-            hosts,
-            from,
-            env,
-            env_file,
-            health_path,
-            health_timeout,
-            project,
-            environment,
-        } = self;
+        let Self { name, port, hosts, from, env, env_file, project, environment, health, runtime, build } =
+            self;
         let from_file = env_file.map(|path| read_variables(&path)).transpose()?.unwrap_or_default();
         // What stands on the command line is nearer, and wins.
         let variables = from_file.into_iter().chain(env);
@@ -94,8 +84,9 @@ impl Create {
             submodules,
             lfs,
             env: variables.collect::<BTreeMap<_, _>>(),
-            health_path: health_path.map(|path| path.as_str().to_owned()),
-            health_timeout_s: health_timeout,
+            health: health.request(),
+            runtime: runtime.request(),
+            build: build.request(),
         })
     }
 }
@@ -145,24 +136,23 @@ pub fn parse_variable(text: &str) -> Result<(EnvKey, EnvValue), String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        create: Create,
+    }
 
     #[test]
     fn the_command_line_wins_over_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file.as_file(), b"A=file\nB=file\n").unwrap();
-        let create = Create {
-            name: Slug::parse("blog").unwrap(),
-            port: None,
-            hosts: vec![],
-            from: From::default(),
-            env: vec![parse_variable("A=flag").unwrap()],
-            env_file: Some(file.path().to_owned()),
-            health_path: None,
-            health_timeout: None,
-            project: None,
-            environment: None,
-        };
+        let path = file.path().to_str().unwrap();
+        let line = ["create", "blog", "--env", "A=flag", "--env-file", path];
+        let create = Line::try_parse_from(line).unwrap().create;
         let env = create.request().unwrap().env;
         assert_eq!((env["A"].0.as_str(), env["B"].0.as_str()), ("flag", "file"));
     }

@@ -15,6 +15,9 @@ pub struct Delete {
     /// The app
     #[arg(value_parser = Slug::parse)]
     name: Slug,
+    /// Delete its volumes too, with all their data
+    #[arg(long)]
+    volumes: bool,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
@@ -27,9 +30,10 @@ impl Delete {
             if !stdin.is_terminal() {
                 return Err(unasked(&self.name));
             }
-            confirm(&self.name, &mut stdin.lock(), &mut std::io::stderr())?;
+            confirm(&self.name, self.volumes, &mut stdin.lock(), &mut std::io::stderr())?;
         }
-        let answer = session.client.delete(&format!("/api/apps/{}", self.name)).await?;
+        let answer =
+            session.client.delete(&format!("/api/apps/{}?volumes={}", self.name, self.volumes)).await?;
         session.done(&answer, &format!("{} is deleted.", self.name))
     }
 }
@@ -39,10 +43,20 @@ fn unasked(app: &Slug) -> Failure {
         .cure(format!("rivetr apps delete {app} --yes"))
 }
 
-fn confirm(app: &Slug, answers: &mut impl BufRead, questions: &mut impl Write) -> Result<(), Failure> {
+fn confirm(
+    app: &Slug,
+    volumes: bool,
+    answers: &mut impl BufRead,
+    questions: &mut impl Write,
+) -> Result<(), Failure> {
+    let data = if volumes {
+        "Its volumes go with all their data."
+    } else {
+        "Its volumes stay; --volumes deletes them too."
+    };
     write!(
         questions,
-        "{app} is stopped and deleted, with its releases, images, logs and its repository here.\n\
+        "{app} is stopped and deleted, with its releases, images, logs and its repository here.\n{data}\n\
          Type its name to go on: "
     )?;
     questions.flush()?;
@@ -65,7 +79,7 @@ mod tests {
             [("blog\n", true), (" blog \n", true), ("y\n", false), ("", false), ("blo\n", false)]
         {
             let mut asked = Vec::new();
-            assert_eq!(confirm(&app, &mut typed.as_bytes(), &mut asked).is_ok(), goes_on, "{typed:?}");
+            assert_eq!(confirm(&app, false, &mut typed.as_bytes(), &mut asked).is_ok(), goes_on, "{typed:?}");
             assert!(asked.starts_with(b"blog is stopped"));
         }
         assert_eq!(unasked(&app).exit, Exit::Usage);

@@ -1,14 +1,16 @@
 //! `rivetr apps show`: one app, its settings and how it does.
 
 use clap::Args;
+use serde_json::Value;
 
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::status::{release, state};
-use super::super::table::{facts, or_dash, time};
+use super::super::table::{facts, harmless, or_dash, time};
 use super::local_push_url;
 use super::source::reference;
-use crate::api::wire::{App, AppStatus};
+use crate::api::wire::{App, AppStatus, HealthOptions, Patch};
+use crate::domain::app::HealthCheck;
 use crate::domain::name::Slug;
 
 /// The arguments of `rivetr apps show`.
@@ -37,15 +39,12 @@ fn words(status: &AppStatus) -> String {
         git,
         push_url,
         env,
-        health_path,
-        health_timeout_s,
+        health,
+        runtime,
+        build,
         created,
         ..
     } = &status.app;
-    let check = match health_path {
-        Some(path) => format!("it answers GET {path} within {health_timeout_s} s"),
-        None => format!("it takes a connection within {health_timeout_s} s"),
-    };
     let since = status.unit.as_ref().and_then(|unit| unit.since.as_deref()).map(time);
     let unit = status.live.as_ref().map(|live| format!("rivetr-app-{name}-{}.service", live.number));
     let source = match git {
@@ -66,10 +65,12 @@ fn words(status: &AppStatus) -> String {
     lines.extend(fetched(&status.app).map(|fetched| ("fetched", fetched)));
     lines.extend([
         ("variables", or_dash(Some(&env.join(" ")))),
-        ("check", check),
+        ("check", check(health)),
         ("project", format!("{project}, {environment}")),
         ("created", time(created)),
     ]);
+    let more = [("container", serde_json::to_value(runtime)), ("build", serde_json::to_value(build))];
+    lines.extend(more.into_iter().filter_map(|(name, options)| Some((name, listed(&options.ok()?)?))));
     facts(&lines)
 }
 
@@ -81,4 +82,28 @@ fn fetched(App { git_key, git_token, submodules, lfs, .. }: &App) -> Option<Stri
     let lfs = lfs.then(|| "with large files".to_owned());
     let said: Vec<String> = [key, token, submodules, lfs].into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(", "))
+}
+
+fn check(health: &HealthOptions) -> String {
+    let seconds = match health.timeout_s {
+        Patch::Set(seconds) => seconds,
+        Patch::Keep | Patch::Reset => HealthCheck::DEFAULT_TIMEOUT.as_secs(),
+    };
+    match (&health.path, &health.command) {
+        (Patch::Set(path), _) => format!("it answers GET {path} within {seconds} s"),
+        (_, Patch::Set(command)) => format!("{} ends well in it within {seconds} s", command.join(" ")),
+        _ => format!("it takes a connection within {seconds} s"),
+    }
+}
+
+/// Options that are not the default: `memory 512M, read_only true`.
+fn listed(options: &Value) -> Option<String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    };
+    let options = options.as_object().filter(|options| !options.is_empty())?;
+    let words: Vec<String> = options.iter().map(|(name, value)| format!("{name} {}", text(value))).collect();
+    Some(harmless(&words.join(", ")))
 }

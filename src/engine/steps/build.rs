@@ -2,17 +2,21 @@
 //!
 //! Its output goes straight into the deployment's log. Whoever finds the unit there, picks it up.
 
+mod arguments;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use self::arguments::{Place, arguments};
 use super::log_failure;
-use crate::build;
+use crate::domain::build::BuildOptions;
 use crate::domain::deployment::{Deployment, ImageId};
+use crate::domain::name::EnvKey;
+use crate::domain::secret::Secret;
 use crate::engine::context::{Context, Halt};
-use crate::engine::log;
+use crate::engine::{BuildLimits, Engine, log};
 use crate::host::systemd::{Ended, Limits, ServiceResult, Transient};
 
 pub(in crate::engine) async fn run(
@@ -88,68 +92,67 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
     log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
     match built(context, deployment).await? {
         Some(image) if ended.as_ref().is_none_or(|ended| ended.result == ServiceResult::Success) => Ok(image),
-        Some(_) | None => Err(Halt::Failed(explain(&engine.0.settings.build, ended.as_ref()))),
+        Some(_) | None => {
+            let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
+            Err(Halt::Failed(explain(&bounds, ended.as_ref())))
+        }
+    }
+}
+
+/// What a build may use: what its app says, and never more than the instance allows.
+fn bounds(instance: &BuildLimits, app: &BuildOptions) -> BuildLimits {
+    BuildLimits {
+        memory: app.memory.map_or(instance.memory, |memory| memory.bytes().min(instance.memory)),
+        cpu_percent: app.cpus.map_or(instance.cpu_percent, |cpus| cpus.percent().min(instance.cpu_percent)),
+        timeout: app.timeout.map_or(instance.timeout, |timeout| timeout.min(instance.timeout)),
+        concurrency: instance.concurrency,
     }
 }
 
 async fn describe(context: &Context, deployment: &Deployment) -> Result<Transient, Halt> {
     let engine = &context.engine;
-    let commit =
-        deployment.commit.as_ref().ok_or_else(|| Halt::Failed("the commit is not known".to_owned()))?;
-    let listing = engine.git().listing(&engine.repo(&deployment.app_slug), commit).await;
-    let listing = listing.map_err(|error| Halt::because("listing the repository", error))?;
-    let names: Vec<&str> = listing.iter().map(String::as_str).collect();
-    let build::Recipe::Containerfile { path } =
-        build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
-    let source = engine.machine().workspace.source(deployment);
-    let limits = &engine.0.settings.build;
+    let place = Place::find(&engine.machine().workspace, deployment)?;
     let unit = unit_name(deployment);
     let cgroup = engine.machine().systemd.cgroup(SLICE, &unit).await;
     let cgroup = cgroup.map_err(|error| Halt::because("asking systemd for its cgroup", error))?;
+    let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
+    let inputs = inputs(engine, deployment)?;
     Ok(Transient {
         name: unit,
         description: format!("Build of {}", deployment.image_tag()),
-        argv: arguments(deployment, &source, &path, &cgroup),
-        dir: source,
+        argv: arguments(deployment, &place, &cgroup, &inputs),
+        dir: place.context,
         env: BTreeMap::new(),
         output_file: engine.machine().workspace.log(deployment),
         slice: Some(SLICE.to_owned()),
         stop_timeout: STOP_TIMEOUT,
         limits: Limits {
-            cpu_percent: Some(limits.cpu_percent),
-            memory_max: Some(limits.memory),
+            cpu_percent: Some(bounds.cpu_percent),
+            memory_max: Some(bounds.memory),
             tasks_max: Some(TASKS_MAX),
-            runtime_max: Some(limits.timeout),
+            runtime_max: Some(bounds.timeout),
             io_weight: Some(IO_WEIGHT),
         },
     })
 }
 
-/// Left to itself, Podman runs each step in a scope beside the build's unit: neither capped nor stopped with it.
-fn arguments(
-    deployment: &Deployment,
-    source: &std::path::Path,
-    containerfile: &str,
-    cgroup: &str,
-) -> Vec<String> {
-    let source: PathBuf = source.to_owned();
-    let text = |path: PathBuf| path.display().to_string();
-    vec![
-        "podman".to_owned(),
-        "--cgroup-manager=cgroupfs".to_owned(),
-        "build".to_owned(),
-        // Not the unit's own cgroup: Podman empties the one it is given.
-        format!("--cgroup-parent={cgroup}/steps"),
-        format!("--tag={}", deployment.image_tag()),
-        format!("--label=io.rivetr.app={}", deployment.app_slug),
-        format!("--label=io.rivetr.deployment={}", deployment.number),
-        format!("--file={}", text(source.join(containerfile))),
-        "--".to_owned(),
-        text(source),
-    ]
+/// What enters the build besides its files: variables of the build, the secret ones in files that only it is shown.
+/// They lie in the deployment's own directory, which goes with the checkout.
+fn inputs(engine: &Engine, deployment: &Deployment) -> Result<Vec<String>, Halt> {
+    let variables = engine.build_variables(deployment).map_err(|error| Halt::Failed(error.to_string()))?;
+    let option = |(key, value, secret): (EnvKey, Secret, bool)| {
+        if !secret {
+            let value = String::from_utf8_lossy(value.reveal()).into_owned();
+            return Ok(format!("--build-arg={}={value}", key.as_str()));
+        }
+        let file = engine.machine().workspace.write_secret(deployment, &key, &value);
+        let file = file.map_err(|error| Halt::because("writing a secret for the build", error))?;
+        Ok(format!("--secret=id={},src={}", key.as_str(), file.display()))
+    };
+    variables.into_iter().map(option).collect()
 }
 
-fn explain(limits: &crate::engine::BuildLimits, ended: Option<&Ended>) -> String {
+fn explain(limits: &BuildLimits, ended: Option<&Ended>) -> String {
     let Some(ended) = ended else {
         return "systemd has forgotten how the build ended; deploy again".to_owned();
     };
@@ -157,10 +160,12 @@ fn explain(limits: &crate::engine::BuildLimits, ended: Option<&Ended>) -> String
     let seconds = limits.timeout.as_secs();
     match &ended.result {
         ServiceResult::OomKill => format!(
-            "the build ran out of memory: it may use {mib} MiB. Raise memory_mb under [build], or build with less"
+            "the build ran out of memory: it may use {mib} MiB. Raise the app's build memory or memory_mb under [build], or build with less"
         ),
         ServiceResult::Timeout => {
-            format!("the build took longer than {seconds} s. Raise timeout_s under [build]")
+            format!(
+                "the build took longer than {seconds} s. Raise the app's build time or timeout_s under [build]"
+            )
         }
         ServiceResult::Success => "the build ended well but left no image".to_owned(),
         ServiceResult::ExitCode => {

@@ -4,16 +4,23 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 use super::start::show_last_lines;
+use crate::domain::app::{App, HealthAsk, Statuses};
 use crate::domain::deployment::Deployment;
+use crate::domain::runtime::Words;
 use crate::engine::context::{Context, Halt};
 use crate::engine::{Engine, routes};
+use crate::host::podman::Executed;
 use crate::host::systemd::{ActiveState, Change};
 use crate::proxy::probe::{Probe, ProbeOutcome};
 
 /// After so many restarts before the first answer it will not come up by itself.
 const RESTARTS_MAX: u32 = 3;
+
+/// The pause after the first check in a container that failed; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long to wait before a proxy that does not run is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
@@ -27,17 +34,15 @@ pub(in crate::engine) async fn run(
 ) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("checking");
-    let target = routes::target(&engine, &deployment)
-        .ok_or_else(|| Halt::Failed("the container has no address".to_owned()))?;
-    let health = deployment.settings.health.clone();
-    let path = health.path.as_ref().map(|path| path.as_str().to_owned());
-    let asked = path.clone().map_or_else(|| "a connection".to_owned(), |path| format!("GET {path}"));
-    context.say(&deployment, format!("-----> Checking {asked} on port {}", deployment.settings.port));
-    let host = context.app.hosts.first().map(ToString::to_string);
-    let probe = Probe { target, path, host, timeout: health.timeout };
+    let asked = match &deployment.settings.health.ask {
+        HealthAsk::Connect => format!("a connection on port {}", deployment.settings.port),
+        HealthAsk::Http { path, .. } => format!("GET {} on port {}", path.as_str(), deployment.settings.port),
+        HealthAsk::Command(command) => format!("{command} in the container"),
+    };
+    context.say(&deployment, format!("-----> Checking {asked}"));
     let mut exit = None;
     let outcome = tokio::select! {
-        outcome = ask(&engine, probe, health.timeout) => outcome,
+        outcome = answers(&context.app, &engine, &deployment) => outcome,
         () = gave_up(&engine, &deployment, &mut exit) => Err(CheckFailure::Exited),
     };
     match outcome {
@@ -54,15 +59,28 @@ pub(in crate::engine) async fn run(
 
 enum CheckFailure {
     Never(String),
+    Unwell(String),
     Exited,
     NoProxy(String),
 }
 
-async fn ask(
-    engine: &crate::engine::Engine,
-    probe: Probe,
-    limit: Duration,
-) -> Result<Duration, CheckFailure> {
+/// Asks a release, until it answers or its time is over, and says how long that took.
+async fn answers(app: &App, engine: &Engine, deployment: &Deployment) -> Result<Duration, CheckFailure> {
+    let health = &deployment.settings.health;
+    let (path, statuses) = match &health.ask {
+        HealthAsk::Command(command) => return run_until_well(engine, deployment, command).await,
+        HealthAsk::Connect => (None, Statuses::default()),
+        HealthAsk::Http { path, statuses } => (Some(path.as_str().to_owned()), *statuses),
+    };
+    let target = routes::target(engine, deployment)
+        .ok_or_else(|| CheckFailure::Never("the container has no address".to_owned()))?;
+    let host = app.hosts.first().map(ToString::to_string);
+    let (attempt, timeout) = (health.attempt, health.timeout);
+    let probe = Probe { target, path, host, statuses: statuses.bounds(), attempt, timeout };
+    ask(engine, probe, timeout).await
+}
+
+async fn ask(engine: &Engine, probe: Probe, limit: Duration) -> Result<Duration, CheckFailure> {
     let ask = async {
         loop {
             match engine.machine().proxy.probe(probe.clone()).await {
@@ -80,6 +98,34 @@ async fn ask(
     }
 }
 
+/// Runs the app's own check in the container until it ends well or time is over.
+async fn run_until_well(
+    engine: &Engine,
+    deployment: &Deployment,
+    command: &Words,
+) -> Result<Duration, CheckFailure> {
+    let health = &deployment.settings.health;
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut last = "there was no time to run it".to_owned();
+    while let Some(left) = health.timeout.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        let limit = health.attempt.min(left);
+        let podman = &engine.machine().podman;
+        match podman.execute(&deployment.unit_name(), command.as_slice(), limit).await {
+            Ok(Some(Executed { status: 0, .. })) => return Ok(begun.elapsed()),
+            Ok(Some(Executed { status, last_line })) => {
+                let said = last_line.map_or_else(String::new, |line| format!(": {line}"));
+                last = format!("exit status {status}{said}");
+            }
+            Ok(None) => last = format!("it had not ended within {:.1} s", limit.as_secs_f64()),
+            Err(error) => last = error.to_string(),
+        }
+        engine.pause(pause.min(health.timeout.saturating_sub(begun.elapsed()))).await;
+        pause = (pause * 2).min(health.interval);
+    }
+    Err(CheckFailure::Unwell(last))
+}
+
 /// Returns when systemd shows that the container will not come up; otherwise waits for ever. `exit` is how its
 /// process ended last, if it has.
 async fn gave_up(engine: &Engine, deployment: &Deployment, exit: &mut Option<i32>) {
@@ -89,12 +135,14 @@ async fn gave_up(engine: &Engine, deployment: &Deployment, exit: &mut Option<i32
     loop {
         match systemd.unit(&name).await {
             Ok(Some(unit)) => {
-                let ended = unit.sub_state == "auto-restart" || unit.active_state == ActiveState::Failed;
+                // Without a restart policy, what ended well is inactive.
+                let over = matches!(unit.active_state, ActiveState::Failed | ActiveState::Inactive);
+                let ended = over || unit.sub_state == "auto-restart";
                 // By the time it is asked how its process ended, the next one may have begun.
                 if let (true, Some(status)) = (ended, unit.exec_main_status) {
                     *exit = Some(status);
                 }
-                if unit.active_state == ActiveState::Failed || unit.n_restarts >= RESTARTS_MAX {
+                if over || unit.n_restarts >= RESTARTS_MAX {
                     return;
                 }
             }
@@ -120,13 +168,17 @@ impl CheckFailure {
     fn explain(&self, deployment: &Deployment, exit: Option<i32>) -> String {
         match (self, exit) {
             // What exits, again and again, did not just not answer.
-            (Self::Never(_) | Self::Exited, Some(status)) => format!(
+            (Self::Never(_) | Self::Unwell(_) | Self::Exited, Some(status)) => format!(
                 "the container exits before it answers (exit status {status}); its last lines above say why"
             ),
             (Self::Exited, None) => "the container does not stay up; its last lines above say why".to_owned(),
             (Self::Never(last), None) => format!(
                 "it did not answer on port {} within {} s ({last}). Does the app listen on 0.0.0.0 and on the port in PORT?",
                 deployment.settings.port,
+                deployment.settings.health.timeout.as_secs()
+            ),
+            (Self::Unwell(last), None) => format!(
+                "its check in the container did not end well within {} s ({last})",
                 deployment.settings.health.timeout.as_secs()
             ),
             (Self::NoProxy(error), _) => {

@@ -2,6 +2,7 @@
 
 use futures_util::TryStreamExt as _;
 
+use super::log_failure;
 use crate::domain::deployment::Deployment;
 use crate::engine::apply::ApplyError;
 use crate::engine::context::{Context, Halt};
@@ -18,7 +19,10 @@ pub(in crate::engine) async fn run(
     let engine = context.engine.clone();
     engine.failpoint("starting");
     context.say(&deployment, format!("-----> Starting {}", deployment.unit_name()));
+    let may = engine.check_host_paths(&deployment.settings.runtime);
+    may.map_err(|refusal| Halt::Failed(refusal.message))?;
     if let Some(live) = live(context).await? {
+        make_way(context, &live, &deployment).await?;
         let carried = engine.carry_dropins(&live, &deployment);
         carried.map_err(|error| Halt::because("the drop-ins of the live release were not carried", error))?;
     }
@@ -34,6 +38,30 @@ pub(in crate::engine) async fn run(
     engine.failpoint("after-starting");
     deployment.check()?;
     Ok(deployment)
+}
+
+/// Two containers cannot have one port of the host: the live release stops before the new one starts.
+async fn make_way(context: &mut Context, live: &Deployment, next: &Deployment) -> Result<(), Halt> {
+    if !wants_port_of(next, live) {
+        return Ok(());
+    }
+    context
+        .say(next, format!("       Both want the same port of the host: {} stops first", live.unit_name()));
+    let stopped = context.engine.machine().systemd.stop(&live.service_name()).await;
+    stopped.map_err(|error| Halt::because("the live release was not stopped", error))
+}
+
+/// Starts the live release again which a new one had made stop.
+pub(super) async fn give_way_back(context: &Context, next: &Deployment, live: &Deployment) {
+    if live.id != next.id && wants_port_of(next, live) {
+        let started = context.engine.machine().systemd.start(&live.service_name()).await;
+        log_failure(live, "not started again", started);
+    }
+}
+
+fn wants_port_of(next: &Deployment, live: &Deployment) -> bool {
+    let wants = |of: &Deployment| of.settings.runtime.publish.clone();
+    wants(next).iter().any(|port| wants(live).iter().any(|other| port.collides_with(other)))
 }
 
 /// The deployment that serves now.

@@ -8,6 +8,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -92,6 +93,12 @@ impl Answer {
         }
         let (what, status) = (what.to_owned(), self.status.as_u16());
         Err(PodmanError::Refused { what, status, said: self.message() })
+    }
+
+    /// The answer's JSON.
+    pub(super) fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, PodmanError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| PodmanError::Answer { what: what.to_owned(), why: error.to_string() })
     }
 
     /// What an answer of failure says, in Podman's words.

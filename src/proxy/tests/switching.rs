@@ -287,7 +287,15 @@ async fn the_link_probes_and_counts() {
     let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
     let ask = |address, timeout| {
         let target = Target { key: "probed".into(), via: Via::Host, address };
-        proxy.link.probe(Probe { target, path: Some("/".into()), host: Some("a.test".into()), timeout })
+        let (statuses, attempt) = ((200, 399), SURELY);
+        proxy.link.probe(Probe {
+            target,
+            path: Some("/".into()),
+            host: Some("a.test".into()),
+            statuses,
+            attempt,
+            timeout,
+        })
     };
     let outcome = ask(address, SURELY).await.unwrap();
     assert!(matches!(outcome, ProbeOutcome::Answered { status: Some(200), .. }), "{outcome:?}");

@@ -11,12 +11,16 @@ fn at(millis: i64) -> Timestamp {
 async fn a_new_one_takes_the_place_of_those_that_wait() {
     let store = Fixture::new();
     let app = store.app("blog").await;
-    let first = store.writer.enqueue(app.id, Trigger::Push, Some(commit()), vec![], NOW).await.unwrap();
+    let first = store
+        .writer
+        .enqueue(app.id, Wish { commit: Some(commit()), ..Wish::of(Trigger::Push) }, NOW)
+        .await
+        .unwrap();
     assert_eq!((first.deployment.number, first.superseded.len()), (1, 0));
     assert_eq!(first.deployment.commit, Some(commit()));
     assert_eq!(first.deployment.settings, new_app("blog").settings, "with its variables");
 
-    let second = store.writer.enqueue(app.id, Trigger::Request, None, vec![], at(5)).await.unwrap();
+    let second = store.writer.enqueue(app.id, Wish::of(Trigger::Request), at(5)).await.unwrap();
     assert_eq!(second.deployment.number, 2);
     assert_eq!(second.superseded.iter().map(|old| old.number).collect::<Vec<_>>(), [1]);
     let old = store.reader.deployment(first.deployment.id).await.unwrap().unwrap();
@@ -28,7 +32,7 @@ async fn a_new_one_takes_the_place_of_those_that_wait() {
     let mut working = second.deployment;
     working.fetch().unwrap();
     store.save(&working).await;
-    let third = store.writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await.unwrap();
+    let third = store.writer.enqueue(app.id, Wish::of(Trigger::Request), NOW).await.unwrap();
     assert_eq!(third.superseded, [], "one that is at work is not for the store to end");
     assert_eq!(store.reader.unfinished().await.unwrap(), [working, third.deployment]);
 }
@@ -38,8 +42,8 @@ async fn an_app_that_is_gone_or_going_is_not_deployed() {
     let store = Fixture::new();
     let app = store.app("blog").await;
     let mut ready = store.checking(&app).await;
-    store.writer.begin_deletion(app.id).await.unwrap();
-    let refused = store.writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await.unwrap_err();
+    store.writer.begin_deletion(app.id, false).await.unwrap();
+    let refused = store.writer.enqueue(app.id, Wish::of(Trigger::Request), NOW).await.unwrap_err();
     assert!(matches!(refused, EnqueueError::Deleting(_)));
 
     ready.switch().unwrap();
@@ -49,7 +53,7 @@ async fn an_app_that_is_gone_or_going_is_not_deployed() {
 
     store.writer.finish_deletion(app.id).await.unwrap();
     assert!(matches!(store.writer.save(&ready, NOW).await, Err(SaveError::Gone)));
-    let refused = store.writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await.unwrap_err();
+    let refused = store.writer.enqueue(app.id, Wish::of(Trigger::Request), NOW).await.unwrap_err();
     assert!(matches!(refused, EnqueueError::NoApp));
 }
 
@@ -169,7 +173,7 @@ async fn a_full_disk_is_told_as_such_reads_go_on_and_room_cures_it() {
     limit(1).await.unwrap(); // as many as there are
     let mut stored = 0;
     let full = loop {
-        match store.writer.enqueue(app.id, Trigger::Request, None, vec![], NOW).await {
+        match store.writer.enqueue(app.id, Wish::of(Trigger::Request), NOW).await {
             Ok(_) => stored += 1,
             Err(error) => break error,
         }

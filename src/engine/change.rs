@@ -1,0 +1,145 @@
+//! An app is changed: what may be is decided here, what has an effect at once gets it.
+
+use std::path::PathBuf;
+
+use super::{Engine, EngineError};
+use crate::domain::app::{App, Settings};
+use crate::domain::name::{HostName, Slug};
+use crate::domain::runtime::policy::{self, Circumstances, Refusal};
+use crate::domain::runtime::{PublishedPort, Runtime};
+use crate::domain::volume::Mount;
+use crate::host::layout::Manager;
+use crate::quadlet::options;
+use crate::store::ChangeAppError;
+
+/// An app that was changed, and what of it is in force.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The app as it is now.
+    pub app: App,
+    /// Its hosts are others, and the proxy serves them.
+    pub hosts: bool,
+    /// Its limits are others, and bind what runs.
+    pub limits: bool,
+    /// Something else is other too, which the next deployment brings.
+    pub needs_deployment: bool,
+}
+
+impl Engine {
+    /// Changes an app by what `change` makes of its settings: the new ones, and its hosts if those are to change.
+    pub async fn change_app<E: From<EngineError>>(
+        &self,
+        slug: &Slug,
+        administrator: bool,
+        change: impl FnOnce(&Settings) -> Result<(Settings, Option<Vec<HostName>>), E>,
+    ) -> Result<Changed, E> {
+        // Nobody else changes an app, or takes a port, between the look and the leap.
+        let _alone = self.0.changing.lock().await;
+        let found = self.reader().app(slug).await.map_err(EngineError::from)?;
+        let before = found.ok_or_else(|| EngineError::no_app(slug))?;
+        let (settings, hosts) = change(&before.settings)?;
+        Ok(self.store_change(&before, settings, hosts, administrator).await?)
+    }
+
+    async fn store_change(
+        &self,
+        before: &App,
+        settings: Settings,
+        hosts: Option<Vec<HostName>>,
+        administrator: bool,
+    ) -> Result<Changed, EngineError> {
+        self.check_runtime(&before.slug, &settings.runtime, Some(&before.settings.runtime), administrator)
+            .await?;
+        let hosts = match hosts {
+            Some(hosts) => Some(self.own_hosts(&before.slug, hosts)?),
+            None => None,
+        };
+        let app = self.0.writer.change_app(before.id, settings, hosts).await?;
+        let hosts = app.hosts != before.hosts;
+        let limits = app.settings.runtime.limits != before.settings.runtime.limits;
+        if hosts {
+            self.publish_routes().await?;
+        }
+        if limits {
+            self.converge(&app).await?;
+        }
+        let mut rest = app.settings.clone();
+        rest.runtime.limits = before.settings.runtime.limits;
+        let needs_deployment = app.live.is_some() && rest != before.settings;
+        Ok(Changed { app, hosts, limits, needs_deployment })
+    }
+
+    /// The hosts that an app may have, without the one that it gets by itself.
+    pub(super) fn own_hosts(
+        &self,
+        app: &Slug,
+        mut hosts: Vec<HostName>,
+    ) -> Result<Vec<HostName>, EngineError> {
+        let automatic = self.automatic_host(app)?;
+        hosts.retain(|host| Some(host) != automatic.as_ref());
+        if let Some(own) = hosts.iter().find(|host| self.0.settings.own_host.as_ref() == Some(host)) {
+            let message = format!("rivetr itself answers at {own}; choose another host");
+            return Err(EngineError::Conflict { field: "hosts", message });
+        }
+        Ok(hosts)
+    }
+
+    /// Whether a container of an app may have this, and a unit can say it.
+    pub(super) async fn check_runtime(
+        &self,
+        app: &Slug,
+        runtime: &Runtime,
+        before: Option<&Runtime>,
+        administrator: bool,
+    ) -> Result<(), EngineError> {
+        options::check(app, runtime)
+            .map_err(|error| EngineError::Invalid { field: "runtime", message: error.to_string() })?;
+        let taken = self.ports_of_others(app).await?;
+        let circumstances = Circumstances {
+            administrator,
+            rootless: self.machine().layout.manager == Manager::User,
+            own_ports: &self.0.settings.own_ports,
+            taken: &taken,
+            bind_roots: &self.0.settings.bind_roots,
+            real_paths: &self.real_paths(runtime),
+            before,
+        };
+        policy::check(runtime, &circumstances)
+            .map_err(|Refusal { field, message }| EngineError::Invalid { field, message })
+    }
+
+    /// Whether what is mounted from the host still lies where it may. Asked again before each start: links can be
+    /// made, and the list can be cut.
+    pub(super) fn check_host_paths(&self, runtime: &Runtime) -> Result<(), Refusal> {
+        policy::host_paths(runtime, &self.0.settings.bind_roots, &self.real_paths(runtime))
+    }
+
+    fn real_paths(&self, runtime: &Runtime) -> Vec<Option<PathBuf>> {
+        let paths = runtime.mounts.iter().filter_map(Mount::host_path);
+        paths.map(|path| self.machine().workspace.real_path(path.as_str().as_ref())).collect()
+    }
+
+    /// The ports that other apps have, or will have once they are deployed.
+    async fn ports_of_others(&self, app: &Slug) -> Result<Vec<(PublishedPort, Slug)>, EngineError> {
+        let mut taken = Vec::new();
+        for other in self.reader().apps().await?.into_iter().filter(|other| other.slug != *app) {
+            let mut ports = other.settings.runtime.publish;
+            if let Some(live) = other.live {
+                ports.extend(self.deployment(live).await?.settings.runtime.publish);
+            }
+            taken.extend(ports.into_iter().map(|port| (port, other.slug.clone())));
+        }
+        Ok(taken)
+    }
+}
+
+impl From<ChangeAppError> for EngineError {
+    fn from(error: ChangeAppError) -> Self {
+        let message = error.to_string();
+        match error {
+            ChangeAppError::HostTaken { .. } => Self::Conflict { field: "hosts", message },
+            ChangeAppError::NoApp | ChangeAppError::Deleting(_) => Self::Conflict { field: "app", message },
+            ChangeAppError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What `podman build` is told: where it finds what it builds, and the options of the app.
+
+use std::path::{Path, PathBuf};
+
+use crate::build::{self, Recipe};
+use crate::domain::build::{BuildOptions, RepoPath};
+use crate::domain::deployment::Deployment;
+use crate::engine::context::Halt;
+use crate::host::workspace::Workspace;
+
+/// The directory that a build sees and its file of instructions, both within the checkout: a link that leads out of
+/// it would show the build what is rivetr's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) context: PathBuf,
+    pub(super) containerfile: PathBuf,
+}
+
+impl Place {
+    /// Finds both in a deployment's checkout.
+    pub(super) fn find(workspace: &Workspace, deployment: &Deployment) -> Result<Self, Halt> {
+        let options = &deployment.settings.build;
+        let base = options.base_dir.as_ref().map_or("", RepoPath::as_str);
+        let within = |path: &Path| {
+            let missing =
+                || format!("there is no {} in the repository, or it leads out of it", path.display());
+            workspace.in_source(deployment, path).ok_or_else(|| Halt::Failed(missing()))
+        };
+        let context = within(Path::new(base))?;
+        let name = match &options.containerfile {
+            Some(path) => path.to_string(),
+            None => {
+                let listing = workspace
+                    .names(&context)
+                    .map_err(|error| Halt::because("listing the checkout", error))?;
+                let names: Vec<&str> = listing.iter().map(String::as_str).collect();
+                let Recipe::Containerfile { path } =
+                    build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
+                path
+            }
+        };
+        let containerfile = within(&Path::new(base).join(name))?;
+        Ok(Self { context, containerfile })
+    }
+}
+
+/// The whole command. Left to itself, Podman runs each step in a scope beside the build's unit: neither capped nor
+/// stopped with it.
+pub(super) fn arguments(
+    deployment: &Deployment,
+    place: &Place,
+    cgroup: &str,
+    inputs: &[String],
+) -> Vec<String> {
+    let mut words = vec![
+        "podman".to_owned(),
+        "--cgroup-manager=cgroupfs".to_owned(),
+        "build".to_owned(),
+        // Not the unit's own cgroup: Podman empties the one it is given.
+        format!("--cgroup-parent={cgroup}/steps"),
+        format!("--tag={}", deployment.image_tag()),
+        format!("--label=io.rivetr.app={}", deployment.app_slug),
+        format!("--label=io.rivetr.deployment={}", deployment.number),
+        format!("--file={}", place.containerfile.display()),
+    ];
+    words.extend(options(&deployment.settings.build));
+    words.extend(deployment.settings.build.args.iter().map(|arg| format!("--build-arg={arg}")));
+    words.extend_from_slice(inputs);
+    words.extend(["--".to_owned(), place.context.display().to_string()]);
+    words
+}
+
+fn options(build: &BuildOptions) -> impl Iterator<Item = String> {
+    let target = build.target.as_ref().map(|stage| format!("--target={stage}"));
+    let fresh = (!build.cache).then(|| "--no-cache".to_owned());
+    target.into_iter().chain(fresh).chain(build.options.iter().map(ToString::to_string))
+}

@@ -1,0 +1,101 @@
+//! The volumes of apps: kept when a release or an app goes, and away only when a person says so.
+
+use std::collections::BTreeMap;
+
+use super::{Engine, EngineError};
+use crate::domain::app::App;
+use crate::domain::name::Slug;
+use crate::domain::time::Timestamp;
+use crate::domain::volume::{Mount, VolumeName};
+use crate::host::podman::PodmanError;
+use crate::quadlet::volume::LABEL;
+
+/// A volume as it lies in Podman's storage.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    /// Its name to Podman.
+    pub name: String,
+    /// The app that it was made for.
+    pub app: Slug,
+    /// Its name within that app.
+    pub volume: VolumeName,
+    /// That app is gone, or does not mount it any more.
+    pub orphaned: bool,
+    /// What it takes on disk, in bytes, if it was measured.
+    pub size: Option<u64>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
+impl Engine {
+    /// Every volume that an app has or had, by name. To measure them takes time: every file is looked at.
+    pub async fn volumes(&self, measured: bool) -> Result<Vec<Volume>, EngineError> {
+        let podman = &self.machine().podman;
+        let listed = podman.volumes_labelled(LABEL).await.map_err(EngineError::internal)?;
+        let sizes = match measured {
+            true => podman.volume_sizes().await.map_err(EngineError::internal)?,
+            false => BTreeMap::new(),
+        };
+        let used = self.mounted_volumes().await?;
+        let volume = |listed: crate::host::podman::Volume| {
+            let (app, volume) = VolumeName::of_unit(&listed.name)?;
+            Some(Volume {
+                orphaned: !used.contains_key(&listed.name),
+                size: sizes.get(&listed.name).copied(),
+                created: listed.created,
+                name: listed.name,
+                app,
+                volume,
+            })
+        };
+        let mut volumes: Vec<Volume> = listed.into_iter().filter_map(volume).collect();
+        volumes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(volumes)
+    }
+
+    /// One volume, measured.
+    pub async fn volume(&self, name: &str) -> Result<Volume, EngineError> {
+        let found = self.volumes(true).await?.into_iter().find(|volume| volume.name == name);
+        found.ok_or_else(|| EngineError::NotFound { what: "volume", name: name.to_owned() })
+    }
+
+    /// Removes a volume with its data; refused while an app mounts it.
+    pub async fn delete_volume(&self, name: &str) -> Result<(), EngineError> {
+        let _alone = self.0.changing.lock().await;
+        let refuse = |message| Err(EngineError::Conflict { field: "volume", message });
+        if !self.volumes(false).await?.iter().any(|volume| volume.name == name) {
+            return Err(EngineError::NotFound { what: "volume", name: name.to_owned() });
+        }
+        if let Some(app) = self.mounted_volumes().await?.get(name) {
+            return refuse(format!(
+                "the app {app} mounts this volume: take it from the app and deploy it first"
+            ));
+        }
+        match self.machine().podman.remove_volume(name).await {
+            Err(error @ PodmanError::VolumeInUse { .. }) => refuse(error.to_string()),
+            other => other.map_err(EngineError::internal),
+        }
+    }
+
+    /// Removes every volume that was made for an app which is on its way out.
+    pub(super) async fn remove_volumes_of(&self, app: &App) -> Result<(), EngineError> {
+        for volume in self.volumes(false).await?.into_iter().filter(|volume| volume.app == app.slug) {
+            self.machine().podman.remove_volume(&volume.name).await.map_err(EngineError::internal)?;
+            tracing::info!(app = %app.slug, volume = volume.name, "volume deleted");
+        }
+        Ok(())
+    }
+
+    /// The volumes that apps are set to mount, that what serves mounts, and that what is on its way will mount.
+    async fn mounted_volumes(&self) -> Result<BTreeMap<String, Slug>, EngineError> {
+        let mut used = BTreeMap::new();
+        for app in self.reader().apps().await? {
+            let releases = self.reader().releases(app.id).await?;
+            let waiting = self.unfinished_of(&app).await?;
+            let settings = releases.iter().chain(&waiting).map(|one| &one.settings).chain([&app.settings]);
+            let names = settings.flat_map(|one| &one.runtime.mounts).filter_map(Mount::volume);
+            used.extend(names.map(|name| (name.unit_name(&app.slug), app.slug.clone())));
+        }
+        Ok(used)
+    }
+}

@@ -1,0 +1,283 @@
+//! The options of an app as lines of its container: what is the default leaves none.
+
+use super::unit::{Section, SectionWriter, Unit, UnitTextError, ValueProblem};
+use super::volume;
+use crate::domain::name::Slug;
+use crate::domain::runtime::{Limits, Restart, Runtime, Words};
+use crate::domain::volume::{Mount, MountSource, Tmpfs};
+
+/// What root in a container may not do, unless it is given by name. What entry points need to prepare files and to
+/// change to another user stays: CHOWN, `DAC_OVERRIDE`, FOWNER, KILL, `NET_BIND_SERVICE`, SETGID, SETUID. Dropped by
+/// name, for to add one by name also hands it to images that run as an ordinary user.
+const DROPPED: [&str; 7] = ["AUDIT_WRITE", "FSETID", "MKNOD", "NET_RAW", "SETFCAP", "SETPCAP", "SYS_CHROOT"];
+
+/// How much longer systemd waits than Podman, which ends the container with SIGKILL when its time is over.
+const STOP_MARGIN_S: u64 = 20;
+
+/// The keys of [`Limits`], in the section of the service.
+const LIMIT_KEYS: [&str; 2] = ["MemoryMax", "CPUQuota"];
+
+/// What Quadlet is told.
+pub(super) fn container(
+    section: SectionWriter<'_>,
+    app: &Slug,
+    runtime: &Runtime,
+) -> Result<(), UnitTextError> {
+    let section = security(section, runtime)?;
+    let section = network(section, runtime)?;
+    let section = process(section, runtime)?;
+    storage(section, app, runtime).map(drop)
+}
+
+/// What systemd is told.
+pub(super) fn service(section: SectionWriter<'_>, runtime: &Runtime) -> Result<(), UnitTextError> {
+    let Limits { memory, cpus } = runtime.limits;
+    let mut section = section;
+    if let Some(memory) = memory {
+        section = section.raw("MemoryMax", &memory.bytes().to_string())?;
+    }
+    if let Some(cpus) = cpus {
+        section = section.raw("CPUQuota", &format!("{}%", cpus.percent()))?;
+    }
+    if runtime.restart != Restart::Always {
+        section = section.raw("Restart", runtime.restart.as_str())?;
+    }
+    if runtime.grace != Runtime::DEFAULT_GRACE {
+        section = section.raw("TimeoutStopSec", &(runtime.grace.as_secs() + STOP_MARGIN_S).to_string())?;
+    }
+    drop(section);
+    Ok(())
+}
+
+/// Whether a unit can carry all of this. Asked when it is set, long before a release.
+pub fn check(app: &Slug, runtime: &Runtime) -> Result<(), UnitTextError> {
+    let mut unit = Unit::default();
+    container(unit.section(Section::Container), app, runtime)?;
+    service(unit.section(Section::Service), runtime)
+}
+
+/// Whether two texts of a unit are the same but for its limits, which change while it runs.
+#[must_use]
+pub fn same_but_limits(one: &str, other: &str) -> bool {
+    let is_limit =
+        |line: &&str| LIMIT_KEYS.iter().any(|key| line.split_once('=').is_some_and(|(k, _)| k == *key));
+    one.lines().filter(|line| !is_limit(line)).eq(other.lines().filter(|line| !is_limit(line)))
+}
+
+fn security<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionWriter<'a>, UnitTextError> {
+    let given = |name: &&str| runtime.capabilities.iter().any(|given| given.as_str() == *name);
+    let dropped: Vec<&str> = DROPPED.into_iter().filter(|name| !given(name)).collect();
+    let mut section =
+        if dropped.is_empty() { section } else { section.raw("DropCapability", &dropped.join(" "))? };
+    for capability in &runtime.capabilities {
+        section = section.raw("AddCapability", capability.as_str())?;
+    }
+    if runtime.read_only {
+        section = section.raw("ReadOnly", "true")?;
+    }
+    if let Some(user) = &runtime.user {
+        section = section.scalar("User", user.user())?;
+        section = maybe(section, "Group", user.group())?;
+    }
+    Ok(section)
+}
+
+fn network<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionWriter<'a>, UnitTextError> {
+    let section = each(section, "PublishPort", &runtime.publish)?;
+    let section = each(section, "NetworkAlias", &runtime.aliases)?;
+    let section = each(section, "AddHost", &runtime.extra_hosts)?;
+    runtime
+        .labels
+        .iter()
+        .try_fold(section, |section, label| section.assignment("Label", label.name(), label.value()))
+}
+
+fn process<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionWriter<'a>, UnitTextError> {
+    let mut section = maybe(section, "PidsLimit", runtime.pids)?;
+    section = each(section, "Ulimit", &runtime.ulimits)?;
+    if let Some(words) = &runtime.entrypoint {
+        section = section.scalar("Entrypoint", &json(words)?)?;
+    }
+    if let Some(words) = &runtime.command {
+        section = section.words("Exec", words.as_slice().iter().map(String::as_str))?;
+    }
+    section = maybe(section, "WorkingDir", runtime.working_dir.as_ref())?;
+    if runtime.init {
+        section = section.raw("RunInit", "true")?;
+    }
+    section = maybe(section, "StopSignal", runtime.stop_signal)?;
+    if runtime.grace != Runtime::DEFAULT_GRACE {
+        section = section.raw("StopTimeout", &runtime.grace.as_secs().to_string())?;
+    }
+    Ok(section)
+}
+
+fn storage<'a>(
+    section: SectionWriter<'a>,
+    app: &Slug,
+    runtime: &Runtime,
+) -> Result<SectionWriter<'a>, UnitTextError> {
+    let mut section = maybe(section, "ShmSize", runtime.shm_size.map(|size| size.bytes()))?;
+    for Mount { what, at, read_only } in &runtime.mounts {
+        let source = match what {
+            MountSource::Volume(name) => volume::file(app, name),
+            MountSource::Host(path) => path.to_string(),
+        };
+        let mode = if *read_only { ":ro" } else { "" };
+        section = section.scalar("Volume", &format!("{source}:{at}{mode}"))?;
+    }
+    runtime.tmpfs.iter().try_fold(section, |section, tmpfs| section.scalar("Tmpfs", &in_memory(tmpfs)))
+}
+
+/// Podman hands the size to the kernel, which reads bytes.
+fn in_memory(tmpfs: &Tmpfs) -> String {
+    match tmpfs.size() {
+        Some(size) => format!("{}:size={}", tmpfs.at(), size.bytes()),
+        None => tmpfs.at().to_string(),
+    }
+}
+
+/// As Podman takes an entry point of several words. What stands in quotes there needs none of the unit's own.
+fn json(words: &Words) -> Result<String, UnitTextError> {
+    serde_json::to_string(words.as_slice())
+        .map_err(|_| UnitTextError { name: "Entrypoint".to_owned(), problem: ValueProblem::Control })
+}
+
+fn each<'a, T: ToString>(
+    section: SectionWriter<'a>,
+    key: &'static str,
+    values: &[T],
+) -> Result<SectionWriter<'a>, UnitTextError> {
+    values.iter().try_fold(section, |section, value| section.scalar(key, &value.to_string()))
+}
+
+fn maybe<'a, T: ToString>(
+    section: SectionWriter<'a>,
+    key: &'static str,
+    value: Option<T>,
+) -> Result<SectionWriter<'a>, UnitTextError> {
+    match value {
+        Some(value) => section.scalar(key, &value.to_string()),
+        None => Ok(section),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::runtime::{
+        Alias, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Ulimit,
+    };
+    use crate::domain::volume::ContainerPath;
+
+    fn lines(runtime: &Runtime) -> Result<Vec<String>, UnitTextError> {
+        let mut unit = Unit::default();
+        container(unit.section(Section::Container), &Slug::parse("blog").unwrap(), runtime)?;
+        service(unit.section(Section::Service), runtime)?;
+        let text = unit.to_string();
+        assert_eq!(Unit::parse(&text).unwrap().to_string(), text);
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// All that the text can be taken for.
+    fn taken(text: &str) -> Vec<Runtime> {
+        let mut runtimes = Vec::new();
+        let mut with = |set: &dyn Fn(&mut Runtime) -> Option<()>| {
+            let mut runtime = Runtime::default();
+            runtimes.extend(set(&mut runtime).map(|()| runtime));
+        };
+        with(&|runtime| {
+            runtime.publish = vec![PublishedPort::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.aliases = vec![Alias::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.extra_hosts = vec![ExtraHost::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.labels = vec![Label::parse(&format!("a={text}")).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.ulimits = vec![Ulimit::parse(text).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.user = Some(ContainerUser::parse(text).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.entrypoint = Some(Words::new(vec![text.to_owned()]).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.command = Some(Words::new(vec![text.to_owned()]).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.working_dir = Some(ContainerPath::parse(&format!("/{text}")).ok()?);
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.mounts = vec![Mount::parse(&format!("data:/{text}")).ok()?];
+            Some(())
+        });
+        with(&|runtime| {
+            runtime.tmpfs = vec![Tmpfs::parse(&format!("/{text}")).ok()?];
+            Some(())
+        });
+        runtimes
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_makes_a_second_directive(text in "(\\[Service\\]|Exec|[\\PC\n\r\t\\\\\"'%$;#= ]){0,6}") {
+            let without = lines(&Runtime::default()).unwrap().len();
+            for runtime in taken(&text) {
+                // A refusal is fine: `check` tells it when the option is set.
+                if let Ok(lines) = lines(&runtime) {
+                    prop_assert_eq!(lines.len(), without + 1 + usize::from(runtime.user.is_some_and(|user| user.group().is_some())));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_power_that_is_given_is_not_dropped() {
+        let given = crate::domain::runtime::Capability::parse("NET_RAW").unwrap();
+        let runtime = Runtime { capabilities: [given].into(), ..Runtime::default() };
+        let lines = lines(&runtime).unwrap();
+        assert!(
+            lines.contains(&"DropCapability=AUDIT_WRITE FSETID MKNOD SETFCAP SETPCAP SYS_CHROOT".to_owned())
+        );
+        assert!(lines.contains(&"AddCapability=NET_RAW".to_owned()));
+    }
+
+    #[test]
+    fn limits_alone_make_no_other_unit() {
+        let with = |memory: Option<&str>, cpus: Option<&str>, init| {
+            let memory = memory.map(|text| Memory::parse(text).unwrap());
+            let limits = Limits { memory, cpus: cpus.map(|text| Cpus::parse(text).unwrap()) };
+            lines(&Runtime { limits, init, ..Runtime::default() }).unwrap().join("\n")
+        };
+        let before = with(Some("512M"), None, false);
+        assert!(before.contains("MemoryMax=536870912"), "{before}");
+        assert!(same_but_limits(&before, &with(None, Some("1.5"), false)));
+        assert!(with(None, Some("1.5"), false).contains("CPUQuota=150%"));
+        assert!(!same_but_limits(&before, &with(Some("512M"), None, true)));
+    }
+
+    #[test]
+    fn what_no_unit_can_carry_is_refused_when_it_is_set() {
+        let entrypoint = Words::new(vec!["a\u{7f}".to_owned()]).unwrap();
+        let runtime = Runtime { entrypoint: Some(entrypoint), ..Runtime::default() };
+        let refused = check(&Slug::parse("blog").unwrap(), &runtime).unwrap_err();
+        assert_eq!(refused.name, "Entrypoint");
+    }
+}
