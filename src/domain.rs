@@ -11,3 +11,5 @@ pub mod route;
 pub mod secret;
 pub mod source;
 pub mod time;
+pub mod watch;
+pub mod webhook;

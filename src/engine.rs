@@ -5,11 +5,13 @@
 
 mod app;
 mod apply;
+mod catch_up;
 mod context;
 mod deploy;
 mod error;
 mod failpoint;
 mod health;
+pub mod hooks;
 mod log;
 pub mod push;
 mod queue;

@@ -1,4 +1,5 @@
-//! What rivetr knows, in one SQLite file: projects, apps, deployments, hosts, addresses, tokens.
+//! What rivetr knows, in one SQLite file: projects, apps, deployments, hosts, addresses, tokens,
+//! webhooks.
 //!
 //! [`Writer`] is one thread and every change is one transaction, on the disk before a call returns.
 //! [`Reader`] is a few connections that cannot write and see one moment each. SQL lives here and
@@ -6,6 +7,7 @@
 
 mod address;
 mod app;
+mod delivery;
 mod deployment;
 mod error;
 mod migrate;
@@ -17,6 +19,7 @@ mod row;
 mod settings;
 mod source;
 mod token;
+mod webhook;
 mod writer;
 
 #[cfg(test)]
@@ -26,6 +29,7 @@ mod testing;
 
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError};
+pub use delivery::{NewDelivery, Taken};
 pub use deployment::{EnqueueError, Enqueued, SaveError};
 pub use error::StoreError;
 pub use migrate::MigrateError;

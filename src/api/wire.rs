@@ -5,6 +5,7 @@
 
 mod answer;
 mod parse;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,10 @@ pub use answer::{parse_time, time};
 pub use parse::{
     DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HEALTH_TIMEOUT_MAX_S, HOSTS_MAX,
     TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
+};
+pub use webhook::{
+    Delivery, DeliveryAnswer, EnableWebhook, EnabledWebhook, ShownDelivery, Webhook, Webhooks,
+    parse_provider,
 };
 
 /// Every error answer.
@@ -179,7 +184,7 @@ pub struct Deployment {
     pub app: String,
     /// Its number among the app's deployments.
     pub number: u32,
-    /// What asked for it: `push` or `request`.
+    /// What asked for it: `push`, `request` or `webhook`.
     pub trigger: String,
     /// Where it stands.
     pub state: State,

@@ -1,16 +1,19 @@
 //! Commits in over the wire: what `git push` brings, and what is fetched from elsewhere.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::super::process::{ProcessError, Running, last_lines, printable};
-use super::{Git, GitError, option};
+use super::{Git, GitError, commit, option};
 use crate::domain::source::{Branch, CommitId, GitUrl};
 use crate::files;
 
 /// The most memory that one process of git may take while it unpacks what strangers sent.
 const UNPACK_MEMORY: u64 = 1 << 30;
+/// How long a server may take to say where a branch is.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// The longest line of progress that is shown; a longer one is cut.
 const LINE_MAX: usize = 4096;
 /// The last lines of progress that are kept to say why a fetch failed.
@@ -94,6 +97,29 @@ impl Git {
         Err(GitError::NoSuch { url: url.to_string(), what: format!("commit {commit}") })
     }
 
+    /// The head of a branch as its server has it now; none if there is no such branch. Nothing is fetched.
+    pub async fn head(&self, url: &GitUrl, branch: &Branch) -> Result<Option<CommitId>, GitError> {
+        self.check_protocol(url)?;
+        let reference = format!("refs/heads/{branch}");
+        let list = ["ls-remote", "--quiet", "--", url.as_str(), &reference];
+        let settings = [("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", "10")];
+        let command = self.command(Path::new("/"), settings).args(list).limit(HEAD_LIMIT);
+        let output = command.run().await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        // What is asked for also matches a longer name that ends with it.
+        let mut lines = text.lines().filter_map(|line| line.split_once('\t'));
+        let found = lines.find(|(_, name)| *name == reference);
+        found.map(|(id, _)| commit("ls-remote", id.as_bytes())).transpose()
+    }
+
+    fn check_protocol(&self, url: &GitUrl) -> Result<(), GitError> {
+        if self.allows(url.scheme()) {
+            return Ok(());
+        }
+        let allowed = self.settings.protocols.join(", ");
+        Err(GitError::Protocol { scheme: url.scheme().to_owned(), allowed })
+    }
+
     async fn fetch_to(
         &self,
         repo: &Path,
@@ -102,10 +128,7 @@ impl Git {
         kept: &str,
         mut progress: impl FnMut(&str) + Send,
     ) -> Result<(), GitError> {
-        if !self.settings.protocols.iter().any(|allowed| allowed == url.scheme()) {
-            let allowed = self.settings.protocols.join(", ");
-            return Err(GitError::Protocol { scheme: url.scheme().to_owned(), allowed });
-        }
+        self.check_protocol(url)?;
         self.clear(repo)?;
         let settings = [
             ("fetch.fsckObjects", "true"),
