@@ -17,6 +17,7 @@ mod setup;
 mod status;
 mod table;
 mod tokens;
+mod webhooks;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -125,6 +126,9 @@ enum Remote {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
+    /// Take webhooks, and see what was delivered
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
 }
 
 impl Remote {
@@ -137,6 +141,7 @@ impl Remote {
             Self::Cancel(cancel) => cancel.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
+            Self::Webhooks(webhooks) => webhooks.run(session).await,
         }
     }
 }
