@@ -118,11 +118,7 @@ async fn take(
 }
 
 /// The app and its webhook, if the address names both.
-async fn addressed(
-    engine: &Engine,
-    provider: &str,
-    app: &str,
-) -> Result<Option<(App, Webhook)>, ApiError> {
+async fn addressed(engine: &Engine, provider: &str, app: &str) -> Result<Option<(App, Webhook)>, ApiError> {
     let (Some(provider), Ok(slug)) = (Provider::parse(provider), Slug::parse(app)) else { return Ok(None) };
     let Some(app) = engine.reader().app(&slug).await? else { return Ok(None) };
     let webhook = engine.reader().webhook(app.id, provider).await?;

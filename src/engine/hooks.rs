@@ -7,9 +7,7 @@ use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::secret::{Sealed, Secret};
 use crate::domain::watch::Watch;
-use crate::domain::webhook::{
-    self, Delivery, DeliveryId, Event, Judgement, Key, Provider, Verdict, Webhook,
-};
+use crate::domain::webhook::{self, Delivery, DeliveryId, Event, Judgement, Key, Provider, Verdict, Webhook};
 use crate::store::{NewDelivery, Taken};
 
 /// The largest body that is kept for a replay, in bytes: the payloads of most pushes are below 30 KiB.

@@ -59,7 +59,7 @@ const fn look(route: &'static str, needs: Reach, target: &'static str) -> Row {
 }
 
 /// Every route. Deployment 1 is blog's and live, deployment 2 is slow's and builds; token 1 is the one of setup.
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 26] = [
     look("get /health", Reach::Nothing, "/health"),
     look("get /api/openapi.json", Reach::Read, "/api/openapi.json"),
     look("get /api/system/health", Reach::Read, "/api/system/health"),
@@ -101,6 +101,50 @@ const ROWS: [Row; 19] = [
         422,
     ),
     row("delete /api/tokens/{id}", Reach::Admin, ("/api/tokens/1", ""), ("/api/tokens/99", ""), 404),
+    look("get /api/apps/{id}/webhooks", Reach::Read, "/api/apps/blog/webhooks"),
+    row(
+        "post /api/apps/{id}/webhooks",
+        Reach::Write,
+        ("/api/apps/blog/webhooks", r#"{"provider":"github"}"#),
+        ("/api/apps/blog/webhooks", r#"{"provider":"nobody"}"#),
+        422,
+    ),
+    row(
+        "delete /api/apps/{id}/webhooks/{provider}",
+        Reach::Write,
+        ("/api/apps/blog/webhooks/github", ""),
+        ("/api/apps/blog/webhooks/github", ""),
+        404,
+    ),
+    row(
+        "get /api/webhook-deliveries/{id}",
+        Reach::Read,
+        ("/api/webhook-deliveries/1", ""),
+        ("/api/webhook-deliveries/99", ""),
+        404,
+    ),
+    row(
+        "post /api/webhook-deliveries/{id}/replay",
+        Reach::Deploy,
+        ("/api/webhook-deliveries/1/replay", ""),
+        ("/api/webhook-deliveries/99/replay", ""),
+        404,
+    ),
+    // Open, and of no use to anybody without the secret of a webhook.
+    row(
+        "post /webhooks/{provider}/{app}",
+        Reach::Nothing,
+        ("/webhooks/github/blog", r#"{"ref":"refs/heads/main"}"#),
+        ("/webhooks/github/blog", r#"{"ref":"refs/heads/main"}"#),
+        401,
+    ),
+    row(
+        "post /webhooks/{provider}/{app}/{secret}",
+        Reach::Nothing,
+        ("/webhooks/dockerhub/blog/secret", "{}"),
+        ("/webhooks/dockerhub/blog/secret", "{}"),
+        401,
+    ),
     look("get /git/{repo}/info/refs", Reach::Deploy, "/git/blog.git/info/refs?service=git-receive-pack"),
     row(
         "post /git/{repo}/git-receive-pack",

@@ -24,3 +24,4 @@ mod nasty;
 mod pushes;
 mod setup;
 mod units;
+mod webhooks;

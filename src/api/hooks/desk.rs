@@ -134,9 +134,7 @@ impl Bucket {
 fn peer(headers: &HeaderMap) -> IpAddr {
     let named = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     match named.and_then(|text| text.trim().parse().ok()) {
-        Some(IpAddr::V6(address)) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-        }
+        Some(IpAddr::V6(address)) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         Some(address) => address,
         None => IpAddr::V4(Ipv4Addr::LOCALHOST),
     }
@@ -147,10 +145,7 @@ mod tests {
     use super::*;
 
     fn from(address: &str) -> HeaderMap {
-        HeaderMap::from_iter([(
-            http::HeaderName::from_static("x-forwarded-for"),
-            address.parse().unwrap(),
-        )])
+        HeaderMap::from_iter([(http::HeaderName::from_static("x-forwarded-for"), address.parse().unwrap())])
     }
 
     fn times(desk: &Desk, headers: &HeaderMap, now: Instant) -> usize {

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use super::github::Repository;
-use super::push::{self, Commit, CUT, NEW_BRANCH};
+use super::push::{self, CUT, Commit, NEW_BRANCH};
 use super::{Dialect, sign};
 use crate::domain::webhook::{Change, Event, Files};
 

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde::Deserialize;
 
-use super::push::{self, Commit, CUT, FORCED, NEW_BRANCH};
+use super::push::{self, CUT, Commit, FORCED, NEW_BRANCH};
 use super::{Dialect, sign};
 use crate::domain::webhook::{Change, Event, Files};
 

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use serde::Deserialize;
 
-use super::push::{self, Commit, CUT, NEW_BRANCH};
+use super::push::{self, CUT, Commit, NEW_BRANCH};
 use super::{Dialect, field, sign};
 use crate::domain::webhook::{Change, Event, Files};
 use crate::engine::hooks::sha256;

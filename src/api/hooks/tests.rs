@@ -51,8 +51,7 @@ impl Sent {
     /// What an app of this repository and branch makes of it.
     #[track_caller]
     fn check(&self, (url, branch): (&str, &str), watch: &[&str], verdict: Verdict, words: &str) {
-        let source =
-            Source::Git { url: GitUrl::parse(url).unwrap(), branch: Branch::parse(branch).unwrap() };
+        let source = Source::Git { url: GitUrl::parse(url).unwrap(), branch: Branch::parse(branch).unwrap() };
         let event = read(self.provider, self.event, &self.body()).unwrap();
         let judged = judge(&source, &Watch::parse(watch).unwrap(), &event);
         assert_eq!(judged.verdict, verdict, "{}", judged.reason);
@@ -61,9 +60,9 @@ impl Sent {
 }
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-    let fields = fields.iter().map(|(name, value)| {
-        (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
-    });
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
     fields.collect()
 }
 
@@ -213,7 +212,12 @@ fn gitea_pushes() {
     let fields = json!({ "/total_commits": 1, "/commits/0/modified": ["docs/a"] });
     push.with(fields.clone()).check(here, &["docs/**"], Verdict::Deployed, "docs/a is watched");
     push.with(fields.clone()).check(here, &["src/**"], Verdict::Skipped, "none of the 1");
-    push.with(fields).with(json!({ "/total_commits": 2 })).check(here, &["src/**"], Verdict::Deployed, "more");
+    push.with(fields).with(json!({ "/total_commits": 2 })).check(
+        here,
+        &["src/**"],
+        Verdict::Deployed,
+        "more",
+    );
     let nothing = "0".repeat(40);
     push.with(json!({ "/before": nothing })).check(here, &["docs/**"], Verdict::Deployed, "first push");
     push.with(json!({ "/after": nothing })).check(here, &[], Verdict::Ignored, "was deleted");
@@ -303,9 +307,31 @@ const EVENTS: [(Provider, &str); 8] = [
 /// Documents with the names that the parsers look for, in any place and with any value.
 fn documents() -> impl Strategy<Value = Value> {
     let names = [
-        "ref", "before", "after", "commits", "repository", "push", "changes", "new", "old", "type", "name",
-        "target", "message", "added", "total_commits", "clone_url", "package", "package_version",
-        "package_url", "push_data", "repo_name", "full_name", "action", "container_metadata", "tag",
+        "ref",
+        "before",
+        "after",
+        "commits",
+        "repository",
+        "push",
+        "changes",
+        "new",
+        "old",
+        "type",
+        "name",
+        "target",
+        "message",
+        "added",
+        "total_commits",
+        "clone_url",
+        "package",
+        "package_version",
+        "package_url",
+        "push_data",
+        "repo_name",
+        "full_name",
+        "action",
+        "container_metadata",
+        "tag",
     ];
     let text = prop_oneof![".{0,20}", Just("refs/heads/main".to_owned()), Just("0".repeat(40))];
     let leaf = prop_oneof![
@@ -317,8 +343,9 @@ fn documents() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 200, 12, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::vec((prop::sample::select(names.to_vec()), inner), 0..12)
-                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            prop::collection::vec((prop::sample::select(names.to_vec()), inner), 0..12).prop_map(|fields| {
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            }),
         ]
     })
 }

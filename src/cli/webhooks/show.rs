@@ -24,7 +24,8 @@ impl Show {
 }
 
 fn words(ShownDelivery { delivery, body }: &ShownDelivery) -> String {
-    let Delivery { id, app, provider, name, event, received, verdict, reason, deployment, replay_of } = delivery;
+    let Delivery { id, app, provider, name, event, received, verdict, reason, deployment, replay_of } =
+        delivery;
     let number = |number: &Option<i64>| or_dash(number.map(|number| number.to_string()).as_deref());
     let facts = facts(&[
         ("delivery", id.to_string()),

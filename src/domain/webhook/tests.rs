@@ -60,7 +60,8 @@ fn events() {
 
 #[test]
 fn markers_and_paths() {
-    let with = |message: &str| push(Change { message: Some(message.to_owned()), ..change("refs/heads/main") });
+    let with =
+        |message: &str| push(Change { message: Some(message.to_owned()), ..change("refs/heads/main") });
     check(&[], &with("Docs [skip ci]"), Verdict::Skipped, "[skip ci]");
     check(&[], &with("[CI SKIP] docs"), Verdict::Skipped, "[ci skip]");
     check(&[], &with("a\n\n[skip rivetr]\n"), Verdict::Skipped, "[skip rivetr]");
