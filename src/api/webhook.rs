@@ -50,10 +50,8 @@ pub(super) async fn enable(
     if !provider.signs() {
         path = format!("{path}/{text}");
     }
-    let signing_token = match provider {
-        Provider::Gitlab => hooks::gitlab::signing_token(secret.reveal()),
-        _ => None,
-    };
+    let of_gitlab = (provider == Provider::Gitlab).then_some(&secret);
+    let signing_token = of_gitlab.and_then(|secret| hooks::gitlab::signing_token(secret.reveal()));
     let enabled = wire::EnabledWebhook {
         provider: provider.to_string(),
         url: engine.own_url().map(|own| format!("{own}{path}")),

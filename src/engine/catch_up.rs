@@ -22,6 +22,7 @@ impl Engine {
             Ok(apps) => apps,
             Err(error) => return tracing::error!(%error, "the watched branches could not be looked up"),
         };
+        let count = apps.len();
         let asked = stream::iter(apps).for_each_concurrent(AT_ONCE, |app| {
             let engine = self.clone();
             async move {
@@ -30,7 +31,9 @@ impl Engine {
                 }
             }
         });
-        self.until_shutdown(asked).await;
+        if self.until_shutdown(asked).await.is_some() && count > 0 {
+            tracing::info!(apps = count, "watched branches compared");
+        }
     }
 
     /// The apps that would have been told of a push.

@@ -238,9 +238,7 @@ fn of_fifty_pushes_at_once_the_newest_is_live() {
     let waiting = scene.deployments().iter().filter(|one| one["state"] == "queued").count();
     assert!(waiting <= 1, "{waiting} wait");
     let newest = ids.iter().max().unwrap();
-    for id in &ids {
-        scene.ended(&json!(id));
-    }
+    scene.ended(&json!(newest));
     assert_eq!(scene.host.get("blog").body, "the last of many\n");
     let shown = scene.host.rivetr(["deployments", "blog", "--limit", "100", "--json"]).succeeds().json();
     let states = shown["items"].as_array().unwrap();
@@ -258,13 +256,7 @@ fn what_was_pushed_while_rivetr_did_not_run_is_deployed_at_its_start() {
         scene.host.run(["systemctl", "start", "rivetr.socket", "rivetr.service"]).succeeds();
     };
     restart(&|| drop(scene.change("while you were out\n")));
-    // It is asked for in the background; the log is where it is said.
-    let mut journal =
-        scene.host.spawn(["journalctl", "--follow", "--lines=all", "--output=cat", "--unit=rivetr.service"]);
-    let mut lines = BufReader::new(journal.stdout.take().unwrap()).lines().map(Result::unwrap);
-    lines.find(|line| line.contains("blog 2: live")).expect("the journal is followed until it says so");
-    journal.kill().expect("it still runs");
-    journal.wait().expect("it ends");
+    wait_for_journal(&scene.host, "watched branches compared", 1);
     let newest = scene.deployments()[0].clone();
     assert_eq!(newest["trigger"], "webhook");
     scene.ended(&newest["id"]);
@@ -273,8 +265,20 @@ fn what_was_pushed_while_rivetr_did_not_run_is_deployed_at_its_start() {
     // What was skipped, or rolled away from, is no news.
     scene.send("1", &scene.change("not this one [skip ci]\n")).is(202, "skipped", "[skip ci]");
     restart(&|| ());
+    wait_for_journal(&scene.host, "watched branches compared", 2);
     let third = scene.send("2", &scene.change("this one\n")).is(202, "deployed", "a push");
     scene.ended(&third.body["deployment"]);
     assert_eq!(scene.deployments().len(), 3);
     scene.host.assert_only("blog", &[3]);
+}
+
+/// Waits until the daemon has said these words so many times.
+fn wait_for_journal(host: &Host, words: &str, times: usize) {
+    let journal = ["journalctl", "--follow", "--lines=all", "--output=cat", "--unit=rivetr.service"];
+    let mut journal = host.spawn(journal);
+    let lines = BufReader::new(journal.stdout.take().expect("piped")).lines();
+    let said = lines.map(|line| line.expect("the journal is text")).filter(|line| line.contains(words));
+    assert_eq!(said.take(times).count(), times, "the journal ended before it said {words:?}");
+    journal.kill().expect("it still runs");
+    journal.wait().expect("it ends");
 }

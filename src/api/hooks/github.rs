@@ -58,11 +58,14 @@ fn read(event: &str, body: &[u8]) -> serde_json::Result<Event> {
 
 fn meaning(push: Push) -> Event {
     let Push { reference, after, created, deleted, forced, commits, head_commit, repository } = push;
-    let files = match () {
-        () if created => Files::Unknown(NEW_BRANCH),
-        () if forced => Files::Unknown(FORCED),
-        () if commits.len() >= COMMITS_MAX => Files::Unknown(CUT),
-        () => push::files(commits),
+    let files = if created {
+        Files::Unknown(NEW_BRANCH)
+    } else if forced {
+        Files::Unknown(FORCED)
+    } else if commits.len() >= COMMITS_MAX {
+        Files::Unknown(CUT)
+    } else {
+        push::files(commits)
     };
     let message = head_commit.and_then(|head| head.message);
     let change = Change { reference, deleted, head: push::commit(&after), message, files };

@@ -260,9 +260,10 @@ fn generic_pushes() {
 
 #[test]
 fn images() {
-    let image = |sent: Sent| match read(sent.provider, sent.event, &sent.body()).unwrap() {
-        Event::Image { repository, tag } => (repository, tag),
-        other => panic!("{other:?}"),
+    let image = |sent: Sent| {
+        let event = read(sent.provider, sent.event, &sent.body()).unwrap();
+        let Event::Image { repository, tag } = event else { panic!("{event:?}") };
+        (repository, tag)
     };
     let hub = sent(Provider::Dockerhub, "push", "push");
     assert_eq!(image(hub), ("docker.io/example/testhook".to_owned(), Some("latest".to_owned())));

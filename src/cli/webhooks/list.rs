@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{harmless, or_dash, table, time};
-use crate::api::wire::{Delivery, Webhooks};
+use crate::api::wire::{Delivery, Webhook, Webhooks};
 use crate::domain::name::Slug;
 
 /// The arguments of `rivetr webhooks list`.
@@ -29,20 +29,20 @@ impl List {
 }
 
 fn words(app: &Slug, page: &Webhooks) -> String {
-    let mut text = String::new();
-    if page.webhooks.is_empty() {
-        text.push_str(&format!("{app} takes no webhooks. `rivetr webhooks enable {app}` lets it.\n"));
-    }
-    for webhook in &page.webhooks {
+    let webhook = |webhook: &Webhook| {
         let watched = if webhook.watch.is_empty() { "all files".to_owned() } else { webhook.watch.join(" ") };
-        text.push_str(&format!("{app} takes webhooks of {}: {watched}.\n", webhook.provider));
-    }
+        format!("{app} takes webhooks of {}: {watched}.\n", webhook.provider)
+    };
+    let webhooks: String = if page.webhooks.is_empty() {
+        format!("{app} takes no webhooks. `rivetr webhooks enable {app}` lets it.\n")
+    } else {
+        page.webhooks.iter().map(webhook).collect()
+    };
     if page.items.is_empty() {
-        text.push_str("Nothing was delivered yet.\n");
-        return text;
+        return webhooks + "Nothing was delivered yet.\n";
     }
     let rows: Vec<_> = page.items.iter().map(row).collect();
-    text + "\n" + &table(["ID", "RECEIVED", "FROM", "EVENT", "VERDICT", "DEPLOYMENT", "WHY"], &rows)
+    webhooks + "\n" + &table(["ID", "RECEIVED", "FROM", "EVENT", "VERDICT", "DEPLOYMENT", "WHY"], &rows)
 }
 
 fn row(delivery: &Delivery) -> [String; 7] {
