@@ -132,6 +132,21 @@ pub fn table() -> Vec<Route<Api>> {
             .takes::<wire::CreateToken>()
             .gives::<wire::CreatedToken>(StatusCode::CREATED),
         Route::delete("/api/tokens/{id}", token::revoke).about("Revoke a token").answers_nothing(),
+        Route::get("/git/{repo}/info/refs", git::advertise)
+            .about("For git push: what an app's repository has")
+            .query("service", Type::String, "git-receive-pack")
+            .answers("application/x-git-receive-pack-advertisement"),
+        Route::post("/git/{repo}/git-receive-pack", git::receive)
+            .about("For git push: take in commits and deploy them")
+            .answers("application/x-git-receive-pack-result"),
+    ]
+    .into_iter()
+    .chain(webhook_routes())
+    .collect()
+}
+
+fn webhook_routes() -> Vec<Route<Api>> {
+    vec![
         Route::get("/api/apps/{id}/webhooks", webhook::list)
             .about("The webhooks of an app and what was delivered to them, newest first")
             .query("limit", Type::Integer, "How many deliveries; 20 if not said, at most 100")
@@ -156,13 +171,6 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/webhooks/{provider}/{app}/{secret}", hooks::receive_at_secret)
             .about("For Docker Hub, which does not sign: a delivery to an address that is the secret")
             .gives::<wire::DeliveryAnswer>(StatusCode::ACCEPTED),
-        Route::get("/git/{repo}/info/refs", git::advertise)
-            .about("For git push: what an app's repository has")
-            .query("service", Type::String, "git-receive-pack")
-            .answers("application/x-git-receive-pack-advertisement"),
-        Route::post("/git/{repo}/git-receive-pack", git::receive)
-            .about("For git push: take in commits and deploy them")
-            .answers("application/x-git-receive-pack-result"),
     ]
 }
 
@@ -225,6 +233,8 @@ mod tests {
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),
+            ("GET /git/{repo}/info/refs", deploy),
+            ("POST /git/{repo}/git-receive-pack", deploy),
             ("GET /api/apps/{id}/webhooks", read),
             ("POST /api/apps/{id}/webhooks", manage),
             ("DELETE /api/apps/{id}/webhooks/{provider}", manage),
@@ -233,8 +243,6 @@ mod tests {
             // Whoever has the secret: each verifies by itself, counts its peer and bounds its body.
             ("POST /webhooks/{provider}/{app}", Access::Open),
             ("POST /webhooks/{provider}/{app}/{secret}", Access::Open),
-            ("GET /git/{repo}/info/refs", deploy),
-            ("POST /git/{repo}/git-receive-pack", deploy),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

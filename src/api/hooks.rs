@@ -35,6 +35,9 @@ pub use desk::Desk;
 /// The largest delivery, in bytes: the cap of GitHub, which is the largest of all.
 const BODY_MAX: usize = 25 * 1024 * 1024;
 
+/// Looks at a secret, the fields and the body of a request.
+type Verify = fn(&[u8], &HeaderMap, &[u8]) -> Result<(), &'static str>;
+
 /// How a provider speaks.
 struct Dialect {
     /// The fields that name the event; the first that is there counts.
@@ -42,7 +45,7 @@ struct Dialect {
     /// The fields that number the delivery.
     delivery: &'static [&'static str],
     /// Whether a request was signed with a secret; otherwise what is wrong.
-    verify: fn(&[u8], &HeaderMap, &[u8]) -> Result<(), &'static str>,
+    verify: Verify,
     /// What an event and its body mean.
     read: fn(&str, &[u8]) -> serde_json::Result<Event>,
 }

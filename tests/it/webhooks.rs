@@ -69,7 +69,8 @@ impl Scene {
 
     fn signature(&self, body: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
-        let digits = hmac::sign(&key, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}"));
+        let signed = hmac::sign(&key, body.as_bytes());
+        let digits = signed.as_ref().iter().map(|byte| format!("{byte:02x}"));
         format!("sha256={}", digits.collect::<String>())
     }
 

@@ -33,14 +33,17 @@ struct Push {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Repository {
-    clone_url: Option<String>,
-    ssh_url: Option<String>,
-    html_url: Option<String>,
+    #[serde(rename = "clone_url")]
+    https: Option<String>,
+    #[serde(rename = "ssh_url")]
+    ssh: Option<String>,
+    #[serde(rename = "html_url")]
+    page: Option<String>,
 }
 
 impl Repository {
     pub(super) fn addresses(self) -> Vec<String> {
-        [self.clone_url, self.ssh_url, self.html_url].into_iter().flatten().collect()
+        [self.https, self.ssh, self.page].into_iter().flatten().collect()
     }
 }
 

@@ -41,7 +41,7 @@ fn words(ShownDelivery { delivery, body }: &ShownDelivery) -> String {
     ]);
     match body {
         Some(body) => {
-            let lines: String = body.lines().map(|line| format!("{}\n", harmless(line))).collect();
+            let lines: String = body.lines().flat_map(|line| [harmless(line), "\n".to_owned()]).collect();
             format!("{facts}\n{lines}")
         }
         None => format!("{facts}\nWhat was sent was not kept.\n"),
