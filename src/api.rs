@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod gate;
 mod git;
+mod hooks;
 mod input;
 mod key;
 mod openapi;
@@ -24,6 +25,7 @@ mod system;
 mod token;
 mod variable;
 mod volume;
+mod webhook;
 pub mod wire;
 
 use axum::Router;
@@ -50,6 +52,7 @@ pub struct Api {
     reader: Reader,
     auth: Auth,
     streams: Streams,
+    desk: hooks::Desk,
 }
 
 /// What answers that take their time need in order to end.
@@ -71,7 +74,8 @@ impl Api {
         tasks: TaskTracker,
     ) -> Self {
         let streams = Streams { auth: auth.clone(), stopping, tasks };
-        Self { engine, reader, auth, streams }
+        let desk = hooks::Desk::new(tokio::time::Instant::now());
+        Self { engine, reader, auth, streams, desk }
     }
 
     /// The router of every route. `run` tells the requests of this run of the daemon from those of others.
@@ -249,6 +253,38 @@ fn of_variables() -> Vec<Route<Api>> {
             .about("Change the master key and seal every secret anew")
             .gives::<wire::Rotated>(StatusCode::OK),
     ]
+    .into_iter()
+    .chain(webhook_routes())
+    .collect()
+}
+
+fn webhook_routes() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/api/apps/{id}/webhooks", webhook::list)
+            .about("The webhooks of an app and what was delivered to them, newest first")
+            .query("limit", Type::Integer, "How many deliveries; 20 if not said, at most 100")
+            .query("before", Type::Integer, "Only deliveries older than this id")
+            .gives::<wire::Webhooks>(StatusCode::OK),
+        Route::post("/api/apps/{id}/webhooks", webhook::enable)
+            .about("Take webhooks of a provider, with a new secret that is shown once")
+            .takes::<wire::EnableWebhook>()
+            .gives::<wire::EnabledWebhook>(StatusCode::CREATED),
+        Route::delete("/api/apps/{id}/webhooks/{provider}", webhook::disable)
+            .about("Take webhooks of a provider no more")
+            .answers_nothing(),
+        Route::get("/api/webhook-deliveries/{id}", webhook::show)
+            .about("One delivery, with what was sent")
+            .gives::<wire::ShownDelivery>(StatusCode::OK),
+        Route::post("/api/webhook-deliveries/{id}/replay", webhook::replay)
+            .about("Look at a delivery once more, as the app is set now")
+            .gives::<wire::Delivery>(StatusCode::OK),
+        Route::post("/webhooks/{provider}/{app}", hooks::receive)
+            .about("For providers: a signed delivery")
+            .gives::<wire::DeliveryAnswer>(StatusCode::ACCEPTED),
+        Route::post("/webhooks/{provider}/{app}/{secret}", hooks::receive_at_secret)
+            .about("For Docker Hub, which does not sign: a delivery to an address that is the secret")
+            .gives::<wire::DeliveryAnswer>(StatusCode::ACCEPTED),
+    ]
 }
 
 impl FromRef<Api> for Engine {
@@ -266,6 +302,12 @@ impl FromRef<Api> for Reader {
 impl FromRef<Api> for Auth {
     fn from_ref(api: &Api) -> Self {
         api.auth.clone()
+    }
+}
+
+impl FromRef<Api> for hooks::Desk {
+    fn from_ref(api: &Api) -> Self {
+        api.desk.clone()
     }
 }
 
@@ -336,6 +378,14 @@ mod tests {
             ("PUT /api/apps/{id}/files", manage),
             ("DELETE /api/apps/{id}/files", manage),
             ("POST /api/secrets/rotate-key", administer),
+            ("GET /api/apps/{id}/webhooks", read),
+            ("POST /api/apps/{id}/webhooks", manage),
+            ("DELETE /api/apps/{id}/webhooks/{provider}", manage),
+            ("GET /api/webhook-deliveries/{id}", read),
+            ("POST /api/webhook-deliveries/{id}/replay", deploy),
+            // Whoever has the secret: each verifies by itself, counts its peer and bounds its body.
+            ("POST /webhooks/{provider}/{app}", Access::Open),
+            ("POST /webhooks/{provider}/{app}/{secret}", Access::Open),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

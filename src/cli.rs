@@ -24,6 +24,7 @@ mod status;
 mod table;
 mod tokens;
 mod volumes;
+mod webhooks;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -150,6 +151,9 @@ enum Remote {
     /// List, show and delete what apps keep
     #[command(subcommand)]
     Volumes(volumes::Volumes),
+    /// Take webhooks, and see what was delivered
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
 }
 
 impl Remote {
@@ -168,6 +172,7 @@ impl Remote {
             Self::Keys(keys) => keys.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
+            Self::Webhooks(webhooks) => webhooks.run(session).await,
         }
     }
 }

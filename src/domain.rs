@@ -19,3 +19,5 @@ pub mod source;
 pub mod time;
 pub mod variable;
 pub mod volume;
+pub mod watch;
+pub mod webhook;

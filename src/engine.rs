@@ -5,6 +5,7 @@
 
 mod app;
 mod apply;
+mod catch_up;
 mod change;
 mod context;
 mod deploy;
@@ -12,6 +13,7 @@ mod error;
 mod failpoint;
 mod files;
 mod health;
+pub mod hooks;
 mod keys;
 mod log;
 mod projects;

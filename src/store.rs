@@ -1,5 +1,7 @@
 //! What rivetr knows, in one SQLite file: projects, apps, variables, deployments, hosts, addresses,
 //! tokens.
+//! What rivetr knows, in one SQLite file: projects, apps, deployments, hosts, addresses, tokens,
+//! webhooks.
 //!
 //! [`Writer`] is one thread and every change is one transaction, on the disk before a call returns.
 //! [`Reader`] is a few connections that cannot write and see one moment each. SQL lives here and
@@ -8,6 +10,7 @@
 mod address;
 mod app;
 mod change;
+mod delivery;
 mod deployment;
 mod error;
 mod key;
@@ -33,6 +36,7 @@ mod testing;
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
 pub use change::ChangeAppError;
+pub use delivery::{NewDelivery, Taken};
 pub use deployment::{EnqueueError, Enqueued, SaveError, Wish};
 pub use error::StoreError;
 pub use key::{CreateKeyError, DeleteKeyError};

@@ -114,21 +114,33 @@ pub(super) struct Page {
     before: Option<i64>,
 }
 
+impl Page {
+    /// Where it begins, and how many it has.
+    pub(super) fn bounds(&self) -> (Option<i64>, u32) {
+        (self.before, self.limit.unwrap_or(PAGE.0).clamp(1, PAGE.1))
+    }
+
+    /// Of one item more than is shown: the items, and where the next page begins if there is one.
+    pub(super) fn cut<T>(mut found: Vec<T>, limit: u32, id: impl Fn(&T) -> i64) -> (Vec<T>, Option<i64>) {
+        let more = found.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+        if more {
+            found.pop();
+        }
+        let next = found.last().filter(|_| more).map(id);
+        (found, next)
+    }
+}
+
 pub(super) async fn deployments(
     _: Authorized<Read>,
     State(reader): State<Reader>,
     Path(id): Path<String>,
-    Params(Page { limit, before }): Params<Page>,
+    Params(page): Params<Page>,
 ) -> Result<Json<wire::List<wire::Deployment>>, ApiError> {
     let app = find(&reader, &id).await?;
-    let limit = limit.unwrap_or(PAGE.0).clamp(1, PAGE.1);
-    // One more than is shown tells whether there is another page.
-    let mut found = reader.deployments(Some(app.id), before.map(DeploymentId), limit + 1).await?;
-    let more = found.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    if more {
-        found.pop();
-    }
-    let next = found.last().filter(|_| more).map(|last| last.id.0);
+    let (before, limit) = page.bounds();
+    let found = reader.deployments(Some(app.id), before.map(DeploymentId), limit + 1).await?;
+    let (found, next) = Page::cut(found, limit, |deployment| deployment.id.0);
     Ok(Json(wire::List { items: found.iter().map(wire::Deployment::from).collect(), next }))
 }
 

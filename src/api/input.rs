@@ -18,7 +18,7 @@ use super::wire::FieldErrors;
 const BODY_MAX: usize = 4 * 1024 * 1024;
 /// How much of a body that is too long is read before the connection is broken off, in bytes.
 const DISCARDED_MAX: usize = 64 * 1024 * 1024;
-/// How long a client may take to send a JSON body.
+/// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// A JSON body; an empty one counts as `{}`.
@@ -33,10 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
             let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
             kind.trim().eq_ignore_ascii_case("application/json")
         });
-        let body = tokio::time::timeout(BODY_TIME, whole(request.into_body())).await.map_err(|_| {
-            let message = "the body did not arrive within 30 seconds";
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
-        })??;
+        let body = whole(request.into_body(), BODY_MAX, |_| Ok(())).await?;
         match (body.is_empty(), is_json) {
             (true, _) => parse(b"{}").map(Self),
             (false, Some(true)) => parse(&body).map(Self),
@@ -48,8 +45,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     }
 }
 
+/// A body of at most `most` bytes. `room` is asked before it grows to a length.
+pub(super) async fn whole(
+    body: Body,
+    most: usize,
+    room: impl FnMut(usize) -> Result<(), ApiError>,
+) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(BODY_TIME, read(body, most, room)).await.map_err(|_| {
+        let message = "the body did not arrive within 30 seconds";
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
+    })?
+}
+
 /// Reads on past the limit for a while: who still sends when it is hung up on never sees the answer.
-async fn whole(mut body: Body) -> Result<Vec<u8>, ApiError> {
+async fn read(
+    mut body: Body,
+    most: usize,
+    mut room: impl FnMut(usize) -> Result<(), ApiError>,
+) -> Result<Vec<u8>, ApiError> {
     let (mut kept, mut length) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -61,12 +74,13 @@ async fn whole(mut body: Body) -> Result<Vec<u8>, ApiError> {
         if length > DISCARDED_MAX {
             break;
         }
-        if length <= BODY_MAX {
+        if length <= most {
+            room(length)?;
             kept.extend_from_slice(&data);
         }
     }
-    if length > BODY_MAX {
-        let message = "the body is too large: at most 4 MiB of JSON are taken";
+    if length > most {
+        let message = format!("the body is too large: at most {} MiB are taken", most / (1024 * 1024));
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
     }
     Ok(kept)

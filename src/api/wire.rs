@@ -10,6 +10,7 @@ mod options;
 mod parse;
 mod source;
 mod variable;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +28,9 @@ pub use parse::{
 };
 pub use source::SetSource;
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
+pub use webhook::{
+    Delivery, DeliveryAnswer, EnableWebhook, EnabledWebhook, ShownDelivery, Webhook, Webhooks, parse_provider,
+};
 
 /// Every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -286,7 +290,7 @@ pub struct Deployment {
     pub app: String,
     /// Its number among the app's deployments.
     pub number: u32,
-    /// What asked for it: `push` or `request`.
+    /// What asked for it: `push`, `request` or `webhook`.
     pub trigger: String,
     /// Where it stands.
     pub state: State,

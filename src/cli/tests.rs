@@ -594,3 +594,44 @@ fn the_effective_configuration_is_shown_with_its_origins() {
     assert_eq!(failure.exit, Exit::Usage);
     assert!(failure.text().contains("there is no such file"), "{}", failure.text());
 }
+
+#[tokio::test]
+async fn webhooks() {
+    const DELIVERY: &str = r#"{"id":12,"app":"blog","provider":"github","name":"f3","event":"push","received":"2026-11-23T11:30:00.000Z","verdict":"deployed","reason":"a push to the branch","deployment":43,"replay_of":null}"#;
+    let enabled = r#"{"provider":"generic","url":null,"path":"/webhooks/generic/blog","secret":"5ec7e7","signing_token":null,"watch":["api/**"]}"#;
+    let webhook =
+        r#"{"provider":"github","watch":["api/**","!**/*.md"],"created":"2026-11-23T11:00:00.000Z"}"#;
+    let page = joined(&["{\"webhooks\":[", webhook, "],\"items\":[", DELIVERY, "],\"next\":null}"]);
+    let shown = joined(&["{\"delivery\":", DELIVERY, ",\"body\":\"{\\n\\u001b[2J}\"}"]);
+    let api = Api::of(&[
+        ("POST /api/apps/blog/webhooks", enabled),
+        ("DELETE /api/apps/blog/webhooks/github", ""),
+        ("GET /api/apps/blog/webhooks?limit=20", page),
+        ("GET /api/apps/shop/webhooks?limit=20", r#"{"webhooks":[],"items":[],"next":null}"#),
+        ("GET /api/webhook-deliveries/12", shown),
+        ("POST /api/webhook-deliveries/12/replay", DELIVERY),
+    ]);
+    let (written, outcome) = api.run("webhooks enable blog --provider generic --watch api/**").await;
+    assert_eq!(outcome, Ok(()));
+    for words in ["http://HOST/webhooks/generic/blog", "5ec7e7", "api/**", "X-Rivetr-Signature-256"] {
+        assert!(written.contains(words), "{words} is not in {written}");
+    }
+    api.check("webhooks disable blog github", "blog takes no webhooks of github any more.\n").await;
+    api.check(
+        "webhooks list blog",
+        "blog takes webhooks of github: api/** !**/*.md.\n\n\
+         ID  RECEIVED             FROM    EVENT  VERDICT   DEPLOYMENT  WHY\n\
+         12  2026-11-23 11:30:00  github  push   deployed  43          a push to the branch\n",
+    )
+    .await;
+    api.check(
+        "webhooks list shop",
+        "shop takes no webhooks. `rivetr webhooks enable shop` lets it.\nNothing was delivered yet.\n",
+    )
+    .await;
+    let (written, _) = api.run("webhooks show 12").await;
+    assert!(written.ends_with("\n\n{\n\u{241b}[2J}\n"), "{written}");
+    api.check("webhooks replay 12", "deployed: a push to the branch\nDeployment 43 was asked for.\n").await;
+    let asked = api.asked.lock().unwrap();
+    assert_eq!(asked[0], r#"POST /api/apps/blog/webhooks {"provider":"generic","watch":["api/**"]}"#);
+}

@@ -83,6 +83,8 @@ pub enum Trigger {
     Push,
     /// A request to the API or from the command line.
     Request,
+    /// A webhook, or a branch that had moved while rivetr did not run.
+    Webhook,
 }
 
 /// Why a deployment failed.
@@ -289,13 +291,14 @@ impl Trigger {
         match self {
             Self::Push => "push",
             Self::Request => "request",
+            Self::Webhook => "webhook",
         }
     }
 
     /// The trigger of a word, if it is one.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Push, Self::Request].into_iter().find(|trigger| trigger.as_str() == word)
+        [Self::Push, Self::Request, Self::Webhook].into_iter().find(|trigger| trigger.as_str() == word)
     }
 }
 

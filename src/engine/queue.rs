@@ -13,7 +13,7 @@ use crate::domain::app::AppId;
 use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::{CommitId, Source};
-use crate::store::{SaveError, Wish};
+use crate::store::{Enqueued, SaveError, Wish};
 
 /// How long to wait before the queue is read again after it could not be.
 const RETRY: Duration = Duration::from_secs(2);
@@ -74,14 +74,20 @@ impl Engine {
             .enqueue(app.id, Wish { trigger, commit, injected, no_cache: !cache }, self.now())
             .await?;
         drop(sealing);
+        self.take_up(&enqueued).await?;
+        Ok(enqueued.deployment)
+    }
+
+    /// Sees to a deployment that was just stored.
+    pub(super) async fn take_up(&self, enqueued: &Enqueued) -> Result<(), EngineError> {
         for superseded in &enqueued.superseded {
             log_failure(superseded, "the push was not settled", self.settle_push(superseded).await);
             self.announce(superseded);
         }
         self.announce(&enqueued.deployment);
-        self.wish(app.id, Stop::Supersede).await?;
+        // Also where the wish cannot be read: the queue is told, and comes to the same.
         self.0.queue.changed.notify_one();
-        Ok(enqueued.deployment)
+        self.wish(enqueued.deployment.app, Stop::Supersede).await
     }
 
     /// Stops a deployment that is not yet live, and waits until it has ended.

@@ -60,6 +60,7 @@ impl Engine {
             let left = engine.until_shutdown(engine.recover(apps)).await.unwrap_or_default();
             engine.0.tasks.spawn(engine.clone().recover_rest(left));
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
+            engine.0.tasks.spawn(engine.clone().catch_up());
             engine.dispatch().await;
         });
         Ok(())

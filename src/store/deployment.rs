@@ -185,7 +185,8 @@ const SELECT: &str = "SELECT deployment.id AS id, deployment.app AS app, app.slu
      LEFT JOIN address ON address.deployment = deployment.id \
      LEFT JOIN project ON project.id = address.project";
 
-fn enqueue(
+/// A new deployment in the queue, in the transaction at hand.
+pub(super) fn enqueue(
     tx: &Transaction<'_>,
     app: AppId,
     Wish { trigger, commit, injected, no_cache }: Wish,

@@ -31,3 +31,4 @@ mod sources;
 mod units;
 mod variables;
 mod volumes;
+mod webhooks;

@@ -391,6 +391,30 @@ async fn a_fetch_takes_the_head_and_leaves_the_history() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_branch_is_asked_for_and_nothing_fetched() {
+    let scene = Scene::new().await;
+    let first = scene.commit("first").await;
+    let server = Server::before(&scene).await;
+    let head = async |url: &GitUrl, branch: &str| {
+        let remote = Remote { url: url.clone(), credential: Credential::None };
+        let head = scene.git.head(&remote, &Reference::Branch(Branch::parse(branch).unwrap())).await;
+        head.map(|(commit, _)| commit)
+    };
+    assert_eq!(head(&server.url, "main").await.unwrap(), Some(first.clone()));
+    assert_eq!(head(&server.url, "gone").await.unwrap(), None);
+    // Another branch whose name ends in the same way.
+    scene.person(&["branch", "x/refs/heads/gone"]).await;
+    assert_eq!(head(&server.url, "gone").await.unwrap(), None);
+    let second = scene.commit("second").await;
+    assert_eq!(head(&server.url, "main").await.unwrap(), Some(second));
+    assert!(scene.git.subject(&scene.repo, &first).await.is_err(), "it was fetched");
+    let nowhere = GitUrl::parse("http://127.0.0.1:1/x.git").unwrap();
+    assert!(head(&nowhere, "main").await.is_err());
+    let ssh = GitUrl::parse("ssh://git@example.org/x.git").unwrap();
+    assert!(head(&ssh, "main").await.unwrap_err().to_string().contains("ssh is not allowed"));
+}
+
+#[tokio::test]
 async fn a_fetch_that_cannot_be_says_why() {
     let scene = Scene::new().await;
     scene.commit("first").await;

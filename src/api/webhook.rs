@@ -1,0 +1,120 @@
+//! Webhooks over the API: make, end, list, and the log of deliveries. What providers call is in `hooks`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use http::StatusCode;
+
+use super::app::{self, Page};
+use super::error::ApiError;
+use super::gate::{Authorized, Deploy, Manage, Read};
+use super::hooks;
+use super::input::{Input, Params};
+use super::wire;
+use crate::domain::secret::Secret;
+use crate::domain::webhook::{Delivery, DeliveryId, Provider};
+use crate::engine::Engine;
+use crate::store::Reader;
+
+pub(super) async fn list(
+    _: Authorized<Read>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+    Params(page): Params<Page>,
+) -> Result<Json<wire::Webhooks>, ApiError> {
+    let app = app::find(&reader, &id).await?;
+    let webhooks = reader.webhooks(Some(app.id)).await?.iter().map(wire::Webhook::from).collect();
+    let (before, limit) = page.bounds();
+    let found = reader.deliveries(app.id, before.map(DeliveryId), limit + 1).await?;
+    let (items, next) = Page::cut(found, limit, |delivery| delivery.id.0);
+    let items = items.iter().map(wire::Delivery::from).collect();
+    Ok(Json(wire::Webhooks { webhooks, items, next }))
+}
+
+pub(super) async fn enable(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Input(wish): Input<wire::EnableWebhook>,
+) -> Result<impl IntoResponse, ApiError> {
+    let (provider, watch) = wish.parse()?;
+    let app = app::find(engine.reader(), &id).await?;
+    let provider = match provider.or_else(|| Provider::of(&app.source)) {
+        Some(provider) => provider,
+        None => wire::parse_provider("")?,
+    };
+    let (webhook, secret) = engine.enable_webhook(&app, provider, watch).await?;
+    tracing::info!(target: "rivetr::audit", app = %app.slug, %provider, by = %by.caller, "webhook enabled");
+    let mut path = format!("/webhooks/{provider}/{}", app.slug);
+    let text = text(&secret)?;
+    if !provider.signs() {
+        path = format!("{path}/{text}");
+    }
+    let of_gitlab = (provider == Provider::Gitlab).then_some(&secret);
+    let signing_token = of_gitlab.and_then(|secret| hooks::gitlab::signing_token(secret.reveal()));
+    let enabled = wire::EnabledWebhook {
+        provider: provider.to_string(),
+        url: engine.own_url().map(|own| format!("{own}{path}")),
+        path,
+        secret: provider.signs().then_some(text),
+        signing_token,
+        watch: webhook.watch.patterns().to_vec(),
+    };
+    Ok((StatusCode::CREATED, Json(enabled)))
+}
+
+pub(super) async fn disable(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path((id, provider)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let app = app::find(engine.reader(), &id).await?;
+    let parsed = wire::parse_provider(&provider)?;
+    if !engine.disable_webhook(&app, parsed).await? {
+        return Err(ApiError::not_found("webhook", &provider));
+    }
+    tracing::info!(target: "rivetr::audit", app = %app.slug, provider, by = %by.caller, "webhook disabled");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn show(
+    _: Authorized<Read>,
+    State(reader): State<Reader>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::ShownDelivery>, ApiError> {
+    let (delivery, body) = find(&reader, &id).await?;
+    let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
+    Ok(Json(wire::ShownDelivery { delivery: wire::Delivery::from(&delivery), body }))
+}
+
+pub(super) async fn replay(
+    by: Authorized<Deploy>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::Delivery>, ApiError> {
+    let (delivery, body) = find(engine.reader(), &id).await?;
+    let body = body.ok_or_else(|| {
+        let message = match delivery.replay_of {
+            Some(DeliveryId(first)) => format!("this is a replay itself: replay delivery {first}"),
+            None => "what was sent was not kept: it was refused, or too large".to_owned(),
+        };
+        ApiError::new(StatusCode::CONFLICT, "conflict", message)
+    })?;
+    let app = app::find(engine.reader(), delivery.app_slug.as_str()).await?;
+    let event = hooks::read(delivery.provider, &delivery.event, &body);
+    let outcome = engine.replay_delivery(&app, &delivery, &event).await?;
+    tracing::info!(target: "rivetr::audit", app = %app.slug, delivery = id, by = %by.caller, "delivery replayed");
+    Ok(Json(wire::Delivery::from(&outcome.delivery)))
+}
+
+async fn find(reader: &Reader, id: &str) -> Result<(Delivery, Option<Vec<u8>>), ApiError> {
+    let found = match id.parse() {
+        Ok(number) => reader.delivery(DeliveryId(number)).await?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| ApiError::not_found("delivery", id))
+}
+
+fn text(secret: &Secret) -> Result<String, ApiError> {
+    String::from_utf8(secret.reveal().to_vec()).map_err(ApiError::internal)
+}
