@@ -10,14 +10,17 @@ pub mod client;
 mod deployment;
 mod error;
 mod events;
+mod exec;
 mod gate;
 mod git;
 mod input;
 mod openapi;
+mod registry;
 mod route;
 mod serve;
 mod system;
 mod token;
+mod upload;
 pub mod wire;
 
 use axum::Router;
@@ -100,6 +103,13 @@ pub fn table() -> Vec<Route<Api>> {
             .about("Deploy an app")
             .takes::<wire::Deploy>()
             .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/upload", upload::deploy)
+            .about("Deploy an archive, tar.gz or zip, that is the body")
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/exec", exec::open)
+            .about("Run a command in an app's container; the connection then carries frames (Upgrade: rivetr-exec)")
+            .takes::<wire::Exec>()
+            .answers("application/octet-stream"),
         Route::get("/api/apps/{id}/deployments", app::deployments)
             .about("The deployments of an app, newest first")
             .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
@@ -122,6 +132,16 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/api/deployments/{id}/cancel", deployment::cancel)
             .about("Stop a deployment that is not live yet")
             .gives::<wire::Deployment>(StatusCode::OK),
+        Route::get("/api/registries", registry::list)
+            .about("The registries that rivetr signs in at")
+            .lists::<wire::Registry>(),
+        Route::post("/api/registries", registry::put)
+            .about("Hand in a sign-in at a registry, in place of the one it had")
+            .takes::<wire::PutRegistry>()
+            .gives::<wire::Registry>(StatusCode::CREATED),
+        Route::delete("/api/registries/{host}", registry::remove)
+            .about("Forget a sign-in at a registry")
+            .answers_nothing(),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
             .about("Make a token; its secret is shown once")
@@ -182,12 +202,17 @@ mod tests {
             ("GET /api/apps/{id}", read),
             ("DELETE /api/apps/{id}", manage),
             ("POST /api/apps/{id}/deploy", deploy),
+            ("POST /api/apps/{id}/upload", deploy),
+            ("POST /api/apps/{id}/exec", manage),
             ("GET /api/apps/{id}/deployments", read),
             ("GET /api/apps/{id}/status", read),
             ("GET /api/apps/{id}/logs/stream", read),
             ("GET /api/deployments/{id}", read),
             ("GET /api/deployments/{id}/logs", read),
             ("POST /api/deployments/{id}/cancel", deploy),
+            ("GET /api/registries", read),
+            ("POST /api/registries", administer),
+            ("DELETE /api/registries/{host}", administer),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

@@ -9,13 +9,16 @@ mod config;
 mod deploy;
 mod deployments;
 mod doctor;
+mod exec;
 mod failure;
 mod follow;
 mod logs;
+mod registries;
 mod session;
 mod setup;
 mod status;
 mod table;
+mod terminal;
 mod tokens;
 
 use std::io::Write;
@@ -122,6 +125,10 @@ enum Remote {
     Deployments(deployments::Deployments),
     Cancel(cancel::Cancel),
     Logs(logs::Logs),
+    Exec(exec::Exec),
+    /// Sign in at registries of images
+    #[command(subcommand)]
+    Registries(registries::Registries),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -136,6 +143,8 @@ impl Remote {
             Self::Deployments(deployments) => deployments.run(session).await,
             Self::Cancel(cancel) => cancel.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
+            Self::Exec(exec) => exec.run(session).await,
+            Self::Registries(registries) => registries.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
         }
     }

@@ -4,6 +4,8 @@
 
 pub mod app;
 pub mod deployment;
+pub mod image;
+pub mod instructions;
 pub mod name;
 pub mod project;
 pub mod right;

@@ -8,6 +8,7 @@ mod apply;
 mod context;
 mod deploy;
 mod error;
+mod exec;
 mod failpoint;
 mod health;
 mod log;
@@ -15,10 +16,12 @@ pub mod push;
 mod queue;
 mod reconcile;
 mod recover;
+mod registries;
 mod routes;
 mod status;
 mod steps;
 mod sweep;
+mod upload;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -45,6 +48,7 @@ use crate::store::{Reader, SubnetPool, Writer};
 use crate::vault::Vault;
 
 pub use error::EngineError;
+pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
 pub use health::{Check, CheckStatus, Health};
 pub use log::LogEntry;
 pub use recover::StartError;
@@ -61,7 +65,7 @@ pub struct Settings {
     pub public_port: u16,
     /// Where rivetr itself listens for its proxy.
     pub own_address: std::net::SocketAddr,
-    /// The largest push that is taken, in bytes.
+    /// The largest push or upload that is taken, in bytes.
     pub push_limit: u64,
     /// The domain below which each app gets a name of its own.
     pub base_domain: Option<HostName>,
@@ -127,6 +131,8 @@ struct Inner {
     deleting: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    pulling: apply::Locks<String>,
+    uploading: tokio::sync::Mutex<()>,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     tasks: TaskTracker,
@@ -147,6 +153,8 @@ impl Engine {
             deleting: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            pulling: apply::Locks::default(),
+            uploading: tokio::sync::Mutex::default(),
             features: OnceCell::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

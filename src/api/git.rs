@@ -121,11 +121,13 @@ async fn converse<R>(
 }
 
 async fn judged(engine: &Engine, app: &App, request: &Request) -> Result<Push, (String, String)> {
-    let head = engine.pushed_head(&app.slug, app.source.branch().as_str()).await.map_err(|error| {
+    let refused = |refusal: rules::Refusal| (refusal.short, refusal.long);
+    let branch = rules::may_be_pushed_to(app).map_err(refused)?;
+    let head = engine.pushed_head(&app.slug, branch.as_str()).await.map_err(|error| {
         let words = told(app, error);
         (words.clone(), words)
     })?;
-    rules::judge(app, request, head.as_ref()).map_err(|refusal| (refusal.short, refusal.long))
+    rules::judge(app, request, head.as_ref()).map_err(refused)
 }
 
 /// From pack to live release; otherwise why not, in a line for beside the branch.

@@ -1,7 +1,9 @@
-//! Where an app's code comes from: a push to rivetr itself, or a repository elsewhere.
+//! Where an app comes from: a push to rivetr itself, a repository elsewhere, an image, an upload, or instructions.
 
 use std::fmt;
 
+use super::image::ImageRef;
+use super::instructions::Instructions;
 use super::name::InvalidName;
 
 /// Where the code of an app comes from.
@@ -19,14 +21,27 @@ pub enum Source {
         /// The branch whose head is deployed.
         branch: Branch,
     },
+    /// An image of a registry; nothing is built.
+    Image {
+        /// Which one.
+        image: ImageRef,
+    },
+    /// An archive that is sent with each wish to deploy.
+    Upload,
+    /// A Containerfile that is kept with the app, built without any other file.
+    Inline {
+        /// Its text.
+        instructions: Instructions,
+    },
 }
 
 impl Source {
-    /// The branch that is deployed.
+    /// The branch that is deployed, if it comes from a repository.
     #[must_use]
-    pub fn branch(&self) -> &Branch {
+    pub fn branch(&self) -> Option<&Branch> {
         match self {
-            Self::Push { branch } | Self::Git { branch, .. } => branch,
+            Self::Push { branch } | Self::Git { branch, .. } => Some(branch),
+            Self::Image { .. } | Self::Upload | Self::Inline { .. } => None,
         }
     }
 }

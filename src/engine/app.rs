@@ -124,7 +124,11 @@ impl Engine {
                     url.scheme()
                 ),
             }),
-            Source::Git { .. } | Source::Push { .. } => Ok(()),
+            Source::Git { .. }
+            | Source::Push { .. }
+            | Source::Image { .. }
+            | Source::Upload
+            | Source::Inline { .. } => Ok(()),
         }
     }
 }

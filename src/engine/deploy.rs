@@ -131,6 +131,10 @@ async fn store(context: &Context, next: Deployment) -> Result<Deployment, Engine
     match engine.0.writer.save(&next, engine.now()).await {
         Ok(()) => {
             engine.announce(&next);
+            if next.state.is_end() && next.digest.is_some() {
+                let swept = engine.sweep_uploads(&next.app_slug).await;
+                steps::log_failure(&next, "uploads not removed", swept);
+            }
             Ok(next)
         }
         Err(SaveError::Stale(_)) => {

@@ -104,8 +104,9 @@ impl Engine {
         let Some(app) = self.reader().app_by_id(deployment.app).await? else { return Ok(()) };
         if let (State::Live, Some(commit)) = (deployment.state, &deployment.commit)
             && app.live == Some(deployment.id)
+            && let Some(branch) = app.source.branch()
         {
-            let branch = format!("refs/heads/{}", app.source.branch());
+            let branch = format!("refs/heads/{branch}");
             self.git().set_ref(&repo, &branch, Some(commit)).await.map_err(internal)?;
         }
         self.git().set_ref(&repo, &kept_by(deployment), None).await.map_err(internal)

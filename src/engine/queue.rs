@@ -13,7 +13,7 @@ use crate::domain::app::AppId;
 use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::{CommitId, Source};
-use crate::store::SaveError;
+use crate::store::{Enqueued, SaveError};
 
 /// How long to wait before the queue is read again after it could not be.
 const RETRY: Duration = Duration::from_secs(2);
@@ -42,8 +42,19 @@ impl Engine {
     ) -> Result<Deployment, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let commit = match (commit, &app.source) {
+            (Some(_), Source::Image { .. } | Source::Upload | Source::Inline { .. }) => {
+                let message = format!("{} does not come from a repository, so there are no commits", app.slug);
+                return Err(EngineError::Invalid { field: "commit", message });
+            }
             (Some(commit), _) => Some(commit),
-            (None, Source::Git { .. }) => None,
+            (None, Source::Git { .. } | Source::Image { .. } | Source::Inline { .. }) => None,
+            (None, Source::Upload) => {
+                let message = format!(
+                    "{0} comes from uploads: send what is to be deployed with rivetr deploy {0} --from DIR",
+                    app.slug
+                );
+                return Err(EngineError::Conflict { field: "app", message });
+            }
             (None, Source::Push { branch }) => {
                 let head = self.git().resolve(&self.repo(&app.slug), &format!("refs/heads/{branch}")).await?;
                 Some(head.ok_or_else(|| EngineError::Conflict {
@@ -56,12 +67,17 @@ impl Engine {
             }
         };
         let enqueued = self.0.writer.enqueue(app.id, trigger, commit, self.now()).await?;
+        self.queued(enqueued).await
+    }
+
+    /// Sees to a deployment that was just stored.
+    pub(super) async fn queued(&self, enqueued: Enqueued) -> Result<Deployment, EngineError> {
         for superseded in &enqueued.superseded {
             log_failure(superseded, "the push was not settled", self.settle_push(superseded).await);
             self.announce(superseded);
         }
         self.announce(&enqueued.deployment);
-        self.wish(app.id, Stop::Supersede).await?;
+        self.wish(enqueued.deployment.app, Stop::Supersede).await?;
         self.0.queue.changed.notify_one();
         Ok(enqueued.deployment)
     }

@@ -14,7 +14,7 @@ use crate::domain::deployment::{Deployment, State};
 /// left is swept up at the next start.
 pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     let engine = &context.engine;
-    if deployment.state == State::Building {
+    if matches!(deployment.state, State::Fetching | State::Building) {
         build::stop(context, deployment).await;
     }
     let removed = engine.remove_releases(&context.app, &[deployment.id]).await;
@@ -22,7 +22,7 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     if let (Some(_), Ok(Some(live))) = (deployment.address, start::live(context).await) {
         log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
     }
-    if deployment.state >= State::Building {
+    if deployment.state >= State::Fetching {
         let removed = engine.machine().podman.untag_or_remove(&deployment.image_tag()).await;
         log_failure(deployment, "image not removed", removed);
     }

@@ -13,6 +13,7 @@ use super::writer::Writer;
 use super::{address, app, route, row, settings};
 use crate::domain::app::AppId;
 use crate::domain::deployment::{Deployment, DeploymentId, Failure, IllegalMove, ImageId, State, Trigger};
+use crate::domain::image::Digest;
 use crate::domain::name::Slug;
 use crate::domain::source::CommitId;
 use crate::domain::time::Timestamp;
@@ -73,6 +74,23 @@ impl Writer {
         now: Timestamp,
     ) -> Result<Enqueued, EnqueueError> {
         self.write(move |tx| enqueue(tx, app, trigger, commit.as_ref(), now)).await
+    }
+
+    /// Asks for a deployment of what was handed in with the wish, told by its digest.
+    pub async fn enqueue_content(
+        &self,
+        app: AppId,
+        trigger: Trigger,
+        content: Digest,
+        now: Timestamp,
+    ) -> Result<Enqueued, EnqueueError> {
+        self.write(move |tx| {
+            let mut enqueued = enqueue(tx, app, trigger, None, now)?;
+            enqueued.deployment.digest = Some(content);
+            update(tx, &enqueued.deployment)?;
+            Ok(enqueued)
+        })
+        .await
     }
 
     /// Stores where a deployment has got to. To `Switching` is the same as [`Writer::switch`].
@@ -163,7 +181,7 @@ impl Reader {
 }
 
 const SELECT: &str = "SELECT deployment.id AS id, deployment.app AS app, app.slug AS slug, number, requested_by, \
-     deployment.settings AS settings, commit_id, image, state, failed_during, failure, \
+     deployment.settings AS settings, commit_id, digest, image, state, failed_during, failure, \
      deployment.created AS created, ended, subnet, address.host AS host \
      FROM deployment JOIN app ON app.id = deployment.app \
      LEFT JOIN address ON address.deployment = deployment.id \
@@ -252,7 +270,7 @@ fn may_come_from(to: State) -> &'static [State] {
         State::Queued => &[],
         Fetching => &[Queued],
         Building => &[Fetching],
-        Starting => &[Building],
+        Starting => &[Fetching, Building],
         Checking => &[Starting],
         Switching => &[Checking],
         Retiring => &[Switching],
@@ -292,6 +310,7 @@ fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreErro
         trigger: _,
         settings: _,
         commit,
+        digest,
         image,
         address: _,
         state,
@@ -301,7 +320,7 @@ fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreErro
     } = deployment;
     tx.prepare_cached(
         "UPDATE deployment SET commit_id = ?2, image = ?3, state = ?4, failed_during = ?5, failure = ?6, \
-         ended = ?7 WHERE id = ?1",
+         ended = ?7, digest = ?8 WHERE id = ?1",
     )?
     .execute(params_from_iter([
         Value::from(id.0),
@@ -311,6 +330,7 @@ fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreErro
         Value::from(failure.as_ref().map(|failure| failure.during.as_str().to_owned())),
         Value::from(failure.as_ref().map(|failure| failure.reason.clone())),
         Value::from(ended.map(|time| time.0)),
+        Value::from(digest.as_ref().map(|digest| digest.as_str().to_owned())),
     ]))?;
     Ok(())
 }
@@ -336,6 +356,7 @@ fn read(row: &Row<'_>) -> Result<Deployment, StoreError> {
         trigger: row::parsed(row, "requested_by", row::word(Trigger::parse))?,
         settings: row::parsed(row, "settings", settings::from_json)?,
         commit: row::maybe_parsed(row, "commit_id", CommitId::parse)?,
+        digest: row::maybe_parsed(row, "digest", Digest::parse)?,
         image: row::maybe_parsed(row, "image", ImageId::parse)?,
         address: address::read(row)?,
         state: row::parsed(row, "state", row::word(State::parse))?,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use crate::domain::image::ImageRef;
+use crate::domain::instructions::Instructions;
 use crate::domain::source::{Branch, GitUrl, Source};
 
 #[derive(Serialize, Deserialize)]
@@ -10,6 +12,9 @@ use crate::domain::source::{Branch, GitUrl, Source};
 enum Stored {
     Push { branch: String },
     Git { url: String, branch: String },
+    Image { image: String },
+    Upload,
+    Inline { containerfile: String },
 }
 
 /// A source as JSON.
@@ -17,6 +22,9 @@ pub(super) fn to_json(source: &Source) -> Result<String, StoreError> {
     let stored = match source {
         Source::Push { branch } => Stored::Push { branch: branch.to_string() },
         Source::Git { url, branch } => Stored::Git { url: url.to_string(), branch: branch.to_string() },
+        Source::Image { image } => Stored::Image { image: image.to_string() },
+        Source::Upload => Stored::Upload,
+        Source::Inline { instructions } => Stored::Inline { containerfile: instructions.as_str().to_owned() },
     };
     serde_json::to_string(&stored).map_err(|_| StoreError::Malformed("source"))
 }
@@ -32,6 +40,11 @@ fn read(text: &str) -> Option<Source> {
         Stored::Git { url, branch } => {
             Source::Git { url: GitUrl::parse(&url).ok()?, branch: Branch::parse(&branch).ok()? }
         }
+        Stored::Image { image } => Source::Image { image: ImageRef::parse(&image).ok()? },
+        Stored::Upload => Source::Upload,
+        Stored::Inline { containerfile } => {
+            Source::Inline { instructions: Instructions::parse(&containerfile).ok()? }
+        }
     })
 }
 
@@ -43,7 +56,15 @@ mod tests {
     fn what_was_stored_is_read() {
         let branch = Branch::parse("trunk").unwrap();
         let url = GitUrl::parse("https://example.org/a.git").unwrap();
-        for source in [Source::Push { branch: branch.clone() }, Source::Git { url, branch }] {
+        let image = ImageRef::parse("nginx").unwrap();
+        let instructions = Instructions::parse("FROM nginx\n").unwrap();
+        for source in [
+            Source::Push { branch: branch.clone() },
+            Source::Git { url, branch },
+            Source::Image { image },
+            Source::Upload,
+            Source::Inline { instructions },
+        ] {
             assert_eq!(from_json(&to_json(&source).unwrap()).unwrap(), source);
         }
         for bad in ["", "{}", r#"{"push":{"branch":"-u"}}"#, r#"{"push":{"branch":"a","more":1}}"#] {

@@ -1,7 +1,7 @@
 //! Which pushes are taken: one commit for the branch that the app is deployed from. Pure.
 
 use crate::domain::app::App;
-use crate::domain::source::{CommitId, Source};
+use crate::domain::source::{Branch, CommitId, Source};
 use crate::engine::push::Push;
 use crate::engine::push::pkt::{Command, Request};
 
@@ -20,13 +20,13 @@ impl Refusal {
     }
 }
 
-/// Whether code may be pushed to this app at all.
-pub fn may_be_pushed_to(app: &App) -> Result<(), Refusal> {
+/// The branch that may be pushed to this app, if any may.
+pub fn may_be_pushed_to(app: &App) -> Result<&Branch, Refusal> {
     if app.deleting {
         return Err(Refusal::new("app is being deleted", format!("{} is being deleted", app.slug)));
     }
     match &app.source {
-        Source::Push { .. } => Ok(()),
+        Source::Push { branch } => Ok(branch),
         Source::Git { url, branch } => {
             let name = &app.slug;
             let long = format!(
@@ -34,13 +34,16 @@ pub fn may_be_pushed_to(app: &App) -> Result<(), Refusal> {
             );
             Err(Refusal::new("app has another source", long))
         }
+        Source::Image { .. } | Source::Upload | Source::Inline { .. } => {
+            let long = format!("{} does not come from a repository: nothing can be pushed to it", app.slug);
+            Err(Refusal::new("app has another source", long))
+        }
     }
 }
 
 /// What is to be taken in and deployed. `head` is where the branch stands now.
 pub fn judge(app: &App, request: &Request, head: Option<&CommitId>) -> Result<Push, Refusal> {
-    may_be_pushed_to(app)?;
-    let branch = app.source.branch();
+    let branch = may_be_pushed_to(app)?;
     let reference = format!("refs/heads/{branch}");
     let object_format = request.object_format();
     if object_format != "sha1" {
@@ -55,7 +58,7 @@ pub fn judge(app: &App, request: &Request, head: Option<&CommitId>) -> Result<Pu
         return Err(Refusal::new("push one branch alone", long));
     };
     if *name != reference {
-        return Err(elsewhere(app, name));
+        return Err(elsewhere(app, branch, name));
     }
     let Some(commit) = new else {
         let long = format!(
@@ -72,8 +75,7 @@ pub fn judge(app: &App, request: &Request, head: Option<&CommitId>) -> Result<Pu
     Ok(Push { commit: commit.clone(), shallow: request.shallow.clone() })
 }
 
-fn elsewhere(app: &App, name: &str) -> Refusal {
-    let branch = app.source.branch();
+fn elsewhere(app: &App, branch: &Branch, name: &str) -> Refusal {
     let here = &app.slug;
     let long = match name.strip_prefix("refs/heads/") {
         Some(other) => {

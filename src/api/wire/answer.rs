@@ -27,9 +27,12 @@ impl App {
             created,
         } = app;
         let Settings { port, variables, health } = settings;
-        let git = match source {
-            Source::Push { .. } => None,
-            Source::Git { url, .. } => Some(url.to_string()),
+        let (kind, [git, image, containerfile]) = match source {
+            Source::Push { .. } => ("push", [None, None, None]),
+            Source::Git { url, .. } => ("git", [Some(url.to_string()), None, None]),
+            Source::Image { image } => ("image", [None, Some(image.to_string()), None]),
+            Source::Upload => ("upload", [None, None, None]),
+            Source::Inline { instructions } => ("inline", [None, None, Some(instructions.as_str().to_owned())]),
         };
         Self {
             id: id.0,
@@ -39,9 +42,12 @@ impl App {
             port: port.get(),
             hosts: hosts.iter().map(ToString::to_string).collect(),
             urls,
+            source: kind.to_owned(),
             git,
+            image,
+            containerfile,
             push_url,
-            branch: source.branch().to_string(),
+            branch: source.branch().map(ToString::to_string),
             env: variables.iter().map(|variable| variable.key.as_str().to_owned()).collect(),
             health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
             health_timeout_s: health.timeout.as_secs(),
@@ -62,6 +68,7 @@ impl From<&deployment::Deployment> for Deployment {
             trigger: deployment.trigger.as_str().to_owned(),
             state: deployment.state.into(),
             commit: deployment.commit.as_ref().map(ToString::to_string),
+            digest: deployment.digest.as_ref().map(ToString::to_string),
             image: deployment.image.as_ref().map(|image| image.as_str().to_owned()),
             failure: deployment
                 .failure

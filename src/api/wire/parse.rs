@@ -5,10 +5,13 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{CreateApp, CreateToken, Deploy, Hidden, Scope};
+use super::{CreateApp, CreateToken, Deploy, Hidden, PutRegistry, Scope};
 use crate::domain::app::{EnvValue, HealthCheck, HealthPath, NewApp, Settings, Variable};
+use crate::domain::image::{ImageRef, RegistryHost};
+use crate::domain::instructions::Instructions;
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
+use crate::domain::secret::Secret;
 use crate::domain::source::{Branch, CommitId, GitUrl, Source};
 
 /// The port an app is taken to listen on unless it says otherwise.
@@ -32,6 +35,9 @@ pub const TOKEN_DAYS_MAX: u32 = 366;
 /// The longest name of a token, in characters.
 pub const TOKEN_NAME_MAX: usize = 80;
 
+/// The longest user name or password of a registry, in bytes: tokens of the large ones are 1 to 2 KiB.
+pub const SIGN_IN_MAX: usize = 4096;
+
 /// What is wrong with each field of a request; never empty when it is returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldErrors(pub BTreeMap<String, String>);
@@ -39,8 +45,21 @@ pub struct FieldErrors(pub BTreeMap<String, String>);
 impl CreateApp {
     /// The app that is asked for, or what is wrong with each field.
     pub fn parse(self) -> Result<NewApp, FieldErrors> {
-        let Self { name, project, environment, port, hosts, git, branch, env, health_path, health_timeout_s } =
-            self;
+        let Self {
+            name,
+            project,
+            environment,
+            port,
+            hosts,
+            git,
+            branch,
+            image,
+            containerfile,
+            upload,
+            env,
+            health_path,
+            health_timeout_s,
+        } = self;
         let mut errors = FieldErrors::default();
         let slug = errors.take("name", Slug::parse(&name));
         let project = errors.take("project", Slug::parse(project.as_deref().unwrap_or(DEFAULT_PROJECT)));
@@ -49,8 +68,7 @@ impl CreateApp {
         let port = NonZeroU16::new(port.unwrap_or(DEFAULT_PORT)).ok_or("use a port from 1 to 65535");
         let port = errors.take("port", port);
         let hosts = parse_hosts(&hosts, &mut errors);
-        let branch = errors.take("branch", Branch::parse(branch.as_deref().unwrap_or(DEFAULT_BRANCH)));
-        let git = git.and_then(|url| errors.take("git", GitUrl::parse(&url)));
+        let source = parse_source(Sources { git, branch, image, containerfile, upload }, &mut errors);
         let variables = parse_variables(&env, &mut errors);
         let path = health_path.and_then(|path| errors.take("health_path", HealthPath::parse(&path)));
         let timeout = match health_timeout_s {
@@ -59,18 +77,35 @@ impl CreateApp {
             Some(_) => Err("use a number of seconds from 1 to 3600"),
         };
         let timeout = errors.take("health_timeout_s", timeout);
-        match (slug, project, environment, port, branch, timeout) {
-            (Some(slug), Some(project), Some(environment), Some(port), Some(branch), Some(timeout))
+        match (slug, project, environment, port, source, timeout) {
+            (Some(slug), Some(project), Some(environment), Some(port), Some(source), Some(timeout))
                 if errors.0.is_empty() =>
             {
-                let source = match git {
-                    Some(url) => Source::Git { url, branch },
-                    None => Source::Push { branch },
-                };
                 let health = HealthCheck { path, timeout };
                 let settings = Settings { variables, health, ..Settings::new(port) };
                 Ok(NewApp { slug, project, environment, source, hosts, settings })
             }
+            _ => Err(errors),
+        }
+    }
+}
+
+impl PutRegistry {
+    /// Host, user and password, or what is wrong with each field.
+    pub fn parse(self) -> Result<(RegistryHost, String, Secret), FieldErrors> {
+        let Self { host, user, password: Hidden(password) } = self;
+        let mut errors = FieldErrors::default();
+        let host = errors.take("host", RegistryHost::parse(&host));
+        let plain = |text: &str| !text.is_empty() && text.len() <= SIGN_IN_MAX && !text.chars().any(char::is_control);
+        // What stands between the two is a colon (RFC 7617).
+        if !plain(&user) || user.contains(':') {
+            errors.put("user", "use 1 to 4096 characters without a colon and without control characters");
+        }
+        if !plain(&password) {
+            errors.put("password", "use 1 to 4096 characters without control characters");
+        }
+        match host {
+            Some(host) if errors.0.is_empty() => Ok((host, user, Secret::new(password.into_bytes()))),
             _ => Err(errors),
         }
     }
@@ -120,6 +155,45 @@ impl FieldErrors {
     fn take<T, E: fmt::Display>(&mut self, field: &str, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|error| self.put(field, error.to_string())).ok()
     }
+}
+
+/// The fields that say where an app comes from.
+struct Sources {
+    git: Option<String>,
+    branch: Option<String>,
+    image: Option<String>,
+    containerfile: Option<String>,
+    upload: bool,
+}
+
+fn parse_source(sources: Sources, errors: &mut FieldErrors) -> Option<Source> {
+    let Sources { git, branch, image, containerfile, upload } = sources;
+    let no_branch = branch.is_none();
+    let branch = errors.take("branch", Branch::parse(branch.as_deref().unwrap_or(DEFAULT_BRANCH)));
+    let without_code = match (image, containerfile, upload) {
+        (Some(image), None, false) => ("image", Source::Image { image: errors.take("image", ImageRef::parse(&image))? }),
+        (None, Some(text), false) => {
+            let instructions = errors.take("containerfile", Instructions::parse(&text))?;
+            ("containerfile", Source::Inline { instructions })
+        }
+        (None, None, true) => ("upload", Source::Upload),
+        (None, None, false) => {
+            let url = git.map(|url| errors.take("git", GitUrl::parse(&url)));
+            return match url {
+                Some(url) => Some(Source::Git { url: url?, branch: branch? }),
+                None => Some(Source::Push { branch: branch? }),
+            };
+        }
+        _ => {
+            errors.put("image", "an app has one source: an image, a containerfile, uploads or a repository");
+            return None;
+        }
+    };
+    let (field, source) = without_code;
+    if git.is_some() || !no_branch {
+        errors.put(field, "an app that does not come from a repository has neither git nor branch");
+    }
+    Some(source)
 }
 
 fn parse_hosts(hosts: &[String], errors: &mut FieldErrors) -> Vec<HostName> {
@@ -173,6 +247,33 @@ mod tests {
         assert_eq!(app.source, Source::Push { branch: Branch::parse("main").unwrap() });
         assert_eq!((app.settings.port.get(), app.settings.health.path), (8080, None));
         assert_eq!(app.settings.health.timeout, HealthCheck::DEFAULT_TIMEOUT);
+    }
+
+    #[test]
+    fn an_app_has_one_source() {
+        let image = create(|app| app.image = Some("nginx".to_owned())).unwrap();
+        assert_eq!(image.source, Source::Image { image: ImageRef::parse("docker.io/library/nginx:latest").unwrap() });
+        assert_eq!(create(|app| app.upload = true).unwrap().source, Source::Upload);
+        let inline = create(|app| app.containerfile = Some("FROM a\n".to_owned())).unwrap();
+        assert!(matches!(inline.source, Source::Inline { instructions } if instructions.as_str() == "FROM a\n"));
+        let two = create(|app| (app.image, app.upload) = (Some("nginx".to_owned()), true)).unwrap_err();
+        assert!(two["image"].contains("one source"), "{two:?}");
+        let branch = create(|app| (app.branch, app.upload) = (Some("main".to_owned()), true)).unwrap_err();
+        assert!(branch["upload"].contains("neither git nor branch"), "{branch:?}");
+        assert!(create(|app| app.image = Some("--volume=/:/host".to_owned())).unwrap_err().contains_key("image"));
+    }
+
+    #[test]
+    fn sign_ins() {
+        let check = |host: &str, user: &str, password: &str, wrong: &[&str]| {
+            let [host, user, password] = [host, user, password].map(str::to_owned);
+            let outcome = PutRegistry { host, user, password: Hidden(password) }.parse();
+            let fields = outcome.map_or_else(|errors| errors.0.into_keys().collect(), |_| vec![]);
+            assert_eq!(fields, wrong);
+        };
+        check("GHCR.io", "ada", "p:w ü", &[]);
+        check("https://ghcr.io", "a:b", "", &["host", "password", "user"]);
+        check("ghcr.io", "", "a\nb", &["password", "user"]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::super::session::Session;
 use super::local_push_url;
 use crate::api::wire::{App, CreateApp, Hidden};
 use crate::domain::app::{EnvValue, HealthPath};
+use crate::domain::image::ImageRef;
+use crate::domain::instructions::Instructions;
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::source::{Branch, GitUrl};
 
@@ -37,6 +39,15 @@ pub struct Create {
     /// The branch that is deployed [default: main]
     #[arg(long, value_parser = Branch::parse)]
     branch: Option<Branch>,
+    /// An image of a registry, in place of code
+    #[arg(long, value_name = "IMAGE", value_parser = ImageRef::parse, conflicts_with_all = ["git", "branch"])]
+    image: Option<ImageRef>,
+    /// A Containerfile that is built without any other file, in place of code; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "branch", "image"])]
+    containerfile: Option<PathBuf>,
+    /// Send the code with each `rivetr deploy --from`
+    #[arg(long, conflicts_with_all = ["git", "branch", "image", "containerfile"])]
+    upload: bool,
     /// A variable, visible to others while this command runs; --env-file is not; may be repeated
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = parse_variable)]
     env: Vec<(EnvKey, EnvValue)>,
@@ -71,6 +82,9 @@ impl Create {
             hosts,
             git,
             branch,
+            image,
+            containerfile,
+            upload,
             env,
             env_file,
             health_path,
@@ -91,6 +105,9 @@ impl Create {
             hosts: hosts.iter().map(ToString::to_string).collect(),
             git: git.map(|git| git.to_string()),
             branch: branch.map(|branch| branch.to_string()),
+            image: image.map(|image| image.to_string()),
+            containerfile: containerfile.map(|path| read_text(&path, Instructions::MAX as u64)).transpose()?,
+            upload,
             env: variables.collect::<BTreeMap<_, _>>(),
             health_path: health_path.map(|path| path.as_str().to_owned()),
             health_timeout_s: health_timeout,
@@ -102,9 +119,17 @@ fn words(app: &App) -> String {
     format!("{} is created.\n\n{}\n{}", app.name, how_to_deploy(app), where_it_answers(app))
 }
 
-fn how_to_deploy(App { name, git, branch, push_url, .. }: &App) -> String {
-    if let Some(git) = git {
-        return format!("Deploy it from {git}, branch {branch}:\n  rivetr deploy {name}\n");
+fn how_to_deploy(app: &App) -> String {
+    let App { name, source, branch, push_url, .. } = app;
+    let branch = branch.as_deref().unwrap_or_default();
+    match source.as_str() {
+        "push" => {}
+        "upload" => return format!("Deploy a folder or an archive:\n  rivetr deploy {name} --from DIR\n"),
+        "git" => {
+            let from = super::source(app);
+            return format!("Deploy it from {from}, branch {branch}:\n  rivetr deploy {name}\n");
+        }
+        _ => return format!("Deploy it from {}:\n  rivetr deploy {name}\n", super::source(app)),
     }
     let with_token = |url: &str| url.replacen("://", "://rivetr:TOKEN@", 1);
     let (from, url) = match push_url {
@@ -140,6 +165,12 @@ fn parse_variable(text: &str) -> Result<(EnvKey, EnvValue), String> {
 }
 
 fn read_env_file(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
+    let text = read_text(path, ENV_FILE_MAX)?;
+    parse_env_file(&text)
+        .map_err(|(line, wrong)| Failure::new(Exit::Usage, format!("{}:{line}: {wrong}", path.display())))
+}
+
+fn read_text(path: &Path, most: u64) -> Result<String, Failure> {
     let unreadable = |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()));
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
@@ -147,12 +178,12 @@ fn read_env_file(path: &Path) -> Result<Vec<(EnvKey, EnvValue)>, Failure> {
         Box::new(std::fs::File::open(path).map_err(unreadable)?)
     };
     let mut text = String::new();
-    source.take(ENV_FILE_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > ENV_FILE_MAX {
-        return Err(Failure::new(Exit::Usage, format!("{} is larger than 4 MiB", path.display())));
+    source.take(most + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > most {
+        let message = format!("{} is larger than {} KiB", path.display(), most / 1024);
+        return Err(Failure::new(Exit::Usage, message));
     }
-    parse_env_file(&text)
-        .map_err(|(line, wrong)| Failure::new(Exit::Usage, format!("{}:{line}: {wrong}", path.display())))
+    Ok(text)
 }
 
 /// Lines of `KEY=VALUE`; empty ones and those that begin with `#` are left out. Values are never printed.
@@ -194,6 +225,9 @@ mod tests {
             hosts: vec![],
             git: None,
             branch: None,
+            image: None,
+            containerfile: None,
+            upload: false,
             env: vec![parse_variable("A=flag").unwrap()],
             env_file: Some(file.path().to_owned()),
             health_path: None,

@@ -5,6 +5,7 @@ use clap::Args;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{or_dash, table, time};
+use super::source;
 use crate::api::wire::{self, App};
 
 /// The arguments of `rivetr apps list`.
@@ -29,8 +30,8 @@ fn words(apps: &[App]) -> String {
             [
                 app.name.clone(),
                 or_dash(app.release.map(|number| number.to_string()).as_deref()),
-                app.git.clone().unwrap_or_else(|| "git push".to_owned()),
-                app.branch.clone(),
+                source(app),
+                or_dash(app.branch.as_deref()),
                 time(&app.created),
                 or_dash(Some(&app.urls.join(" "))),
             ]

@@ -6,7 +6,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::status::{release, state};
 use super::super::table::{facts, or_dash, time};
-use super::local_push_url;
+use super::{local_push_url, source};
 use crate::api::wire::{App, AppStatus};
 use crate::domain::name::Slug;
 
@@ -33,7 +33,7 @@ fn words(status: &AppStatus) -> String {
         environment,
         port,
         urls,
-        git,
+        source: kind,
         push_url,
         branch,
         env,
@@ -48,9 +48,9 @@ fn words(status: &AppStatus) -> String {
     };
     let since = status.unit.as_ref().and_then(|unit| unit.since.as_deref()).map(time);
     let unit = status.live.as_ref().map(|live| format!("rivetr-app-{name}-{}.service", live.number));
-    let source = match git {
-        Some(git) => git.clone(),
-        None => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
+    let source = match kind.as_str() {
+        "push" => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
+        _ => source(&status.app),
     };
     facts(&[
         ("app", name.clone()),
@@ -61,7 +61,7 @@ fn words(status: &AppStatus) -> String {
         ("address", or_dash(Some(&urls.join(" ")))),
         ("port", port.to_string()),
         ("source", source),
-        ("branch", branch.clone()),
+        ("branch", or_dash(branch.as_deref())),
         ("variables", or_dash(Some(&env.join(" ")))),
         ("check", check),
         ("project", format!("{project}, {environment}")),

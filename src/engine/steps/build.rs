@@ -93,10 +93,7 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
 
 async fn describe(context: &Context, deployment: &Deployment) -> Result<Transient, Halt> {
     let engine = &context.engine;
-    let commit =
-        deployment.commit.as_ref().ok_or_else(|| Halt::Failed("the commit is not known".to_owned()))?;
-    let listing = engine.git().listing(&engine.repo(&deployment.app_slug), commit).await;
-    let listing = listing.map_err(|error| Halt::because("listing the repository", error))?;
+    let listing = super::fetch::listing(context, deployment).await?;
     let names: Vec<&str> = listing.iter().map(String::as_str).collect();
     let build::Recipe::Containerfile { path } =
         build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
@@ -108,7 +105,7 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
     Ok(Transient {
         name: unit,
         description: format!("Build of {}", deployment.image_tag()),
-        argv: arguments(deployment, &source, &path, &cgroup),
+        argv: super::fetch::with_sign_ins(context, deployment, arguments(deployment, &source, &path, &cgroup)).await?,
         dir: source,
         env: BTreeMap::new(),
         output_file: engine.machine().workspace.log(deployment),

@@ -1,4 +1,8 @@
-//! Fetching: the commit, into this deployment's own directory.
+//! Fetching: what is to be deployed, into this deployment's own directory; one file for each source but Git.
+
+mod image;
+mod inline;
+mod upload;
 
 use crate::domain::deployment::Deployment;
 use crate::domain::source::{CommitId, Source};
@@ -7,10 +11,48 @@ use crate::host::git::GitError;
 
 pub(in crate::engine) async fn run(
     context: &mut Context,
-    mut deployment: Deployment,
+    deployment: Deployment,
 ) -> Result<Deployment, Halt> {
+    context.engine.failpoint("fetching");
+    let fetched = match (deployment.digest.clone(), context.app.source.clone()) {
+        // Only an upload is known by its digest before it is fetched.
+        (Some(content), _) => upload::run(context, deployment, content).await?,
+        (None, Source::Image { image }) => image::run(context, deployment, &image).await?,
+        (None, Source::Inline { instructions }) => inline::run(context, deployment, &instructions)?,
+        (None, Source::Upload) => {
+            let words = format!("nothing was uploaded: rivetr deploy {} --from DIR", context.app.slug);
+            return Err(Halt::Failed(words));
+        }
+        (None, Source::Push { .. } | Source::Git { .. }) => check_out(context, deployment).await?,
+    };
+    context.engine.failpoint("after-fetching");
+    context.resumed = false;
+    Ok(fetched)
+}
+
+/// What lies at the root of what is to be built.
+pub(super) async fn listing(context: &Context, deployment: &Deployment) -> Result<Vec<String>, Halt> {
+    let engine = &context.engine;
+    let Some(commit) = &deployment.commit else {
+        let listing = engine.machine().workspace.listing(deployment);
+        return listing.map_err(|error| Halt::because("listing what was handed in", error));
+    };
+    let listing = engine.git().listing(&engine.repo(&deployment.app_slug), commit).await;
+    listing.map_err(|error| Halt::because("listing the repository", error))
+}
+
+/// The command of a build with every sign-in that its images may need.
+pub(super) async fn with_sign_ins(
+    context: &Context,
+    deployment: &Deployment,
+    argv: Vec<String>,
+) -> Result<Vec<String>, Halt> {
+    let argv = context.engine.with_sign_ins(deployment, None, "build", argv).await;
+    argv.map_err(|error| Halt::because("signing in at registries", error))
+}
+
+async fn check_out(context: &mut Context, mut deployment: Deployment) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
-    engine.failpoint("fetching");
     let repo = engine.repo(&deployment.app_slug);
     let git = engine.git();
     let commit = fetch(context, &deployment).await?;
@@ -24,8 +66,6 @@ pub(in crate::engine) async fn run(
     for note in exported.notes {
         context.say(&deployment, format!("       Note: {note}"));
     }
-    engine.failpoint("after-fetching");
-    context.resumed = false;
     deployment.build(commit)?;
     Ok(deployment)
 }
@@ -38,6 +78,9 @@ async fn fetch(context: &mut Context, deployment: &Deployment) -> Result<CommitI
     let (url, branch) = match (context.app.source.clone(), deployment.commit.clone()) {
         (Source::Git { url, branch }, _) => (url, branch),
         (Source::Push { .. }, Some(commit)) => return Ok(commit),
+        (Source::Image { .. } | Source::Upload | Source::Inline { .. }, _) => {
+            return Err(Halt::Failed("the source was changed meanwhile; deploy again".to_owned()));
+        }
         (Source::Push { branch }, None) => {
             return Err(Halt::Failed(format!("nothing was pushed: git push the branch {branch} first")));
         }

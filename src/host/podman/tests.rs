@@ -63,7 +63,7 @@ fn versions() {
 }
 
 #[tokio::test]
-async fn an_image_is_found_by_its_name_and_others_by_their_label() {
+async fn an_image_is_found_by_its_name_whatever_its_tag() {
     let inspected = r#"{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","Digest":"sha256:00",
         "RepoTags":["localhost/rivetr/blog:7"],"Created":"2026-11-23T11:35:15Z","Size":2177024}"#;
     let listed = r#"[{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","ParentId":"","RepoTags":["localhost/rivetr/blog:7"],
@@ -80,11 +80,27 @@ async fn an_image_is_found_by_its_name_and_others_by_their_label() {
     assert_eq!(image, Some(ImageId::parse(ID).unwrap()));
     assert_eq!(answers.podman.image("localhost/rivetr/blog:8").await.unwrap(), None);
 
-    let images = answers.podman.images_labelled("io.rivetr.app").await.unwrap();
+    let images = answers.podman.images_named("localhost/rivetr/blog").await.unwrap();
     assert_eq!(images[0].id, ImageId::parse(ID).unwrap());
     assert_eq!((images[0].size, images[0].created), (2_177_024, Timestamp(1_795_433_715_000)));
     assert_eq!(images[0].labels["io.rivetr.app"], "blog");
     assert_eq!(images[0].names, ["localhost/rivetr/blog:7"]);
+}
+
+#[tokio::test]
+async fn what_was_pulled_has_a_digest_and_gets_a_name() {
+    let digest = format!("sha256:{}", "d".repeat(64));
+    let inspected = format!(r#"{{"Id":"{ID}","Digest":"{digest}","RepoTags":[]}}"#).leak();
+    let mut answers = Answers::new(&[
+        ("GET /v5.0.0/libpod/images/ghcr.io/owner/app:v1/json", "200 OK", inspected),
+        ("POST ", "201 Created", ""),
+    ]);
+    let pulled = answers.podman.pulled("ghcr.io/owner/app:v1").await.unwrap().unwrap();
+    assert_eq!((pulled.id.as_str(), pulled.digest.as_str()), (&*format!("sha256:{ID}"), &*digest));
+    assert_eq!(answers.podman.pulled("ghcr.io/owner/app:v2").await.unwrap(), None);
+    answers.podman.tag(&pulled.id, "localhost/rivetr/blog:7").await.unwrap();
+    let tag = format!("POST /v5.0.0/libpod/images/sha256:{ID}/tag?repo=localhost/rivetr/blog&tag=7 HTTP/1.1");
+    assert_eq!(answers.asked().last(), Some(&tag));
 }
 
 #[tokio::test]
