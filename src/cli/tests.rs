@@ -94,7 +94,7 @@ impl Api {
     }
 }
 
-const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"git":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
+const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"source":"push","git":null,"image":null,"containerfile":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","env":["A","B"],"health_path":"/up","health_timeout_s":60,"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
 const LIVE: &str = r#"{"id":42,"app":"blog","number":7,"trigger":"push","state":"live","commit":"0123456789abcdef0123456789abcdef01234567","image":null,"failure":null,"created":"2026-11-23T11:24:38.000Z","ended":"2026-11-23T11:25:00.000Z"}"#;
 const QUEUED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"queued","commit":null,"image":null,"failure":null,"created":"2026-11-23T11:30:00.000Z","ended":null}"#;
 const FAILED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"failed","commit":null,"image":null,"failure":{"during":"checking","reason":"nothing listens on port 8080\nset --port"},"created":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:31:00.000Z"}"#;

@@ -145,6 +145,7 @@ mod tests {
             trigger: Trigger::Push,
             settings: Settings { variables, ..Settings::new(NonZeroU16::MIN) },
             commit: None,
+            digest: None,
             image: None,
             address: None,
             state: State::Starting,
