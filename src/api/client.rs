@@ -90,7 +90,9 @@ impl Client {
             let response = connection.send(request.body(document(body.into()))).await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let upgraded = hyper::upgrade::on(response).await;
-                return upgraded.map(TokioIo::new).map_err(|source| ClientError::broken(&self.target, source));
+                return upgraded
+                    .map(TokioIo::new)
+                    .map_err(|source| ClientError::broken(&self.target, source));
             }
             let (head, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_MAX).collect().await;

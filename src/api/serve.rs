@@ -185,7 +185,10 @@ mod tests {
             let unix = UnixListener::bind(folder.path().join("api.sock")).unwrap();
             let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = tcp.local_addr().unwrap();
-            let router = Router::new().route("/peer", get(peer)).route("/broken", get(broken)).route("/over", post(over));
+            let router = Router::new()
+                .route("/peer", get(peer))
+                .route("/broken", get(broken))
+                .route("/over", post(over));
             let router = router.layer(from_fn_with_state(Numbers::new(1), around));
             let stopping = CancellationToken::new();
             let mut server = JoinSet::new();
@@ -218,8 +221,12 @@ mod tests {
                 connection.write_all(&body.to_ascii_uppercase()).await.unwrap();
             });
         });
-        http::Response::builder().status(101).header("connection", "upgrade").header("upgrade", "test")
-            .body(Body::empty()).unwrap()
+        http::Response::builder()
+            .status(101)
+            .header("connection", "upgrade")
+            .header("upgrade", "test")
+            .body(Body::empty())
+            .unwrap()
     }
 
     async fn broken() -> &'static str {

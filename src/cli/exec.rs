@@ -13,8 +13,8 @@ use tokio_util::codec::{Encoder, FramedRead};
 use super::failure::{Exit, Failure};
 use super::session::Session;
 use super::terminal::{RawTerminal, window};
-use crate::api::wire::frame::{Frame, Frames, PROTOCOL};
 use crate::api::wire;
+use crate::api::wire::frame::{Frame, Frames, PROTOCOL};
 use crate::domain::name::Slug;
 
 /// What one read takes from standard input, in bytes.

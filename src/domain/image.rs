@@ -61,7 +61,8 @@ impl ImageRef {
             Some((host, path)) if is_host(host) => (RegistryHost::parse(host).ok()?, path.to_owned()),
             Some(_) | None => (RegistryHost(DOCKER_HUB.to_owned()), name.to_owned()),
         };
-        let path = if registry.0 == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path };
+        let path =
+            if registry.0 == DOCKER_HUB && !path.contains('/') { format!("library/{path}") } else { path };
         if registry.0.len() + path.len() >= NAME_MAX || !path.split('/').all(is_component) {
             return None;
         }
@@ -109,7 +110,9 @@ fn is_component(part: &str) -> bool {
     let joints = part.split(word).filter(|joint| !joint.is_empty());
     part.starts_with(word)
         && part.ends_with(word)
-        && joints.into_iter().all(|joint| matches!(joint, "." | "_" | "__") || joint.bytes().all(|b| b == b'-'))
+        && joints
+            .into_iter()
+            .all(|joint| matches!(joint, "." | "_" | "__") || joint.bytes().all(|b| b == b'-'))
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -129,8 +132,9 @@ impl RegistryHost {
             Some((host, port)) => (host, Some(port)),
             None => (folded.as_str(), None),
         };
-        let is_port =
-            |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+        let is_port = |port: &str| {
+            port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+        };
         if super::name::HostName::parse(host).is_err() || host.ends_with('.') || !port.is_none_or(is_port) {
             let rule = "write the registry's host alone, with its port if it has one: ghcr.io or registry.example.org:5000";
             return Err(InvalidName::new("registry", text, rule));
@@ -239,10 +243,39 @@ mod tests {
     #[test]
     fn what_is_no_image() {
         for bad in [
-            "", "-v", "--volume=/:/host", "/nginx", "nginx/", "a//b", "Nginx", "nginx:", "nginx:-x", "nginx@",
-            "nginx@sha256:12", "nginx:a:b", "a b", "a\nb", "a%b", "$HOME", "a..b", "a___b", "a._b", "_a", "a-",
-            "docker://nginx", "oci:/tmp/x", "dir:/etc", "host:0/a", "host:99999/a", "host:+80/a", "-h.org/a",
-            "h.org./a", "h.org/-a", "https://h.org/a", "ä", "user@host/a",
+            "",
+            "-v",
+            "--volume=/:/host",
+            "/nginx",
+            "nginx/",
+            "a//b",
+            "Nginx",
+            "nginx:",
+            "nginx:-x",
+            "nginx@",
+            "nginx@sha256:12",
+            "nginx:a:b",
+            "a b",
+            "a\nb",
+            "a%b",
+            "$HOME",
+            "a..b",
+            "a___b",
+            "a._b",
+            "_a",
+            "a-",
+            "docker://nginx",
+            "oci:/tmp/x",
+            "dir:/etc",
+            "host:0/a",
+            "host:99999/a",
+            "host:+80/a",
+            "-h.org/a",
+            "h.org./a",
+            "h.org/-a",
+            "https://h.org/a",
+            "ä",
+            "user@host/a",
         ] {
             assert!(ImageRef::parse(bad).is_err(), "{bad:?}");
         }

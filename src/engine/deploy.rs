@@ -67,6 +67,8 @@ async fn step(context: &mut Context, mut deployment: Deployment) -> Result<Deplo
         State::Queued => {
             context.engine.failpoint("enqueued");
             deployment.fetch()?;
+            // What comes now has not been begun by an earlier run.
+            context.resumed = false;
             Ok(deployment)
         }
         State::Fetching => steps::fetch::run(context, deployment).await,

@@ -84,7 +84,9 @@ impl Engine {
                 live.service_name()
             ))),
             // Podman's words say what is wrong with the command or the container's state.
-            Err(PodmanError::Refused { said, .. }) => Err(EngineError::Invalid { field: "command", message: said }),
+            Err(PodmanError::Refused { said, .. }) => {
+                Err(EngineError::Invalid { field: "command", message: said })
+            }
             Err(error) => Err(EngineError::internal(error)),
         }
     }

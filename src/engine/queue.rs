@@ -43,7 +43,8 @@ impl Engine {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let commit = match (commit, &app.source) {
             (Some(_), Source::Image { .. } | Source::Upload | Source::Inline { .. }) => {
-                let message = format!("{} does not come from a repository, so there are no commits", app.slug);
+                let message =
+                    format!("{} does not come from a repository, so there are no commits", app.slug);
                 return Err(EngineError::Invalid { field: "commit", message });
             }
             (Some(commit), _) => Some(commit),

@@ -14,7 +14,10 @@ use crate::domain::deployment::{Deployment, State};
 /// left is swept up at the next start.
 pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     let engine = &context.engine;
-    if matches!(deployment.state, State::Fetching | State::Building) {
+    if deployment.state == State::Fetching {
+        fetch::stop(context, deployment).await;
+    }
+    if deployment.state == State::Building {
         build::stop(context, deployment).await;
     }
     let removed = engine.remove_releases(&context.app, &[deployment.id]).await;

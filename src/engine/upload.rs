@@ -28,14 +28,17 @@ impl Engine {
         R: AsyncRead + Unpin + Send,
     {
         if app.source != Source::Upload {
-            let message = format!("{} does not come from uploads; create an app for that with --upload", app.slug);
+            let message =
+                format!("{} does not come from uploads; create an app for that with --upload", app.slug);
             return Err(EngineError::Conflict { field: "app", message });
         }
         let incoming = self.machine().workspace.begin_upload(&app.slug).map_err(EngineError::internal)?;
         let content = self.receive(&incoming, body).await?;
         // Nobody sweeps up between the file and the row that needs it.
         let _alone = self.0.uploading.lock().await;
-        incoming.keep(&self.machine().workspace.upload(&app.slug, &content)).map_err(EngineError::internal)?;
+        incoming
+            .keep(&self.machine().workspace.upload(&app.slug, &content))
+            .map_err(EngineError::internal)?;
         let enqueued = self.0.writer.enqueue_content(app.id, Trigger::Request, content, self.now()).await?;
         self.queued(enqueued).await
     }
@@ -77,7 +80,9 @@ impl Engine {
             length += part.len() as u64;
             if length > limit {
                 let mib = limit / (1024 * 1024);
-                return Err(invalid(format!("the upload is larger than {mib} MiB: raise max_size_mb under [git]")));
+                return Err(invalid(format!(
+                    "the upload is larger than {mib} MiB: raise max_size_mb under [git]"
+                )));
             }
             begin.extend(part.iter().take(Kind::MAGIC.saturating_sub(begin.len())));
             if begin.len() == Kind::MAGIC && Kind::of(&begin).is_none() {

@@ -41,7 +41,8 @@ impl Writer {
     /// Forgets a sign-in; whether there was one.
     pub async fn remove_registry(&self, host: &RegistryHost) -> Result<bool, StoreError> {
         let host = host.clone();
-        self.write(move |tx| Ok(tx.execute("DELETE FROM registry WHERE host = ?1", [host.as_str()])? > 0)).await
+        self.write(move |tx| Ok(tx.execute("DELETE FROM registry WHERE host = ?1", [host.as_str()])? > 0))
+            .await
     }
 }
 

@@ -15,12 +15,15 @@
 mod boot;
 mod deployments;
 mod doors;
+mod exec;
 mod failures;
 mod faults;
 mod first_steps;
 mod host;
+mod images;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
 mod pushes;
 mod setup;
 mod units;
+mod uploads;

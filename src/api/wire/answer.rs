@@ -32,7 +32,9 @@ impl App {
             Source::Git { url, .. } => ("git", [Some(url.to_string()), None, None]),
             Source::Image { image } => ("image", [None, Some(image.to_string()), None]),
             Source::Upload => ("upload", [None, None, None]),
-            Source::Inline { instructions } => ("inline", [None, None, Some(instructions.as_str().to_owned())]),
+            Source::Inline { instructions } => {
+                ("inline", [None, None, Some(instructions.as_str().to_owned())])
+            }
         };
         Self {
             id: id.0,

@@ -129,7 +129,9 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_is_refused() {
-        for bad in [&[9, 0, 0, 0, 0][..], &[0, 255, 0, 0, 0], &[3, 0, 0, 0, 1, 0], &[4, 0, 0, 0, 5, 0, 0, 0, 0, 0]] {
+        for bad in
+            [&[9, 0, 0, 0, 0][..], &[0, 255, 0, 0, 0], &[3, 0, 0, 0, 1, 0], &[4, 0, 0, 0, 5, 0, 0, 0, 0, 0]]
+        {
             assert!(Frames.decode(&mut BytesMut::from(bad)).is_err(), "{bad:?}");
         }
         let long = Frame::Output(vec![0; FRAME_MAX + 1].into());

@@ -96,7 +96,8 @@ impl PutRegistry {
         let Self { host, user, password: Hidden(password) } = self;
         let mut errors = FieldErrors::default();
         let host = errors.take("host", RegistryHost::parse(&host));
-        let plain = |text: &str| !text.is_empty() && text.len() <= SIGN_IN_MAX && !text.chars().any(char::is_control);
+        let plain =
+            |text: &str| !text.is_empty() && text.len() <= SIGN_IN_MAX && !text.chars().any(char::is_control);
         // What stands between the two is a colon (RFC 7617).
         if !plain(&user) || user.contains(':') {
             errors.put("user", "use 1 to 4096 characters without a colon and without control characters");
@@ -171,7 +172,9 @@ fn parse_source(sources: Sources, errors: &mut FieldErrors) -> Option<Source> {
     let no_branch = branch.is_none();
     let branch = errors.take("branch", Branch::parse(branch.as_deref().unwrap_or(DEFAULT_BRANCH)));
     let without_code = match (image, containerfile, upload) {
-        (Some(image), None, false) => ("image", Source::Image { image: errors.take("image", ImageRef::parse(&image))? }),
+        (Some(image), None, false) => {
+            ("image", Source::Image { image: errors.take("image", ImageRef::parse(&image))? })
+        }
         (None, Some(text), false) => {
             let instructions = errors.take("containerfile", Instructions::parse(&text))?;
             ("containerfile", Source::Inline { instructions })
@@ -252,15 +255,22 @@ mod tests {
     #[test]
     fn an_app_has_one_source() {
         let image = create(|app| app.image = Some("nginx".to_owned())).unwrap();
-        assert_eq!(image.source, Source::Image { image: ImageRef::parse("docker.io/library/nginx:latest").unwrap() });
+        assert_eq!(
+            image.source,
+            Source::Image { image: ImageRef::parse("docker.io/library/nginx:latest").unwrap() }
+        );
         assert_eq!(create(|app| app.upload = true).unwrap().source, Source::Upload);
         let inline = create(|app| app.containerfile = Some("FROM a\n".to_owned())).unwrap();
-        assert!(matches!(inline.source, Source::Inline { instructions } if instructions.as_str() == "FROM a\n"));
+        assert!(
+            matches!(inline.source, Source::Inline { instructions } if instructions.as_str() == "FROM a\n")
+        );
         let two = create(|app| (app.image, app.upload) = (Some("nginx".to_owned()), true)).unwrap_err();
         assert!(two["image"].contains("one source"), "{two:?}");
         let branch = create(|app| (app.branch, app.upload) = (Some("main".to_owned()), true)).unwrap_err();
         assert!(branch["upload"].contains("neither git nor branch"), "{branch:?}");
-        assert!(create(|app| app.image = Some("--volume=/:/host".to_owned())).unwrap_err().contains_key("image"));
+        assert!(
+            create(|app| app.image = Some("--volume=/:/host".to_owned())).unwrap_err().contains_key("image")
+        );
     }
 
     #[test]

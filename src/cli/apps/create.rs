@@ -106,7 +106,9 @@ impl Create {
             git: git.map(|git| git.to_string()),
             branch: branch.map(|branch| branch.to_string()),
             image: image.map(|image| image.to_string()),
-            containerfile: containerfile.map(|path| read_text(&path, Instructions::MAX as u64)).transpose()?,
+            containerfile: containerfile
+                .map(|path| read_text(&path, Instructions::MAX as u64))
+                .transpose()?,
             upload,
             env: variables.collect::<BTreeMap<_, _>>(),
             health_path: health_path.map(|path| path.as_str().to_owned()),

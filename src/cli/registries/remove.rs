@@ -18,6 +18,10 @@ pub struct Remove {
 impl Remove {
     pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
         session.client.delete(&format!("/api/registries/{}", self.host)).await?;
-        if session.json { Ok(()) } else { session.line(&format!("rivetr signs in at {} no more.", self.host)) }
+        if session.json {
+            Ok(())
+        } else {
+            session.line(&format!("rivetr signs in at {} no more.", self.host))
+        }
     }
 }

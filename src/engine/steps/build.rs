@@ -105,7 +105,12 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
     Ok(Transient {
         name: unit,
         description: format!("Build of {}", deployment.image_tag()),
-        argv: super::fetch::with_sign_ins(context, deployment, arguments(deployment, &source, &path, &cgroup)).await?,
+        argv: super::fetch::with_sign_ins(
+            context,
+            deployment,
+            arguments(deployment, &source, &path, &cgroup),
+        )
+        .await?,
         dir: source,
         env: BTreeMap::new(),
         output_file: engine.machine().workspace.log(deployment),

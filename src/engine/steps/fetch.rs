@@ -30,6 +30,13 @@ pub(in crate::engine) async fn run(
     Ok(fetched)
 }
 
+/// Ends the pull of an image, if one runs.
+pub(super) async fn stop(context: &Context, deployment: &Deployment) {
+    if let (Source::Image { .. }, None) = (&context.app.source, &deployment.commit) {
+        image::stop(context, deployment).await;
+    }
+}
+
 /// What lies at the root of what is to be built.
 pub(super) async fn listing(context: &Context, deployment: &Deployment) -> Result<Vec<String>, Halt> {
     let engine = &context.engine;

@@ -80,7 +80,9 @@ fn zip(entries: &[(&str, &str, u32, &[u8])]) -> Vec<u8> {
             middle.extend(number.to_le_bytes());
         }
         let length = |name: &str| u16::try_from(name.len()).unwrap().to_le_bytes();
-        bytes.extend([b"PK\x03\x04", &*middle, &length(local_name), &[0, 0], local_name.as_bytes(), &packed].concat());
+        bytes.extend(
+            [b"PK\x03\x04", &*middle, &length(local_name), &[0, 0], local_name.as_bytes(), &packed].concat(),
+        );
         directory.extend([b"PK\x01\x02\x14\x03", &*middle, &length(name), &[0; 8]].concat());
         directory.extend((mode << 16).to_le_bytes());
         directory.extend(offset.to_le_bytes());
@@ -89,7 +91,10 @@ fn zip(entries: &[(&str, &str, u32, &[u8])]) -> Vec<u8> {
     let count = u16::try_from(entries.len()).unwrap().to_le_bytes();
     let (start, length) = (u32::try_from(bytes.len()).unwrap(), u32::try_from(directory.len()).unwrap());
     bytes.extend(directory);
-    bytes.extend([b"PK\x05\x06\0\0\0\0", &count[..], &count, &length.to_le_bytes(), &start.to_le_bytes(), &[0, 0]].concat());
+    bytes.extend(
+        [b"PK\x05\x06\0\0\0\0", &count[..], &count, &length.to_le_bytes(), &start.to_le_bytes(), &[0, 0]]
+            .concat(),
+    );
     bytes
 }
 
@@ -111,7 +116,8 @@ impl Place {
         let path = self.folder.path().join("archive");
         File::create(&path).unwrap().write_all(archive).unwrap();
         let outcome = unpack(&path, &self.folder.path().join("into"), limits, &CancellationToken::new());
-        let mut names: Vec<_> = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["archive", "beside", "into"], "nothing is written elsewhere");
         assert_eq!(std::fs::read_dir(self.folder.path().join("beside")).unwrap().count(), 0);

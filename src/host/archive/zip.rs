@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
-use flate2::read::DeflateDecoder;
 use flate2::Crc;
+use flate2::read::DeflateDecoder;
 
 use super::ArchiveError;
 use super::tree::Tree;
@@ -63,7 +63,8 @@ fn find_directory(file: &File, length: u64) -> Result<(u16, u64), ArchiveError> 
     let starts = (0..=tail.len().saturating_sub(END_LEN)).rev();
     let end = starts.filter_map(|at| tail.get(at..)).find(|end| {
         // The comment ends with the file: nothing else can be taken for the end.
-        end.starts_with(&END) && u16_at(end, 20).is_some_and(|comment| END_LEN + usize::from(comment) == end.len())
+        end.starts_with(&END)
+            && u16_at(end, 20).is_some_and(|comment| END_LEN + usize::from(comment) == end.len())
     });
     let end = end.ok_or_else(|| ArchiveError::broken("it has no directory"))?;
     let found = u16_at(end, 10).zip(u32_at(end, 16));

@@ -26,7 +26,8 @@ impl Podman {
             digest: String,
         }
         let what = format!("look at the image {name}");
-        let answer = self.raw.ask(&what, Method::GET, &format!("/libpod/images/{}/json", raw::encode(name))).await?;
+        let answer =
+            self.raw.ask(&what, Method::GET, &format!("/libpod/images/{}/json", raw::encode(name))).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }

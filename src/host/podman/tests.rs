@@ -161,8 +161,10 @@ async fn a_command_gets_the_connection_for_itself() {
     let podman = Podman::new(&dir.path().join("podman.sock"));
     let server = async {
         let mut asked = Vec::new();
-        for answer in ["HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{\"Id\":\"e1\"}",
-            "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n\x01\0\0\0\0\0\0\x02hi"] {
+        for answer in [
+            "HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{\"Id\":\"e1\"}",
+            "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n\x01\0\0\0\0\0\0\x02hi",
+        ] {
             let (mut connection, _) = listener.accept().await.unwrap();
             let mut request = Vec::new();
             while !request.ends_with(b"}") {
@@ -193,8 +195,14 @@ async fn a_command_gets_the_connection_for_itself() {
         assert!(futures_util::StreamExt::next(&mut pieces).await.is_none());
     };
     let (asked, ()) = tokio::join!(server, client);
-    assert!(asked[0].starts_with("POST /v5.0.0/libpod/containers/rivetr-app-blog-7/exec HTTP/1.1\r\n"), "{asked:?}");
-    assert!(asked[0].contains(r#""Cmd":["sh","-c","id"]"#) && asked[0].contains(r#""Tty":false"#), "{asked:?}");
+    assert!(
+        asked[0].starts_with("POST /v5.0.0/libpod/containers/rivetr-app-blog-7/exec HTTP/1.1\r\n"),
+        "{asked:?}"
+    );
+    assert!(
+        asked[0].contains(r#""Cmd":["sh","-c","id"]"#) && asked[0].contains(r#""Tty":false"#),
+        "{asked:?}"
+    );
     assert!(asked[1].starts_with("POST /v5.0.0/libpod/exec/e1/start HTTP/1.1\r\n"), "{asked:?}");
     assert!(asked[1].to_lowercase().contains("upgrade: tcp"), "{asked:?}");
 }
@@ -203,7 +211,10 @@ async fn a_command_gets_the_connection_for_itself() {
 async fn a_command_that_cannot_run_is_said_in_podmans_words() {
     let answers = Answers::new(&[("POST ", "409 Conflict", r#"{"message":"container is not running"}"#)]);
     let error = answers.podman.exec("c", &["sh".to_owned()], Some((24, 80))).await.unwrap_err();
-    assert!(matches!(&error, PodmanError::Refused { status: 409, said, .. } if said.contains("not running")), "{error}");
+    assert!(
+        matches!(&error, PodmanError::Refused { status: 409, said, .. } if said.contains("not running")),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -42,8 +42,8 @@ pub(super) async fn run(
     let ours = !context.resumed && podman.pulled(&name).await.map_err(unknown)?.is_none();
     pull(context, &deployment, image).await?;
     let found = podman.pulled(&name).await.map_err(unknown)?;
-    let Pulled { id, digest } =
-        found.ok_or_else(|| Halt::Failed(format!("the pull ended well but left no {image}; deploy again")))?;
+    let Pulled { id, digest } = found
+        .ok_or_else(|| Halt::Failed(format!("the pull ended well but left no {image}; deploy again")))?;
     let tagged = podman.tag(&id, &deployment.image_tag()).await;
     tagged.map_err(|error| Halt::because("naming the image", error))?;
     // Podman does not take off a name with a digest.
@@ -57,6 +57,12 @@ pub(super) async fn run(
     let address = address.map_err(|error| Halt::because("no address for the container", error))?;
     deployment.adopt(id, content, address)?;
     Ok(deployment)
+}
+
+/// Ends the pull, if it runs.
+pub(super) async fn stop(context: &Context, deployment: &Deployment) {
+    let forgotten = context.engine.machine().systemd.forget(&unit_name(deployment)).await;
+    log_failure(deployment, "pull unit not forgotten", forgotten);
 }
 
 /// Pulls until it is there, a few times where the registry does not answer.
@@ -89,7 +95,8 @@ async fn try_once(
     let _turn = turn.map_err(|error| Halt::because("waiting for builds", error))?;
     let systemd = &engine.machine().systemd;
     let unit = unit_name(deployment);
-    let known = systemd.unit(&unit).await.map_err(|error| Halt::because("asking systemd for the pull", error))?;
+    let known =
+        systemd.unit(&unit).await.map_err(|error| Halt::because("asking systemd for the pull", error))?;
     if known.is_none() {
         let transient = describe(context, deployment, image).await?;
         context.say(deployment, format!("{BEGIN} {image}"));
@@ -222,7 +229,9 @@ impl Failure {
                 "the pull of {image} ran out of memory: it may use {} MiB. Raise memory_mb under [build]",
                 bytes / (1024 * 1024)
             ),
-            Self::DiskFull => format!("there is no room for {image}: free some disk space, then deploy again"),
+            Self::DiskFull => {
+                format!("there is no room for {image}: free some disk space, then deploy again")
+            }
             Self::NotAllowed => format!(
                 "{host} does not give {image} to us: the image is private or does not exist. Check its name; if it \
                  is right, sign in: rivetr registries add {host} --user NAME --password-stdin"
@@ -252,21 +261,43 @@ mod tests {
     #[test]
     fn the_reason_is_read_from_podmans_words() {
         for (said, expect) in [
-            ("Error: initializing source docker://docker.io/library/nope:latest: reading manifest latest in \
-              docker.io/library/nope: requested access to the resource is denied", Failure::NotAllowed),
+            (
+                "Error: initializing source docker://docker.io/library/nope:latest: reading manifest latest in \
+              docker.io/library/nope: requested access to the resource is denied",
+                Failure::NotAllowed,
+            ),
             ("reading manifest nope in 127.0.0.1:5000/library/busybox: manifest unknown", Failure::NotThere),
-            ("reading manifest latest in h:5000/x: name unknown: repository name not known to registry",
-             Failure::NotThere),
-            ("unable to retrieve auth token: invalid username/password: unauthorized: incorrect username",
-             Failure::NotAllowed),
-            ("pinging container registry h:5000: Get \"https://h:5000/v2/\": dial tcp 10.0.0.1:5000: connect: \
-              connection refused", Failure::Down),
+            (
+                "reading manifest latest in h:5000/x: name unknown: repository name not known to registry",
+                Failure::NotThere,
+            ),
+            (
+                "unable to retrieve auth token: invalid username/password: unauthorized: incorrect username",
+                Failure::NotAllowed,
+            ),
+            (
+                "pinging container registry h:5000: Get \"https://h:5000/v2/\": dial tcp 10.0.0.1:5000: connect: \
+              connection refused",
+                Failure::Down,
+            ),
             ("reading blob sha256:ab: unexpected EOF", Failure::Down),
-            ("Get \"https://h:5000/v2/\": http: server gave HTTP response to HTTPS client", Failure::NotTrusted),
-            ("writing blob: storing blob to file: write /var/tmp/x: no space left on device", Failure::DiskFull),
-            ("reading manifest latest: toomanyrequests: You have reached your pull rate limit", Failure::TooMany),
-            ("choosing an image from manifest list docker://h/x: no image found in manifest list for \
-              architecture \"arm64\"", Failure::NotForThisMachine),
+            (
+                "Get \"https://h:5000/v2/\": http: server gave HTTP response to HTTPS client",
+                Failure::NotTrusted,
+            ),
+            (
+                "writing blob: storing blob to file: write /var/tmp/x: no space left on device",
+                Failure::DiskFull,
+            ),
+            (
+                "reading manifest latest: toomanyrequests: You have reached your pull rate limit",
+                Failure::TooMany,
+            ),
+            (
+                "choosing an image from manifest list docker://h/x: no image found in manifest list for \
+              architecture \"arm64\"",
+                Failure::NotForThisMachine,
+            ),
             ("something else", Failure::Other),
         ] {
             assert_eq!(Failure::said(said), expect, "{said}");

@@ -17,7 +17,10 @@ pub(super) fn run(
 ) -> Result<Deployment, Halt> {
     let text = instructions.as_str();
     let content = Digest::of_sum(Sha256::digest(text).into());
-    context.say(&deployment, format!("-----> Taking the Containerfile of {} ({})", context.app.slug, content.short()));
+    context.say(
+        &deployment,
+        format!("-----> Taking the Containerfile of {} ({})", context.app.slug, content.short()),
+    );
     let workspace = &context.engine.machine().workspace;
     let unwritten = |error| Halt::because("writing the Containerfile", error);
     workspace.make_source(&deployment).map_err(unwritten)?;

@@ -21,8 +21,7 @@ pub(super) async fn run(
     let stop = CancellationToken::new();
     // Who is cancelled does not wait for a thread; the thread ends by itself then.
     let _stop = stop.clone().drop_guard();
-    let unpacked =
-        spawn_blocking(move || archive::unpack(&archive, &source, Limits::default(), &stop)).await;
+    let unpacked = spawn_blocking(move || archive::unpack(&archive, &source, Limits::default(), &stop)).await;
     let unpacked = unpacked.map_err(|error| Halt::because("unpacking the upload", error))?;
     unpacked.map_err(|error| Halt::Failed(error.to_string()))?;
     deployment.build_content(content)?;
