@@ -282,14 +282,28 @@ async fn an_app_is_created_and_deleted() {
 }
 
 #[tokio::test]
+async fn registries_are_listed_and_removed() {
+    let listed =
+        r#"{"items":[{"host":"ghcr.io","user":"ada","changed":"2026-11-23T11:00:00.000Z"}],"next":null}"#;
+    let api = Api::of(&[("GET /api/registries", listed), ("DELETE /api/registries/ghcr.io", "")]);
+    let expect = "REGISTRY  USER  CHANGED\nghcr.io   ada   2026-11-23 11:00:00\n";
+    api.check("registries list", expect).await;
+    api.check("registries remove GHCR.io", "rivetr signs in at ghcr.io no more.\n").await;
+}
+
+#[tokio::test]
 async fn what_to_do_next_fits_the_app() {
     let hidden =
         BLOG.replace("http://192.0.2.7/git/blog.git", "").replace("\"push_url\":\"\"", "\"push_url\":null");
-    let fetched = hidden.replace("\"git\":null", "\"git\":\"https://example.org/a.git\"");
+    let comes_from = |kind: &str| hidden.replace("\"source\":\"push\"", &format!("\"source\":\"{kind}\""));
+    let fetched = comes_from("git").replace("\"git\":null", "\"git\":\"https://example.org/a.git\"");
+    let pulled = comes_from("image").replace("\"image\":null", "\"image\":\"ghcr.io/a/b:1\"");
     for (app, words) in [
         (&hidden, "  git push http://rivetr:TOKEN@127.0.0.1:7480/git/blog.git main\n"),
         (&hidden, "To push from elsewhere, set url under [instance]"),
         (&fetched, "Deploy it from https://example.org/a.git, branch main:\n  rivetr deploy blog\n"),
+        (&pulled, "Deploy it from ghcr.io/a/b:1:\n  rivetr deploy blog\n"),
+        (&comes_from("upload"), "rivetr deploy blog --from DIR\n"),
         (
             &hidden.replace("\"http://blog.example.org/\",\"http://blog.192.0.2.7.sslip.io/\"", ""),
             "No host leads to it: --host",

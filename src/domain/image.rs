@@ -101,7 +101,7 @@ impl fmt::Display for ImageRef {
 
 /// The first part of a name is a host only if no part of a path looks so.
 fn is_host(part: &str) -> bool {
-    part.contains(['.', ':']) || part == "localhost" || part.chars().any(|c| c.is_ascii_uppercase())
+    part.contains(['.', ':']) || part == "localhost"
 }
 
 /// Letters and digits, joined by one dot, one or two underscores, or any number of dashes.
@@ -250,6 +250,7 @@ mod tests {
             "nginx/",
             "a//b",
             "Nginx",
+            "A/a",
             "nginx:",
             "nginx:-x",
             "nginx@",

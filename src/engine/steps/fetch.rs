@@ -16,7 +16,7 @@ pub(in crate::engine) async fn run(
     context.engine.failpoint("fetching");
     let fetched = match (deployment.digest.clone(), context.app.source.clone()) {
         // Only an upload is known by its digest before it is fetched.
-        (Some(content), _) => upload::run(context, deployment, content).await?,
+        (Some(sum), _) => upload::run(context, deployment, sum).await?,
         (None, Source::Image { image }) => image::run(context, deployment, &image).await?,
         (None, Source::Inline { instructions }) => inline::run(context, deployment, &instructions)?,
         (None, Source::Upload) => {

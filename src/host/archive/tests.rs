@@ -208,7 +208,7 @@ fn names_that_lead_elsewhere() {
     tar_refused(&[file("./")], "./", "cannot hold bytes");
     tar_refused(&[entry(b'x', "p", "20 path=../beside/x\n"), file("a")], "../beside/x", "leads upwards");
     tar_refused(&[entry(b'L', "l", "/abs\0"), file("a")], "/abs", "root of the file system");
-    tar_refused(&[file("a/".repeat(66) + "b")], "a/a", "too deep");
+    tar_refused(&[entry(b'L', "l", "a/".repeat(66) + "b"), file("a")], "a/a", "too deep");
     let long = "n".repeat(256);
     tar_refused(&[entry(b'L', "l", &long), file("a")], "nnn", "too long");
 }
@@ -272,7 +272,7 @@ fn what_would_fill_the_disk() {
     tar_refused(&many, "f5", "too many entries");
     let again: Vec<_> = (0..60).map(|_| entry(b'5', "same", "")).collect();
     tar_refused(&again, "same", "too many entries");
-    tar_refused(&[file("d/".repeat(60) + "f")], "d/d", "too many entries");
+    tar_refused(&[entry(b'L', "l", "d/".repeat(60) + "f"), file("a")], "d/d", "too many entries");
     tar_refused(&[entry(b'0', "big", vec![0; 2 << 20])], "big", "too large");
     refused(&zip(&[("big", "big", 0, &vec![0; 2 << 20])]), "big", "too large");
     tar_refused(&[entry(b'x', "p", vec![b'a'; 70_000]), file("a")], "p", "too long");

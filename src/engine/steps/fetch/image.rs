@@ -50,12 +50,12 @@ pub(super) async fn run(
     if ours && image.digest().is_none() {
         log_failure(&deployment, "name of the image not removed", podman.untag_or_remove(&name).await);
     }
-    let content = image.digest().cloned().unwrap_or(digest);
-    context.say(&deployment, format!("       {content}"));
+    let sum = image.digest().cloned().unwrap_or(digest);
+    context.say(&deployment, format!("       {sum}"));
     super::super::retire::clear_workspace(context, &deployment);
     let address = engine.0.writer.allocate_address(context.app.project.id, deployment.id).await;
     let address = address.map_err(|error| Halt::because("no address for the container", error))?;
-    deployment.adopt(id, content, address)?;
+    deployment.adopt(id, sum, address)?;
     Ok(deployment)
 }
 

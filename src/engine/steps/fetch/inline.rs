@@ -16,15 +16,15 @@ pub(super) fn run(
     instructions: &Instructions,
 ) -> Result<Deployment, Halt> {
     let text = instructions.as_str();
-    let content = Digest::of_sum(Sha256::digest(text).into());
+    let sum = Digest::of_sum(Sha256::digest(text).into());
     context.say(
         &deployment,
-        format!("-----> Taking the Containerfile of {} ({})", context.app.slug, content.short()),
+        format!("-----> Taking the Containerfile of {} ({})", context.app.slug, sum.short()),
     );
     let workspace = &context.engine.machine().workspace;
     let unwritten = |error| Halt::because("writing the Containerfile", error);
     workspace.make_source(&deployment).map_err(unwritten)?;
     workspace.write_source(&deployment, NAME, text).map_err(unwritten)?;
-    deployment.build_content(content)?;
+    deployment.build_content(sum)?;
     Ok(deployment)
 }
