@@ -124,6 +124,7 @@ fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Erro
             ..Settings::new(input.port)
         },
         commit: Some(CommitId::parse(&input.commit)?),
+        digest: None,
         image: Some(image.clone()),
         address: Some(input.address),
         state: State::Starting,

@@ -17,7 +17,7 @@ use crate::domain::app::App;
 use crate::host::podman::{Piece, Pieces, PodmanError, Running};
 
 /// How long a session may be silent in both directions.
-const IDLE_MAX: Duration = Duration::from_mins(60);
+const IDLE_MAX: Duration = Duration::from_hours(1);
 
 /// Rows and columns of a terminal.
 pub type Window = (u16, u16);
@@ -114,7 +114,7 @@ impl Session {
         }
         let standing = engine.machine().podman.exec_standing(&id).await?;
         if !standing.running {
-            ending.is_over();
+            ending.forget();
         }
         Ok(standing.exit_code)
     }
@@ -186,7 +186,7 @@ struct Ending {
 }
 
 impl Ending {
-    fn is_over(mut self) {
+    fn forget(mut self) {
         self.id = None;
     }
 }

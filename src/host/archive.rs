@@ -63,6 +63,7 @@ impl ArchiveError {
         Self::Refused { entry: String::from_utf8_lossy(entry).chars().take(200).collect(), rule }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err` by its name")]
     fn broken(error: impl ToString) -> Self {
         Self::Broken(error.to_string())
     }

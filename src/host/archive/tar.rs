@@ -33,22 +33,22 @@ pub(super) fn read(file: File, tree: &mut Tree) -> Result<(), ArchiveError> {
         let mut entry = entry.map_err(ArchiveError::broken)?;
         let kind = entry.header().entry_type();
         let own_name = entry.path_bytes().into_owned();
-        match kind {
-            EntryType::XHeader => next.take_pax(&own_name, &extension(&own_name, &mut entry, tree)?)?,
-            EntryType::XGlobalHeader => {
-                // Git notes the commit so. What would rename or resize all that follows is not taken.
-                let mut all = Next::default();
-                all.take_pax(&own_name, &extension(&own_name, &mut entry, tree)?)?;
-                if all.name.is_some() || all.target.is_some() || all.size.is_some() {
-                    return Err(ArchiveError::refused(&own_name, "it changes all entries after it"));
-                }
+        if kind == EntryType::XHeader {
+            next.take_pax(&own_name, &extension(&own_name, &mut entry, tree)?)?;
+        } else if kind == EntryType::XGlobalHeader {
+            // Git notes the commit so. What would rename or resize all that follows is not taken.
+            let mut all = Next::default();
+            all.take_pax(&own_name, &extension(&own_name, &mut entry, tree)?)?;
+            if all.name.is_some() || all.target.is_some() || all.size.is_some() {
+                return Err(ArchiveError::refused(&own_name, "it changes all entries after it"));
             }
-            EntryType::GNULongName => next.name = Some(until_nul(extension(&own_name, &mut entry, tree)?)),
-            EntryType::GNULongLink => next.target = Some(until_nul(extension(&own_name, &mut entry, tree)?)),
-            _ => {
-                let said = std::mem::take(&mut next);
-                take(entry, own_name, said, tree)?;
-            }
+        } else if kind == EntryType::GNULongName {
+            next.name = Some(until_nul(extension(&own_name, &mut entry, tree)?));
+        } else if kind == EntryType::GNULongLink {
+            next.target = Some(until_nul(extension(&own_name, &mut entry, tree)?));
+        } else {
+            let said = std::mem::take(&mut next);
+            take(entry, own_name, said, tree)?;
         }
     }
     Ok(())

@@ -69,10 +69,7 @@ pub(super) async fn stop(context: &Context, deployment: &Deployment) {
 async fn pull(context: &mut Context, deployment: &Deployment, image: &ImageRef) -> Result<(), Halt> {
     let mut pauses = PAUSES.into_iter();
     loop {
-        let failure = match try_once(context, deployment, image).await? {
-            None => return Ok(()),
-            Some(failure) => failure,
-        };
+        let Some(failure) = try_once(context, deployment, image).await? else { return Ok(()) };
         let words = failure.explain(image);
         match pauses.next().filter(|_| failure.passes()) {
             Some(pause) => {
