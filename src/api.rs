@@ -10,6 +10,7 @@ pub mod client;
 mod deployment;
 mod error;
 mod events;
+mod exec;
 mod gate;
 mod git;
 mod hooks;
@@ -17,12 +18,14 @@ mod input;
 mod key;
 mod openapi;
 mod project;
+mod registry;
 mod route;
 mod secret;
 mod serve;
 mod settings;
 mod system;
 mod token;
+mod upload;
 mod variable;
 mod volume;
 mod webhook;
@@ -121,6 +124,13 @@ pub fn table() -> Vec<Route<Api>> {
             .about("Deploy an app")
             .takes::<wire::Deploy>()
             .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/upload", upload::deploy)
+            .about("Deploy an archive, tar.gz or zip, that is the body")
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/exec", exec::open)
+            .about("Run a command in an app's container; the connection then carries frames (Upgrade: rivetr-exec)")
+            .takes::<wire::Exec>()
+            .answers("application/octet-stream"),
         Route::get("/api/apps/{id}/deployments", app::deployments)
             .about("The deployments of an app, newest first")
             .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
@@ -187,6 +197,16 @@ pub fn table() -> Vec<Route<Api>> {
             .gives::<wire::Volume>(StatusCode::OK),
         Route::delete("/api/volumes/{name}", volume::delete)
             .about("Delete a volume that no app mounts, with its data")
+            .answers_nothing(),
+        Route::get("/api/registries", registry::list)
+            .about("The registries that rivetr signs in at")
+            .lists::<wire::Registry>(),
+        Route::post("/api/registries", registry::put)
+            .about("Hand in a sign-in at a registry, in place of the one it had")
+            .takes::<wire::PutRegistry>()
+            .gives::<wire::Registry>(StatusCode::CREATED),
+        Route::delete("/api/registries/{host}", registry::remove)
+            .about("Forget a sign-in at a registry")
             .answers_nothing(),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
@@ -339,6 +359,8 @@ mod tests {
             ("DELETE /api/apps/{id}", manage),
             ("PUT /api/apps/{id}/source", manage),
             ("POST /api/apps/{id}/deploy", deploy),
+            ("POST /api/apps/{id}/upload", deploy),
+            ("POST /api/apps/{id}/exec", manage),
             ("GET /api/apps/{id}/deployments", read),
             ("GET /api/apps/{id}/status", read),
             ("GET /api/apps/{id}/logs/stream", read),
@@ -360,6 +382,9 @@ mod tests {
             ("GET /api/volumes", read),
             ("GET /api/volumes/{name}", read),
             ("DELETE /api/volumes/{name}", manage),
+            ("GET /api/registries", read),
+            ("POST /api/registries", administer),
+            ("DELETE /api/registries/{host}", administer),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

@@ -10,6 +10,7 @@ mod deploy;
 mod deployments;
 mod doctor;
 mod env;
+mod exec;
 mod failure;
 mod files;
 mod follow;
@@ -17,11 +18,13 @@ mod input;
 mod keys;
 mod logs;
 mod projects;
+mod registries;
 mod secrets;
 mod session;
 mod setup;
 mod status;
 mod table;
+mod terminal;
 mod tokens;
 mod volumes;
 mod webhooks;
@@ -145,6 +148,10 @@ enum Remote {
     /// Keys that open repositories over SSH
     #[command(subcommand)]
     Keys(keys::Keys),
+    Exec(exec::Exec),
+    /// Sign in at registries of images
+    #[command(subcommand)]
+    Registries(registries::Registries),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -170,6 +177,8 @@ impl Remote {
             Self::Files(files) => files.run(session).await,
             Self::Secrets(secrets) => secrets.run(session).await,
             Self::Keys(keys) => keys.run(session).await,
+            Self::Exec(exec) => exec.run(session).await,
+            Self::Registries(registries) => registries.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
             Self::Webhooks(webhooks) => webhooks.run(session).await,

@@ -7,6 +7,8 @@ pub mod build;
 pub mod deployment;
 pub mod dotenv;
 pub mod health;
+pub mod image;
+pub mod instructions;
 pub mod key;
 pub mod mount;
 pub mod name;

@@ -10,6 +10,7 @@ mod change;
 mod context;
 mod deploy;
 mod error;
+mod exec;
 mod failpoint;
 mod files;
 mod health;
@@ -21,12 +22,14 @@ pub mod push;
 mod queue;
 mod reconcile;
 mod recover;
+mod registries;
 mod rotation;
 mod routes;
 mod secrets;
 mod status;
 mod steps;
 mod sweep;
+mod upload;
 mod variables;
 mod volume;
 
@@ -56,6 +59,7 @@ use crate::vault::{KeySource, Vault};
 
 pub use change::Changed;
 pub use error::EngineError;
+pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
 pub use health::{Check, CheckStatus, Health};
 pub use keys::RemoteError;
 pub use log::LogEntry;
@@ -83,6 +87,7 @@ pub struct Settings {
     /// Directories of the host below which apps may mount.
     pub bind_roots: Vec<PathBuf>,
     /// The largest push that is taken, in bytes.
+    /// The largest push or upload that is taken, in bytes.
     pub push_limit: u64,
     /// The domain below which each app gets a name of its own.
     pub base_domain: Option<HostName>,
@@ -150,6 +155,8 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    pulling: apply::Locks<String>,
+    uploading: tokio::sync::Mutex<()>,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     tasks: TaskTracker,
@@ -171,6 +178,8 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            pulling: apply::Locks::default(),
+            uploading: tokio::sync::Mutex::default(),
             features: OnceCell::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

@@ -121,6 +121,19 @@ pub fn read_text(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
+/// Reads the last `bytes` bytes of a file; what is not UTF-8 is replaced.
+pub fn read_tail(path: &Path, bytes: u64) -> Result<String, FileError> {
+    let read = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(io::SeekFrom::Start(length.saturating_sub(bytes)))?;
+        let mut tail = Vec::new();
+        file.take(bytes).read_to_end(&mut tail)?;
+        Ok(String::from_utf8_lossy(&tail).into_owned())
+    };
+    read().map_err(because("read", path))
+}
+
 /// The names in a directory, sorted; none if there is no such directory. Names that are not UTF-8 are not ours.
 pub fn names(directory: &Path) -> Result<Vec<String>, FileError> {
     let read = || -> io::Result<Vec<String>> {
@@ -143,6 +156,30 @@ pub fn names(directory: &Path) -> Result<Vec<String>, FileError> {
 /// Sets the permission bits of a file or directory that this process owns.
 pub fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(because("set the mode of", path))
+}
+
+/// A file that is being received, for its owner alone: gone with its handle unless it is kept; what a crash leaves,
+/// [`sweep`] finds.
+#[derive(Debug)]
+pub struct Incoming(tempfile::NamedTempFile);
+
+impl Incoming {
+    /// Begins one in a directory.
+    pub fn begin(directory: &Path) -> Result<Self, FileError> {
+        let aside = tempfile::Builder::new().prefix(ASIDE_PREFIX).suffix(ASIDE_SUFFIX).tempfile_in(directory);
+        aside.map(Self).map_err(because("make a file in", directory))
+    }
+
+    /// A handle to write it by.
+    pub fn file(&self) -> Result<File, FileError> {
+        self.0.as_file().try_clone().map_err(because("open", self.0.path()))
+    }
+
+    /// Gives it its name, in the directory that it was begun in.
+    pub fn keep(self, path: &Path) -> Result<(), FileError> {
+        let kept = self.0.persist(path).map_err(|failed| failed.error);
+        kept.and_then(|_| sync_directory(parent(path))).map_err(because("keep", path))
+    }
 }
 
 /// A log that grows line by line, also while others append to it.

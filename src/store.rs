@@ -1,7 +1,5 @@
 //! What rivetr knows, in one SQLite file: projects, apps, variables, deployments, hosts, addresses,
-//! tokens.
-//! What rivetr knows, in one SQLite file: projects, apps, deployments, hosts, addresses, tokens,
-//! webhooks.
+//! tokens, webhooks, sign-ins at registries.
 //!
 //! [`Writer`] is one thread and every change is one transaction, on the disk before a call returns.
 //! [`Reader`] is a few connections that cannot write and see one moment each. SQL lives here and
@@ -19,6 +17,7 @@ mod mount;
 mod open;
 mod project;
 mod reader;
+mod registry;
 mod reseal;
 mod route;
 mod row;
@@ -45,6 +44,7 @@ pub use mount::SetFileError;
 pub use open::{OpenError, is_fresh, open};
 pub use project::{ChangeProjectError, CreateProjectError, InvalidPool, SubnetPool};
 pub use reader::Reader;
+pub use registry::Registry;
 pub use reseal::Resealed;
 pub use token::{Token, TokenId};
 pub use variable::SetVariablesError;

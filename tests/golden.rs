@@ -141,6 +141,7 @@ fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Erro
         trigger: Trigger::Push,
         settings: Settings::new(input.port),
         commit: Some(CommitId::parse(&input.commit)?),
+        digest: None,
         image: Some(image.clone()),
         address: Some(input.address),
         state: State::Starting,

@@ -216,7 +216,7 @@ fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 pub(super) fn shown(engine: &Engine, app: &App) -> wire::App {
     let push_url = match app.source {
         Source::Push { .. } => engine.own_url().map(|own| format!("{own}/git/{}.git", app.slug)),
-        Source::Git(_) => None,
+        Source::Git(_) | Source::Image { .. } | Source::Upload | Source::Inline { .. } => None,
     };
     wire::App::of(app, engine.urls(app), push_url)
 }

@@ -10,12 +10,16 @@ mod target;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
-use http_body_util::{BodyExt, Limited};
+use futures_util::TryStreamExt;
+use http::{Method, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::Frame;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::connection::Connection;
+use self::connection::{Body, Connection};
 pub use self::error::ClientError;
 pub use self::events::{Ends, Events};
 pub use self::sse::Event;
@@ -25,6 +29,8 @@ pub use self::target::{BadServer, Target};
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
 /// How long a deletion may take: it answers when nothing is left, after requests in flight and a stop.
 const DELETE_LIMIT: Duration = Duration::from_mins(10);
+/// How long an upload may take in full: gigabytes over a slow line.
+const UPLOAD_LIMIT: Duration = Duration::from_hours(2);
 /// The largest answer that is read, in bytes; a page of a list stays far below.
 const ANSWER_MAX: usize = 32 << 20;
 
@@ -54,13 +60,48 @@ impl Client {
 
     /// Asks for a document.
     pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
-        self.call(Method::GET, path, Bytes::new(), ANSWER_LIMIT).await
+        self.call(Method::GET, path, document(Bytes::new()), ANSWER_LIMIT).await
     }
 
     /// Sends a document and takes the answer.
     pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
-        self.call(Method::POST, path, body.into(), ANSWER_LIMIT).await
+        self.call(Method::POST, path, document(body.into()), ANSWER_LIMIT).await
+    }
+
+    /// Sends a file as it is read and takes the answer.
+    pub async fn upload(&self, path: &str, file: tokio::fs::File) -> Result<Answer, ClientError> {
+        let pieces = tokio_util::io::ReaderStream::new(file).map_ok(Frame::data);
+        self.call(Method::POST, path, StreamBody::new(pieces).boxed_unsync(), UPLOAD_LIMIT).await
+    }
+
+    /// Sends a document and takes the connection over for what comes then.
+    pub async fn upgrade(
+        &self,
+        path: &str,
+        protocol: &'static str,
+        body: &impl Serialize,
+    ) -> Result<TokioIo<Upgraded>, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
+        let exchange = async {
+            let request = self.request(Method::POST, path, "application/json");
+            let request = request.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, protocol);
+            let mut connection = Connection::open(&self.target).await?;
+            let response = connection.send(request.body(document(body.into()))).await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let upgraded = hyper::upgrade::on(response).await;
+                return upgraded
+                    .map(TokioIo::new)
+                    .map_err(|source| ClientError::broken(&self.target, source));
+            }
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_MAX).collect().await;
+            let body = body.map_err(|source| ClientError::broken(&self.target, source))?.to_bytes();
+            Err(ClientError::of_status(&self.target, head.status, &body))
+        };
+        let limit = ANSWER_LIMIT;
+        let timed_out = |_| ClientError::TimedOut { target: self.target.clone(), limit };
+        tokio::time::timeout(limit, exchange).await.map_err(timed_out)?
     }
 
     /// Makes something be as it is sent, and takes the answer.
@@ -77,7 +118,7 @@ impl Client {
 
     /// Deletes; returns when it is done.
     pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
-        self.call(Method::DELETE, path, Bytes::new(), DELETE_LIMIT).await
+        self.call(Method::DELETE, path, document(Bytes::new()), DELETE_LIMIT).await
     }
 
     /// Follows a stream of events; see [`Events`] for what happens when it breaks.
@@ -89,11 +130,11 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
+        body: Body,
         limit: Duration,
     ) -> Result<Answer, ClientError> {
         let exchange = async {
-            let request = self.request(method, path, "application/json").body(body.into());
+            let request = self.request(method, path, "application/json").body(body);
             let mut connection = Connection::open(&self.target).await?;
             let response = connection.send(request).await?;
             let (head, body) = response.into_parts();
@@ -121,6 +162,11 @@ impl Client {
             None => request,
         }
     }
+}
+
+/// A body that is there already.
+fn document(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// The token is not shown.

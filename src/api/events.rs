@@ -41,7 +41,8 @@ pub fn event<T: Serialize>(event: Event, data: &T) -> Result<Event, BoxError> {
     event.json_data(data).map_err(Into::into)
 }
 
-async fn no_longer_good(auth: Auth, caller: Caller) {
+/// Returns when the caller's token is worth nothing any more.
+pub async fn no_longer_good(auth: Auth, caller: Caller) {
     loop {
         tokio::time::sleep(RECHECK).await;
         match auth.is_still_good(&caller).await {

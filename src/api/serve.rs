@@ -137,7 +137,7 @@ where
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_MAX);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(connection), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(connection), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopping.cancelled() => {
@@ -162,7 +162,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 mod tests {
     use axum::extract::Request;
     use axum::middleware::from_fn_with_state;
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpStream, UnixStream};
 
@@ -185,7 +185,10 @@ mod tests {
             let unix = UnixListener::bind(folder.path().join("api.sock")).unwrap();
             let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = tcp.local_addr().unwrap();
-            let router = Router::new().route("/peer", get(peer)).route("/broken", get(broken));
+            let router = Router::new()
+                .route("/peer", get(peer))
+                .route("/broken", get(broken))
+                .route("/over", post(over));
             let router = router.layer(from_fn_with_state(Numbers::new(1), around));
             let stopping = CancellationToken::new();
             let mut server = JoinSet::new();
@@ -205,6 +208,25 @@ mod tests {
 
     async fn peer(request: Request) -> String {
         format!("{:?}", request.extensions().get::<Peer>())
+    }
+
+    /// Reads what it is sent, takes the connection over and says it back in capitals.
+    async fn over(mut request: Request) -> axum::response::Response {
+        let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>().unwrap();
+        let body = axum::body::to_bytes(request.into_body(), 100).await.unwrap();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let mut connection = TokioIo::new(upgrade.await.unwrap());
+                connection.write_all(&body.to_ascii_uppercase()).await.unwrap();
+            });
+        });
+        http::Response::builder()
+            .status(101)
+            .header("connection", "upgrade")
+            .header("upgrade", "test")
+            .body(Body::empty())
+            .unwrap()
     }
 
     async fn broken() -> &'static str {
@@ -231,6 +253,18 @@ mod tests {
         let uid = nix::unistd::Uid::current();
         ask(&mut served.unix().await, "/peer", &format!("Some(Unix {{ uid: {uid} }})")).await;
         ask(&mut TcpStream::connect(served.port).await.unwrap(), "/peer", "Some(Tcp)").await;
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_taken_over_after_a_body() {
+        let served = Served::new().await;
+        let mut connection = served.unix().await;
+        let request = "POST /over HTTP/1.1\r\nhost: rivetr\r\nconnection: upgrade\r\nupgrade: test\r\ncontent-length: 2\r\n\r\nhi";
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(SOON, connection.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 101") && answer.ends_with("\r\n\r\nHI"), "{answer}");
         served.stop().await;
     }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod change;
+pub mod frame;
 mod key;
 mod options;
 mod parse;
@@ -109,6 +110,15 @@ pub struct CreateApp {
     /// Whether large files are fetched too (Git LFS).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lfs: bool,
+    /// An image of a registry, in place of code: `nginx:1.29`, `ghcr.io/owner/name:tag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The text of a Containerfile, in place of code; it is built without any other file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerfile: Option<String>,
+    /// The code comes as an archive with each deployment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upload: bool,
     /// Its environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
@@ -152,11 +162,17 @@ pub struct App {
     pub hosts: Vec<String>,
     /// Where people find it: one address for each of its hosts.
     pub urls: Vec<String>,
-    /// The repository it is fetched from; null: code comes by `git push` to rivetr.
+    /// Where it comes from: `push`, `git`, `image`, `upload` or `inline`.
+    pub source: String,
+    /// The repository it is fetched from.
     pub git: Option<String>,
-    /// Where to push to; null: it is fetched, or rivetr has no address but on its own machine.
+    /// The image of a registry that it is.
+    pub image: Option<String>,
+    /// The text of the Containerfile that it is built from alone.
+    pub containerfile: Option<String>,
+    /// Where to push to; null: code does not come so, or rivetr has no address but on its own machine.
     pub push_url: Option<String>,
-    /// The branch that is deployed; null: a tag or a commit is.
+    /// The branch that is deployed; null: a tag or a commit is, or it does not come from a repository.
     pub branch: Option<String>,
     /// The tag that is deployed.
     pub tag: Option<String>,
@@ -296,6 +312,8 @@ pub struct Deployment {
     pub state: State,
     /// The commit, once it is known.
     pub commit: Option<String>,
+    /// What it is made of where there is no commit: of the image in its registry, the archive or the Containerfile.
+    pub digest: Option<String>,
     /// The image, once it was built.
     pub image: Option<String>,
     /// Why it failed.
@@ -395,6 +413,51 @@ pub enum CheckStatus {
     Warn,
     /// It does not work.
     Fail,
+}
+
+/// A sign-in at a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Registry {
+    /// The registry: `ghcr.io`, `registry.example.org:5000`.
+    pub host: String,
+    /// The name that rivetr signs in by.
+    pub user: String,
+    /// When the password was handed in (RFC 3339, UTC).
+    pub changed: String,
+}
+
+/// A new sign-in at a registry, in place of the one it had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PutRegistry {
+    /// The registry: `ghcr.io`, `registry.example.org:5000`.
+    pub host: String,
+    /// The name to sign in by.
+    pub user: String,
+    /// The password or token; it is never shown again.
+    #[schema(value_type = String)]
+    pub password: Hidden,
+}
+
+/// A command to run in a container; see `wire::frame` for what follows the answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exec {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Give it a terminal of so many rows and columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Window>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Its height.
+    pub rows: u16,
+    /// Its width.
+    pub columns: u16,
 }
 
 /// A new token.

@@ -1,5 +1,9 @@
 //! `rivetr deploy`: asks for a deployment and follows it to its end.
 
+mod pack;
+
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::failure::{Exit, Failure};
@@ -26,6 +30,11 @@ pub struct Deploy {
     /// Build every step anew, whatever the cache has
     #[arg(long)]
     no_cache: bool,
+    /// A folder, or an archive of one (tar.gz or zip), to deploy an app that comes from uploads
+    ///
+    /// Of a folder everything is sent but .git.
+    #[arg(long, value_name = "DIR|FILE", conflicts_with_all = ["commit", "no_cache"])]
+    from: Option<PathBuf>,
     /// Only ask for it, and return
     #[arg(long, short)]
     detach: bool,
@@ -33,9 +42,17 @@ pub struct Deploy {
 
 impl Deploy {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let commit = self.commit.map(|commit| commit.to_string());
-        let request = wire::Deploy { commit, no_cache: self.no_cache };
-        let answer = session.client.post(&format!("/api/apps/{}/deploy", self.name), &request).await?;
+        let answer = match self.from {
+            Some(from) => {
+                let archive = pack::open(&from).await?;
+                session.client.upload(&format!("/api/apps/{}/upload", self.name), archive).await?
+            }
+            None => {
+                let commit = self.commit.map(|commit| commit.to_string());
+                let request = wire::Deploy { commit, no_cache: self.no_cache };
+                session.client.post(&format!("/api/apps/{}/deploy", self.name), &request).await?
+            }
+        };
         let queued: wire::Deployment = answer.decode()?;
         let name = format!("{} {}", queued.app, queued.number);
         if self.detach {

@@ -37,7 +37,9 @@ fn words(app: &Slug, deployments: &[Deployment]) -> String {
 }
 
 fn row(deployment: &Deployment) -> [String; 8] {
-    let commit = deployment.commit.as_ref().map(|commit| commit.chars().take(8).collect::<String>());
+    let digest = deployment.digest.as_deref().map(|digest| digest.strip_prefix("sha256:").unwrap_or(digest));
+    let commit = deployment.commit.as_deref().or(digest);
+    let commit = commit.map(|commit| commit.chars().take(8).collect::<String>());
     let why = deployment.failure.as_ref().and_then(|failure| failure.reason.lines().next());
     [
         deployment.number.to_string(),

@@ -8,22 +8,23 @@ use crate::api::client::{ClientError, Target};
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// It was tried and failed.
-    Failed = 1,
+    Failed,
     /// The command line or the configuration is wrong; nothing was tried.
-    Usage = 2,
+    Usage,
     /// rivetr cannot be reached.
-    Unreachable = 3,
+    Unreachable,
     /// What was named does not exist.
-    NotFound = 4,
+    NotFound,
     /// Not allowed, not valid, or in conflict with what is there.
-    Refused = 5,
+    Refused,
     /// Ended by Ctrl-C, as shells count it: 128 and the signal's number.
-    Interrupted = 130,
+    Interrupted,
+    /// As the program did that was run for the person.
+    Program(u8),
 }
 
 /// A command that did not succeed.
@@ -39,7 +40,16 @@ pub struct Failure {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::NotFound => 4,
+            Exit::Refused => 5,
+            Exit::Interrupted => 130,
+            Exit::Program(status) => status,
+        })
     }
 }
 

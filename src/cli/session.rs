@@ -32,6 +32,12 @@ impl Session {
         Ok(self.output.flush()?)
     }
 
+    /// Writes bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.output.write_all(bytes)?;
+        Ok(self.output.flush()?)
+    }
+
     /// Writes one line.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
         self.print(&format!("{text}\n"))

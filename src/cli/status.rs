@@ -118,6 +118,7 @@ mod tests {
             trigger: "push".to_owned(),
             state,
             commit: None,
+            digest: None,
             image: None,
             failure: (state == State::Failed)
                 .then(|| Failure { during: State::Building, reason: "no".to_owned() }),
@@ -127,7 +128,7 @@ mod tests {
     }
 
     fn check(live: Option<Deployment>, latest: Option<Deployment>, unit: Option<(&str, &str)>, expect: &str) {
-        let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],"branch":"main",
+        let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],"source":"push","branch":"main",
             "env":[],"deleting":false,"created":""}"#;
         let unit = unit.map(|(active, sub)| Unit {
             active_state: active.to_owned(),

@@ -94,7 +94,7 @@ impl Api {
     }
 }
 
-const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"git":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","tag":null,"commit":null,"git_key":null,"git_token":false,"submodules":false,"lfs":false,"env":["A","B"],"health":{"path":"/up"},"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
+const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"source":"push","git":null,"image":null,"containerfile":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","tag":null,"commit":null,"git_key":null,"git_token":false,"submodules":false,"lfs":false,"env":["A","B"],"health":{"path":"/up"},"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
 const LIVE: &str = r#"{"id":42,"app":"blog","number":7,"trigger":"push","state":"live","commit":"0123456789abcdef0123456789abcdef01234567","image":null,"failure":null,"created":"2026-11-23T11:24:38.000Z","ended":"2026-11-23T11:25:00.000Z"}"#;
 const QUEUED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"queued","commit":null,"image":null,"failure":null,"created":"2026-11-23T11:30:00.000Z","ended":null}"#;
 const FAILED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"failed","commit":null,"image":null,"failure":{"during":"checking","reason":"nothing listens on port 8080\nset --port"},"created":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:31:00.000Z"}"#;
@@ -322,14 +322,28 @@ async fn an_app_is_created_and_deleted() {
 }
 
 #[tokio::test]
+async fn registries_are_listed_and_removed() {
+    let listed =
+        r#"{"items":[{"host":"ghcr.io","user":"ada","changed":"2026-11-23T11:00:00.000Z"}],"next":null}"#;
+    let api = Api::of(&[("GET /api/registries", listed), ("DELETE /api/registries/ghcr.io", "")]);
+    let expect = "REGISTRY  USER  CHANGED\nghcr.io   ada   2026-11-23 11:00:00\n";
+    api.check("registries list", expect).await;
+    api.check("registries remove GHCR.io", "rivetr signs in at ghcr.io no more.\n").await;
+}
+
+#[tokio::test]
 async fn what_to_do_next_fits_the_app() {
     let hidden =
         BLOG.replace("http://192.0.2.7/git/blog.git", "").replace("\"push_url\":\"\"", "\"push_url\":null");
-    let fetched = hidden.replace("\"git\":null", "\"git\":\"https://example.org/a.git\"");
+    let comes_from = |kind: &str| hidden.replace("\"source\":\"push\"", &format!("\"source\":\"{kind}\""));
+    let fetched = comes_from("git").replace("\"git\":null", "\"git\":\"https://example.org/a.git\"");
+    let pulled = comes_from("image").replace("\"image\":null", "\"image\":\"ghcr.io/a/b:1\"");
     for (app, words) in [
         (&hidden, "  git push http://rivetr:TOKEN@127.0.0.1:7480/git/blog.git main\n"),
         (&hidden, "To push from elsewhere, set url under [instance]"),
         (&fetched, "Deploy it from https://example.org/a.git, branch main:\n  rivetr deploy blog\n"),
+        (&pulled, "Deploy it from ghcr.io/a/b:1:\n  rivetr deploy blog\n"),
+        (&comes_from("upload"), "rivetr deploy blog --from DIR\n"),
         (
             &hidden.replace("\"http://blog.example.org/\",\"http://blog.192.0.2.7.sslip.io/\"", ""),
             "No host leads to it: --host",

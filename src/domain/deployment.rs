@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use thiserror::Error;
 
 use super::app::{AppId, Settings};
+use super::image::Digest;
 use super::name::{InvalidName, Slug};
 use super::source::CommitId;
 use super::time::Timestamp;
@@ -35,6 +36,8 @@ pub struct Deployment {
     pub settings: Settings,
     /// The commit; known from the push, or once it was fetched.
     pub commit: Option<CommitId>,
+    /// What it is made of where there is no commit: the archive, the instructions, the image in its registry.
+    pub digest: Option<Digest>,
     /// The image; known once it was built.
     pub image: Option<ImageId>,
     /// Its container's address; known once it is being started.
@@ -138,6 +141,22 @@ impl Deployment {
     pub fn build(&mut self, commit: CommitId) -> Result<(), IllegalMove> {
         self.step(State::Fetching, State::Building)?;
         self.commit = Some(commit);
+        Ok(())
+    }
+
+    /// `Fetching → Building`: what was handed in lies in this deployment's directory.
+    pub fn build_content(&mut self, content: Digest) -> Result<(), IllegalMove> {
+        self.step(State::Fetching, State::Building)?;
+        self.digest = Some(content);
+        Ok(())
+    }
+
+    /// `Fetching → Starting`: the image came from a registry, and the container has an address.
+    pub fn adopt(&mut self, image: ImageId, content: Digest, address: Ipv4Addr) -> Result<(), IllegalMove> {
+        self.step(State::Fetching, State::Starting)?;
+        self.digest = Some(content);
+        self.image = Some(image);
+        self.address = Some(address);
         Ok(())
     }
 
@@ -319,6 +338,7 @@ mod tests {
             trigger: Trigger::Push,
             settings: Settings::new(NonZeroU16::new(8080).unwrap()),
             commit: None,
+            digest: None,
             image: None,
             address: None,
             state,
@@ -336,12 +356,18 @@ mod tests {
         ImageId::parse(&"b".repeat(64)).unwrap()
     }
 
+    fn content() -> Digest {
+        Digest::of_sum([7; 32])
+    }
+
     type Move = fn(&mut Deployment) -> Result<(), IllegalMove>;
 
     /// Each move, where it leads, and the states it is legal from.
-    const MOVES: [(Move, State, &[State]); 10] = [
+    const MOVES: [(Move, State, &[State]); 12] = [
         (|d| d.fetch(), State::Fetching, &[State::Queued]),
         (|d| d.build(commit()), State::Building, &[State::Fetching]),
+        (|d| d.build_content(content()), State::Building, &[State::Fetching]),
+        (|d| d.adopt(image(), content(), Ipv4Addr::LOCALHOST), State::Starting, &[State::Fetching]),
         (|d| d.start(image(), Ipv4Addr::LOCALHOST), State::Starting, &[State::Building]),
         (|d| d.check(), State::Checking, &[State::Starting]),
         (|d| d.switch(), State::Switching, &[State::Checking]),

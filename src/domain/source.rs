@@ -1,7 +1,9 @@
-//! Where an app's code comes from: a push to rivetr itself, or a repository elsewhere.
+//! Where an app comes from: a push to rivetr itself, a repository elsewhere, an image, an upload, or instructions.
 
 use std::fmt;
 
+use super::image::ImageRef;
+use super::instructions::Instructions;
 use super::key::SshHost;
 use super::name::{InvalidName, Slug};
 use super::secret::{Sealed, Secret};
@@ -16,6 +18,18 @@ pub enum Source {
     },
     /// A repository that rivetr fetches from.
     Git(GitSource),
+    /// An image of a registry; nothing is built.
+    Image {
+        /// Which one.
+        image: ImageRef,
+    },
+    /// An archive that is sent with each wish to deploy.
+    Upload,
+    /// A Containerfile that is kept with the app, built without any other file.
+    Inline {
+        /// Its text.
+        instructions: Instructions,
+    },
 }
 
 impl Source {
@@ -28,6 +42,7 @@ impl Source {
                 Reference::Branch(branch) => Some(branch),
                 Reference::Tag(_) | Reference::Commit(_) => None,
             },
+            Self::Image { .. } | Self::Upload | Self::Inline { .. } => None,
         }
     }
 }

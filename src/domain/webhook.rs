@@ -222,6 +222,20 @@ impl Provider {
             (Source::Push { .. }, _) => Err("this app is deployed by `git push` to rivetr, which needs no \
                                              webhook; a webhook is for apps that rivetr fetches"
                 .to_owned()),
+            (Source::Upload, _) => {
+                Err("this app is deployed from uploads: there is nothing that rivetr could fetch \
+                                        when a webhook comes"
+                    .to_owned())
+            }
+            (Source::Inline { .. }, _) => {
+                Err("this app is built from a Containerfile that is kept with it: \
+                                               there is nothing that a webhook could tell of"
+                    .to_owned())
+            }
+            (Source::Image { .. }, Self::Github | Self::Gitlab | Self::Gitea | Self::Bitbucket) => {
+                Err(format!("{self} tells of pushes to repositories, and this app is an image"))
+            }
+            (Source::Image { .. }, Self::Dockerhub | Self::Ghcr | Self::Generic) => Ok(()),
             (Source::Git(_), Self::Dockerhub | Self::Ghcr) => {
                 Err(format!("{self} tells of images, and this app is built from a repository"))
             }
@@ -278,10 +292,19 @@ pub fn judge(source: &Source, watch: &Watch, event: &Event) -> Judgement {
         Event::Ping => Verdict::Ping.because("the provider tries the connection: it works"),
         Event::Other => Verdict::Ignored.because("rivetr does not act on this event"),
         Event::Push { repository, changes } => judge_push(source, watch, repository, changes),
-        Event::Image { repository, .. } => {
-            Verdict::Ignored.because(format!("this app does not run the image {repository}"))
-        }
+        Event::Image { repository, tag } => judge_image(source, repository, tag.as_deref()),
     }
+}
+
+fn judge_image(source: &Source, repository: &str, tag: Option<&str>) -> Judgement {
+    let Source::Image { image } = source else {
+        return Verdict::Ignored.because("this app is not an image of a registry");
+    };
+    let told = tag.map_or_else(|| repository.to_owned(), |tag| format!("{repository}:{tag}"));
+    if !matches_image(&image.to_string(), repository, tag) {
+        return Verdict::Ignored.because(format!("another image: {told}, not {image}"));
+    }
+    Verdict::Deployed.because(format!("{told} was published"))
 }
 
 fn judge_push(source: &Source, watch: &Watch, repository: &[String], changes: &[Change]) -> Judgement {

@@ -136,7 +136,9 @@ impl Engine {
     ) -> Result<Source, EngineError> {
         let mut git = match source {
             Source::Git(git) => git,
-            Source::Push { .. } => return Ok(source),
+            Source::Push { .. } | Source::Image { .. } | Source::Upload | Source::Inline { .. } => {
+                return Ok(source);
+            }
         };
         if !self.git().allows(git.url.scheme()) {
             let scheme = git.url.scheme();

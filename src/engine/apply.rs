@@ -49,14 +49,21 @@ pub enum ApplyError {
 }
 
 /// One lock an app: whoever looks and then acts, does so alone.
-#[derive(Default)]
-pub(super) struct Locks(Mutex<BTreeMap<AppId, Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct Locks<K = AppId>(Mutex<BTreeMap<K, Arc<tokio::sync::Mutex<()>>>>);
 
-impl Locks {
-    async fn take(&self, app: AppId) -> OwnedMutexGuard<()> {
+impl<K> Default for Locks<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord> Locks<K> {
+    /// Waits until nobody else holds the lock of this key.
+    pub async fn take(&self, key: K) -> OwnedMutexGuard<()> {
         let lock = {
             let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.entry(app).or_default().clone()
+            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            locks.entry(key).or_default().clone()
         };
         lock.lock_owned().await
     }

@@ -68,6 +68,8 @@ async fn step(context: &mut Context, mut deployment: Deployment) -> Result<Deplo
         State::Queued => {
             context.engine.failpoint("enqueued");
             deployment.fetch()?;
+            // What comes now has not been begun by an earlier run.
+            context.resumed = false;
             Ok(deployment)
         }
         State::Fetching => steps::fetch::run(context, deployment).await,
@@ -137,6 +139,10 @@ async fn store(context: &Context, next: Deployment) -> Result<Deployment, Engine
                     let (engine, app) = (engine.clone(), context.app.clone());
                     async move { engine.tidy_repo(app).await }
                 });
+            }
+            if next.state.is_end() && next.digest.is_some() {
+                let swept = engine.sweep_uploads(&next.app_slug).await;
+                steps::log_failure(&next, "uploads not removed", swept);
             }
             Ok(next)
         }

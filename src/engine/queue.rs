@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::context::Stop;
 use super::steps::log_failure;
 use super::{Engine, EngineError, deploy};
-use crate::domain::app::AppId;
+use crate::domain::app::{App, AppId};
 use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::{CommitId, Source};
@@ -53,8 +53,20 @@ impl Engine {
     ) -> Result<Deployment, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let commit = match (commit, &app.source) {
+            (Some(_), Source::Image { .. } | Source::Upload | Source::Inline { .. }) => {
+                let message =
+                    format!("{} does not come from a repository, so there are no commits", app.slug);
+                return Err(EngineError::Invalid { field: "commit", message });
+            }
             (Some(commit), _) => Some(commit),
-            (None, Source::Git(_)) => None,
+            (None, Source::Git(_) | Source::Image { .. } | Source::Inline { .. }) => None,
+            (None, Source::Upload) => {
+                let message = format!(
+                    "{0} comes from uploads: send what is to be deployed with rivetr deploy {0} --from DIR",
+                    app.slug
+                );
+                return Err(EngineError::Conflict { field: "app", message });
+            }
             (None, Source::Push { branch }) => {
                 let head = self.git().resolve(&self.repo(&app.slug), &format!("refs/heads/{branch}")).await?;
                 Some(head.ok_or_else(|| EngineError::Conflict {
@@ -66,13 +78,14 @@ impl Engine {
                 })?)
             }
         };
+        self.enqueue(&app, Wish { commit, no_cache: !cache, ..Wish::of(trigger) }).await
+    }
+
+    /// Stores a wish, with what rivetr tells the app about itself, and sees to it.
+    pub(super) async fn enqueue(&self, app: &App, wish: Wish) -> Result<Deployment, EngineError> {
         let sealing = self.0.sealing.read().await;
-        let injected = self.injected(&app)?;
-        let enqueued = self
-            .0
-            .writer
-            .enqueue(app.id, Wish { trigger, commit, injected, no_cache: !cache }, self.now())
-            .await?;
+        let wish = Wish { injected: self.injected(app)?, ..wish };
+        let enqueued = self.0.writer.enqueue(app.id, wish, self.now()).await?;
         drop(sealing);
         self.take_up(&enqueued).await?;
         Ok(enqueued.deployment)

@@ -50,6 +50,11 @@ impl Engine {
         let apps = self.reader().apps().await?;
         self.refuse_foreign_units(&apps)?;
         self.make_first_project().await?;
+        for app in &apps {
+            if let Err(error) = self.machine().workspace.sweep_incoming(&app.slug) {
+                tracing::warn!(app = %app.slug, %error, "what interrupted uploads left is not removed");
+            }
+        }
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
         let engine = self.clone();
@@ -135,6 +140,7 @@ impl Engine {
         self.sweep_releases(app).await?;
         self.forget_builds(app).await?;
         self.sweep_workspaces(app).await?;
+        self.sweep_uploads(&app.slug).await?;
         self.sweep_images(app).await
     }
 

@@ -14,6 +14,9 @@ use crate::domain::deployment::{Deployment, State};
 /// left is swept up at the next start.
 pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     let engine = &context.engine;
+    if deployment.state == State::Fetching {
+        fetch::stop(context, deployment).await;
+    }
     if deployment.state == State::Building {
         build::stop(context, deployment).await;
     }
@@ -23,7 +26,7 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
         start::give_way_back(context, deployment, &live).await;
         log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
     }
-    if deployment.state >= State::Building {
+    if deployment.state >= State::Fetching {
         let removed = engine.machine().podman.untag_or_remove(&deployment.image_tag()).await;
         log_failure(deployment, "image not removed", removed);
     }

@@ -9,9 +9,6 @@ use crate::domain::time::Timestamp;
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, UnitSummary};
 
-/// The label by which an image says whose it is; the build sets it.
-const APP_LABEL: &str = "io.rivetr.app";
-
 impl Engine {
     /// Keeps the newest images of an app, and those of every release that is or will be on this machine.
     pub(super) async fn sweep_images(&self, app: &App) -> Result<(), EngineError> {
@@ -79,8 +76,10 @@ impl Engine {
 
     /// The images of an app by the numbers of their deployments, with their names.
     async fn images_of(&self, app: &App) -> Result<Vec<(u32, String)>, EngineError> {
-        let prefix = format!("localhost/rivetr/{}:", app.slug);
-        let images = self.machine().podman.images_labelled(APP_LABEL).await.map_err(EngineError::internal)?;
+        let name = format!("localhost/rivetr/{}", app.slug);
+        let prefix = format!("{name}:");
+        // Not by a label: an image that came from a registry has none of ours.
+        let images = self.machine().podman.images_named(&name).await.map_err(EngineError::internal)?;
         let names = images.into_iter().flat_map(|image| image.names);
         let numbered = names.filter_map(|name| Some((name.strip_prefix(&prefix)?.parse().ok()?, name)));
         Ok(numbered.collect())

@@ -172,6 +172,12 @@ impl Layout {
         self.deployment(app, number).join("source")
     }
 
+    /// What was uploaded for an app and waits to be deployed.
+    #[must_use]
+    pub fn uploads(&self, app: &Slug) -> PathBuf {
+        self.state.join("uploads").join(app.as_str())
+    }
+
     /// The log of one deployment.
     #[must_use]
     pub fn deployment_log(&self, app: &Slug, number: u32) -> PathBuf {

@@ -4,6 +4,7 @@
 //! `raw`, where it does not (it removes images by force, and with them the containers that use them).
 
 mod exec;
+mod pull;
 mod raw;
 mod secret;
 mod volume;
@@ -23,7 +24,8 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::time::timeout;
 
-pub use self::exec::Executed;
+pub use self::exec::{Executed, Piece, Pieces, Running};
+pub use self::pull::Pulled;
 use self::raw::Socket;
 pub use self::secret::SecretOf;
 pub use self::volume::Volume;
@@ -193,9 +195,9 @@ impl Podman {
         image_id(&inspected.id).map(Some)
     }
 
-    /// The images that carry a label of this key.
-    pub async fn images_labelled(&self, key: &str) -> Result<Vec<Image>, PodmanError> {
-        self.images(ImageListFilter::LabelKey(key.to_owned())).await
+    /// The images that go by this name, whatever the tag.
+    pub async fn images_named(&self, name: &str) -> Result<Vec<Image>, PodmanError> {
+        self.images(ImageListFilter::Reference(name.into(), None)).await
     }
 
     /// Takes a name off an image, and the image away with its last name; one that is not there is as good as gone.

@@ -1,4 +1,4 @@
-//! Where deployments leave their files: a checkout while it is built, and a log for each.
+//! Where deployments leave their files: an upload that waits, a checkout while it is built, and a log for each.
 //!
 //! [`Layout`] says where each lies; here they are made and removed.
 
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
 use crate::domain::deployment::Deployment;
-use crate::domain::name::{EnvKey, Slug};
-use crate::domain::secret::Secret;
+use crate::domain::image::Digest;
+use crate::domain::name::Slug;
 use crate::files::{self, FileError};
 
-pub use crate::files::LogFile;
+pub use crate::files::{Incoming, LogFile};
 
 /// The directories of apps and their deployments.
 #[derive(Debug, Clone)]
@@ -74,18 +74,29 @@ impl Workspace {
         files::names(directory)
     }
 
-    /// Writes a secret of a build beside its checkout, for the build alone; it goes with the checkout.
-    pub fn write_secret(
+    /// Writes a file that a build or pull is to be shown beside the checkout, for rivetr's own user alone; it goes with
+    /// the checkout.
+    pub fn write_private(
         &self,
         deployment: &Deployment,
-        name: &EnvKey,
-        secret: &Secret,
+        name: &str,
+        bytes: &[u8],
     ) -> Result<PathBuf, FileError> {
-        let folder = self.0.deployment(&deployment.app_slug, deployment.number).join("secrets");
+        let folder = self.0.deployment(&deployment.app_slug, deployment.number).join("private");
         files::make_dirs(&folder, 0o700)?;
-        let path = folder.join(name.as_str());
-        files::write_whole(&path, secret.reveal(), 0o600)?;
+        let path = folder.join(name);
+        files::write_whole(&path, bytes, 0o600)?;
         Ok(path)
+    }
+
+    /// The end of a deployment's log, at most so many bytes; lossy where it is not UTF-8.
+    pub fn log_tail(&self, deployment: &Deployment, bytes: u64) -> Result<String, FileError> {
+        files::read_tail(&self.log(deployment), bytes)
+    }
+
+    /// Writes a file at the root of a deployment's checkout.
+    pub fn write_source(&self, deployment: &Deployment, name: &str, text: &str) -> Result<(), FileError> {
+        files::write_whole(&self.source(deployment).join(name), text.as_bytes(), 0o644)
     }
 
     /// Removes a deployment's checkout.
@@ -104,8 +115,38 @@ impl Workspace {
         files::remove_tree(&self.0.deployment(app, number))
     }
 
-    /// Removes an app's repository, checkouts and logs.
+    /// A file for what is being uploaded for an app; it goes with its handle unless it is kept.
+    pub fn begin_upload(&self, app: &Slug) -> Result<Incoming, FileError> {
+        let folder = self.0.uploads(app);
+        files::make_dirs(&folder, 0o700)?;
+        Incoming::begin(&folder)
+    }
+
+    /// Where an upload lies, by what it holds.
+    #[must_use]
+    pub fn upload(&self, app: &Slug, content: &Digest) -> PathBuf {
+        self.0.uploads(app).join(content.digits())
+    }
+
+    /// The uploads of an app that lie there.
+    pub fn uploads(&self, app: &Slug) -> Result<Vec<Digest>, FileError> {
+        let names = files::names(&self.0.uploads(app))?;
+        Ok(names.iter().filter_map(|name| Digest::parse(&format!("sha256:{name}")).ok()).collect())
+    }
+
+    /// Removes an upload.
+    pub fn remove_upload(&self, app: &Slug, content: &Digest) -> Result<(), FileError> {
+        files::remove_file(&self.upload(app, content))
+    }
+
+    /// Removes what uploads left that a crash cut off; only while none is being taken in.
+    pub fn sweep_incoming(&self, app: &Slug) -> Result<(), FileError> {
+        files::sweep(&self.0.uploads(app))
+    }
+
+    /// Removes an app's repository, uploads, checkouts and logs.
     pub fn remove_app(&self, app: &Slug) -> Result<(), FileError> {
+        files::remove_tree(&self.0.uploads(app))?;
         files::remove_tree(&self.0.deployments(app))?;
         files::remove_tree(&self.0.repository(app))
     }

@@ -124,6 +124,7 @@ mod tests {
             trigger: Trigger::Push,
             settings: Settings::new(NonZeroU16::MIN),
             commit: None,
+            digest: None,
             image: None,
             address: None,
             state: State::Starting,

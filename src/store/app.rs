@@ -222,7 +222,7 @@ fn missing_key(tx: &Transaction<'_>, source: &Source) -> Result<Option<Slug>, St
             GitAccess::Key(name) if !key::exists(tx, name)? => Ok(Some(name.clone())),
             GitAccess::Key(_) | GitAccess::Token { .. } | GitAccess::Public => Ok(None),
         },
-        Source::Push { .. } => Ok(None),
+        Source::Push { .. } | Source::Image { .. } | Source::Upload | Source::Inline { .. } => Ok(None),
     }
 }
 

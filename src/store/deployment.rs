@@ -13,6 +13,7 @@ use super::writer::Writer;
 use super::{address, app, mount, route, row, settings, variable};
 use crate::domain::app::{AppId, Settings};
 use crate::domain::deployment::{Deployment, DeploymentId, Failure, IllegalMove, ImageId, State, Trigger};
+use crate::domain::image::Digest;
 use crate::domain::name::Slug;
 use crate::domain::source::CommitId;
 use crate::domain::time::Timestamp;
@@ -34,6 +35,8 @@ pub struct Wish {
     pub trigger: Trigger,
     /// The commit; none: what the app's source says when its turn has come.
     pub commit: Option<CommitId>,
+    /// What was handed in with the wish, told by its digest.
+    pub content: Option<Digest>,
     /// What rivetr tells the app about itself; the variables of its project, its environment and itself go over it.
     pub injected: Vec<Variable>,
     /// Nothing of its build comes from the cache, whatever the app says.
@@ -44,7 +47,7 @@ impl Wish {
     /// Whatever is there, as the app says.
     #[must_use]
     pub fn of(trigger: Trigger) -> Self {
-        Self { trigger, commit: None, injected: Vec::new(), no_cache: false }
+        Self { trigger, commit: None, content: None, injected: Vec::new(), no_cache: false }
     }
 }
 
@@ -179,7 +182,7 @@ impl Reader {
 }
 
 const SELECT: &str = "SELECT deployment.id AS id, deployment.app AS app, app.slug AS slug, number, requested_by, \
-     deployment.settings AS settings, commit_id, image, state, failed_during, failure, \
+     deployment.settings AS settings, commit_id, digest, image, state, failed_during, failure, \
      deployment.created AS created, ended, subnet, address.host AS host \
      FROM deployment JOIN app ON app.id = deployment.app \
      LEFT JOIN address ON address.deployment = deployment.id \
@@ -189,7 +192,7 @@ const SELECT: &str = "SELECT deployment.id AS id, deployment.app AS app, app.slu
 pub(super) fn enqueue(
     tx: &Transaction<'_>,
     app: AppId,
-    Wish { trigger, commit, injected, no_cache }: Wish,
+    Wish { trigger, commit, content, injected, no_cache }: Wish,
     now: Timestamp,
 ) -> Result<Enqueued, EnqueueError> {
     let found = app::by_id(tx, app)?.ok_or(EnqueueError::NoApp)?;
@@ -203,7 +206,11 @@ pub(super) fn enqueue(
     settings.build.cache &= !no_cache;
     let id = insert(tx, app, trigger, commit.as_ref(), &settings, now)?;
     note(tx, id, State::Queued, now)?;
-    let deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
+    let mut deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
+    if content.is_some() {
+        deployment.digest = content;
+        update(tx, &deployment)?;
+    }
     Ok(Enqueued { deployment, superseded })
 }
 
@@ -279,7 +286,7 @@ fn may_come_from(to: State) -> &'static [State] {
         State::Queued => &[],
         Fetching => &[Queued],
         Building => &[Fetching],
-        Starting => &[Building],
+        Starting => &[Fetching, Building],
         Checking => &[Starting],
         Switching => &[Checking],
         Retiring => &[Switching],
@@ -319,6 +326,7 @@ fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreErro
         trigger: _,
         settings: _,
         commit,
+        digest,
         image,
         address: _,
         state,
@@ -328,7 +336,7 @@ fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreErro
     } = deployment;
     tx.prepare_cached(
         "UPDATE deployment SET commit_id = ?2, image = ?3, state = ?4, failed_during = ?5, failure = ?6, \
-         ended = ?7 WHERE id = ?1",
+         ended = ?7, digest = ?8 WHERE id = ?1",
     )?
     .execute(params_from_iter([
         Value::from(id.0),
@@ -338,6 +346,7 @@ fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreErro
         Value::from(failure.as_ref().map(|failure| failure.during.as_str().to_owned())),
         Value::from(failure.as_ref().map(|failure| failure.reason.clone())),
         Value::from(ended.map(|time| time.0)),
+        Value::from(digest.as_ref().map(|digest| digest.as_str().to_owned())),
     ]))?;
     Ok(())
 }
@@ -363,6 +372,7 @@ fn read(row: &Row<'_>) -> Result<Deployment, StoreError> {
         trigger: row::parsed(row, "requested_by", row::word(Trigger::parse))?,
         settings: row::parsed(row, "settings", settings::from_json)?,
         commit: row::maybe_parsed(row, "commit_id", CommitId::parse)?,
+        digest: row::maybe_parsed(row, "digest", Digest::parse)?,
         image: row::maybe_parsed(row, "image", ImageId::parse)?,
         address: address::read(row)?,
         state: row::parsed(row, "state", row::word(State::parse))?,

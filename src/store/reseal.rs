@@ -23,11 +23,12 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 5] = [
     Column { table: "key", column: "private", place: "'key/' || name" },
     Column { table: "variable", column: "value", place: "'env/' || key" },
     Column { table: "webhook", column: "sealed", place: "'webhook/' || app || '/' || provider" },
     Column { table: "mounted_file", column: "content", place: "'file/' || path" },
+    Column { table: "registry", column: "password", place: "'registry/' || host" },
 ];
 
 /// What became of the sealed values.

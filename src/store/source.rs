@@ -5,6 +5,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use crate::domain::image::ImageRef;
+use crate::domain::instructions::Instructions;
 use crate::domain::name::Slug;
 use crate::domain::secret::Sealed;
 use crate::domain::source::{
@@ -16,6 +18,9 @@ use crate::domain::source::{
 enum Stored {
     Push { branch: String },
     Git(StoredGit),
+    Image { image: String },
+    Upload,
+    Inline { containerfile: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +58,9 @@ pub(super) fn to_json(source: &Source) -> Result<String, StoreError> {
     let stored = match source {
         Source::Push { branch } => Stored::Push { branch: branch.to_string() },
         Source::Git(git) => Stored::Git(store(git)),
+        Source::Image { image } => Stored::Image { image: image.to_string() },
+        Source::Upload => Stored::Upload,
+        Source::Inline { instructions } => Stored::Inline { containerfile: instructions.as_str().to_owned() },
     };
     serde_json::to_string(&stored).map_err(|_| StoreError::Malformed("source"))
 }
@@ -83,6 +91,11 @@ fn read(text: &str) -> Option<Source> {
     Some(match serde_json::from_str(text).ok()? {
         Stored::Push { branch } => Source::Push { branch: Branch::parse(&branch).ok()? },
         Stored::Git(git) => Source::Git(read_git(git)?),
+        Stored::Image { image } => Source::Image { image: ImageRef::parse(&image).ok()? },
+        Stored::Upload => Source::Upload,
+        Stored::Inline { containerfile } => {
+            Source::Inline { instructions: Instructions::parse(&containerfile).ok()? }
+        }
     })
 }
 
@@ -114,6 +127,8 @@ mod tests {
         let of = |reference| GitSource::new(url.clone(), reference);
         let commit = Reference::Commit(CommitId::parse(&"a".repeat(40)).unwrap());
         let token = GitAccess::Token { user: TokenUser::default(), token: Sealed(vec![0, 1, 255]) };
+        let image = ImageRef::parse("nginx").unwrap();
+        let instructions = Instructions::parse("FROM nginx\n").unwrap();
         for source in [
             Source::Push { branch: branch.clone() },
             Source::Git(of(Reference::Branch(branch))),
@@ -123,6 +138,9 @@ mod tests {
                 submodules: true,
                 ..of(Reference::Tag(Tag::parse("v1").unwrap()))
             }),
+            Source::Image { image },
+            Source::Upload,
+            Source::Inline { instructions },
         ] {
             assert_eq!(from_json(&to_json(&source).unwrap()).unwrap(), source);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -19,10 +19,13 @@ use super::target::Target;
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
+/// What a request carries: a document, or a file as it is read.
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
 /// A connection that ends when it is dropped.
 pub(super) struct Connection {
     target: Target,
-    sender: http1::SendRequest<Full<Bytes>>,
+    sender: http1::SendRequest<Body>,
     /// Moves the bytes; its errors also reach whoever waits for the answer.
     _driver: JoinSet<hyper::Result<()>>,
 }
@@ -43,7 +46,7 @@ impl Connection {
 
     pub(super) async fn send(
         &mut self,
-        request: http::Result<http::Request<Full<Bytes>>>,
+        request: http::Result<http::Request<Body>>,
     ) -> Result<Response<Incoming>, ClientError> {
         let request = request.map_err(ClientError::NotHttp)?;
         self.sender.send_request(request).await.map_err(|source| ClientError::broken(&self.target, source))
@@ -56,7 +59,7 @@ impl Connection {
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|source| ClientError::broken(target, source))?;
         let mut driver = JoinSet::new();
-        driver.spawn(connection);
+        driver.spawn(connection.with_upgrades());
         Ok(Self { target: target.clone(), sender, _driver: driver })
     }
 }

@@ -38,6 +38,45 @@ async fn all(events: &mut Events) -> Result<Vec<String>, ClientError> {
 }
 
 #[tokio::test]
+async fn a_file_is_sent_as_it_is_read() {
+    let count = |body: axum::body::Bytes| async move { body.len().to_string() };
+    let server = Server::start(Router::new().route("/upload", post(count)));
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(100_000).unwrap();
+    let answer = server.client().upload("/upload", tokio::fs::File::from_std(file)).await.unwrap();
+    assert_eq!(answer.text(), "100000");
+}
+
+#[tokio::test]
+async fn a_connection_is_taken_over_after_a_document() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let echo = |mut request: axum::extract::Request| async move {
+        let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>().unwrap();
+        let body = axum::body::to_bytes(request.into_body(), 1000).await.unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            let mut connection = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+            connection.write_all(&body).await.unwrap();
+            let mut heard = vec![0; 5];
+            connection.read_exact(&mut heard).await.unwrap();
+            connection.write_all(&heard).await.unwrap();
+        });
+        tasks.detach_all();
+        (StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "test")], Body::empty())
+    };
+    let refuse = || async { (StatusCode::CONFLICT, r#"{"error":{"code":"conflict","message":"not live"}}"#) };
+    let server = Server::start(Router::new().route("/echo", post(echo)).route("/refuse", post(refuse)));
+    let mut connection = server.client().upgrade("/echo", "test", &["a"]).await.unwrap();
+    connection.write_all(b"hello").await.unwrap();
+    let mut heard = String::new();
+    connection.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "[\"a\"]hello");
+    let refused = server.client().upgrade("/refuse", "test", &["a"]).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused { message, .. } if message == "not live"));
+}
+
+#[tokio::test]
 async fn documents_come_as_they_were_sent() {
     let echo = |headers: HeaderMap, body: String| async move {
         let field = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());

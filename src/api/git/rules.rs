@@ -20,7 +20,7 @@ impl Refusal {
     }
 }
 
-/// The branch of this app that is pushed, where code may be pushed to it at all.
+/// The branch that may be pushed to this app, if any may.
 pub fn may_be_pushed_to(app: &App) -> Result<&Branch, Refusal> {
     if app.deleting {
         return Err(Refusal::new("app is being deleted", format!("{} is being deleted", app.slug)));
@@ -32,6 +32,10 @@ pub fn may_be_pushed_to(app: &App) -> Result<&Branch, Refusal> {
             let long = format!(
                 "{name} is deployed from {url}, {reference}: push there, then run: rivetr deploy {name}"
             );
+            Err(Refusal::new("app has another source", long))
+        }
+        Source::Image { .. } | Source::Upload | Source::Inline { .. } => {
+            let long = format!("{} does not come from a repository: nothing can be pushed to it", app.slug);
             Err(Refusal::new("app has another source", long))
         }
     }

@@ -8,7 +8,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::source::{Branch, GitUrl, Source};
+use crate::domain::source::{Branch, GitSource, GitUrl, Reference, Source};
 use crate::domain::watch::Watch;
 use crate::domain::webhook::{Verdict, judge};
 
@@ -51,7 +51,8 @@ impl Sent {
     /// What an app of this repository and branch makes of it.
     #[track_caller]
     fn check(&self, (url, branch): (&str, &str), watch: &[&str], verdict: Verdict, words: &str) {
-        let source = Source::Git { url: GitUrl::parse(url).unwrap(), branch: Branch::parse(branch).unwrap() };
+        let branch = Reference::Branch(Branch::parse(branch).unwrap());
+        let source = Source::Git(GitSource::new(GitUrl::parse(url).unwrap(), branch));
         let event = read(self.provider, self.event, &self.body()).unwrap();
         let judged = judge(&source, &Watch::parse(watch).unwrap(), &event);
         assert_eq!(judged.verdict, verdict, "{}", judged.reason);
@@ -281,7 +282,7 @@ fn images() {
     let other = |sent: Sent| assert_eq!(read(sent.provider, sent.event, &sent.body()).unwrap(), Event::Other);
     other(ghcr.with(json!({ "/action": "updated" })));
     other(ghcr.with(json!({ "/package/package_version/package_url": "https://a.example/b" })));
-    ghcr.check((GITHUB, "master"), &[], Verdict::Ignored, "does not run the image");
+    ghcr.check((GITHUB, "master"), &[], Verdict::Ignored, "not an image");
 }
 
 #[test]
@@ -353,7 +354,7 @@ fn documents() -> impl Strategy<Value = Value> {
 
 fn judged(body: &[u8]) {
     let url = GitUrl::parse(GENERIC).unwrap();
-    let source = Source::Git { url, branch: Branch::parse("main").unwrap() };
+    let source = Source::Git(GitSource::new(url, Reference::Branch(Branch::parse("main").unwrap())));
     let watch = Watch::parse(&["api/**"]).unwrap();
     for (provider, event) in EVENTS {
         if let Ok(event) = read(provider, event, body) {

@@ -29,9 +29,14 @@ impl App {
             created,
         } = app;
         let Settings { port, variables: _, files: _, health, runtime, build } = settings;
-        let git = match source {
-            Source::Push { .. } => None,
-            Source::Git(git) => Some(git),
+        let (kind, git, [image, containerfile]) = match source {
+            Source::Push { .. } => ("push", None, [None, None]),
+            Source::Git(git) => ("git", Some(git), [None, None]),
+            Source::Image { image } => ("image", None, [Some(image.to_string()), None]),
+            Source::Upload => ("upload", None, [None, None]),
+            Source::Inline { instructions } => {
+                ("inline", None, [None, Some(instructions.as_str().to_owned())])
+            }
         };
         let (tag, commit) = match git.map(|git| &git.reference) {
             Some(Reference::Tag(tag)) => (Some(tag.to_string()), None),
@@ -51,7 +56,10 @@ impl App {
             port: port.get(),
             hosts: hosts.iter().map(ToString::to_string).collect(),
             urls,
+            source: kind.to_owned(),
             git: git.map(|git| git.url.to_string()),
+            image,
+            containerfile,
             push_url,
             branch: source.branch().map(ToString::to_string),
             tag,
@@ -81,6 +89,7 @@ impl From<&deployment::Deployment> for Deployment {
             trigger: deployment.trigger.as_str().to_owned(),
             state: deployment.state.into(),
             commit: deployment.commit.as_ref().map(ToString::to_string),
+            digest: deployment.digest.as_ref().map(ToString::to_string),
             image: deployment.image.as_ref().map(|image| image.as_str().to_owned()),
             failure: deployment
                 .failure

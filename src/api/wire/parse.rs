@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU16;
 
-use super::{CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, Scope, SetSource};
+use super::{
+    CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, PutRegistry, Scope, SetSource,
+};
 use crate::domain::app::{NewApp, Settings};
+use crate::domain::image::RegistryHost;
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
+use crate::domain::secret::Secret;
 use crate::domain::source::CommitId;
 use crate::domain::variable::{EnvValue, NewVariable};
 
@@ -32,6 +36,9 @@ pub const TOKEN_DAYS_MAX: u32 = 366;
 /// The longest name of a token, in characters.
 pub const TOKEN_NAME_MAX: usize = 80;
 
+/// The longest user name or password of a registry, in bytes: tokens of the large ones are 1 to 2 KiB.
+pub const SIGN_IN_MAX: usize = 4096;
+
 /// What is wrong with each field of a request; never empty when it is returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldErrors(pub BTreeMap<String, String>);
@@ -54,6 +61,9 @@ impl CreateApp {
             git_token_user,
             submodules,
             lfs,
+            image,
+            containerfile,
+            upload,
             env,
             health,
             runtime,
@@ -66,8 +76,20 @@ impl CreateApp {
         let environment = errors.take("environment", Slug::parse(environment));
         let port = errors.take("port", parse_port(port.unwrap_or(DEFAULT_PORT)));
         let hosts = parse_hosts(&hosts, &mut errors);
-        let source =
-            SetSource { git, branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs };
+        let source = SetSource {
+            git,
+            branch,
+            tag,
+            commit,
+            git_key,
+            git_token,
+            git_token_user,
+            submodules,
+            lfs,
+            image,
+            containerfile,
+            upload,
+        };
         let source = source.parse_into(&mut errors);
         let variables = parse_variables(&env, &mut errors);
         let mut settings = port.map(Settings::new);
@@ -103,6 +125,28 @@ impl CreateProject {
             .collect();
         match slug {
             Some(slug) if errors.0.is_empty() => Ok((slug, parsed)),
+            _ => Err(errors),
+        }
+    }
+}
+
+impl PutRegistry {
+    /// Host, user and password, or what is wrong with each field.
+    pub fn parse(self) -> Result<(RegistryHost, String, Secret), FieldErrors> {
+        let Self { host, user, password: Hidden(password) } = self;
+        let mut errors = FieldErrors::default();
+        let host = errors.take("host", RegistryHost::parse(&host));
+        let plain =
+            |text: &str| !text.is_empty() && text.len() <= SIGN_IN_MAX && !text.chars().any(char::is_control);
+        // What stands between the two is a colon (RFC 7617).
+        if !plain(&user) || user.contains(':') {
+            errors.put("user", "use 1 to 4096 characters without a colon and without control characters");
+        }
+        if !plain(&password) {
+            errors.put("password", "use 1 to 4096 characters without control characters");
+        }
+        match host {
+            Some(host) if errors.0.is_empty() => Ok((host, user, Secret::new(password.into_bytes()))),
             _ => Err(errors),
         }
     }
@@ -206,6 +250,7 @@ pub(super) fn readable(name: &str) -> String {
 mod tests {
     use super::super::Patch;
     use super::*;
+    use crate::domain::image::ImageRef;
     use crate::domain::source::{Branch, Source};
 
     fn create(change: impl FnOnce(&mut CreateApp)) -> Result<NewApp, BTreeMap<String, String>> {
@@ -220,6 +265,40 @@ mod tests {
         assert_eq!((app.slug.as_str(), app.project.as_str()), ("blog", "default"));
         assert_eq!(app.source, Source::Push { branch: Branch::parse("main").unwrap() });
         assert_eq!(app.settings, Settings::new(NonZeroU16::new(8080).unwrap()));
+    }
+
+    #[test]
+    fn an_app_has_one_source() {
+        let image = create(|app| app.image = Some("nginx".to_owned())).unwrap();
+        assert_eq!(
+            image.source,
+            Source::Image { image: ImageRef::parse("docker.io/library/nginx:latest").unwrap() }
+        );
+        assert_eq!(create(|app| app.upload = true).unwrap().source, Source::Upload);
+        let inline = create(|app| app.containerfile = Some("FROM a\n".to_owned())).unwrap();
+        assert!(
+            matches!(inline.source, Source::Inline { instructions } if instructions.as_str() == "FROM a\n")
+        );
+        let two = create(|app| (app.image, app.upload) = (Some("nginx".to_owned()), true)).unwrap_err();
+        assert!(two["image"].contains("one source"), "{two:?}");
+        let branch = create(|app| (app.branch, app.upload) = (Some("main".to_owned()), true)).unwrap_err();
+        assert!(branch["upload"].contains("neither git nor branch"), "{branch:?}");
+        assert!(
+            create(|app| app.image = Some("--volume=/:/host".to_owned())).unwrap_err().contains_key("image")
+        );
+    }
+
+    #[test]
+    fn sign_ins() {
+        let check = |host: &str, user: &str, password: &str, wrong: &[&str]| {
+            let [host, user, password] = [host, user, password].map(str::to_owned);
+            let outcome = PutRegistry { host, user, password: Hidden(password) }.parse();
+            let fields = outcome.map_or_else(|errors| errors.0.into_keys().collect(), |_| vec![]);
+            assert_eq!(fields, wrong);
+        };
+        check("GHCR.io", "ada", "p:w ü", &[]);
+        check("https://ghcr.io", "a:b", "", &["host", "password", "user"]);
+        check("ghcr.io", "", "a\nb", &["password", "user"]);
     }
 
     #[test]

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{DEFAULT_BRANCH, FieldErrors, Hidden};
+use crate::domain::image::ImageRef;
+use crate::domain::instructions::Instructions;
 use crate::domain::name::Slug;
 use crate::domain::source::{
     Branch, CommitId, GitAccess, GitSource, GitToken, GitUrl, Reference, Source, Tag, TokenUser,
@@ -41,6 +43,15 @@ pub struct SetSource {
     /// Whether large files are fetched too (Git LFS).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lfs: bool,
+    /// An image of a registry, in place of code: `nginx:1.29`, `ghcr.io/owner/name:tag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The text of a Containerfile, in place of code; it is built without any other file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerfile: Option<String>,
+    /// The code comes as an archive with each deployment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upload: bool,
 }
 
 impl SetSource {
@@ -53,7 +64,26 @@ impl SetSource {
 
     /// The same, with the errors added to those of other fields.
     pub(super) fn parse_into(self, errors: &mut FieldErrors) -> Option<(Source, Option<GitToken>)> {
-        let Self { git, branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs } = self;
+        let Self {
+            git,
+            branch,
+            tag,
+            commit,
+            git_key,
+            git_token,
+            git_token_user,
+            submodules,
+            lfs,
+            image,
+            containerfile,
+            upload,
+        } = self;
+        let without_repository = parse_without_repository(image, containerfile, upload, errors);
+        if let Some((field, _)) = &without_repository
+            && (git.is_some() || branch.is_some())
+        {
+            errors.put(field, "an app that does not come from a repository has neither git nor branch");
+        }
         let only_git = [
             ("tag", tag.is_some()),
             ("commit", commit.is_some()),
@@ -66,6 +96,9 @@ impl SetSource {
         let Some(url) = git else {
             for (field, _) in only_git.iter().filter(|(_, is_said)| *is_said) {
                 errors.put(field, "it goes with a repository to fetch from: name one in git");
+            }
+            if let Some((_, source)) = without_repository {
+                return source.map(|source| (source, None));
             }
             let branch = errors.take("branch", Branch::parse(branch.as_deref().unwrap_or(DEFAULT_BRANCH)));
             return branch.map(|branch| (Source::Push { branch }, None));
@@ -87,6 +120,32 @@ impl SetSource {
         let access = key.map_or(GitAccess::Public, GitAccess::Key);
         Some((Source::Git(GitSource { url, reference, access, submodules, lfs }), token))
     }
+}
+
+/// What comes from no repository, with the field that says so; its source is none where it is wrong.
+fn parse_without_repository(
+    image: Option<String>,
+    containerfile: Option<String>,
+    upload: bool,
+    errors: &mut FieldErrors,
+) -> Option<(&'static str, Option<Source>)> {
+    Some(match (image, containerfile, upload) {
+        (None, None, false) => return None,
+        (Some(image), None, false) => {
+            let image = errors.take("image", ImageRef::parse(&image));
+            ("image", image.map(|image| Source::Image { image }))
+        }
+        (None, Some(text), false) => {
+            let instructions = errors.take("containerfile", Instructions::parse(&text));
+            ("containerfile", instructions.map(|instructions| Source::Inline { instructions }))
+        }
+        (None, None, true) => ("upload", Some(Source::Upload)),
+        (image, ..) => {
+            let field = if image.is_some() { "image" } else { "containerfile" };
+            errors.put(field, "an app has one source: an image, a containerfile, uploads or a repository");
+            (field, None)
+        }
+    })
 }
 
 fn parse_reference(

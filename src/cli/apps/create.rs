@@ -11,7 +11,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::local_push_url;
 use super::options::{Build, Health, Runtime};
-use super::source::{From, reference};
+use super::source::{From, origin};
 use crate::api::wire::{App, CreateApp, DEFAULT_BRANCH, Hidden, SetSource};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::variable::EnvValue;
@@ -66,8 +66,20 @@ impl Create {
         let variables = from_file.into_iter().chain(env);
         let variables =
             variables.map(|(key, value)| (key.as_str().to_owned(), Hidden(value.as_str().to_owned())));
-        let SetSource { git, branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs } =
-            from.request()?;
+        let SetSource {
+            git,
+            branch,
+            tag,
+            commit,
+            git_key,
+            git_token,
+            git_token_user,
+            submodules,
+            lfs,
+            image,
+            containerfile,
+            upload,
+        } = from.request()?;
         Ok(CreateApp {
             name: name.to_string(),
             project: project.map(|project| project.to_string()),
@@ -83,6 +95,9 @@ impl Create {
             git_token_user,
             submodules,
             lfs,
+            image,
+            containerfile,
+            upload,
             env: variables.collect::<BTreeMap<_, _>>(),
             health: health.request(),
             runtime: runtime.request(),
@@ -96,9 +111,11 @@ fn words(app: &App) -> String {
 }
 
 fn how_to_deploy(app: &App) -> String {
-    let App { name, git, branch, push_url, .. } = app;
-    if let Some(git) = git {
-        return format!("Deploy it from {git}, {}:\n  rivetr deploy {name}\n", reference(app));
+    let App { name, source, branch, push_url, .. } = app;
+    match source.as_str() {
+        "push" => {}
+        "upload" => return format!("Deploy a folder or an archive:\n  rivetr deploy {name} --from DIR\n"),
+        _ => return format!("Deploy it from {}:\n  rivetr deploy {name}\n", origin(app)),
     }
     let branch = branch.as_deref().unwrap_or(DEFAULT_BRANCH);
     let with_token = |url: &str| url.replacen("://", "://rivetr:TOKEN@", 1);

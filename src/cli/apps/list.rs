@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{or_dash, table, time};
-use super::source::reference;
+use super::source::{place, reference};
 use crate::api::wire::{self, App};
 
 /// The arguments of `rivetr apps list`.
@@ -30,7 +30,7 @@ fn words(apps: &[App]) -> String {
             [
                 app.name.clone(),
                 or_dash(app.release.map(|number| number.to_string()).as_deref()),
-                app.git.clone().unwrap_or_else(|| "git push".to_owned()),
+                place(app),
                 reference(app),
                 time(&app.created),
                 or_dash(Some(&app.urls.join(" "))),

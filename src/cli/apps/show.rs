@@ -8,7 +8,7 @@ use super::super::session::Session;
 use super::super::status::{release, state};
 use super::super::table::{facts, harmless, or_dash, time};
 use super::local_push_url;
-use super::source::reference;
+use super::source::{place, reference};
 use crate::api::wire::{App, AppStatus, HealthOptions, Patch};
 use crate::domain::app::HealthCheck;
 use crate::domain::name::Slug;
@@ -36,7 +36,7 @@ fn words(status: &AppStatus) -> String {
         environment,
         port,
         urls,
-        git,
+        source: kind,
         push_url,
         env,
         health,
@@ -47,9 +47,9 @@ fn words(status: &AppStatus) -> String {
     } = &status.app;
     let since = status.unit.as_ref().and_then(|unit| unit.since.as_deref()).map(time);
     let unit = status.live.as_ref().map(|live| format!("rivetr-app-{name}-{}.service", live.number));
-    let source = match git {
-        Some(git) => git.clone(),
-        None => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
+    let source = match kind.as_str() {
+        "push" => format!("git push {}", push_url.clone().unwrap_or_else(|| local_push_url(name))),
+        _ => place(&status.app),
     };
     let mut lines = vec![
         ("app", name.clone()),

@@ -8,6 +8,8 @@ use super::super::failure::Failure;
 use super::super::input;
 use super::super::session::Session;
 use crate::api::wire::{App, Hidden, SetSource};
+use crate::domain::image::ImageRef;
+use crate::domain::instructions::Instructions;
 use crate::domain::name::Slug;
 use crate::domain::source::{Branch, CommitId, GitUrl, Tag, TokenUser};
 
@@ -59,6 +61,15 @@ pub struct From {
     /// Fetch large files too (Git LFS)
     #[arg(long, requires = "git")]
     lfs: bool,
+    /// An image of a registry, in place of code
+    #[arg(long, value_name = "IMAGE", value_parser = ImageRef::parse, conflicts_with_all = ["git", "branch"])]
+    image: Option<ImageRef>,
+    /// A Containerfile that is built without any other file, in place of code; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "branch", "image"])]
+    containerfile: Option<PathBuf>,
+    /// Send the code with each `rivetr deploy --from`
+    #[arg(long, conflicts_with_all = ["git", "branch", "image", "containerfile"])]
+    upload: bool,
 }
 
 impl Source {
@@ -66,8 +77,7 @@ impl Source {
         let request = self.from.request()?;
         let answer = session.client.put(&format!("/api/apps/{}/source", self.name), &request).await?;
         session.show(&answer, |app: App| {
-            let from = app.git.as_deref().unwrap_or("git push");
-            format!("{} comes from {from}, {}, from its next deployment on.\n", app.name, reference(&app))
+            format!("{} comes from {}, from its next deployment on.\n", app.name, origin(&app))
         })
     }
 }
@@ -75,8 +85,22 @@ impl Source {
 impl From {
     /// What is asked of the API.
     pub(super) fn request(self) -> Result<SetSource, Failure> {
-        let Self { git, branch, tag, commit, git_key, git_token_file, git_token_user, submodules, lfs } =
-            self;
+        let Self {
+            git,
+            branch,
+            tag,
+            commit,
+            git_key,
+            git_token_file,
+            git_token_user,
+            submodules,
+            lfs,
+            image,
+            containerfile,
+            upload,
+        } = self;
+        let containerfile =
+            containerfile.map(|path| input::text(&path, Instructions::MAX as u64)).transpose()?;
         let token = git_token_file.as_deref().map(read_token).transpose()?;
         Ok(SetSource {
             git: git.map(|git| git.to_string()),
@@ -88,7 +112,28 @@ impl From {
             git_token_user: git_token_user.map(|user| user.as_str().to_owned()),
             submodules,
             lfs,
+            image: image.map(|image| image.to_string()),
+            containerfile,
+            upload,
         })
+    }
+}
+
+/// Where an app comes from, in a few words.
+pub(super) fn origin(app: &App) -> String {
+    let place = place(app);
+    if reference(app) == "-" { place } else { format!("{place}, {}", reference(app)) }
+}
+
+/// The same, without what of its repository is deployed.
+pub(super) fn place(app: &App) -> String {
+    let App { source, git, image, .. } = app;
+    match (git, image, source.as_str()) {
+        (Some(git), ..) => git.clone(),
+        (_, Some(image), _) => image.clone(),
+        (_, _, "push") => "git push".to_owned(),
+        (_, _, "inline") => "a Containerfile".to_owned(),
+        (_, _, other) => other.to_owned(),
     }
 }
 

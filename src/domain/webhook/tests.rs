@@ -1,12 +1,19 @@
 //! Events and what an app makes of them, as tables.
 
 use super::*;
+use crate::domain::image::ImageRef;
+use crate::domain::instructions::Instructions;
 use crate::domain::source::Branch;
 
 const HERE: &str = "https://git.example/shop/api.git";
 
+fn git(url: &str) -> Source {
+    let branch = Reference::Branch(Branch::parse("main").unwrap());
+    Source::Git(GitSource::new(GitUrl::parse(url).unwrap(), branch))
+}
+
 fn source() -> Source {
-    Source::Git { url: GitUrl::parse(HERE).unwrap(), branch: Branch::parse("main").unwrap() }
+    git(HERE)
 }
 
 fn change(reference: &str) -> Change {
@@ -84,10 +91,7 @@ fn what_is_pushed_to_rivetr_needs_no_webhook() {
     }
     assert!(Provider::Github.fits(&source()).is_ok());
     assert_eq!((Provider::of(&own), Provider::of(&source())), (None, None));
-    let hub = Source::Git {
-        url: GitUrl::parse("ssh://git@github.com/a/b.git").unwrap(),
-        branch: Branch::parse("main").unwrap(),
-    };
+    let hub = git("ssh://git@github.com/a/b.git");
     assert_eq!(Provider::of(&hub), Some(Provider::Github));
     assert!(Provider::Dockerhub.fits(&source()).is_err());
     let judged = judge(&own, &Watch::default(), &push(change("refs/heads/main")));
@@ -134,4 +138,33 @@ fn images() {
     check("ghcr.io/a/b:1", "ghcr.io/A/b", Some("1"), true);
     check("localhost:5000/b", "localhost:5000/b", Some("latest"), true);
     check("a/b@sha256:0", "docker.io/a/b", Some("latest"), false);
+}
+
+#[test]
+fn an_image_is_deployed_anew_when_its_own_tag_is_published() {
+    let app = |name: &str| Source::Image { image: ImageRef::parse(name).unwrap() };
+    let published = |repository: &str, tag: Option<&str>| Event::Image {
+        repository: repository.to_owned(),
+        tag: tag.map(str::to_owned),
+    };
+    let check = |source: &Source, event: &Event, verdict, words: &str| {
+        let judged = judge(source, &Watch::default(), event);
+        assert_eq!(judged.verdict, verdict, "{}", judged.reason);
+        assert!(judged.reason.contains(words), "{words:?} is not in {:?}", judged.reason);
+    };
+    let own = app("ghcr.io/a/b:1");
+    check(&own, &published("ghcr.io/a/b", Some("1")), Verdict::Deployed, "ghcr.io/a/b:1 was published");
+    check(&own, &published("ghcr.io/a/b", Some("2")), Verdict::Ignored, "another image: ghcr.io/a/b:2");
+    check(&own, &published("ghcr.io/a/b", None), Verdict::Ignored, "another image: ghcr.io/a/b,");
+    let pinned = app(&format!("ghcr.io/a/b@sha256:{}", "d".repeat(64)));
+    check(&pinned, &published("ghcr.io/a/b", Some("1")), Verdict::Ignored, "another image");
+    check(&source(), &published("ghcr.io/a/b", Some("1")), Verdict::Ignored, "not an image");
+    check(&own, &push(change("refs/heads/main")), Verdict::Ignored, "not fetched from a repository");
+    for provider in Provider::ALL {
+        let of_images = matches!(provider, Provider::Dockerhub | Provider::Ghcr | Provider::Generic);
+        assert_eq!(provider.fits(&own).is_ok(), of_images, "{provider}");
+        assert!(provider.fits(&Source::Upload).unwrap_err().contains("uploads"));
+        let inline = Source::Inline { instructions: Instructions::parse("FROM a\n").unwrap() };
+        assert!(provider.fits(&inline).unwrap_err().contains("Containerfile"));
+    }
 }

@@ -117,10 +117,15 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
     let cgroup = cgroup.map_err(|error| Halt::because("asking systemd for its cgroup", error))?;
     let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
     let inputs = inputs(engine, deployment)?;
+    // Its images may lie at any registry.
+    let argv = engine
+        .with_sign_ins(deployment, None, "build", arguments(deployment, &place, &cgroup, &inputs))
+        .await;
+    let argv = argv.map_err(|error| Halt::because("signing in at registries", error))?;
     Ok(Transient {
         name: unit,
         description: format!("Build of {}", deployment.image_tag()),
-        argv: arguments(deployment, &place, &cgroup, &inputs),
+        argv,
         dir: place.context,
         env: BTreeMap::new(),
         output_file: engine.machine().workspace.log(deployment),
@@ -145,7 +150,7 @@ fn inputs(engine: &Engine, deployment: &Deployment) -> Result<Vec<String>, Halt>
             let value = String::from_utf8_lossy(value.reveal()).into_owned();
             return Ok(format!("--build-arg={}={value}", key.as_str()));
         }
-        let file = engine.machine().workspace.write_secret(deployment, &key, &value);
+        let file = engine.machine().workspace.write_private(deployment, key.as_str(), value.reveal());
         let file = file.map_err(|error| Halt::because("writing a secret for the build", error))?;
         Ok(format!("--secret=id={},src={}", key.as_str(), file.display()))
     };

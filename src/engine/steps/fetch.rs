@@ -1,100 +1,39 @@
-//! Fetching: the commit, into this deployment's own directory.
+//! Fetching: what is to be deployed, into this deployment's own directory; one file for each source.
+
+mod git;
+mod image;
+mod inline;
+mod upload;
 
 use crate::domain::deployment::Deployment;
-use crate::domain::source::{CommitId, GitSource, Reference, Source};
-use crate::engine::RemoteError;
+use crate::domain::source::Source;
 use crate::engine::context::{Context, Halt};
-use crate::host::git::{Fetched, GitError, Remote};
 
 pub(in crate::engine) async fn run(
     context: &mut Context,
-    mut deployment: Deployment,
+    deployment: Deployment,
 ) -> Result<Deployment, Halt> {
-    let engine = context.engine.clone();
-    engine.failpoint("fetching");
-    let repo = engine.repo(&deployment.app_slug);
-    let git = engine.git();
-    let (commit, from) = match (context.app.source.clone(), deployment.commit.clone()) {
-        (Source::Git(source), commit) => {
-            let (commit, remote) = fetch(context, &deployment, &source, commit).await?;
-            (commit, Some((source, remote)))
+    context.engine.failpoint("fetching");
+    let fetched = match (deployment.digest.clone(), context.app.source.clone()) {
+        // Only an upload is known by its digest before it is fetched.
+        (Some(sum), _) => upload::run(context, deployment, sum).await?,
+        (None, Source::Image { image }) => image::run(context, deployment, &image).await?,
+        (None, Source::Inline { instructions }) => inline::run(context, deployment, &instructions)?,
+        (None, Source::Upload) => {
+            let words = format!("nothing was uploaded: rivetr deploy {} --from DIR", context.app.slug);
+            return Err(Halt::Failed(words));
         }
-        (Source::Push { .. }, Some(commit)) => (commit, None),
-        (Source::Push { branch }, None) => {
-            return Err(Halt::Failed(format!("nothing was pushed: git push the branch {branch} first")));
-        }
+        (None, Source::Git(source)) => git::fetched(context, deployment, source).await?,
+        (None, Source::Push { branch }) => git::pushed(context, deployment, &branch).await?,
     };
-    let subject =
-        git.subject(&repo, &commit).await.map_err(|error| Halt::because("reading the commit", error))?;
-    context.say(&deployment, format!("-----> Fetching {} {subject}", commit.short()));
-    check_out(context, &deployment, &commit, from.as_ref()).await?;
-    engine.failpoint("after-fetching");
+    context.engine.failpoint("after-fetching");
     context.resumed = false;
-    deployment.build(commit)?;
-    Ok(deployment)
+    Ok(fetched)
 }
 
-/// Fetches the commit to deploy into the app's own repository.
-async fn fetch(
-    context: &mut Context,
-    deployment: &Deployment,
-    source: &GitSource,
-    commit: Option<CommitId>,
-) -> Result<(CommitId, Remote), Halt> {
-    let engine = context.engine.clone();
-    let mut remote = engine.remote(&deployment.app_slug, source).await?;
-    let wanted = commit.map_or_else(|| source.reference.clone(), Reference::Commit);
-    context.say(deployment, format!("-----> Fetching {wanted} of {}", source.url));
-    let repo = engine.repo(&deployment.app_slug);
-    let progress = |line: &str| context.say(deployment, format!("       {line}"));
-    let Fetched { commit, met } = engine.git().fetch(&repo, &remote, &wanted, progress).await?;
-    for met in &met {
-        let shown = format!("       {} is known by {} from now on", met.host, met.key.fingerprint());
-        context.say(deployment, shown);
-    }
-    remote.learn(&met);
-    engine.pin(met).await?;
-    Ok((commit, remote))
-}
-
-/// Writes the commit's files, and those of its submodules where these are asked for.
-async fn check_out(
-    context: &mut Context,
-    deployment: &Deployment,
-    commit: &CommitId,
-    from: Option<&(GitSource, Remote)>,
-) -> Result<(), Halt> {
-    let engine = context.engine.clone();
-    let repo = engine.repo(&deployment.app_slug);
-    let dest = engine.machine().workspace.make_source(deployment);
-    let dest = dest.map_err(|error| Halt::because("making room for the checkout", error))?;
-    let large_files = from.and_then(|(source, remote)| source.lfs.then_some(remote));
-    let exported = engine.git().export(&repo, commit, &dest, large_files).await;
-    let exported = exported.map_err(|error| Halt::because("checking out", error))?;
-    let with_submodules = from.filter(|(source, _)| source.submodules);
-    for note in exported.notes.iter().filter(|note| with_submodules.is_none() || !note.is_submodule()) {
-        context.say(deployment, format!("       Note: {note}"));
-    }
-    if let Some((source, remote)) = with_submodules {
-        let progress = |line: &str| context.say(deployment, format!("       {line}"));
-        engine.git().fill_submodules(&repo, remote, commit, &dest, source.lfs, progress).await?;
-    }
-    Ok(())
-}
-
-impl From<GitError> for Halt {
-    fn from(error: GitError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<RemoteError> for Halt {
-    fn from(error: RemoteError) -> Self {
-        match error {
-            RemoteError::Store(error) => error.into(),
-            error @ (RemoteError::NoKey(_) | RemoteError::Key { .. } | RemoteError::Token(_)) => {
-                Self::Failed(error.to_string())
-            }
-        }
+/// Ends the pull of an image, if one runs.
+pub(super) async fn stop(context: &Context, deployment: &Deployment) {
+    if let (Source::Image { .. }, None) = (&context.app.source, &deployment.commit) {
+        image::stop(context, deployment).await;
     }
 }

@@ -4,11 +4,13 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -33,6 +35,23 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
+/// What a request is about.
+struct Body {
+    media: Option<&'static str>,
+    bytes: Bytes,
+}
+
+impl Body {
+    fn none() -> Self {
+        Self { media: None, bytes: Bytes::new() }
+    }
+
+    fn json(what: &str, body: &impl Serialize) -> Result<Self, PodmanError> {
+        let bytes = serde_json::to_vec(body).map_err(|error| unread(what, &error))?;
+        Ok(Self { media: Some("application/json"), bytes: bytes.into() })
+    }
+}
+
 impl Socket {
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
@@ -40,7 +59,7 @@ impl Socket {
 
     /// Sends one request without a body and reads the whole answer.
     pub(super) async fn ask(&self, what: &str, method: Method, path: &str) -> Result<Answer, PodmanError> {
-        self.send(what, method, path, Bytes::new()).await
+        in_time(what, self.exchange(what, method, path, Body::none())).await
     }
 
     /// Sends one request with the bytes that it is about and reads the whole answer.
@@ -49,12 +68,41 @@ impl Socket {
         what: &str,
         method: Method,
         path: &str,
-        body: Bytes,
+        bytes: Bytes,
     ) -> Result<Answer, PodmanError> {
-        match timeout(LIMIT, self.exchange(what, method, path, body)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(PodmanError::Slow { what: what.to_owned() }),
-        }
+        in_time(what, self.exchange(what, method, path, Body { media: None, bytes })).await
+    }
+
+    /// Sends a JSON document and reads the whole answer.
+    pub(super) async fn post(
+        &self,
+        what: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Answer, PodmanError> {
+        let body = Body::json(what, body)?;
+        in_time(what, self.exchange(what, Method::POST, path, body)).await
+    }
+
+    /// Sends a JSON document and takes the connection over for what comes then.
+    pub(super) async fn take_over(
+        &self,
+        what: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<TokioIo<Upgraded>, PodmanError> {
+        let body = Body::json(what, body)?;
+        let exchange = async {
+            let mut tasks = JoinSet::new();
+            let response = self.request(what, Method::POST, path, body, true, &mut tasks).await?;
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                let answer = read(what, response).await?;
+                let (what, status) = (what.to_owned(), answer.status.as_u16());
+                return Err(PodmanError::Refused { what, status, said: answer.message() });
+            }
+            hyper::upgrade::on(response).await.map(TokioIo::new).map_err(|error| self.unreachable(&error))
+        };
+        in_time(what, exchange).await
     }
 
     pub(super) fn unreachable(&self, why: &impl Display) -> PodmanError {
@@ -66,23 +114,55 @@ impl Socket {
         what: &str,
         method: Method,
         path: &str,
-        body: Bytes,
+        body: Body,
     ) -> Result<Answer, PodmanError> {
-        let unread = |why: &dyn Display| PodmanError::Answer { what: what.to_owned(), why: why.to_string() };
-        let request = Request::builder().method(method).uri(format!("{API}{path}"));
-        let request = request.header(header::HOST, "podman").body(Full::new(body));
-        let request = request.map_err(|error| unread(&error))?;
+        let mut tasks = JoinSet::new();
+        let response = self.request(what, method, path, body, false, &mut tasks).await?;
+        read(what, response).await
+    }
+
+    async fn request(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        Body { media, bytes }: Body,
+        upgrade: bool,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Response<Incoming>, PodmanError> {
+        let mut request =
+            Request::builder().method(method).uri(format!("{API}{path}")).header(header::HOST, "podman");
+        if let Some(media) = media {
+            request = request.header(header::CONTENT_TYPE, media);
+        }
+        if upgrade {
+            request = request.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "tcp");
+        }
+        let request = request.body(Full::new(bytes)).map_err(|error| unread(what, &error))?;
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(&error))?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.unreachable(&error))?;
-        let mut tasks = JoinSet::new();
         // Its errors reach the request as well.
-        tasks.spawn(async move { drop(connection.await) });
-        let response = sender.send_request(request).await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
-        Ok(Answer { status, body: body.map_err(|error| unread(&error))?.to_bytes() })
+        tasks.spawn(async move { drop(connection.with_upgrades().await) });
+        sender.send_request(request).await.map_err(|error| self.unreachable(&error))
     }
+}
+
+async fn in_time<T>(
+    what: &str,
+    exchange: impl Future<Output = Result<T, PodmanError>>,
+) -> Result<T, PodmanError> {
+    timeout(LIMIT, exchange).await.unwrap_or_else(|_| Err(PodmanError::Slow { what: what.to_owned() }))
+}
+
+async fn read(what: &str, response: Response<Incoming>) -> Result<Answer, PodmanError> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+    Ok(Answer { status, body: body.map_err(|error| unread(what, &error))?.to_bytes() })
+}
+
+fn unread(what: &str, why: &dyn Display) -> PodmanError {
+    PodmanError::Answer { what: what.to_owned(), why: why.to_string() }
 }
 
 impl Answer {
@@ -97,8 +177,7 @@ impl Answer {
 
     /// The answer's JSON.
     pub(super) fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, PodmanError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| PodmanError::Answer { what: what.to_owned(), why: error.to_string() })
+        serde_json::from_slice(&self.body).map_err(|error| unread(what, &error))
     }
 
     /// What an answer of failure says, in Podman's words.

@@ -69,7 +69,7 @@ fn versions() {
 }
 
 #[tokio::test]
-async fn an_image_is_found_by_its_name_and_others_by_their_label() {
+async fn an_image_is_found_by_its_name_whatever_its_tag() {
     let inspected = r#"{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","Digest":"sha256:00",
         "RepoTags":["localhost/rivetr/blog:7"],"Created":"2026-11-23T11:35:15Z","Size":2177024}"#;
     let listed = r#"[{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664","ParentId":"","RepoTags":["localhost/rivetr/blog:7"],
@@ -86,11 +86,27 @@ async fn an_image_is_found_by_its_name_and_others_by_their_label() {
     assert_eq!(image, Some(ImageId::parse(ID).unwrap()));
     assert_eq!(answers.podman.image("localhost/rivetr/blog:8").await.unwrap(), None);
 
-    let images = answers.podman.images_labelled("io.rivetr.app").await.unwrap();
+    let images = answers.podman.images_named("localhost/rivetr/blog").await.unwrap();
     assert_eq!(images[0].id, ImageId::parse(ID).unwrap());
     assert_eq!((images[0].size, images[0].created), (2_177_024, Timestamp(1_795_433_715_000)));
     assert_eq!(images[0].labels["io.rivetr.app"], "blog");
     assert_eq!(images[0].names, ["localhost/rivetr/blog:7"]);
+}
+
+#[tokio::test]
+async fn what_was_pulled_has_a_digest_and_gets_a_name() {
+    let digest = format!("sha256:{}", "d".repeat(64));
+    let inspected = format!(r#"{{"Id":"{ID}","Digest":"{digest}","RepoTags":[]}}"#).leak();
+    let mut answers = Answers::new(&[
+        ("GET /v5.0.0/libpod/images/ghcr.io/owner/app:v1/json", "200 OK", inspected),
+        ("POST ", "201 Created", ""),
+    ]);
+    let pulled = answers.podman.pulled("ghcr.io/owner/app:v1").await.unwrap().unwrap();
+    assert_eq!((pulled.id.as_str(), pulled.digest.as_str()), (&*format!("sha256:{ID}"), &*digest));
+    assert_eq!(answers.podman.pulled("ghcr.io/owner/app:v2").await.unwrap(), None);
+    answers.podman.tag(&pulled.id, "localhost/rivetr/blog:7").await.unwrap();
+    let tag = format!("POST /v5.0.0/libpod/images/sha256:{ID}/tag?repo=localhost/rivetr/blog&tag=7 HTTP/1.1");
+    assert_eq!(answers.asked().last(), Some(&tag));
 }
 
 #[tokio::test]
@@ -140,6 +156,79 @@ async fn removing_a_container_tries_twice_and_a_missing_one_is_gone() {
     assert!(error.starts_with("Podman did not remove the container rivetr-app-blog-7: conmon"), "{error}");
     assert_eq!(answers.asked().len(), 2);
     Answers::new(&[]).podman.remove_container("rivetr-app-blog-7").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_gets_the_connection_for_itself() {
+    use tokio_util::codec::FramedRead;
+
+    let dir = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(dir.path().join("podman.sock")).unwrap();
+    let podman = Podman::new(&dir.path().join("podman.sock"));
+    let server = async {
+        let mut asked = Vec::new();
+        for answer in [
+            "HTTP/1.1 201 Created\r\nContent-Length: 11\r\n\r\n{\"Id\":\"e1\"}",
+            "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n\x01\0\0\0\0\0\0\x02hi",
+        ] {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                request.push(connection.read_u8().await.unwrap());
+            }
+            asked.push(String::from_utf8(request).unwrap());
+            connection.write_all(answer.as_bytes()).await.unwrap();
+            if asked.len() == 2 {
+                let mut typed = Vec::new();
+                connection.read_to_end(&mut typed).await.unwrap();
+                assert_eq!(typed, b"typed");
+                connection.write_all(b"\x02\0\0\0\0\0\0\x01!").await.unwrap();
+            }
+        }
+        asked
+    };
+    let client = async {
+        let command = ["sh", "-c", "id"].map(str::to_owned);
+        let Running { id, connection } = podman.exec("rivetr-app-blog-7", &command, None).await.unwrap();
+        assert_eq!(id, "e1");
+        let (reads, mut writes) = tokio::io::split(connection);
+        let mut pieces = FramedRead::new(reads, Pieces { terminal: false });
+        assert_eq!(&*futures_util::StreamExt::next(&mut pieces).await.unwrap().unwrap().bytes, b"hi");
+        writes.write_all(b"typed").await.unwrap();
+        writes.shutdown().await.unwrap();
+        let last = futures_util::StreamExt::next(&mut pieces).await.unwrap().unwrap();
+        assert!(last.stderr && &*last.bytes == b"!");
+        assert!(futures_util::StreamExt::next(&mut pieces).await.is_none());
+    };
+    let (asked, ()) = tokio::join!(server, client);
+    assert!(
+        asked[0].starts_with("POST /v5.0.0/libpod/containers/rivetr-app-blog-7/exec HTTP/1.1\r\n"),
+        "{asked:?}"
+    );
+    assert!(
+        asked[0].contains(r#""Cmd":["sh","-c","id"]"#) && asked[0].contains(r#""Tty":false"#),
+        "{asked:?}"
+    );
+    assert!(asked[1].starts_with("POST /v5.0.0/libpod/exec/e1/start HTTP/1.1\r\n"), "{asked:?}");
+    assert!(asked[1].to_lowercase().contains("upgrade: tcp"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_run_is_said_in_podmans_words() {
+    let answers = Answers::new(&[("POST ", "409 Conflict", r#"{"message":"container is not running"}"#)]);
+    let error = answers.podman.exec("c", &["sh".to_owned()], Some((24, 80))).await.unwrap_err();
+    assert!(
+        matches!(&error, PodmanError::Refused { status: 409, said, .. } if said.contains("not running")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_command_that_has_ended_is_not_killed() {
+    let ended = r#"{"ID":"e1","Running":false,"ExitCode":3,"Pid":1}"#;
+    let answers = Answers::new(&[("GET /v5.0.0/libpod/exec/e1/json", "200 OK", ended)]);
+    answers.podman.end_exec("e1").await.unwrap();
+    assert_eq!(answers.podman.exec_standing("e1").await.unwrap().exit_code, 3);
 }
 
 #[tokio::test]
