@@ -14,6 +14,7 @@ mod gate;
 mod git;
 mod input;
 mod openapi;
+mod operate;
 mod route;
 mod serve;
 mod system;
@@ -100,6 +101,23 @@ pub fn table() -> Vec<Route<Api>> {
             .about("Deploy an app")
             .takes::<wire::Deploy>()
             .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/rollback", operate::roll_back)
+            .about("Bring back a release that was live before, without a build")
+            .takes::<wire::RollBack>()
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/restart", operate::restart)
+            .about("Replace the containers of the live release by new ones, without losing a request")
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/start", operate::start)
+            .about("Start an app that was stopped; answers when it does")
+            .gives::<wire::App>(StatusCode::OK),
+        Route::post("/api/apps/{id}/stop", operate::stop)
+            .about("Stop an app until it is started or deployed, also over reboots")
+            .gives::<wire::App>(StatusCode::OK),
+        Route::post("/api/apps/{id}/scale", operate::scale)
+            .about("Have more or fewer containers answer, without a deployment")
+            .takes::<wire::Scale>()
+            .gives::<wire::App>(StatusCode::OK),
         Route::get("/api/apps/{id}/deployments", app::deployments)
             .about("The deployments of an app, newest first")
             .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
@@ -122,6 +140,9 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/api/deployments/{id}/cancel", deployment::cancel)
             .about("Stop a deployment that is not live yet")
             .gives::<wire::Deployment>(StatusCode::OK),
+        Route::post("/api/deployments/{id}/rollback", operate::roll_back_to)
+            .about("Bring back what this deployment made live, without a build")
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
             .about("Make a token; its secret is shown once")
@@ -182,12 +203,18 @@ mod tests {
             ("GET /api/apps/{id}", read),
             ("DELETE /api/apps/{id}", manage),
             ("POST /api/apps/{id}/deploy", deploy),
+            ("POST /api/apps/{id}/rollback", deploy),
+            ("POST /api/apps/{id}/restart", deploy),
+            ("POST /api/apps/{id}/start", deploy),
+            ("POST /api/apps/{id}/stop", deploy),
+            ("POST /api/apps/{id}/scale", manage),
             ("GET /api/apps/{id}/deployments", read),
             ("GET /api/apps/{id}/status", read),
             ("GET /api/apps/{id}/logs/stream", read),
             ("GET /api/deployments/{id}", read),
             ("GET /api/deployments/{id}/logs", read),
             ("POST /api/deployments/{id}/cancel", deploy),
+            ("POST /api/deployments/{id}/rollback", deploy),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

@@ -12,9 +12,14 @@ mod doctor;
 mod failure;
 mod follow;
 mod logs;
+mod restart;
+mod rollback;
+mod scale;
 mod session;
 mod setup;
+mod start;
 mod status;
+mod stop;
 mod table;
 mod tokens;
 
@@ -121,6 +126,11 @@ enum Remote {
     Deploy(deploy::Deploy),
     Deployments(deployments::Deployments),
     Cancel(cancel::Cancel),
+    Rollback(rollback::Rollback),
+    Restart(restart::Restart),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Scale(scale::Scale),
     Logs(logs::Logs),
     /// Make, list and revoke tokens
     #[command(subcommand)]
@@ -135,6 +145,11 @@ impl Remote {
             Self::Deploy(deploy) => deploy.run(session).await,
             Self::Deployments(deployments) => deployments.run(session).await,
             Self::Cancel(cancel) => cancel.run(session).await,
+            Self::Rollback(rollback) => rollback.run(session).await,
+            Self::Restart(restart) => restart.run(session).await,
+            Self::Start(start) => start.run(session).await,
+            Self::Stop(stop) => stop.run(session).await,
+            Self::Scale(scale) => scale.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
         }

@@ -15,10 +15,13 @@ pub mod push;
 mod queue;
 mod reconcile;
 mod recover;
+mod rollback;
 mod routes;
+mod scale;
 mod status;
 mod steps;
 mod sweep;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -75,6 +78,12 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// How many images of an app are kept, the live one included.
     pub keep_images: usize,
+    /// How many of an app's newest deployments are remembered.
+    pub keep_deployments: u32,
+    /// How many deployments may wait, over all apps.
+    pub queue_max: usize,
+    /// The largest log of a deployment, in bytes.
+    pub log_limit: u64,
 }
 
 /// Bounds of one build, so that it cannot take the host down.
@@ -127,6 +136,7 @@ struct Inner {
     deleting: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    settling: apply::Locks,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     tasks: TaskTracker,
@@ -147,6 +157,7 @@ impl Engine {
             deleting: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            settling: apply::Locks::default(),
             features: OnceCell::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

@@ -99,7 +99,8 @@ fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
         project: &project,
         deployment: &deployment,
         image: &image,
-        address: input.address,
+        addresses: &deployment.addresses,
+        enabled: true,
         features: PodmanFeatures::of(&input.podman)?,
     };
     app::check_variables(&deployment.settings.variables)?;
@@ -119,13 +120,15 @@ fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Erro
         app_slug: Slug::parse(&input.app)?,
         number: input.number,
         trigger: Trigger::Push,
+        back_to: None,
+        reason: None,
         settings: Settings {
             variables: input.variables.iter().map(variable).collect::<Result<_, _>>()?,
             ..Settings::new(input.port)
         },
         commit: Some(CommitId::parse(&input.commit)?),
         image: Some(image.clone()),
-        address: Some(input.address),
+        addresses: vec![input.address],
         state: State::Starting,
         failure: None,
         created: Timestamp(0),

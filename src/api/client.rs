@@ -23,8 +23,9 @@ pub use self::target::{BadServer, Target};
 
 /// How long an answer may take in full. Reads and queueing take milliseconds; a loaded host is given its time.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
-/// How long a deletion may take: it answers when nothing is left, after requests in flight and a stop.
-const DELETE_LIMIT: Duration = Duration::from_mins(10);
+/// How long what waits for containers may take, such as a deletion: it answers when nothing is left, after requests
+/// in flight and a stop.
+const PATIENT_LIMIT: Duration = Duration::from_mins(10);
 /// The largest answer that is read, in bytes; a page of a list stays far below.
 const ANSWER_MAX: usize = 32 << 20;
 
@@ -57,6 +58,12 @@ impl Client {
         self.call(Method::GET, path, Bytes::new(), ANSWER_LIMIT).await
     }
 
+    /// Sends a document and takes the answer, which comes once containers have started or ended.
+    pub async fn post_patiently(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
+        self.call(Method::POST, path, body.into(), PATIENT_LIMIT).await
+    }
+
     /// Sends a document and takes the answer.
     pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
@@ -65,7 +72,7 @@ impl Client {
 
     /// Deletes; returns when it is done.
     pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
-        self.call(Method::DELETE, path, Bytes::new(), DELETE_LIMIT).await
+        self.call(Method::DELETE, path, Bytes::new(), PATIENT_LIMIT).await
     }
 
     /// Follows a stream of events; see [`Events`] for what happens when it breaks.

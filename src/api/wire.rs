@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
 pub use parse::{
-    DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HEALTH_TIMEOUT_MAX_S, HOSTS_MAX,
-    TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
+    COMMAND_TIMEOUT_MAX_S, DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors,
+    HEALTH_TIMEOUT_MAX_S, HOSTS_MAX, ROLLBACK_WINDOW_MAX_S, TOKEN_DAYS_DEFAULT, TOKEN_DAYS_MAX,
+    TOKEN_NAME_MAX,
 };
 
 /// Every error answer.
@@ -83,6 +84,22 @@ pub struct CreateApp {
     /// How long a new release may take until it answers, in seconds; 60 if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_timeout_s: Option<u64>,
+    /// How many containers answer side by side; 1 if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u8>,
+    /// A command that runs in the new image before a release goes live, as words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_switch: Option<Vec<String>>,
+    /// A command that runs in the new image after a release went live, as words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_switch: Option<Vec<String>>,
+    /// How long each of these commands may take, in seconds; 600 if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_timeout_s: Option<u64>,
+    /// How long a new release is watched and the one before brought back if it does badly, in seconds; 60 if not
+    /// said, 0: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_window_s: Option<u64>,
 }
 
 /// Text that no log shows.
@@ -125,6 +142,24 @@ pub struct App {
     pub health_path: Option<String>,
     /// How long a new release may take until it answers, in seconds.
     pub health_timeout_s: u64,
+    /// How many containers answer side by side.
+    #[serde(default)]
+    pub replicas: u8,
+    /// The command before a release goes live.
+    #[serde(default)]
+    pub before_switch: Option<Vec<String>>,
+    /// The command after a release went live.
+    #[serde(default)]
+    pub after_switch: Option<Vec<String>>,
+    /// How long each of these commands may take, in seconds.
+    #[serde(default)]
+    pub command_timeout_s: u64,
+    /// How long a new release is watched, in seconds; 0: it is not.
+    #[serde(default)]
+    pub rollback_window_s: u64,
+    /// Somebody stopped it: it does not run until it is started or deployed.
+    #[serde(default)]
+    pub stopped: bool,
     /// The deployment that serves.
     pub live: Option<i64>,
     /// The number of that deployment among the app's own.
@@ -144,13 +179,19 @@ pub struct AppStatus {
     pub live: Option<Deployment>,
     /// Its newest deployment, however it went.
     pub latest: Option<Deployment>,
-    /// Its unit, as systemd sees it; null: there is none.
+    /// The unit of its first container, as systemd sees it; null: there is none.
     pub unit: Option<Unit>,
+    /// The units of all its containers.
+    #[serde(default)]
+    pub units: Vec<Unit>,
 }
 
 /// A unit, as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unit {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
     /// systemd's word: `active`, `activating`, `failed` and so on.
     pub active_state: String,
     /// systemd's finer word: `running`, `auto-restart` and so on.
@@ -170,6 +211,34 @@ pub struct Deploy {
     pub commit: Option<String>,
 }
 
+/// A wish to go back to an earlier release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    /// The number of the deployment that made it live; without it, the one that was live before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+}
+
+/// A wish for another number of containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// How many: 1 to 32.
+    pub replicas: u8,
+}
+
+/// One state that a deployment came through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// Which.
+    pub state: State,
+    /// When it was reached (RFC 3339, UTC).
+    pub at: String,
+    /// How long it took, in milliseconds; null: it is the last one yet.
+    pub took_ms: Option<u64>,
+}
+
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deployment {
@@ -179,8 +248,14 @@ pub struct Deployment {
     pub app: String,
     /// Its number among the app's deployments.
     pub number: u32,
-    /// What asked for it: `push` or `request`.
+    /// What asked for it: `push`, `request`, `rollback`, `auto-rollback` or `restart`.
     pub trigger: String,
+    /// The number of the deployment whose image and settings it brings back; null: it builds its own.
+    #[serde(default)]
+    pub back_to: Option<u32>,
+    /// Why it was asked for, where rivetr itself did.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Where it stands.
     pub state: State,
     /// The commit, once it is known.
@@ -193,6 +268,9 @@ pub struct Deployment {
     pub created: String,
     /// When it reached its end (RFC 3339, UTC).
     pub ended: Option<String>,
+    /// The states it came through; only where one deployment or a list is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
 }
 
 /// Why a deployment failed.

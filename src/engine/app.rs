@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::apply::ApplyError;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, steps};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::Source;
@@ -102,6 +102,7 @@ impl Engine {
         self.remove_releases(app, &without).await?;
         let owner = Owner::App(app.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
+        steps::command::clear(self, app).await?;
         self.remove_all_images(app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_deletion(app.id).await?;

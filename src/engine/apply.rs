@@ -1,18 +1,21 @@
 //! Carries out a plan: the one way in which units come and go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
 use super::Engine;
-use crate::domain::app::{App, AppId};
+use crate::domain::app::{App, AppId, Replicas, Wish};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
 use crate::plan::{self, Observed, Step, UnitState, Wanted};
+use crate::quadlet::app::Release;
 use crate::quadlet::features::{PodmanFeatures, UnsupportedPodman};
 use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
@@ -49,7 +52,7 @@ pub enum ApplyError {
 pub(super) struct Locks(Mutex<BTreeMap<AppId, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Locks {
-    async fn take(&self, app: AppId) -> OwnedMutexGuard<()> {
+    pub async fn take(&self, app: AppId) -> OwnedMutexGuard<()> {
         let lock = {
             let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             locks.entry(app).or_default().clone()
@@ -65,23 +68,43 @@ impl Engine {
     /// hand stays stopped.
     pub(super) async fn converge(&self, app: &App) -> Result<(), ApplyError> {
         let _alone = self.0.applying.take(app.id).await;
-        self.converge_without(app, &[]).await
+        self.converge_to(app, Aim::default()).await
+    }
+
+    /// The same, and starts what it would leave as it is.
+    pub(super) async fn start_release(&self, app: &App, start: Start) -> Result<(), ApplyError> {
+        let _alone = self.0.applying.take(app.id).await;
+        self.converge_to(app, Aim { start: Some(start), ..Aim::default() }).await
     }
 
     /// Stops and removes releases, and gives their addresses back: from then on nothing wants them.
     pub(super) async fn remove_releases(&self, app: &App, gone: &[DeploymentId]) -> Result<(), ApplyError> {
         let _alone = self.0.applying.take(app.id).await;
-        self.converge_without(app, gone).await?;
-        // The address of a live release goes with its app.
+        self.converge_to(app, Aim { without: gone, ..Aim::default() }).await?;
+        // The addresses of a live release go with its app.
         let live = self.reader().app_by_id(app.id).await?.and_then(|app| app.live);
         for id in gone.iter().filter(|id| live != Some(**id)) {
-            self.0.writer.free_address(*id).await?;
+            self.0.writer.free_addresses(*id).await?;
         }
         Ok(())
     }
 
-    async fn converge_without(&self, app: &App, without: &[DeploymentId]) -> Result<(), ApplyError> {
-        let releases = self.wanted_releases(app, without).await?;
+    /// Stops and removes the containers of the live release above a number, and gives their addresses back.
+    pub(super) async fn remove_replicas(
+        &self,
+        app: &App,
+        release: DeploymentId,
+        kept: Replicas,
+    ) -> Result<(), ApplyError> {
+        let _alone = self.0.applying.take(app.id).await;
+        self.converge_to(app, Aim { above: Some((release, kept)), ..Aim::default() }).await?;
+        Ok(self.0.writer.free_replicas(release, kept).await?)
+    }
+
+    async fn converge_to(&self, app: &App, aim: Aim<'_>) -> Result<(), ApplyError> {
+        // As it is now: it may have been stopped, and another release may be live.
+        let Some(app) = &self.reader().app_by_id(app.id).await? else { return Ok(()) };
+        let releases = self.wanted_releases(app, aim.without).await?;
         if !releases.is_empty() {
             self.apply_network(app).await?;
         }
@@ -90,17 +113,28 @@ impl Engine {
         let mut wanted = Wanted { files: UnitFiles::new(), running: BTreeSet::new() };
         let mut must = BTreeSet::new();
         for deployment in &releases {
-            let files = files_of(app, deployment, self.podman_features().await?)?;
-            let service = deployment.service_name();
-            let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
-            if on_its_way {
-                must.insert(service.clone());
+            let start = app.wish == Wish::Start || aim.start == Some(Start::Everything);
+            let enabled = app.wish != Wish::Stop || app.live != Some(deployment.id);
+            let files = self.files_of(app, deployment, aim.kept(deployment), enabled).await?;
+            if aim.is_too_early(deployment, &files, &observed) {
+                continue;
             }
-            let was_gone = !files.keys().all(|path| observed.files.contains_key(path));
-            if on_its_way || was_gone || observed.units.get(&service) != Some(&UnitState::Inactive) {
-                wanted.running.insert(service);
+            let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
+            for (service, was_gone) in
+                files.keys().map(|path| (path.unit(), !observed.files.contains_key(path)))
+            {
+                if on_its_way {
+                    must.insert(service.clone());
+                }
+                let stopped_by_hand = observed.units.get(&service) == Some(&UnitState::Inactive);
+                if enabled && (on_its_way || was_gone || start || !stopped_by_hand) {
+                    wanted.running.insert(service);
+                }
             }
             wanted.files.extend(files);
+        }
+        if !releases.is_empty() {
+            wanted.files.extend(quadlet::app::handle(&app.slug)?);
         }
         self.carry_out(&wanted, &observed, &owner, &must).await
     }
@@ -126,22 +160,34 @@ impl Engine {
         Ok(holders.into_iter().filter(belongs).collect())
     }
 
-    /// Gives a new release the drop-ins that a person has put beside the live one.
+    /// Gives the containers of a new release the drop-ins that a person has put beside those of the live one.
     pub(super) fn carry_dropins(&self, from: &Deployment, to: &Deployment) -> Result<(), ApplyError> {
-        let carried = self.machine().units.carry_dropins(&container_file(from)?, &container_file(to)?)?;
-        if !carried.is_empty() {
-            tracing::info!(app = %to.app_slug, deployment = to.number, ?carried, "drop-ins carried");
+        for number in to.replicas().map(|(number, _)| number) {
+            let source = container_file(from, counterpart(number, from))?;
+            let carried = self.machine().units.carry_dropins(&source, &container_file(to, number)?)?;
+            if !carried.is_empty() {
+                tracing::info!(app = %to.app_slug, deployment = to.number, ?carried, "drop-ins carried");
+            }
         }
         Ok(())
     }
 
-    /// Removes the drop-ins of a release that is gone, as far as the one that stays has them too.
-    pub(super) fn drop_carried(&self, gone: &Deployment, kept: &Deployment) -> Result<(), ApplyError> {
-        Ok(self.machine().units.drop_carried(&container_file(gone)?, &container_file(kept)?)?)
+    /// Removes the drop-ins of containers that are gone, as far as those that stay have them too.
+    pub(super) fn drop_carried(
+        &self,
+        gone: &Deployment,
+        numbers: RangeInclusive<u8>,
+        kept: &Deployment,
+    ) -> Result<(), ApplyError> {
+        for number in numbers {
+            let same = container_file(kept, counterpart(number, kept))?;
+            self.machine().units.drop_carried(&container_file(gone, number)?, &same)?;
+        }
+        Ok(())
     }
 
     /// What the installed Podman can be told; asked once, for an update of Podman only adds to it.
-    async fn podman_features(&self) -> Result<PodmanFeatures, ApplyError> {
+    pub(super) async fn podman_features(&self) -> Result<PodmanFeatures, ApplyError> {
         let ask = async {
             let version = self.machine().podman.version().await?;
             Ok(PodmanFeatures::of(&version.to_string())?)
@@ -159,7 +205,7 @@ impl Engine {
         self.carry_out(&wanted, &observed, &owner, &wanted.running).await
     }
 
-    async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
+    pub(super) async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
         let files = self.machine().units.read(owner)?;
         let mut units = BTreeMap::new();
         let mut needs_reload = false;
@@ -173,7 +219,7 @@ impl Engine {
     }
 
     /// Goes through with a plan. Only a unit in `must` breaks it off by not starting.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         wanted: &Wanted,
         observed: &Observed,
@@ -229,20 +275,65 @@ impl Engine {
     }
 }
 
-/// The unit files of one release, with the target that stands for its app.
-fn files_of(app: &App, deployment: &Deployment, features: PodmanFeatures) -> Result<UnitFiles, ApplyError> {
-    let (Some(image), Some(address)) = (&deployment.image, deployment.address) else {
-        return Ok(UnitFiles::new());
-    };
-    let release = quadlet::app::Release { project: &app.project, deployment, image, address, features };
-    let mut files = quadlet::app::release(&release)?;
-    files.extend(quadlet::app::handle(&app.slug)?);
-    Ok(files)
+impl Engine {
+    /// The unit files of one release; none before it has an image.
+    async fn files_of(
+        &self,
+        app: &App,
+        deployment: &Deployment,
+        addresses: &[Ipv4Addr],
+        enabled: bool,
+    ) -> Result<UnitFiles, ApplyError> {
+        let Some(image) = &deployment.image else { return Ok(UnitFiles::new()) };
+        let features = self.podman_features().await?;
+        let project = &app.project;
+        Ok(quadlet::app::release(&Release { project, deployment, image, addresses, enabled, features })?)
+    }
 }
 
-fn container_file(deployment: &Deployment) -> Result<UnitPath, ApplyError> {
+/// What is started that otherwise would not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// A release whose turn has come: what had to run before it has.
+    New(DeploymentId),
+    /// Also what a person stopped by hand.
+    Everything,
+}
+
+/// In what the units are to differ from what the store says.
+#[derive(Default, Clone, Copy)]
+struct Aim<'a> {
+    /// Releases that go.
+    without: &'a [DeploymentId],
+    /// A release, and how many of its containers stay.
+    above: Option<(DeploymentId, Replicas)>,
+    start: Option<Start>,
+}
+
+impl Aim<'_> {
+    /// A new release is brought up by its own deployment alone; whoever looks after the app meanwhile leaves it.
+    fn is_too_early(&self, deployment: &Deployment, files: &UnitFiles, observed: &Observed) -> bool {
+        deployment.state == State::Starting
+            && self.start != Some(Start::New(deployment.id))
+            && !files.keys().any(|path| observed.files.contains_key(path))
+    }
+
+    /// The addresses of the containers of a release that stay.
+    fn kept<'d>(&self, deployment: &'d Deployment) -> &'d [Ipv4Addr] {
+        let all = deployment.addresses.as_slice();
+        let kept = self.above.filter(|(id, _)| *id == deployment.id);
+        kept.and_then(|(_, kept)| all.get(..kept.get().into())).unwrap_or(all)
+    }
+}
+
+/// The container of a release that stands for one of another release: that of the same number, or the first.
+fn counterpart(number: u8, release: &Deployment) -> u8 {
+    if usize::from(number) <= release.addresses.len() { number } else { 1 }
+}
+
+fn container_file(deployment: &Deployment, number: u8) -> Result<UnitPath, ApplyError> {
     let owner = Owner::App(deployment.app_slug.clone());
-    let path = UnitPath::quadlet(&owner, &format!("{}.container", deployment.unit_name()));
+    let path = UnitPath::quadlet(&owner, &format!("{}.container", deployment.replica_name(number)));
     Ok(path.map_err(QuadletError::from)?)
 }
 

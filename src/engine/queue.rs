@@ -13,7 +13,7 @@ use crate::domain::app::AppId;
 use crate::domain::deployment::{Deployment, DeploymentId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::source::{CommitId, Source};
-use crate::store::SaveError;
+use crate::store::{Enqueued, SaveError};
 
 /// How long to wait before the queue is read again after it could not be.
 const RETRY: Duration = Duration::from_secs(2);
@@ -41,6 +41,7 @@ impl Engine {
         commit: Option<CommitId>,
     ) -> Result<Deployment, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
+        self.refuse_when_full(app.id).await?;
         let commit = match (commit, &app.source) {
             (Some(commit), _) => Some(commit),
             (None, Source::Git { .. }) => None,
@@ -56,12 +57,31 @@ impl Engine {
             }
         };
         let enqueued = self.0.writer.enqueue(app.id, trigger, commit, self.now()).await?;
+        self.enqueued(app.id, enqueued).await
+    }
+
+    /// Refuses one more where enough wait. One of the same app would take the place of what waits.
+    pub(super) async fn refuse_when_full(&self, app: AppId) -> Result<(), EngineError> {
+        let limit = self.0.settings.queue_max;
+        let unfinished = self.reader().unfinished().await?;
+        let waiting = unfinished.iter().filter(|one| one.state == State::Queued && one.app != app).count();
+        if waiting < limit {
+            return Ok(());
+        }
+        let message = format!(
+            "{waiting} deployments wait already; try again when some are done, or raise queue_max under [deploy]"
+        );
+        Err(EngineError::Conflict { field: "app", message })
+    }
+
+    /// Tells of a deployment that was stored, and sees that its turn comes.
+    pub(super) async fn enqueued(&self, app: AppId, enqueued: Enqueued) -> Result<Deployment, EngineError> {
         for superseded in &enqueued.superseded {
             log_failure(superseded, "the push was not settled", self.settle_push(superseded).await);
             self.announce(superseded);
         }
         self.announce(&enqueued.deployment);
-        self.wish(app.id, Stop::Supersede).await?;
+        self.wish(app, Stop::Supersede).await?;
         self.0.queue.changed.notify_one();
         Ok(enqueued.deployment)
     }

@@ -2,7 +2,9 @@
 
 pub(super) mod build;
 pub(super) mod check;
+pub(super) mod command;
 pub(super) mod fetch;
+pub(super) mod restore;
 pub(super) mod retire;
 pub(super) mod start;
 pub(super) mod switch;
@@ -17,12 +19,19 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
     if deployment.state == State::Building {
         build::stop(context, deployment).await;
     }
+    log_failure(
+        deployment,
+        "commands not removed",
+        command::clear_own(engine, &context.app, deployment).await,
+    );
     let removed = engine.remove_releases(&context.app, &[deployment.id]).await;
     log_failure(deployment, "units not removed", removed);
-    if let (Some(_), Ok(Some(live))) = (deployment.address, start::live(context).await) {
-        log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, &live));
+    if let (false, Ok(Some(live))) = (deployment.addresses.is_empty(), start::live(context).await) {
+        let numbers = deployment.settings.replicas.numbers();
+        log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, numbers, &live));
     }
-    if deployment.state >= State::Building {
+    // The image of what it brings back belongs to that.
+    if deployment.state >= State::Building && deployment.back_to.is_none() {
         let removed = engine.machine().podman.untag_or_remove(&deployment.image_tag()).await;
         log_failure(deployment, "image not removed", removed);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
+use crate::domain::deployment::Deployment;
 use crate::domain::time::Timestamp;
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, UnitSummary};
@@ -11,17 +12,46 @@ use crate::host::systemd::{ActiveState, UnitSummary};
 /// The label by which an image says whose it is; the build sets it.
 const APP_LABEL: &str = "io.rivetr.app";
 
+/// More deployments than an app keeps (`keep_deployments`, and those of its images).
+const SEARCHED: u32 = 5000;
+
 impl Engine {
     /// Keeps the newest images of an app, and those of every release that is or will be on this machine.
     pub(super) async fn sweep_images(&self, app: &App) -> Result<(), EngineError> {
         // Listed first: whatever is there belongs to a deployment that was stored before.
         let images = self.images_of(app).await?;
-        let mut kept: BTreeSet<u32> = self.unfinished_of(app).await?.iter().map(|one| one.number).collect();
-        kept.extend(self.reader().releases(app.id).await?.iter().map(|release| release.number));
-        let recent = self.reader().deployments(Some(app.id), None, 1000).await?;
-        let lived = recent.iter().filter(|one| one.state.is_past_commit()).map(|one| one.number);
-        kept.extend(lived.take(self.0.settings.keep_images));
+        let kept = self.kept_origins(app).await?;
         self.remove_images(app, images.into_iter().filter(|(number, _)| !kept.contains(number))).await
+    }
+
+    /// The deployments whose images are kept: those of what is or will be on this machine, and the newest that
+    /// lived. What was brought back counts for the one that built it.
+    async fn kept_origins(&self, app: &App) -> Result<BTreeSet<u32>, EngineError> {
+        let mut kept: BTreeSet<u32> = self.unfinished_of(app).await?.iter().map(Deployment::origin).collect();
+        kept.extend(self.reader().releases(app.id).await?.iter().map(Deployment::origin));
+        let recent = self.reader().deployments(Some(app.id), None, SEARCHED).await?;
+        let mut lived = BTreeSet::new();
+        for origin in recent.iter().filter(|one| one.state.is_past_commit()).map(Deployment::origin) {
+            if lived.len() < self.0.settings.keep_images {
+                lived.insert(origin);
+            }
+        }
+        kept.extend(lived);
+        Ok(kept)
+    }
+
+    /// Forgets old deployments of an app, with their logs; those that can be gone back to stay.
+    pub(super) async fn sweep_deployments(&self, app: &App) -> Result<(), EngineError> {
+        // Listed first: a log belongs to a deployment that was stored before.
+        let logs = self.machine().workspace.logs(&app.slug).map_err(EngineError::internal)?;
+        let kept = self.kept_origins(app).await?;
+        self.0.writer.forget_deployments(app.id, self.0.settings.keep_deployments, kept).await?;
+        let recent = self.reader().deployments(Some(app.id), None, SEARCHED).await?;
+        let present: BTreeSet<u32> = recent.iter().map(|one| one.number).collect();
+        for number in logs.into_iter().filter(|number| !present.contains(number)) {
+            self.machine().workspace.remove_log(&app.slug, number).map_err(EngineError::internal)?;
+        }
+        Ok(())
     }
 
     /// Removes every image of an app.

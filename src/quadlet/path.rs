@@ -33,6 +33,8 @@ pub enum Place {
 pub enum Owner {
     /// An app: its releases and the target that holds them together.
     App(Slug),
+    /// The commands that a deployment of an app runs, apart from its releases: nobody keeps those running.
+    Commands(Slug),
     /// A project: its network.
     Project(Slug),
 }
@@ -99,6 +101,7 @@ impl Owner {
     pub fn folder(&self) -> String {
         match self {
             Self::App(slug) => format!("app-{slug}"),
+            Self::Commands(slug) => format!("run-{slug}"),
             Self::Project(slug) => format!("project-{slug}"),
         }
     }
@@ -110,6 +113,7 @@ impl Owner {
         let slug = Slug::parse(slug).ok()?;
         match kind {
             "app" => Some(Self::App(slug)),
+            "run" => Some(Self::Commands(slug)),
             "project" => Some(Self::Project(slug)),
             _ => None,
         }
@@ -124,7 +128,7 @@ impl Owner {
                 folder: None,
                 file: format!("rivetr-app-{slug}.target"),
             }),
-            Self::Project(_) => None,
+            Self::Commands(_) | Self::Project(_) => None,
         }
     }
 }

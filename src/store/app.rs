@@ -8,7 +8,7 @@ use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{route, row, settings, source};
-use crate::domain::app::{App, AppId, NewApp};
+use crate::domain::app::{App, AppId, NewApp, Wish};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::time::Timestamp;
@@ -129,7 +129,7 @@ impl Reader {
     }
 }
 
-const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, deleting, created, \
+const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, wish, deleting, created, \
      (SELECT number FROM deployment WHERE deployment.id = app.live) AS release, \
      project.id AS project_id, project.slug AS project_slug, project.subnet AS subnet \
      FROM app JOIN project ON project.id = app.project";
@@ -240,6 +240,7 @@ fn mark_deleting(tx: &Transaction<'_>, app: AppId) -> Result<usize, StoreError> 
 fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {
     let of_deployments = "deployment IN (SELECT id FROM deployment WHERE app = ?1)";
     tx.execute("UPDATE app SET live = NULL WHERE id = ?1", [app.0])?;
+    tx.execute(&format!("DELETE FROM replica WHERE {of_deployments}"), [app.0])?;
     tx.execute(&format!("DELETE FROM address WHERE {of_deployments}"), [app.0])?;
     tx.execute(&format!("DELETE FROM deployment_event WHERE {of_deployments}"), [app.0])?;
     tx.execute("DELETE FROM deployment WHERE app = ?1", [app.0])?;
@@ -283,9 +284,20 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
         settings: row::parsed(row, "settings", settings::from_json)?,
         live: row::number::<Option<i64>>(row, "live")?.map(DeploymentId),
         release: row::number(row, "release")?,
+        wish: row::parsed(row, "wish", row::word(wish))?,
         deleting: row::number(row, "deleting")?,
         created: row::time(row, "created")?,
     })
+}
+
+/// The wish of the word that is stored.
+fn wish(word: &str) -> Option<Wish> {
+    match word {
+        "run" => Some(Wish::Run),
+        "start" => Some(Wish::Start),
+        "stop" => Some(Wish::Stop),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 )]
 
 mod boot;
+mod commands;
 mod deployments;
 mod doors;
 mod failures;
@@ -22,5 +23,7 @@ mod host;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
 mod pushes;
+mod replicas;
+mod rollback;
 mod setup;
 mod units;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{App, Deployment, Failure, Scope, State};
-use crate::domain::app::{self, Settings};
+use super::{App, Deployment, Failure, Scope, State, Step};
+use crate::domain::app::{self, Command, Settings, Wish};
 use crate::domain::deployment;
 use crate::domain::right;
 use crate::domain::source::Source;
@@ -23,10 +23,12 @@ impl App {
             settings,
             live,
             release,
+            wish,
             deleting,
             created,
         } = app;
-        let Settings { port, variables, health } = settings;
+        let Settings { port, variables, health, replicas, commands, rollback_window } = settings;
+        let words = |command: &Option<Command>| command.as_ref().map(|command| command.words().to_vec());
         let git = match source {
             Source::Push { .. } => None,
             Source::Git { url, .. } => Some(url.to_string()),
@@ -45,6 +47,12 @@ impl App {
             env: variables.iter().map(|variable| variable.key.as_str().to_owned()).collect(),
             health_path: health.path.as_ref().map(|path| path.as_str().to_owned()),
             health_timeout_s: health.timeout.as_secs(),
+            replicas: replicas.get(),
+            before_switch: words(&commands.before_switch),
+            after_switch: words(&commands.after_switch),
+            command_timeout_s: commands.timeout.as_secs(),
+            rollback_window_s: rollback_window.map_or(0, |window| window.as_secs()),
+            stopped: *wish != Wish::Run,
             live: live.map(|id| id.0),
             release: *release,
             deleting: *deleting,
@@ -60,6 +68,8 @@ impl From<&deployment::Deployment> for Deployment {
             app: deployment.app_slug.to_string(),
             number: deployment.number,
             trigger: deployment.trigger.as_str().to_owned(),
+            back_to: deployment.back_to,
+            reason: deployment.reason.clone(),
             state: deployment.state.into(),
             commit: deployment.commit.as_ref().map(ToString::to_string),
             image: deployment.image.as_ref().map(|image| image.as_str().to_owned()),
@@ -69,7 +79,21 @@ impl From<&deployment::Deployment> for Deployment {
                 .map(|failure| Failure { during: failure.during.into(), reason: failure.reason.clone() }),
             created: time(deployment.created),
             ended: deployment.ended.map(time),
+            steps: Vec::new(),
         }
+    }
+}
+
+impl Deployment {
+    /// The same with the states it came through.
+    #[must_use]
+    pub fn with_steps(self, events: &[(deployment::State, Timestamp)]) -> Self {
+        let step = |(state, at, took): (deployment::State, Timestamp, Option<u64>)| Step {
+            state: state.into(),
+            at: time(at),
+            took_ms: took,
+        };
+        Self { steps: deployment::steps(events).map(step).collect(), ..self }
     }
 }
 

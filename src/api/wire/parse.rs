@@ -5,8 +5,10 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::{CreateApp, CreateToken, Deploy, Hidden, Scope};
-use crate::domain::app::{EnvValue, HealthCheck, HealthPath, NewApp, Settings, Variable};
+use super::{CreateApp, CreateToken, Deploy, Hidden, Scale, Scope};
+use crate::domain::app::{
+    Command, Commands, EnvValue, HealthCheck, HealthPath, NewApp, Replicas, Settings, Variable,
+};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
 use crate::domain::source::{Branch, CommitId, GitUrl, Source};
@@ -21,6 +23,10 @@ pub const DEFAULT_PROJECT: &str = "default";
 pub const DEFAULT_ENVIRONMENT: &str = "production";
 /// The longest time a new release may be given until it answers, in seconds.
 pub const HEALTH_TIMEOUT_MAX_S: u64 = 3600;
+/// The longest time a command of a deployment may be given, in seconds.
+pub const COMMAND_TIMEOUT_MAX_S: u64 = 3600;
+/// The longest time a new release may be watched, in seconds.
+pub const ROLLBACK_WINDOW_MAX_S: u64 = 3600;
 /// Names and values of all variables together, in bytes: well below the 2 MiB that `execve` takes by default.
 pub const ENV_MAX: usize = 1_000_000;
 /// The most hosts one app may have.
@@ -39,8 +45,23 @@ pub struct FieldErrors(pub BTreeMap<String, String>);
 impl CreateApp {
     /// The app that is asked for, or what is wrong with each field.
     pub fn parse(self) -> Result<NewApp, FieldErrors> {
-        let Self { name, project, environment, port, hosts, git, branch, env, health_path, health_timeout_s } =
-            self;
+        let Self {
+            name,
+            project,
+            environment,
+            port,
+            hosts,
+            git,
+            branch,
+            env,
+            health_path,
+            health_timeout_s,
+            replicas,
+            before_switch,
+            after_switch,
+            command_timeout_s,
+            rollback_window_s,
+        } = self;
         let mut errors = FieldErrors::default();
         let slug = errors.take("name", Slug::parse(&name));
         let project = errors.take("project", Slug::parse(project.as_deref().unwrap_or(DEFAULT_PROJECT)));
@@ -59,6 +80,16 @@ impl CreateApp {
             Some(_) => Err("use a number of seconds from 1 to 3600"),
         };
         let timeout = errors.take("health_timeout_s", timeout);
+        let replicas = replicas.map_or(Ok(Replicas::ONE), parse_replicas);
+        let replicas = errors.take("replicas", replicas).unwrap_or(Replicas::ONE);
+        let commands = parse_commands(before_switch, after_switch, command_timeout_s, &mut errors);
+        let rollback_window = match rollback_window_s {
+            None => Ok(Some(Settings::ROLLBACK_WINDOW)),
+            Some(0) => Ok(None),
+            Some(seconds @ 1..=ROLLBACK_WINDOW_MAX_S) => Ok(Some(Duration::from_secs(seconds))),
+            Some(_) => Err("use a number of seconds from 1 to 3600, or 0 for never"),
+        };
+        let rollback_window = errors.take("rollback_window_s", rollback_window).flatten();
         match (slug, project, environment, port, branch, timeout) {
             (Some(slug), Some(project), Some(environment), Some(port), Some(branch), Some(timeout))
                 if errors.0.is_empty() =>
@@ -68,11 +99,18 @@ impl CreateApp {
                     None => Source::Push { branch },
                 };
                 let health = HealthCheck { path, timeout };
-                let settings = Settings { variables, health, ..Settings::new(port) };
+                let settings = Settings { port, variables, health, replicas, commands, rollback_window };
                 Ok(NewApp { slug, project, environment, source, hosts, settings })
             }
             _ => Err(errors),
         }
+    }
+}
+
+impl Scale {
+    /// How many containers are asked for.
+    pub fn parse(self) -> Result<Replicas, FieldErrors> {
+        parse_replicas(self.replicas).map_err(|error| FieldErrors::one("replicas", error))
     }
 }
 
@@ -120,6 +158,27 @@ impl FieldErrors {
     fn take<T, E: fmt::Display>(&mut self, field: &str, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|error| self.put(field, error.to_string())).ok()
     }
+}
+
+fn parse_replicas(count: u8) -> Result<Replicas, &'static str> {
+    Replicas::new(count).ok_or("use a number of containers from 1 to 32")
+}
+
+fn parse_commands(
+    before_switch: Option<Vec<String>>,
+    after_switch: Option<Vec<String>>,
+    timeout_s: Option<u64>,
+    errors: &mut FieldErrors,
+) -> Commands {
+    let before_switch = before_switch.and_then(|words| errors.take("before_switch", Command::new(words)));
+    let after_switch = after_switch.and_then(|words| errors.take("after_switch", Command::new(words)));
+    let timeout = match timeout_s {
+        None => Ok(Commands::DEFAULT_TIMEOUT),
+        Some(seconds @ 1..=COMMAND_TIMEOUT_MAX_S) => Ok(Duration::from_secs(seconds)),
+        Some(_) => Err("use a number of seconds from 1 to 3600"),
+    };
+    let timeout = errors.take("command_timeout_s", timeout).unwrap_or(Commands::DEFAULT_TIMEOUT);
+    Commands { before_switch, after_switch, timeout }
 }
 
 fn parse_hosts(hosts: &[String], errors: &mut FieldErrors) -> Vec<HostName> {
@@ -190,11 +249,19 @@ mod tests {
             ]);
             app.health_path = Some("health".to_owned());
             app.health_timeout_s = Some(0);
+            app.replicas = Some(33);
+            app.before_switch = Some(vec![]);
+            app.after_switch = Some(vec!["a".to_owned(), String::new()]);
+            app.command_timeout_s = Some(0);
+            app.rollback_window_s = Some(3601);
         });
         let errors = errors.unwrap_err();
         let fields: Vec<_> = errors.keys().map(String::as_str).collect();
         let expect = [
+            "after_switch",
+            "before_switch",
             "branch",
+            "command_timeout_s",
             "env.A-B",
             "env.GOOD",
             "git",
@@ -204,6 +271,8 @@ mod tests {
             "name",
             "port",
             "project",
+            "replicas",
+            "rollback_window_s",
         ];
         assert_eq!(fields, expect);
     }

@@ -10,8 +10,8 @@ use clap::Args;
 use super::super::failure::{Exit, Failure};
 use super::super::session::Session;
 use super::local_push_url;
-use crate::api::wire::{App, CreateApp, Hidden};
-use crate::domain::app::{EnvValue, HealthPath};
+use crate::api::wire::{App, COMMAND_TIMEOUT_MAX_S, CreateApp, Hidden, ROLLBACK_WINDOW_MAX_S};
+use crate::domain::app::{Command, EnvValue, HealthPath};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::source::{Branch, GitUrl};
 
@@ -49,6 +49,21 @@ pub struct Create {
     /// How long a new release may take until it answers [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     health_timeout: Option<u64>,
+    /// How many containers answer side by side [default: 1]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=32))]
+    replicas: Option<u8>,
+    /// Runs in the new image before a release goes live, its words between blanks; its failure ends the deployment
+    #[arg(long, value_name = "COMMAND", value_parser = Command::parse)]
+    before_switch: Option<Command>,
+    /// Runs in the new image after a release went live, its words between blanks
+    #[arg(long, value_name = "COMMAND", value_parser = Command::parse)]
+    after_switch: Option<Command>,
+    /// How long each of these commands may take [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=COMMAND_TIMEOUT_MAX_S))]
+    command_timeout: Option<u64>,
+    /// How long a new release is watched, and the one before brought back if it does badly; 0: never [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=ROLLBACK_WINDOW_MAX_S))]
+    rollback_window: Option<u64>,
     /// The project it goes to [default: default]
     #[arg(long, value_parser = Slug::parse)]
     project: Option<Slug>,
@@ -75,9 +90,15 @@ impl Create {
             env_file,
             health_path,
             health_timeout,
+            replicas,
+            before_switch,
+            after_switch,
+            command_timeout,
+            rollback_window,
             project,
             environment,
         } = self;
+        let words = |command: Command| command.words().to_vec();
         let from_file = env_file.map(|path| read_env_file(&path)).transpose()?.unwrap_or_default();
         // What stands on the command line is nearer, and wins.
         let variables = from_file.into_iter().chain(env);
@@ -94,6 +115,11 @@ impl Create {
             env: variables.collect::<BTreeMap<_, _>>(),
             health_path: health_path.map(|path| path.as_str().to_owned()),
             health_timeout_s: health_timeout,
+            replicas,
+            before_switch: before_switch.map(words),
+            after_switch: after_switch.map(words),
+            command_timeout_s: command_timeout,
+            rollback_window_s: rollback_window,
         })
     }
 }
@@ -198,6 +224,11 @@ mod tests {
             env_file: Some(file.path().to_owned()),
             health_path: None,
             health_timeout: None,
+            replicas: None,
+            before_switch: None,
+            after_switch: None,
+            command_timeout: None,
+            rollback_window: None,
             project: None,
             environment: None,
         };

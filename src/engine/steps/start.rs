@@ -2,8 +2,9 @@
 
 use futures_util::TryStreamExt as _;
 
+use super::command;
 use crate::domain::deployment::Deployment;
-use crate::engine::apply::ApplyError;
+use crate::engine::apply::{ApplyError, Start};
 use crate::engine::context::{Context, Halt};
 use crate::host::journal::{JournalError, Query};
 use crate::host::systemd::{InvocationId, JobFailure, StartError};
@@ -22,10 +23,13 @@ pub(in crate::engine) async fn run(
         let carried = engine.carry_dropins(&live, &deployment);
         carried.map_err(|error| Halt::because("the drop-ins of the live release were not carried", error))?;
     }
-    match engine.converge(&context.app).await {
+    command::before(context, &deployment).await?;
+    match engine.start_release(&context.app, Start::New(deployment.id)).await {
         Ok(()) => {}
         Err(ApplyError::Start(StartError::Failed(failure))) => {
-            show_last_lines(context, &deployment, failure.invocation.as_ref()).await;
+            let names = deployment.replicas().map(|(number, _)| deployment.replica_name(number));
+            let failed = names.filter(|name| failure.unit.strip_suffix(".service") == Some(name)).collect();
+            show_last_lines(context, &deployment, failed, failure.invocation.as_ref()).await;
             return Err(Halt::Failed(explain(&failure)));
         }
         Err(error) => return Err(Halt::because("the units were not started", error)),
@@ -43,14 +47,15 @@ pub(super) async fn live(context: &Context) -> Result<Option<Deployment>, Halt> 
     }
 }
 
-/// Copies what the container last printed into the deployment's log; if it printed nothing, what systemd and
+/// Copies what containers last printed into the deployment's log; if it printed nothing, what systemd and
 /// Podman say of the run.
 pub(super) async fn show_last_lines(
     context: &mut Context,
     deployment: &Deployment,
+    containers: Vec<String>,
     run: Option<&InvocationId>,
 ) {
-    let lines = match last_lines(context, deployment, run).await {
+    let lines = match last_lines(context, deployment, containers, run).await {
         Ok(lines) => lines,
         Err(error) => {
             tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "journal not read");
@@ -65,10 +70,10 @@ pub(super) async fn show_last_lines(
 async fn last_lines(
     context: &Context,
     deployment: &Deployment,
+    containers: Vec<String>,
     run: Option<&InvocationId>,
 ) -> Result<Vec<String>, JournalError> {
     let journal = &context.engine.machine().journal;
-    let containers = vec![deployment.unit_name()];
     let query = Query { containers, lines: Some(LAST_LINES), follow: false, after_cursor: None };
     let printed: Vec<_> = journal.read(&query)?.try_collect().await?;
     if let (true, Some(run)) = (printed.is_empty(), run) {

@@ -59,7 +59,7 @@ async fn the_whole_way_is_stored_as_the_domain_walks_it() {
     let app = store.app("blog").await;
     let deployment = store.live(&app).await;
     assert_eq!(store.reader.deployment(deployment.id).await.unwrap().unwrap(), deployment);
-    assert_eq!(deployment.address, Some(FIRST));
+    assert_eq!(deployment.addresses, [FIRST]);
     let states: Vec<State> =
         store.reader.events(deployment.id).await.unwrap().into_iter().map(|(state, _)| state).collect();
     assert_eq!(states, State::ALL[..8]);
@@ -76,7 +76,7 @@ async fn a_failure_keeps_its_words_and_its_place() {
     deployment.fail("nothing listens on port 8080".to_owned(), at(9)).unwrap();
     store.save(&deployment).await;
     assert_eq!(store.reader.deployment(deployment.id).await.unwrap().unwrap(), deployment);
-    store.writer.free_address(deployment.id).await.unwrap();
+    store.writer.free_addresses(deployment.id).await.unwrap();
     assert_eq!(store.reader.releases(app.id).await.unwrap(), []);
 }
 
@@ -110,12 +110,12 @@ async fn a_release_is_made_live_by_either_door_and_only_with_an_address() {
     let early = store.writer.switch(&deployment, NOW).await;
     assert!(matches!(early, Err(SaveError::Stale(_))), "it is not at Switching yet: {early:?}");
 
-    store.writer.free_address(deployment.id).await.unwrap();
+    store.writer.free_addresses(deployment.id).await.unwrap();
     deployment.switch().unwrap();
     let homeless = store.writer.switch(&deployment, NOW).await;
     assert!(matches!(homeless, Err(SaveError::NoAddress)), "{homeless:?}");
 
-    store.writer.allocate_address(app.project.id, deployment.id).await.unwrap();
+    store.writer.allocate_addresses(app.project.id, deployment.id, app.settings.replicas).await.unwrap();
     store.save(&deployment).await;
     assert_eq!(store.reader.app_by_id(app.id).await.unwrap().unwrap().live, Some(deployment.id));
     assert_eq!(store.reader.routes().await.unwrap().generation, 1);
