@@ -142,8 +142,8 @@ impl Engine {
     /// What is left to do once a release is live. Where rivetr ends before it is done, its next start does it.
     pub(super) async fn tidy(&self, app: &App, live: &Deployment) {
         steps::log_failure(live, "commands not forgotten", steps::command::clear_own(self, app, live).await);
-        steps::log_failure(live, "old images not removed", self.sweep_images(app).await);
         steps::log_failure(live, "old deployments not forgotten", self.sweep_deployments(app).await);
+        steps::log_failure(live, "old images not removed", self.sweep_images(app).await);
     }
 
     /// Whether a deployment of this app has been made live and is not yet done.

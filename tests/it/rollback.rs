@@ -48,7 +48,7 @@ fn an_earlier_release_comes_back_without_a_build_and_without_a_lost_request() {
     host.rivetr(["rollback", "blog", "1"]).succeeds();
     assert_eq!(host.get("blog").body, "version 1\n");
     host.assert_images("blog", &[1, 2, 3]);
-    host.rivetr(["rollback", "blog", "5"]).exits(1).says("is live already");
+    host.rivetr(["rollback", "blog", "5"]).exits(5).says("is live already");
     host.rivetr(["restart", "blog"]).succeeds();
     assert_eq!(live(&host), (6, "restart".to_owned()));
     assert_eq!(host.get("blog").body, "version 1\n");
@@ -57,7 +57,7 @@ fn an_earlier_release_comes_back_without_a_build_and_without_a_lost_request() {
     repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN exit 3\n");
     repository.commit("No build");
     assert_ne!(repository.push().code, 0);
-    host.rivetr(["rollback", "blog", "7"]).exits(1).says("it never was live, it is failed");
+    host.rivetr(["rollback", "blog", "7"]).exits(5).says("it never was live, it is failed");
     host.rivetr(["rollback", "blog", "70"]).exits(4);
     println!("rollbacks: {}", load.lost_nothing());
     host.assert_only("blog", &[6]);
@@ -73,7 +73,7 @@ fn an_image_that_is_gone_is_refused_with_those_that_are_kept() {
         host.rivetr(["deploy", "blog"]).succeeds();
     }
     host.assert_images("blog", &[2, 3]);
-    host.rivetr(["rollback", "blog", "1"]).exits(1).says("is gone; kept are 2");
+    host.rivetr(["rollback", "blog", "1"]).exits(5).says("is gone; kept are 2");
     for _ in 0..2 {
         host.rivetr(["deploy", "blog"]).succeeds();
     }

@@ -1,5 +1,7 @@
 //! Several targets answer for one host: each gets its share, and one that fails is not noticed.
 
+use std::time::Instant;
+
 use super::*;
 
 const ASK: &str = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
