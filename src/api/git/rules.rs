@@ -115,6 +115,7 @@ mod tests {
             settings: new.settings,
             live: None,
             release: None,
+            wish: crate::domain::app::Wish::Run,
             deleting,
             created: Timestamp(0),
         }
