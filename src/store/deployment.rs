@@ -315,7 +315,9 @@ fn forget(tx: &Transaction<'_>, app: AppId, keep: u32, numbers: &BTreeSet<u32>) 
         tx,
         "SELECT id, number FROM deployment WHERE app = ?1 AND ended IS NOT NULL \
          AND id NOT IN (SELECT deployment FROM address) \
-         AND id NOT IN (SELECT live FROM app WHERE live IS NOT NULL) ORDER BY id DESC LIMIT -1 OFFSET ?2",
+         AND id NOT IN (SELECT live FROM app WHERE live IS NOT NULL) \
+         AND id NOT IN (SELECT id FROM deployment WHERE app = ?1 AND ended IS NOT NULL \
+         ORDER BY id DESC LIMIT ?2)",
         (app.0, keep),
         |row| Ok((row::number::<i64>(row, "id")?, row::number::<u32>(row, "number")?)),
     )?;
