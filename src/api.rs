@@ -84,23 +84,14 @@ impl Api {
 /// Every route.
 #[must_use]
 pub fn table() -> Vec<Route<Api>> {
-    vec![
-        Route::get("/health", system::alive).about("Whether rivetr answers").answers("text/plain"),
-        Route::get("/api/openapi.json", system::document).about("This document").answers("application/json"),
-        Route::get("/api/system/health", system::health)
-            .about("How rivetr and its host do")
-            .gives::<wire::Health>(StatusCode::OK),
-        Route::get("/api/apps", app::list).about("Every app").lists::<wire::App>(),
-        Route::post("/api/apps", app::create)
-            .about("Create an app")
-            .takes::<wire::CreateApp>()
-            .gives::<wire::App>(StatusCode::CREATED),
-        Route::get("/api/apps/{id}", app::show).about("One app").gives::<wire::App>(StatusCode::OK),
-        Route::delete("/api/apps/{id}", app::delete).about("Delete an app and all it has").answers_nothing(),
-        Route::post("/api/apps/{id}/deploy", app::deploy)
-            .about("Deploy an app")
-            .takes::<wire::Deploy>()
-            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+    let mut routes = noun_routes();
+    routes.extend(operating_routes());
+    routes
+}
+
+/// What is done with an app that runs.
+fn operating_routes() -> [Route<Api>; 6] {
+    [
         Route::post("/api/apps/{id}/rollback", operate::roll_back)
             .about("Bring back a release that was live before, without a build")
             .takes::<wire::RollBack>()
@@ -118,6 +109,30 @@ pub fn table() -> Vec<Route<Api>> {
             .about("Have more or fewer containers answer, without a deployment")
             .takes::<wire::Scale>()
             .gives::<wire::App>(StatusCode::OK),
+        Route::post("/api/deployments/{id}/rollback", operate::roll_back_to)
+            .about("Bring back what this deployment made live, without a build")
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+    ]
+}
+
+fn noun_routes() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/health", system::alive).about("Whether rivetr answers").answers("text/plain"),
+        Route::get("/api/openapi.json", system::document).about("This document").answers("application/json"),
+        Route::get("/api/system/health", system::health)
+            .about("How rivetr and its host do")
+            .gives::<wire::Health>(StatusCode::OK),
+        Route::get("/api/apps", app::list).about("Every app").lists::<wire::App>(),
+        Route::post("/api/apps", app::create)
+            .about("Create an app")
+            .takes::<wire::CreateApp>()
+            .gives::<wire::App>(StatusCode::CREATED),
+        Route::get("/api/apps/{id}", app::show).about("One app").gives::<wire::App>(StatusCode::OK),
+        Route::delete("/api/apps/{id}", app::delete).about("Delete an app and all it has").answers_nothing(),
+        Route::post("/api/apps/{id}/deploy", app::deploy)
+            .about("Deploy an app")
+            .takes::<wire::Deploy>()
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
         Route::get("/api/apps/{id}/deployments", app::deployments)
             .about("The deployments of an app, newest first")
             .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
@@ -140,9 +155,6 @@ pub fn table() -> Vec<Route<Api>> {
         Route::post("/api/deployments/{id}/cancel", deployment::cancel)
             .about("Stop a deployment that is not live yet")
             .gives::<wire::Deployment>(StatusCode::OK),
-        Route::post("/api/deployments/{id}/rollback", operate::roll_back_to)
-            .about("Bring back what this deployment made live, without a build")
-            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
         Route::get("/api/tokens", token::list).about("Every token").lists::<wire::Token>(),
         Route::post("/api/tokens", token::create)
             .about("Make a token; its secret is shown once")
@@ -203,23 +215,23 @@ mod tests {
             ("GET /api/apps/{id}", read),
             ("DELETE /api/apps/{id}", manage),
             ("POST /api/apps/{id}/deploy", deploy),
-            ("POST /api/apps/{id}/rollback", deploy),
-            ("POST /api/apps/{id}/restart", deploy),
-            ("POST /api/apps/{id}/start", deploy),
-            ("POST /api/apps/{id}/stop", deploy),
-            ("POST /api/apps/{id}/scale", manage),
             ("GET /api/apps/{id}/deployments", read),
             ("GET /api/apps/{id}/status", read),
             ("GET /api/apps/{id}/logs/stream", read),
             ("GET /api/deployments/{id}", read),
             ("GET /api/deployments/{id}/logs", read),
             ("POST /api/deployments/{id}/cancel", deploy),
-            ("POST /api/deployments/{id}/rollback", deploy),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),
             ("GET /git/{repo}/info/refs", deploy),
             ("POST /git/{repo}/git-receive-pack", deploy),
+            ("POST /api/apps/{id}/rollback", deploy),
+            ("POST /api/apps/{id}/restart", deploy),
+            ("POST /api/apps/{id}/start", deploy),
+            ("POST /api/apps/{id}/stop", deploy),
+            ("POST /api/apps/{id}/scale", manage),
+            ("POST /api/deployments/{id}/rollback", deploy),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

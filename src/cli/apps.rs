@@ -14,7 +14,7 @@ use super::session::Session;
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Apps {
     /// Create an app; the code comes later
-    Create(create::Create),
+    Create(Box<create::Create>),
     /// List the apps
     List(list::List),
     /// Show one app and how it does

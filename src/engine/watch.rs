@@ -47,7 +47,7 @@ impl Engine {
         let window = deployment.settings.rollback_window?;
         let since = deployment.ended.filter(|_| deployment.state == State::Live)?;
         let passed = Duration::from_millis(self.now().millis_since(since));
-        (deployment.back_to.is_none() && passed < window).then(|| window - passed)
+        window.checked_sub(passed).filter(|left| deployment.back_to.is_none() && !left.is_zero())
     }
 
     async fn watch(&self, deployment: &Deployment) -> Result<(), EngineError> {

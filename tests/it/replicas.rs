@@ -49,7 +49,7 @@ fn killed_while_it_scales_or_deploys_replicas_it_recovers_and_no_request_is_lost
         std::fs::write(host.path("/var/lib/rivetr/failpoint"), point).unwrap();
         assert_ne!(host.rivetr(["scale", "blog", &count.to_string()]).code, 0, "{point}");
         host.rivetr(["status"]).succeeds();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
         while containers(&host, "blog") != names("blog", 1, count) {
             assert!(std::time::Instant::now() < deadline, "{point}: {:?}", containers(&host, "blog"));
         }

@@ -16,7 +16,7 @@ fn live(host: &Host) -> (u64, String) {
 
 /// Waits until the app has a newer deployment than this one, and follows that to its end.
 fn newer_than(host: &Host, number: u64) -> serde_json::Value {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
     loop {
         let shown = host.rivetr(["deployments", "blog", "--limit", "1", "--json"]).succeeds().json();
         let newest = shown["items"][0].clone();
