@@ -17,6 +17,7 @@ mod hooks;
 mod input;
 mod key;
 mod openapi;
+mod operate;
 mod project;
 mod registry;
 mod route;
@@ -223,7 +224,33 @@ pub fn table() -> Vec<Route<Api>> {
             .answers("application/x-git-receive-pack-result"),
     ];
     routes.extend(of_variables());
+    routes.extend(of_running_apps());
     routes
+}
+
+fn of_running_apps() -> [Route<Api>; 6] {
+    [
+        Route::post("/api/apps/{id}/rollback", operate::roll_back)
+            .about("Bring back a release that was live before, without a build")
+            .takes::<wire::RollBack>()
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/restart", operate::restart)
+            .about("Replace the containers of the live release by new ones, without losing a request")
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+        Route::post("/api/apps/{id}/start", operate::start)
+            .about("Start an app that was stopped; answers when it does")
+            .gives::<wire::App>(StatusCode::OK),
+        Route::post("/api/apps/{id}/stop", operate::stop)
+            .about("Stop an app until it is started or deployed, also over reboots")
+            .gives::<wire::App>(StatusCode::OK),
+        Route::post("/api/apps/{id}/scale", operate::scale)
+            .about("Have more or fewer containers answer, without a deployment")
+            .takes::<wire::Scale>()
+            .gives::<wire::App>(StatusCode::OK),
+        Route::post("/api/deployments/{id}/rollback", operate::roll_back_to)
+            .about("Bring back what this deployment made live, without a build")
+            .gives::<wire::Deployment>(StatusCode::ACCEPTED),
+    ]
 }
 
 fn of_variables() -> Vec<Route<Api>> {
@@ -411,6 +438,12 @@ mod tests {
             // Whoever has the secret: each verifies by itself, counts its peer and bounds its body.
             ("POST /webhooks/{provider}/{app}", Access::Open),
             ("POST /webhooks/{provider}/{app}/{secret}", Access::Open),
+            ("POST /api/apps/{id}/rollback", deploy),
+            ("POST /api/apps/{id}/restart", deploy),
+            ("POST /api/apps/{id}/start", deploy),
+            ("POST /api/apps/{id}/stop", deploy),
+            ("POST /api/apps/{id}/scale", manage),
+            ("POST /api/deployments/{id}/rollback", deploy),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

@@ -19,10 +19,15 @@ mod keys;
 mod logs;
 mod projects;
 mod registries;
+mod restart;
+mod rollback;
+mod scale;
 mod secrets;
 mod session;
 mod setup;
+mod start;
 mod status;
+mod stop;
 mod table;
 mod terminal;
 mod tokens;
@@ -132,6 +137,11 @@ enum Remote {
     Deploy(deploy::Deploy),
     Deployments(deployments::Deployments),
     Cancel(cancel::Cancel),
+    Rollback(rollback::Rollback),
+    Restart(restart::Restart),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Scale(scale::Scale),
     Logs(logs::Logs),
     /// Projects, and the environments in them
     #[command(subcommand)]
@@ -171,6 +181,11 @@ impl Remote {
             Self::Deploy(deploy) => deploy.run(session).await,
             Self::Deployments(deployments) => deployments.run(session).await,
             Self::Cancel(cancel) => cancel.run(session).await,
+            Self::Rollback(rollback) => rollback.run(session).await,
+            Self::Restart(restart) => restart.run(session).await,
+            Self::Start(start) => start.run(session).await,
+            Self::Stop(stop) => stop.run(session).await,
+            Self::Scale(scale) => scale.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
             Self::Projects(projects) => projects.run(session).await,
             Self::Env(env) => env.run(session).await,

@@ -23,8 +23,10 @@ mod queue;
 mod reconcile;
 mod recover;
 mod registries;
+mod rollback;
 mod rotation;
 mod routes;
+mod scale;
 mod secrets;
 mod status;
 mod steps;
@@ -32,6 +34,7 @@ mod sweep;
 mod upload;
 mod variables;
 mod volume;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -101,6 +104,12 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// How many images of an app are kept, the live one included.
     pub keep_images: usize,
+    /// How many of an app's newest deployments are remembered.
+    pub keep_deployments: u32,
+    /// How many deployments may wait, over all apps.
+    pub queue_max: usize,
+    /// The largest log of a deployment, in bytes.
+    pub log_limit: u64,
 }
 
 /// Bounds of one build, so that it cannot take the host down.
@@ -157,6 +166,7 @@ struct Inner {
     applying: apply::Locks,
     pulling: apply::Locks<String>,
     uploading: tokio::sync::Mutex<()>,
+    settling: apply::Locks,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     tasks: TaskTracker,
@@ -180,6 +190,7 @@ impl Engine {
             applying: apply::Locks::default(),
             pulling: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),
+            settling: apply::Locks::default(),
             features: OnceCell::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

@@ -21,10 +21,12 @@ mod registry;
 mod reseal;
 mod route;
 mod row;
+mod scale;
 mod settings;
 mod source;
 mod token;
 mod variable;
+mod webhook;
 mod writer;
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
 pub use change::ChangeAppError;
 pub use delivery::{NewDelivery, Taken};
-pub use deployment::{EnqueueError, Enqueued, SaveError, Wish};
+pub use deployment::{EnqueueError, Enqueued, Return, SaveError, Wish};
 pub use error::StoreError;
 pub use key::{CreateKeyError, DeleteKeyError};
 pub use migrate::MigrateError;
@@ -46,6 +48,7 @@ pub use project::{ChangeProjectError, CreateProjectError, InvalidPool, SubnetPoo
 pub use reader::Reader;
 pub use registry::Registry;
 pub use reseal::Resealed;
+pub use scale::ScaleError;
 pub use token::{Token, TokenId};
 pub use variable::SetVariablesError;
 pub use writer::Writer;

@@ -18,7 +18,7 @@ use crate::domain::deployment::{DeploymentId, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::source::Source;
-use crate::engine::Engine;
+use crate::engine::{Engine, UnitSummary};
 use crate::store::Reader;
 
 /// Deployments on one page unless the client says otherwise, and at most.
@@ -141,7 +141,11 @@ pub(super) async fn deployments(
     let (before, limit) = page.bounds();
     let found = reader.deployments(Some(app.id), before.map(DeploymentId), limit + 1).await?;
     let (found, next) = Page::cut(found, limit, |deployment| deployment.id.0);
-    Ok(Json(wire::List { items: found.iter().map(wire::Deployment::from).collect(), next }))
+    let mut items = Vec::new();
+    for deployment in &found {
+        items.push(wire::Deployment::from(deployment).with_steps(&reader.events(deployment.id).await?));
+    }
+    Ok(Json(wire::List { items, next }))
 }
 
 pub(super) async fn status(
@@ -152,16 +156,20 @@ pub(super) async fn status(
 ) -> Result<Json<wire::AppStatus>, ApiError> {
     let app = find(&reader, &id).await?;
     let status = engine.app_status(&app.slug).await?;
+    let unit = |unit: UnitSummary| wire::Unit {
+        name: unit.name,
+        active_state: unit.active_state.to_owned(),
+        sub_state: unit.sub_state,
+        restarts: unit.restarts,
+        since: unit.since.map(wire::time),
+    };
+    let units: Vec<_> = status.units.into_iter().map(unit).collect();
     Ok(Json(wire::AppStatus {
         app: shown(&engine, &status.app),
         live: status.live.as_ref().map(wire::Deployment::from),
         latest: status.latest.as_ref().map(wire::Deployment::from),
-        unit: status.unit.map(|unit| wire::Unit {
-            active_state: unit.active_state.to_owned(),
-            sub_state: unit.sub_state,
-            restarts: unit.restarts,
-            since: unit.since.map(wire::time),
-        }),
+        unit: units.first().cloned(),
+        units,
     }))
 }
 

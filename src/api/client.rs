@@ -27,8 +27,9 @@ pub use self::target::{BadServer, Target};
 
 /// How long an answer may take in full. Reads and queueing take milliseconds; a loaded host is given its time.
 const ANSWER_LIMIT: Duration = Duration::from_mins(1);
-/// How long a deletion may take: it answers when nothing is left, after requests in flight and a stop.
-const DELETE_LIMIT: Duration = Duration::from_mins(10);
+/// How long what waits for containers may take, such as a deletion: it answers when nothing is left, after requests
+/// in flight and a stop.
+const PATIENT_LIMIT: Duration = Duration::from_mins(10);
 /// How long an upload may take in full: gigabytes over a slow line.
 const UPLOAD_LIMIT: Duration = Duration::from_hours(2);
 /// The largest answer that is read, in bytes; a page of a list stays far below.
@@ -61,6 +62,12 @@ impl Client {
     /// Asks for a document.
     pub async fn get(&self, path: &str) -> Result<Answer, ClientError> {
         self.call(Method::GET, path, document(Bytes::new()), ANSWER_LIMIT).await
+    }
+
+    /// Sends a document and takes the answer, which comes once containers have started or ended.
+    pub async fn post_patiently(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
+        self.call(Method::POST, path, document(body.into()), PATIENT_LIMIT).await
     }
 
     /// Sends a document and takes the answer.
@@ -107,18 +114,18 @@ impl Client {
     /// Makes something be as it is sent, and takes the answer.
     pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
-        self.call(Method::PUT, path, body.into(), ANSWER_LIMIT).await
+        self.call(Method::PUT, path, document(body.into()), ANSWER_LIMIT).await
     }
 
     /// Sends a change and takes the answer.
     pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
-        self.call(Method::PATCH, path, body.into(), ANSWER_LIMIT).await
+        self.call(Method::PATCH, path, document(body.into()), ANSWER_LIMIT).await
     }
 
     /// Deletes; returns when it is done.
     pub async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
-        self.call(Method::DELETE, path, document(Bytes::new()), DELETE_LIMIT).await
+        self.call(Method::DELETE, path, document(Bytes::new()), PATIENT_LIMIT).await
     }
 
     /// Follows a stream of events; see [`Events`] for what happens when it breaks.

@@ -20,7 +20,9 @@ pub(super) async fn show(
     State(reader): State<Reader>,
     Path(id): Path<String>,
 ) -> Result<Json<wire::Deployment>, ApiError> {
-    Ok(Json(wire::Deployment::from(&find(&reader, &id).await?)))
+    let deployment = find(&reader, &id).await?;
+    let events = reader.events(deployment.id).await?;
+    Ok(Json(wire::Deployment::from(&deployment).with_steps(&events)))
 }
 
 pub(super) async fn cancel(
@@ -74,7 +76,7 @@ fn offset(headers: &HeaderMap) -> Result<u64, ApiError> {
     offset.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message))
 }
 
-async fn find(reader: &Reader, id: &str) -> Result<Deployment, ApiError> {
+pub(super) async fn find(reader: &Reader, id: &str) -> Result<Deployment, ApiError> {
     let found = match id.parse() {
         Ok(number) => reader.deployment(DeploymentId(number)).await?,
         Err(_) => None,

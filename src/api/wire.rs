@@ -9,7 +9,9 @@ pub mod frame;
 mod key;
 mod options;
 mod parse;
+mod registry;
 mod source;
+mod token;
 mod variable;
 mod webhook;
 
@@ -21,13 +23,16 @@ use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
 pub use change::{ChangeApp, ChangedApp};
+pub use frame::{Exec, Window};
 pub use key::{CreateKey, Key, KnownHost};
-pub use options::{BuildOptions, HealthOptions, Patch, RuntimeOptions};
+pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions};
 pub use parse::{
     DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HOSTS_MAX, TOKEN_DAYS_DEFAULT,
     TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
+pub use registry::{PutRegistry, Registry};
 pub use source::SetSource;
+pub use token::{CreateToken, CreatedToken, Scope, Token};
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 pub use webhook::{
     Delivery, DeliveryAnswer, EnableWebhook, EnabledWebhook, ShownDelivery, Webhook, Webhooks, parse_provider,
@@ -132,6 +137,12 @@ pub struct CreateApp {
     /// How its image is built.
     #[serde(default, skip_serializing_if = "BuildOptions::is_empty")]
     pub build: BuildOptions,
+    /// How many containers answer side by side; 1 if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u8>,
+    /// How it is deployed.
+    #[serde(default, skip_serializing_if = "DeployOptions::is_empty")]
+    pub deploy: DeployOptions,
 }
 
 /// Text that no log shows.
@@ -200,6 +211,15 @@ pub struct App {
     /// How its image is built, where that is not the default.
     #[serde(default)]
     pub build: BuildOptions,
+    /// How many containers answer side by side.
+    #[serde(default)]
+    pub replicas: u8,
+    /// How it is deployed, where that is not the default.
+    #[serde(default)]
+    pub deploy: DeployOptions,
+    /// Somebody stopped it: it does not run until it is started or deployed.
+    #[serde(default)]
+    pub stopped: bool,
     /// The deployment that serves.
     pub live: Option<i64>,
     /// The number of that deployment among the app's own.
@@ -251,13 +271,19 @@ pub struct AppStatus {
     pub live: Option<Deployment>,
     /// Its newest deployment, however it went.
     pub latest: Option<Deployment>,
-    /// Its unit, as systemd sees it; null: there is none.
+    /// The unit of its first container, as systemd sees it; null: there is none.
     pub unit: Option<Unit>,
+    /// The units of all its containers.
+    #[serde(default)]
+    pub units: Vec<Unit>,
 }
 
 /// A unit, as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unit {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
     /// systemd's word: `active`, `activating`, `failed` and so on.
     pub active_state: String,
     /// systemd's finer word: `running`, `auto-restart` and so on.
@@ -297,6 +323,34 @@ pub struct Volume {
     pub created: Option<String>,
 }
 
+/// A wish to go back to an earlier release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    /// The number of the deployment that made it live; without it, the one that was live before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+}
+
+/// A wish for another number of containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// How many: 1 to 32.
+    pub replicas: u8,
+}
+
+/// One state that a deployment came through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// Which.
+    pub state: State,
+    /// When it was reached (RFC 3339, UTC).
+    pub at: String,
+    /// How long it took, in milliseconds; null: it is the last one yet.
+    pub took_ms: Option<u64>,
+}
+
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deployment {
@@ -306,8 +360,14 @@ pub struct Deployment {
     pub app: String,
     /// Its number among the app's deployments.
     pub number: u32,
-    /// What asked for it: `push`, `request` or `webhook`.
+    /// What asked for it: `push`, `request`, `webhook`, `rollback`, `auto-rollback` or `restart`.
     pub trigger: String,
+    /// The number of the deployment whose image and settings it brings back; null: it builds its own.
+    #[serde(default)]
+    pub back_to: Option<u32>,
+    /// Why it was asked for, where rivetr itself did.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Where it stands.
     pub state: State,
     /// The commit, once it is known.
@@ -322,6 +382,9 @@ pub struct Deployment {
     pub created: String,
     /// When it reached its end (RFC 3339, UTC).
     pub ended: Option<String>,
+    /// The states it came through; only where one deployment or a list is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
 }
 
 /// Why a deployment failed.
@@ -413,109 +476,4 @@ pub enum CheckStatus {
     Warn,
     /// It does not work.
     Fail,
-}
-
-/// A sign-in at a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Registry {
-    /// The registry: `ghcr.io`, `registry.example.org:5000`.
-    pub host: String,
-    /// The name that rivetr signs in by.
-    pub user: String,
-    /// When the password was handed in (RFC 3339, UTC).
-    pub changed: String,
-}
-
-/// A new sign-in at a registry, in place of the one it had.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PutRegistry {
-    /// The registry: `ghcr.io`, `registry.example.org:5000`.
-    pub host: String,
-    /// The name to sign in by.
-    pub user: String,
-    /// The password or token; it is never shown again.
-    #[schema(value_type = String)]
-    pub password: Hidden,
-}
-
-/// A command to run in a container; see `wire::frame` for what follows the answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Exec {
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// Give it a terminal of so many rows and columns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terminal: Option<Window>,
-}
-
-/// The size of a terminal, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Window {
-    /// Its height.
-    pub rows: u16,
-    /// Its width.
-    pub columns: u16,
-}
-
-/// A new token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateToken {
-    /// What it is for.
-    pub name: String,
-    /// How far it reaches; `deploy` if not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
-    /// How long it lives, in days; 90 if not said, at most 366.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_days: Option<u32>,
-}
-
-/// A token that was just made: the only time its secret is shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CreatedToken {
-    /// What is kept of it.
-    pub token: Token,
-    /// The secret itself; rivetr keeps only its digest.
-    pub secret: String,
-}
-
-impl fmt::Debug for CreatedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedToken").field("token", &self.token).finish_non_exhaustive()
-    }
-}
-
-/// What is kept of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Token {
-    /// Its number.
-    pub id: i64,
-    /// What it is for.
-    pub name: String,
-    /// How far it reaches.
-    pub scope: Scope,
-    /// When it was made (RFC 3339, UTC).
-    pub created: String,
-    /// When it ends (RFC 3339, UTC).
-    pub expires: Option<String>,
-    /// When it was last used, to within a minute (RFC 3339, UTC).
-    pub last_used: Option<String>,
-}
-
-/// How far a token reaches; each includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// See everything, change nothing.
-    Read,
-    /// Also deploy.
-    Deploy,
-    /// Also create, change and delete apps.
-    Write,
-    /// Everything.
-    Admin,
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use super::failure::{Exit, Failure};
 use super::follow;
 use super::session::Session;
-use crate::api::client::ClientError;
+use crate::api::client::{Answer, ClientError};
 use crate::api::wire;
 use crate::domain::name::Slug;
 use crate::domain::source::CommitId;
@@ -53,25 +53,30 @@ impl Deploy {
                 session.client.post(&format!("/api/apps/{}/deploy", self.name), &request).await?
             }
         };
-        let queued: wire::Deployment = answer.decode()?;
-        let name = format!("{} {}", queued.app, queued.number);
-        if self.detach {
-            let words = |deployment: wire::Deployment| {
-                format!(
-                    "{name} is queued (deployment {}).\nFollow it:  rivetr logs {} --build {}\n",
-                    deployment.id, deployment.app, deployment.number
-                )
-            };
-            return session.show(&answer, words);
-        }
-        tokio::select! {
-            outcome = follow_to_end(session, &queued) => outcome,
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                Err(Failure::new(Exit::Interrupted, format!("{name} goes on without you"))
-                    .cure(format!("`rivetr logs {} --build {}` follows it again, `rivetr cancel {}` ends it",
-                        queued.app, queued.number, queued.id)))
-            }
+        see_through(session, &answer, self.detach).await
+    }
+}
+
+/// Follows a deployment that was asked for to its end, unless only asking was wanted.
+pub(super) async fn see_through(session: &mut Session, answer: &Answer, detach: bool) -> Result<(), Failure> {
+    let queued: wire::Deployment = answer.decode()?;
+    let name = format!("{} {}", queued.app, queued.number);
+    if detach {
+        let words = |deployment: wire::Deployment| {
+            format!(
+                "{name} is queued (deployment {}).\nFollow it:  rivetr logs {} --build {}\n",
+                deployment.id, deployment.app, deployment.number
+            )
+        };
+        return session.show(answer, words);
+    }
+    tokio::select! {
+        outcome = follow_to_end(session, &queued) => outcome,
+        signal = tokio::signal::ctrl_c() => {
+            signal?;
+            Err(Failure::new(Exit::Interrupted, format!("{name} goes on without you"))
+                .cure(format!("`rivetr logs {} --build {}` follows it again, `rivetr cancel {}` ends it",
+                    queued.app, queued.number, queued.id)))
         }
     }
 }

@@ -36,6 +36,14 @@ fn words(app: &Slug, deployments: &[Deployment]) -> String {
     table(["NUMBER", "STATE", "COMMIT", "BY", "ASKED", "ENDED", "ID", "WHY"], &rows)
 }
 
+/// What asked for it, and what it brought back: `rollback to 5`.
+fn by(deployment: &Deployment) -> String {
+    match deployment.back_to {
+        Some(number) if deployment.trigger != "restart" => format!("{} to {number}", deployment.trigger),
+        Some(_) | None => deployment.trigger.clone(),
+    }
+}
+
 fn row(deployment: &Deployment) -> [String; 8] {
     let digest = deployment.digest.as_deref().map(|digest| digest.strip_prefix("sha256:").unwrap_or(digest));
     let commit = deployment.commit.as_deref().or(digest);
@@ -45,7 +53,7 @@ fn row(deployment: &Deployment) -> [String; 8] {
         deployment.number.to_string(),
         deployment.state.to_string(),
         or_dash(commit.as_deref()),
-        deployment.trigger.clone(),
+        by(deployment),
         time(&deployment.created),
         or_dash(deployment.ended.as_deref().map(time).as_deref()),
         deployment.id.to_string(),

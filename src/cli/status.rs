@@ -84,10 +84,19 @@ pub(super) fn state(status: &AppStatus) -> String {
 }
 
 fn unit_state(status: &AppStatus) -> String {
+    if status.app.stopped {
+        return "stopped".to_owned();
+    }
+    if let [_, _, ..] = &*status.units {
+        let up = status.units.iter().filter(|unit| unit.active_state == "active").count();
+        let restarts: u32 = status.units.iter().map(|unit| unit.restarts).sum();
+        let restarted = if restarts > 0 { format!(", restarted {restarts} times") } else { String::new() };
+        return format!("{up} of {} running{restarted}", status.units.len());
+    }
     let Some(unit) = &status.unit else {
         return if status.live.is_some() { "no unit" } else { "not deployed" }.to_owned();
     };
-    let Unit { active_state, sub_state, restarts, since: _ } = unit;
+    let Unit { name: _, active_state, sub_state, restarts, since: _ } = unit;
     let state =
         if active_state == "active" { sub_state.clone() } else { format!("{active_state} ({sub_state})") };
     match restarts {
@@ -116,6 +125,8 @@ mod tests {
             app: "blog".to_owned(),
             number,
             trigger: "push".to_owned(),
+            back_to: None,
+            reason: None,
             state,
             commit: None,
             digest: None,
@@ -124,6 +135,7 @@ mod tests {
                 .then(|| Failure { during: State::Building, reason: "no".to_owned() }),
             created: String::new(),
             ended: None,
+            steps: Vec::new(),
         }
     }
 
@@ -131,13 +143,39 @@ mod tests {
         let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],"source":"push","branch":"main",
             "env":[],"deleting":false,"created":""}"#;
         let unit = unit.map(|(active, sub)| Unit {
+            name: String::new(),
             active_state: active.to_owned(),
             sub_state: sub.to_owned(),
             restarts: 0,
             since: None,
         });
-        let status = AppStatus { app: serde_json::from_str(app).unwrap(), live, latest, unit };
+        let app = serde_json::from_str(app).unwrap();
+        let status = AppStatus { app, live, latest, unit, units: Vec::new() };
         assert_eq!(state(&status), expect);
+    }
+
+    #[test]
+    fn several_containers_are_counted() {
+        let unit = |active: &str| Unit {
+            name: String::new(),
+            active_state: active.to_owned(),
+            sub_state: String::new(),
+            restarts: 1,
+            since: None,
+        };
+        let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],
+            "source":"push","branch":"main","env":[],"deleting":false,"created":""}"#;
+        let units = ["active", "activating", "active"].map(unit).to_vec();
+        let mut status = AppStatus {
+            app: serde_json::from_str(app).unwrap(),
+            live: None,
+            latest: None,
+            unit: units.first().cloned(),
+            units,
+        };
+        assert_eq!(state(&status), "2 of 3 running, restarted 3 times");
+        status.app.stopped = true;
+        assert_eq!(state(&status), "stopped");
     }
 
     #[test]

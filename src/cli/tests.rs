@@ -94,7 +94,7 @@ impl Api {
     }
 }
 
-const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"source":"push","git":null,"image":null,"containerfile":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","tag":null,"commit":null,"git_key":null,"git_token":false,"submodules":false,"lfs":false,"env":["A","B"],"health":{"path":"/up"},"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
+const BLOG: &str = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":["blog.example.org","blog.192.0.2.7.sslip.io"],"urls":["http://blog.example.org/","http://blog.192.0.2.7.sslip.io/"],"source":"push","git":null,"image":null,"containerfile":null,"push_url":"http://192.0.2.7/git/blog.git","branch":"main","tag":null,"commit":null,"git_key":null,"git_token":false,"submodules":false,"lfs":false,"env":["A","B"],"health":{"path":"/up"},"replicas":2,"live":42,"release":7,"deleting":false,"created":"2026-11-23T11:00:00.000Z"}"#;
 const LIVE: &str = r#"{"id":42,"app":"blog","number":7,"trigger":"push","state":"live","commit":"0123456789abcdef0123456789abcdef01234567","image":null,"failure":null,"created":"2026-11-23T11:24:38.000Z","ended":"2026-11-23T11:25:00.000Z"}"#;
 const QUEUED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"queued","commit":null,"image":null,"failure":null,"created":"2026-11-23T11:30:00.000Z","ended":null}"#;
 const FAILED: &str = r#"{"id":43,"app":"blog","number":8,"trigger":"request","state":"failed","commit":null,"image":null,"failure":{"during":"checking","reason":"nothing listens on port 8080\nset --port"},"created":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:31:00.000Z"}"#;
@@ -170,6 +170,13 @@ fn good_command_lines() {
         "files set blog /etc/x -",
         "files unset blog /etc/x",
         "secrets rotate-key",
+        "rollback blog",
+        "rollback blog 7 --detach",
+        "restart blog",
+        "start blog",
+        "stop blog",
+        "scale blog 32",
+        "apps create blog --replicas 3 --before-switch rake --after-switch warm --command-timeout 60 --rollback-window 0",
         "tokens create ci --scope read --expires 30",
         "tokens revoke 1 --socket /run/x.sock",
         "config check --config ./rivetr.toml",
@@ -213,6 +220,9 @@ fn bad_command_lines_say_why() {
         ("env set --environment qa A=1", "--project"),
         ("env set blog A=1 --secret --plain", "cannot be used with"),
         ("files set blog etc/x -", "absolute path"),
+        ("scale blog 33", "invalid value '33'"),
+        ("scale blog 0", "invalid value '0'"),
+        ("rollback blog 0", "invalid value '0'"),
         ("tokens create ci --scope owner", "use read, deploy, write or admin"),
         ("tokens create ci --expires 400", "1..=366"),
         ("status --socket /a --server http://b", "cannot be used with"),
@@ -398,6 +408,11 @@ async fn deployments_and_their_logs_are_found() {
         ("GET /api/deployments/42/logs", "id: 1\ndata: {\"text\":\"seven\"}\n\nevent: end\ndata: {}\n\n"),
         ("GET /api/deployments/43/logs", "id: 1\ndata: {\"text\":\"eight\"}\n\nevent: end\ndata: {}\n\n"),
         ("POST /api/deployments/43/cancel", FAILED),
+        ("POST /api/apps/blog/rollback", QUEUED),
+        ("POST /api/apps/blog/restart", QUEUED),
+        ("POST /api/apps/blog/start", BLOG),
+        ("POST /api/apps/blog/stop", BLOG),
+        ("POST /api/apps/blog/scale", BLOG),
     ]);
     api.check(
         "deployments blog",
@@ -408,6 +423,16 @@ async fn deployments_and_their_logs_are_found() {
     api.check("logs blog --build", "eight\n").await;
     api.check("logs blog --build 7", "seven\n").await;
     api.check("cancel 43", "blog 8 is failed.\n").await;
+    let queued = "blog 8 is queued (deployment 43).\nFollow it:  rivetr logs blog --build 8\n";
+    api.check("rollback blog 7 --detach", queued).await;
+    api.check("restart blog --detach", queued).await;
+    api.check("start blog", "blog runs.\n").await;
+    api.check("stop blog", "blog is stopped; `rivetr start blog` starts it.\n").await;
+    api.check("scale blog 3", "blog has 2 containers.\n").await;
+    let asked = api.asked.lock().unwrap().join("\n");
+    for sent in [r#"rollback {"number":7}"#, r#"scale {"replicas":3}"#] {
+        assert!(asked.contains(sent), "{sent} was not sent:\n{asked}");
+    }
     let (_, outcome) = api.run("logs blog --build 9").await;
     assert_eq!(
         outcome.unwrap_err().text(),

@@ -48,7 +48,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 18] = [
+pub static KEYS: [Key; 21] = [
     key(
         "log",
         "level",
@@ -132,6 +132,24 @@ pub static KEYS: [Key; 18] = [
         "keep_images",
         Field::Whole(1..=100, |s| &mut s.deploy.keep_images),
         "How many of an app's newest images are kept, the live one included.",
+    ),
+    key(
+        "deploy",
+        "keep_deployments",
+        Field::Whole(1..=1000, |s| &mut s.deploy.keep_deployments),
+        "How many of an app's newest deployments are remembered, with their logs. Those of kept images are too.",
+    ),
+    key(
+        "deploy",
+        "queue_max",
+        Field::Whole(1..=10_000, |s| &mut s.deploy.queue_max),
+        "How many deployments may wait, over all apps; one more is refused.",
+    ),
+    key(
+        "deploy",
+        "log_limit_mb",
+        Field::Whole(1..=10_240, |s| &mut s.deploy.log_limit_mb),
+        "How long the log of a deployment may become, in MiB; a build that writes more is ended.",
     ),
     key(
         "git",

@@ -126,6 +126,12 @@ pub struct Deploy {
     pub drain_timeout: Duration,
     /// How many of an app's newest images are kept.
     pub keep_images: u32,
+    /// How many of an app's newest deployments are remembered.
+    pub keep_deployments: u32,
+    /// How many deployments may wait.
+    pub queue_max: u32,
+    /// The largest log of a deployment, in MiB.
+    pub log_limit_mb: u32,
 }
 
 /// What apps may mount.
@@ -188,7 +194,14 @@ impl Settings {
                 timeout: Duration::from_mins(30),
                 concurrency: 1,
             },
-            deploy: Deploy { concurrency: 4, drain_timeout: Duration::from_secs(30), keep_images: 3 },
+            deploy: Deploy {
+                concurrency: 4,
+                drain_timeout: Duration::from_secs(30),
+                keep_images: 3,
+                keep_deployments: 50,
+                queue_max: 100,
+                log_limit_mb: 100,
+            },
             git: Git {
                 protocols: vec![Protocol::Https, Protocol::Ssh],
                 timeout: Duration::from_mins(5),

@@ -193,6 +193,9 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         concurrency: settings.deploy.concurrency as usize,
         drain_timeout: settings.deploy.drain_timeout,
         keep_images: settings.deploy.keep_images as usize,
+        keep_deployments: settings.deploy.keep_deployments,
+        queue_max: settings.deploy.queue_max as usize,
+        log_limit: u64::from(settings.deploy.log_limit_mb) * 1024 * 1024,
     })
 }
 

@@ -1,13 +1,14 @@
 //! An app: what a person deploys, and the settings that a deployment takes a copy of.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
+use std::time::Duration;
 
 use super::build::BuildOptions;
 use super::deployment::DeploymentId;
 use super::mount::MountedFile;
 use super::name::{EnvKey, HostName, Slug};
 use super::project::Project;
-use super::runtime::Runtime;
+use super::runtime::{Runtime, Words};
 use super::source::{GitToken, Source};
 use super::time::Timestamp;
 use super::variable::{NewVariable, Variable};
@@ -41,10 +42,23 @@ pub struct App {
     pub live: Option<DeploymentId>,
     /// The number of that deployment among the app's own.
     pub release: Option<u32>,
+    /// Whether its release is to run.
+    pub wish: Wish,
     /// It is being deleted: nothing new may start.
     pub deleting: bool,
     /// When it was created.
     pub created: Timestamp,
+}
+
+/// Whether somebody wants an app to run. What systemd shows may differ for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wish {
+    /// It runs, as every app does that nobody stopped.
+    Run,
+    /// It was stopped, and is on its way back.
+    Start,
+    /// It is stopped, and stays so until it is started or deployed.
+    Stop,
 }
 
 /// What a release runs with. A deployment keeps a copy, so that a rollback brings all of it back.
@@ -63,6 +77,13 @@ pub struct Settings {
     pub runtime: Runtime,
     /// How its image is built.
     pub build: BuildOptions,
+    /// How many containers answer side by side.
+    pub replicas: Replicas,
+    /// What else runs when it is deployed.
+    pub commands: Commands,
+    /// How long a new release is watched after it went live; when it does badly, the one before comes back. None:
+    /// it is not watched.
+    pub rollback_window: Option<Duration>,
 }
 
 impl Settings {
@@ -76,8 +97,70 @@ impl Settings {
             health: HealthCheck::default(),
             runtime: Runtime::default(),
             build: BuildOptions::default(),
+            replicas: Replicas::ONE,
+            commands: Commands::default(),
+            rollback_window: Some(Self::ROLLBACK_WINDOW),
         }
     }
+
+    /// How long a new release is watched unless the app says otherwise.
+    pub const ROLLBACK_WINDOW: Duration = Duration::from_mins(1);
+    /// The longest that it may be watched.
+    pub const ROLLBACK_WINDOW_MAX: Duration = Duration::from_hours(1);
+}
+
+/// How many containers of a release answer side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Replicas(NonZeroU8);
+
+impl Replicas {
+    /// A single container.
+    pub const ONE: Self = Self(NonZeroU8::MIN);
+    /// The most: a project's network has 253 addresses, and a deployment takes them twice.
+    pub const MAX: u8 = 32;
+
+    /// Takes 1 to [`Replicas::MAX`].
+    #[must_use]
+    pub fn new(count: u8) -> Option<Self> {
+        NonZeroU8::new(count).filter(|count| count.get() <= Self::MAX).map(Self)
+    }
+
+    /// The count.
+    #[must_use]
+    pub fn get(self) -> u8 {
+        self.0.get()
+    }
+
+    /// The numbers of the containers, from 1.
+    #[must_use]
+    pub fn numbers(self) -> std::ops::RangeInclusive<u8> {
+        1..=self.get()
+    }
+}
+
+/// Commands that run in the new image, each in a container of its own, when a release is deployed. Not when an
+/// older release comes back or the same one is restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commands {
+    /// Before the new release is started, such as a migration of the database; its failure ends the deployment.
+    pub before_switch: Option<Words>,
+    /// After the new release went live; its failure is a warning.
+    pub after_switch: Option<Words>,
+    /// How long each of them may take.
+    pub timeout: Duration,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self { before_switch: None, after_switch: None, timeout: Self::DEFAULT_TIMEOUT }
+    }
+}
+
+impl Commands {
+    /// How long a command may take unless the app says otherwise.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+    /// The longest that it may be given.
+    pub const TIMEOUT_MAX: Duration = Duration::from_hours(1);
 }
 
 /// An app as a person asks for it, before the store has given it a number.

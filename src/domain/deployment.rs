@@ -32,6 +32,10 @@ pub struct Deployment {
     pub number: u32,
     /// What asked for it.
     pub trigger: Trigger,
+    /// The number of the deployment whose image and settings it brings back; none: it builds its own.
+    pub back_to: Option<u32>,
+    /// Why it was asked for, where rivetr itself did.
+    pub reason: Option<String>,
     /// What it runs with: a copy of the app's settings when it was asked for.
     pub settings: Settings,
     /// The commit; known from the push, or once it was fetched.
@@ -40,8 +44,8 @@ pub struct Deployment {
     pub digest: Option<Digest>,
     /// The image; known once it was built.
     pub image: Option<ImageId>,
-    /// Its container's address; known once it is being started.
-    pub address: Option<Ipv4Addr>,
+    /// The addresses of its containers, by number from 1; known once it is being started.
+    pub addresses: Vec<Ipv4Addr>,
     /// Where it stands.
     pub state: State,
     /// Why it failed, in words.
@@ -88,6 +92,12 @@ pub enum Trigger {
     Request,
     /// A webhook, or a branch that had moved while rivetr did not run.
     Webhook,
+    /// Somebody wants an earlier release back.
+    Rollback,
+    /// A release did badly after it went live.
+    AutoRollback,
+    /// Somebody wants new containers of the same release.
+    Restart,
 }
 
 /// Why a deployment failed.
@@ -151,20 +161,35 @@ impl Deployment {
         Ok(())
     }
 
-    /// `Fetching → Starting`: the image came from a registry, and the container has an address.
-    pub fn adopt(&mut self, image: ImageId, content: Digest, address: Ipv4Addr) -> Result<(), IllegalMove> {
+    /// `Fetching → Starting`: the image came from a registry, and its containers have addresses.
+    pub fn adopt(
+        &mut self,
+        image: ImageId,
+        content: Digest,
+        addresses: Vec<Ipv4Addr>,
+    ) -> Result<(), IllegalMove> {
         self.step(State::Fetching, State::Starting)?;
         self.digest = Some(content);
         self.image = Some(image);
-        self.address = Some(address);
+        self.addresses = addresses;
         Ok(())
     }
 
-    /// `Building → Starting`: the image is there, and the container has an address.
-    pub fn start(&mut self, image: ImageId, address: Ipv4Addr) -> Result<(), IllegalMove> {
+    /// `Building → Starting`: the image is there, and its containers have addresses.
+    pub fn start(&mut self, image: ImageId, addresses: Vec<Ipv4Addr>) -> Result<(), IllegalMove> {
         self.step(State::Building, State::Starting)?;
         self.image = Some(image);
-        self.address = Some(address);
+        self.addresses = addresses;
+        Ok(())
+    }
+
+    /// `Queued → Starting`: its turn has come, and what it brings back needs no build.
+    pub fn restore(&mut self, addresses: Vec<Ipv4Addr>) -> Result<(), IllegalMove> {
+        if self.back_to.is_none() || self.image.is_none() {
+            return Err(IllegalMove { from: self.state, to: State::Starting });
+        }
+        self.step(State::Queued, State::Starting)?;
+        self.addresses = addresses;
         Ok(())
     }
 
@@ -208,16 +233,33 @@ impl Deployment {
         self.leave(State::Superseded, State::Building, now)
     }
 
-    /// The name of its unit and container: `rivetr-app-blog-7`.
+    /// The number of the deployment that made its image: its own, unless it brings another back.
     #[must_use]
-    pub fn unit_name(&self) -> String {
-        format!("rivetr-app-{}-{}", self.app_slug, self.number)
+    pub fn origin(&self) -> u32 {
+        self.back_to.unwrap_or(self.number)
     }
 
-    /// The unit that systemd shows: `rivetr-app-blog-7.service`.
+    /// The name of its first unit and container: `rivetr-app-blog-7`.
     #[must_use]
-    pub fn service_name(&self) -> String {
-        format!("{}.service", self.unit_name())
+    pub fn unit_name(&self) -> String {
+        replica_name(&self.app_slug, self.number, 1)
+    }
+
+    /// The name of one of its units and containers: `rivetr-app-blog-7`, `rivetr-app-blog-7_2` and so on.
+    #[must_use]
+    pub fn replica_name(&self, replica: u8) -> String {
+        replica_name(&self.app_slug, self.number, replica)
+    }
+
+    /// The unit of that name, as systemd shows it.
+    #[must_use]
+    pub fn replica_service(&self, replica: u8) -> String {
+        format!("{}.service", self.replica_name(replica))
+    }
+
+    /// Its containers that have an address: number and address.
+    pub fn replicas(&self) -> impl Iterator<Item = (u8, Ipv4Addr)> + '_ {
+        (1..=u8::MAX).zip(self.addresses.iter().copied())
     }
 
     /// The tag its image is built as: `localhost/rivetr/blog:7`.
@@ -241,6 +283,23 @@ impl Deployment {
         self.state = to;
         self.ended = Some(now);
         Ok(())
+    }
+}
+
+/// The states that a deployment came through, when, and how long each took in milliseconds; the last one has no time
+/// yet, or is its end.
+pub fn steps(events: &[(State, Timestamp)]) -> impl Iterator<Item = (State, Timestamp, Option<u64>)> + '_ {
+    let next = events.iter().skip(1).map(|(_, at)| Some(*at)).chain([None]);
+    events.iter().zip(next).map(|((state, at), next)| (*state, *at, next.map(|next| next.millis_since(*at))))
+}
+
+/// The name of a container of a release. The first has the name of its release. An underscore sets the others
+/// apart, for no slug has one: with a dash, the second container of `blog`'s release 7 would be `blog-7`'s release 2.
+#[must_use]
+pub fn replica_name(app: &Slug, number: u32, replica: u8) -> String {
+    match replica {
+        0 | 1 => format!("rivetr-app-{app}-{number}"),
+        _ => format!("rivetr-app-{app}-{number}_{replica}"),
     }
 }
 
@@ -304,6 +363,10 @@ impl fmt::Display for State {
 }
 
 impl Trigger {
+    /// Every trigger.
+    pub const ALL: [Self; 6] =
+        [Self::Push, Self::Request, Self::Webhook, Self::Rollback, Self::AutoRollback, Self::Restart];
+
     /// The word people read.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -311,13 +374,16 @@ impl Trigger {
             Self::Push => "push",
             Self::Request => "request",
             Self::Webhook => "webhook",
+            Self::Rollback => "rollback",
+            Self::AutoRollback => "auto-rollback",
+            Self::Restart => "restart",
         }
     }
 
     /// The trigger of a word, if it is one.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Push, Self::Request, Self::Webhook].into_iter().find(|trigger| trigger.as_str() == word)
+        Self::ALL.into_iter().find(|trigger| trigger.as_str() == word)
     }
 }
 
@@ -336,11 +402,13 @@ mod tests {
             app_slug: Slug::parse("blog").unwrap(),
             number: 7,
             trigger: Trigger::Push,
+            back_to: None,
+            reason: None,
             settings: Settings::new(NonZeroU16::new(8080).unwrap()),
             commit: None,
             digest: None,
             image: None,
-            address: None,
+            addresses: Vec::new(),
             state,
             failure: None,
             created: NOW,
@@ -363,12 +431,13 @@ mod tests {
     type Move = fn(&mut Deployment) -> Result<(), IllegalMove>;
 
     /// Each move, where it leads, and the states it is legal from.
-    const MOVES: [(Move, State, &[State]); 12] = [
+    const MOVES: [(Move, State, &[State]); 13] = [
         (|d| d.fetch(), State::Fetching, &[State::Queued]),
         (|d| d.build(commit()), State::Building, &[State::Fetching]),
         (|d| d.build_content(content()), State::Building, &[State::Fetching]),
-        (|d| d.adopt(image(), content(), Ipv4Addr::LOCALHOST), State::Starting, &[State::Fetching]),
-        (|d| d.start(image(), Ipv4Addr::LOCALHOST), State::Starting, &[State::Building]),
+        (|d| d.adopt(image(), content(), vec![Ipv4Addr::LOCALHOST]), State::Starting, &[State::Fetching]),
+        (|d| d.start(image(), vec![Ipv4Addr::LOCALHOST]), State::Starting, &[State::Building]),
+        (restore, State::Starting, &[State::Queued]),
         (|d| d.check(), State::Checking, &[State::Starting]),
         (|d| d.switch(), State::Switching, &[State::Checking]),
         (|d| d.retire(), State::Retiring, &[State::Switching]),
@@ -377,6 +446,21 @@ mod tests {
         (|d| d.cancel(NOW), State::Cancelled, State::ALL.split_at(5).0),
         (|d| d.supersede(NOW), State::Superseded, State::ALL.split_at(3).0),
     ];
+
+    fn restore(deployment: &mut Deployment) -> Result<(), IllegalMove> {
+        (deployment.back_to, deployment.image) = (Some(5), Some(image()));
+        deployment.restore(vec![Ipv4Addr::LOCALHOST])
+    }
+
+    #[test]
+    fn what_brings_nothing_back_must_be_built() {
+        let mut deployment = deployment(State::Queued);
+        let illegal = IllegalMove { from: State::Queued, to: State::Starting };
+        assert_eq!(deployment.restore(vec![Ipv4Addr::LOCALHOST]), Err(illegal));
+        assert_eq!((deployment.state, deployment.origin()), (State::Queued, 7));
+        restore(&mut deployment).unwrap();
+        assert_eq!((deployment.state, deployment.origin()), (State::Starting, 5));
+    }
 
     #[test]
     fn only_legal_moves_are_made() {
@@ -405,7 +489,17 @@ mod tests {
     fn names_are_those_a_person_meets() {
         let deployment = deployment(State::Queued);
         assert_eq!(deployment.unit_name(), "rivetr-app-blog-7");
+        assert_eq!(deployment.replica_name(1), "rivetr-app-blog-7");
+        assert_eq!(deployment.replica_service(2), "rivetr-app-blog-7_2.service");
         assert_eq!(deployment.image_tag(), "localhost/rivetr/blog:7");
+    }
+
+    #[test]
+    fn each_step_took_until_the_next() {
+        let events = [(State::Queued, Timestamp(5)), (State::Fetching, Timestamp(7)), (State::Failed, NOW)];
+        let took: Vec<_> = steps(&events).map(|(state, _, took)| (state, took)).collect();
+        let expect = [(State::Queued, Some(2)), (State::Fetching, Some(993)), (State::Failed, None)];
+        assert_eq!(took, expect);
     }
 
     #[test]
@@ -414,5 +508,8 @@ mod tests {
             assert_eq!(State::parse(state.as_str()), Some(state));
         }
         assert_eq!(State::parse("running"), None);
+        for trigger in Trigger::ALL {
+            assert_eq!(Trigger::parse(trigger.as_str()), Some(trigger));
+        }
     }
 }

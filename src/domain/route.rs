@@ -13,8 +13,8 @@ pub struct Route {
     pub app: Slug,
     /// The number of the deployment that serves.
     pub number: u32,
-    /// Where its container listens, in the network of the containers.
-    pub target: SocketAddrV4,
+    /// Its containers that take requests, by number, and where they listen in their network; none: the app is stopped.
+    pub targets: Vec<(u8, SocketAddrV4)>,
 }
 
 /// Every route, and the number of this state of them: it grows with each change.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::apply::ApplyError;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, steps};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::{GitAccess, GitToken, Source};
@@ -20,7 +20,7 @@ impl Engine {
         let automatic = self.automatic_host(&new.slug)?;
         new.hosts = self.own_hosts(&new.slug, new.hosts)?;
         let _alone = self.0.changing.lock().await;
-        self.check_runtime(&new.slug, &new.settings.runtime, None, administrator).await?;
+        self.check_runtime(&new.slug, &new.settings, None, administrator).await?;
         let _sealing = self.0.sealing.read().await;
         self.seal_first(&mut new)?;
         new.source = self.sealed_source(&new.slug, new.source, new.git_token.take())?;
@@ -114,6 +114,7 @@ impl Engine {
         if self.reader().takes_volumes_along(app.id).await? {
             self.remove_volumes_of(app).await?;
         }
+        steps::command::clear(self, app).await?;
         self.remove_all_images(app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_deletion(app.id).await?;

@@ -1,6 +1,8 @@
 //! Carries out a plan: the one way in which units come and go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
@@ -8,14 +10,15 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::Engine;
 use super::variables::Ungiven;
-use crate::domain::app::{App, AppId};
+use crate::domain::app::{App, AppId, Replicas, Wish};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
 use crate::plan::{self, Observed, Step, UnitState, Wanted};
+use crate::quadlet::app::Release;
 use crate::quadlet::features::{PodmanFeatures, UnsupportedPodman};
-use crate::quadlet::path::{Owner, Place, UnitPath};
+use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
 use crate::store::StoreError;
 
@@ -76,23 +79,43 @@ impl Engine {
     /// hand stays stopped.
     pub(super) async fn converge(&self, app: &App) -> Result<(), ApplyError> {
         let _alone = self.0.applying.take(app.id).await;
-        self.converge_without(app, &[]).await
+        self.converge_to(app, Aim::default()).await
+    }
+
+    /// The same, and starts what it would leave as it is.
+    pub(super) async fn start_release(&self, app: &App, start: Start) -> Result<(), ApplyError> {
+        let _alone = self.0.applying.take(app.id).await;
+        self.converge_to(app, Aim { start: Some(start), ..Aim::default() }).await
     }
 
     /// Stops and removes releases, and gives their addresses back: from then on nothing wants them.
     pub(super) async fn remove_releases(&self, app: &App, gone: &[DeploymentId]) -> Result<(), ApplyError> {
         let _alone = self.0.applying.take(app.id).await;
-        self.converge_without(app, gone).await?;
-        // The address of a live release goes with its app.
+        self.converge_to(app, Aim { without: gone, ..Aim::default() }).await?;
+        // The addresses of a live release go with its app.
         let live = self.reader().app_by_id(app.id).await?.and_then(|app| app.live);
         for id in gone.iter().filter(|id| live != Some(**id)) {
-            self.0.writer.free_address(*id).await?;
+            self.0.writer.free_addresses(*id).await?;
         }
         self.sweep_secrets(app, &self.wanted_releases(app, gone).await?).await
     }
 
-    async fn converge_without(&self, app: &App, without: &[DeploymentId]) -> Result<(), ApplyError> {
-        let releases = self.wanted_releases(app, without).await?;
+    /// Stops and removes the containers of the live release above a number, and gives their addresses back.
+    pub(super) async fn remove_replicas(
+        &self,
+        app: &App,
+        release: DeploymentId,
+        kept: Replicas,
+    ) -> Result<(), ApplyError> {
+        let _alone = self.0.applying.take(app.id).await;
+        self.converge_to(app, Aim { above: Some((release, kept)), ..Aim::default() }).await?;
+        Ok(self.0.writer.free_replicas(release, kept).await?)
+    }
+
+    async fn converge_to(&self, app: &App, aim: Aim<'_>) -> Result<(), ApplyError> {
+        // As it is now: it may have been stopped, and another release may be live.
+        let Some(app) = &self.reader().app_by_id(app.id).await? else { return Ok(()) };
+        let releases = self.wanted_releases(app, aim.without).await?;
         if !releases.is_empty() {
             self.apply_network(app).await?;
         }
@@ -101,48 +124,80 @@ impl Engine {
         let mut wanted = Wanted { files: UnitFiles::new(), running: BTreeSet::new() };
         let mut must = BTreeSet::new();
         for deployment in &releases {
-            let service = deployment.service_name();
-            let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
-            let files = match self.prepare_release(app, deployment).await {
-                // It runs with what it has been given; to the next release it is no hindrance.
-                Err(ApplyError::Ungiven(error)) if !on_its_way => {
-                    tracing::error!(app = %app.slug, unit = service, %error, "left as it is");
-                    kept_files(app, deployment, &observed)?
-                }
-                other => other?,
-            };
-            if on_its_way {
-                must.insert(service.clone());
-            }
-            // Made when a container first needs them; to stop one would stop the containers.
-            let others = files.keys().filter(|path| path.place() == Place::Quadlet).map(UnitPath::unit);
-            wanted.running.extend(others.filter(|unit| *unit != service));
-            let was_gone = !files.keys().all(|path| observed.files.contains_key(path));
-            if on_its_way || was_gone || observed.units.get(&service) != Some(&UnitState::Inactive) {
-                wanted.running.insert(service);
-            }
-            wanted.files.extend(files);
+            must.extend(self.want(app, deployment, &aim, &observed, &mut wanted).await?);
+        }
+        if !releases.is_empty() {
+            wanted.files.extend(quadlet::app::handle(&app.slug)?);
         }
         self.carry_out(&wanted, &observed, &owner, &must).await
     }
 
-    /// The unit files of one release, with the target that stands for its app; its secrets are made with them.
-    async fn prepare_release(&self, app: &App, deployment: &Deployment) -> Result<UnitFiles, ApplyError> {
-        let (Some(image), Some(address)) = (&deployment.image, deployment.address) else {
-            return Ok(UnitFiles::new());
+    /// Adds what one release wants; the units that must start for it are given back.
+    async fn want(
+        &self,
+        app: &App,
+        deployment: &Deployment,
+        aim: &Aim<'_>,
+        observed: &Observed,
+        wanted: &mut Wanted,
+    ) -> Result<BTreeSet<String>, ApplyError> {
+        let on_its_way = matches!(deployment.state, State::Starting | State::Checking);
+        let start = app.wish == Wish::Start || aim.start == Some(Start::Everything);
+        let enabled = app.wish != Wish::Stop || app.live != Some(deployment.id);
+        let files = if aim.is_too_early(deployment, observed) {
+            // A command that runs before it finds its volumes.
+            quadlet::volume::volumes(&app.slug, &deployment.settings.runtime.mounts)?
+        } else {
+            match self.prepare_release(app, deployment, aim.kept(deployment), enabled).await {
+                // It runs with what it has been given; to the next release it is no hindrance.
+                Err(ApplyError::Ungiven(error)) if !on_its_way => {
+                    tracing::error!(app = %app.slug, deployment = deployment.number, %error, "left as it is");
+                    kept_files(deployment, observed)
+                }
+                other => other?,
+            }
         };
+        let mut must = BTreeSet::new();
+        for path in files.keys() {
+            let unit = path.unit();
+            if !path.is_container() {
+                // Made when a container first needs them; to stop one would stop the containers.
+                wanted.running.insert(unit);
+                continue;
+            }
+            let was_gone = !observed.files.contains_key(path);
+            let stopped_by_hand = observed.units.get(&unit) == Some(&UnitState::Inactive);
+            if on_its_way {
+                must.insert(unit.clone());
+            }
+            if enabled && (on_its_way || was_gone || start || !stopped_by_hand) {
+                wanted.running.insert(unit);
+            }
+        }
+        wanted.files.extend(files);
+        Ok(must)
+    }
+
+    /// The unit files of one release; its secrets are made with them.
+    async fn prepare_release(
+        &self,
+        app: &App,
+        deployment: &Deployment,
+        addresses: &[Ipv4Addr],
+        enabled: bool,
+    ) -> Result<UnitFiles, ApplyError> {
+        let Some(image) = &deployment.image else { return Ok(UnitFiles::new()) };
         let given = self.given(deployment)?;
-        let release = quadlet::app::Release {
+        let files = quadlet::app::release(&Release {
             project: &app.project,
             deployment,
             image,
-            address,
+            addresses,
+            enabled,
             features: self.podman_features().await?,
             variables: &given.variables,
             files: &given.files,
-        };
-        let mut files = quadlet::app::release(&release)?;
-        files.extend(quadlet::app::handle(&app.slug)?);
+        })?;
         self.make_secrets(deployment, &given).await?;
         Ok(files)
     }
@@ -174,22 +229,34 @@ impl Engine {
         Ok(holders.into_iter().filter(belongs).collect())
     }
 
-    /// Gives a new release the drop-ins that a person has put beside the live one.
+    /// Gives the containers of a new release the drop-ins that a person has put beside those of the live one.
     pub(super) fn carry_dropins(&self, from: &Deployment, to: &Deployment) -> Result<(), ApplyError> {
-        let carried = self.machine().units.carry_dropins(&container_file(from)?, &container_file(to)?)?;
-        if !carried.is_empty() {
-            tracing::info!(app = %to.app_slug, deployment = to.number, ?carried, "drop-ins carried");
+        for number in to.replicas().map(|(number, _)| number) {
+            let source = container_file(from, counterpart(number, from))?;
+            let carried = self.machine().units.carry_dropins(&source, &container_file(to, number)?)?;
+            if !carried.is_empty() {
+                tracing::info!(app = %to.app_slug, deployment = to.number, ?carried, "drop-ins carried");
+            }
         }
         Ok(())
     }
 
-    /// Removes the drop-ins of a release that is gone, as far as the one that stays has them too.
-    pub(super) fn drop_carried(&self, gone: &Deployment, kept: &Deployment) -> Result<(), ApplyError> {
-        Ok(self.machine().units.drop_carried(&container_file(gone)?, &container_file(kept)?)?)
+    /// Removes the drop-ins of containers that are gone, as far as those that stay have them too.
+    pub(super) fn drop_carried(
+        &self,
+        gone: &Deployment,
+        numbers: RangeInclusive<u8>,
+        kept: &Deployment,
+    ) -> Result<(), ApplyError> {
+        for number in numbers {
+            let same = container_file(kept, counterpart(number, kept))?;
+            self.machine().units.drop_carried(&container_file(gone, number)?, &same)?;
+        }
+        Ok(())
     }
 
     /// What the installed Podman can be told; asked once, for an update of Podman only adds to it.
-    async fn podman_features(&self) -> Result<PodmanFeatures, ApplyError> {
+    pub(super) async fn podman_features(&self) -> Result<PodmanFeatures, ApplyError> {
         let ask = async {
             let version = self.machine().podman.version().await?;
             Ok(PodmanFeatures::of(&version.to_string())?)
@@ -214,7 +281,7 @@ impl Engine {
         self.carry_out(&nothing, &observed, owner, &nothing.running).await
     }
 
-    async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
+    pub(super) async fn observe(&self, owner: &Owner) -> Result<Observed, ApplyError> {
         let files = self.machine().units.read(owner)?;
         let mut units = BTreeMap::new();
         let mut needs_reload = false;
@@ -228,7 +295,7 @@ impl Engine {
     }
 
     /// Goes through with a plan. Only a unit in `must` breaks it off by not starting.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         wanted: &Wanted,
         observed: &Observed,
@@ -284,17 +351,59 @@ impl Engine {
     }
 }
 
-/// The unit files that a release has, with the target that stands for its app.
-fn kept_files(app: &App, deployment: &Deployment, observed: &Observed) -> Result<UnitFiles, ApplyError> {
-    let path = container_file(deployment)?;
-    let mut files = quadlet::app::handle(&app.slug)?;
-    files.extend(observed.files.get_key_value(&path).map(|(path, text)| (path.clone(), text.clone())));
-    Ok(files)
+/// The unit files that a release has.
+fn kept_files(deployment: &Deployment, observed: &Observed) -> UnitFiles {
+    let own = |path: &UnitPath| {
+        let name = path.unit();
+        deployment.replicas().any(|(number, _)| deployment.replica_service(number) == name)
+    };
+    let kept = observed.files.iter().filter(|(path, _)| path.is_container() && own(path));
+    kept.map(|(path, text)| (path.clone(), text.clone())).collect()
 }
 
-fn container_file(deployment: &Deployment) -> Result<UnitPath, ApplyError> {
+/// What is started that otherwise would not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// A release whose turn has come: what had to run before it has.
+    New(DeploymentId),
+    /// Also what a person stopped by hand.
+    Everything,
+}
+
+/// In what the units are to differ from what the store says.
+#[derive(Default, Clone, Copy)]
+struct Aim<'a> {
+    /// Releases that go.
+    without: &'a [DeploymentId],
+    /// A release, and how many of its containers stay.
+    above: Option<(DeploymentId, Replicas)>,
+    start: Option<Start>,
+}
+
+impl Aim<'_> {
+    /// A new release is brought up by its own deployment alone; whoever looks after the app meanwhile leaves it.
+    fn is_too_early(&self, deployment: &Deployment, observed: &Observed) -> bool {
+        deployment.state == State::Starting
+            && self.start != Some(Start::New(deployment.id))
+            && kept_files(deployment, observed).is_empty()
+    }
+
+    /// The addresses of the containers of a release that stay.
+    fn kept<'d>(&self, deployment: &'d Deployment) -> &'d [Ipv4Addr] {
+        let all = deployment.addresses.as_slice();
+        let kept = self.above.filter(|(id, _)| *id == deployment.id);
+        kept.and_then(|(_, kept)| all.get(..kept.get().into())).unwrap_or(all)
+    }
+}
+
+/// The container of a release that stands for one of another release: that of the same number, or the first.
+fn counterpart(number: u8, release: &Deployment) -> u8 {
+    if usize::from(number) <= release.addresses.len() { number } else { 1 }
+}
+
+fn container_file(deployment: &Deployment, number: u8) -> Result<UnitPath, ApplyError> {
     let owner = Owner::App(deployment.app_slug.clone());
-    let path = UnitPath::quadlet(&owner, &format!("{}.container", deployment.unit_name()));
+    let path = UnitPath::quadlet(&owner, &format!("{}.container", deployment.replica_name(number)));
     Ok(path.map_err(QuadletError::from)?)
 }
 

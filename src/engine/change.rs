@@ -48,8 +48,7 @@ impl Engine {
         hosts: Option<Vec<HostName>>,
         administrator: bool,
     ) -> Result<Changed, EngineError> {
-        self.check_runtime(&before.slug, &settings.runtime, Some(&before.settings.runtime), administrator)
-            .await?;
+        self.check_runtime(&before.slug, &settings, Some(&before.settings.runtime), administrator).await?;
         let hosts = match hosts {
             Some(hosts) => Some(self.own_hosts(&before.slug, hosts)?),
             None => None,
@@ -88,7 +87,7 @@ impl Engine {
     pub(super) async fn check_runtime(
         &self,
         app: &Slug,
-        runtime: &Runtime,
+        Settings { runtime, replicas, .. }: &Settings,
         before: Option<&Runtime>,
         administrator: bool,
     ) -> Result<(), EngineError> {
@@ -99,13 +98,13 @@ impl Engine {
             administrator,
             rootless: self.machine().layout.manager == Manager::User,
             own_ports: &self.0.settings.own_ports,
+            replicas: *replicas,
             taken: &taken,
             bind_roots: &self.0.settings.bind_roots,
             real_paths: &self.real_paths(runtime),
             before,
         };
-        policy::check(runtime, &circumstances)
-            .map_err(|Refusal { field, message }| EngineError::Invalid { field, message })
+        Ok(policy::check(runtime, &circumstances)?)
     }
 
     /// Whether what is mounted from the host still lies where it may. Asked again before each start: links can be
@@ -130,6 +129,12 @@ impl Engine {
             taken.extend(ports.into_iter().map(|port| (port, other.slug.clone())));
         }
         Ok(taken)
+    }
+}
+
+impl From<Refusal> for EngineError {
+    fn from(Refusal { field, message }: Refusal) -> Self {
+        Self::Invalid { field, message }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The pipeline: one deployment from where it stands to its end.
+//! The pipeline: one deployment from where it stands to its end. One that brings back an earlier release enters at
+//! `Starting`; all others fetch and build first.
 //!
 //! Each state has one step. A step does its work and names the next state, which the pipeline stores. A step can be
 //! run twice: after a crash the pipeline enters at the state that the store holds. Up to `Checking` a deployment
@@ -42,6 +43,7 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             halt = requested(&mut stop, deployment.state) => Err(halt),
             outcome = step(&mut context, deployment.clone()) => outcome,
         };
+        let was = deployment.state;
         let next = match outcome {
             Ok(next) => next,
             Err(Halt::Shutdown) => return Ok(()),
@@ -58,6 +60,10 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             Err(halt) => end(&mut context, deployment, halt).await?,
         };
         deployment = store(&context, next).await?;
+        if was == State::Retiring && deployment.state == State::Live {
+            engine.watch_over(&deployment);
+            engine.tidy(&context.app, &deployment).await;
+        }
     }
     Ok(())
 }
@@ -67,6 +73,9 @@ async fn step(context: &mut Context, mut deployment: Deployment) -> Result<Deplo
     match deployment.state {
         State::Queued => {
             context.engine.failpoint("enqueued");
+            if deployment.back_to.is_some() {
+                return steps::restore::run(context, deployment).await;
+            }
             deployment.fetch()?;
             // What comes now has not been begun by an earlier run.
             context.resumed = false;

@@ -6,7 +6,7 @@ use crate::domain::deployment::IllegalMove;
 use crate::host::git::GitError;
 use crate::store::{
     ChangeProjectError, CreateAppError, CreateKeyError, CreateProjectError, DeleteAppError, DeleteKeyError,
-    EnqueueError, SaveError, SetSourceError, StoreError,
+    EnqueueError, SaveError, ScaleError, SetSourceError, StoreError,
 };
 
 /// Why the engine did not do what it was asked.
@@ -161,6 +161,18 @@ impl From<DeleteAppError> for EngineError {
             DeleteAppError::NoApp | DeleteAppError::NotBegun => {
                 Self::Conflict { field: "app", message: error.to_string() }
             }
+        }
+    }
+}
+
+impl From<ScaleError> for EngineError {
+    fn from(error: ScaleError) -> Self {
+        let message = error.to_string();
+        match error {
+            ScaleError::Store(error) => error.into(),
+            ScaleError::NoApp => Self::NotFound { what: "app", name: String::new() },
+            ScaleError::Deleting(_) => Self::Conflict { field: "app", message },
+            ScaleError::AtWork(_) => Self::Conflict { field: "replicas", message },
         }
     }
 }

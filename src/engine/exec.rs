@@ -81,7 +81,7 @@ impl Engine {
             Err(PodmanError::Refused { status: 404, .. }) => Err(not_there(format!(
                 "the container of {} does not run: systemctl status {}",
                 app.slug,
-                live.service_name()
+                live.replica_service(1)
             ))),
             // Podman's words say what is wrong with the command or the container's state.
             Err(PodmanError::Refused { said, .. }) => {

@@ -74,8 +74,13 @@ impl Engine {
     }
 }
 
-/// Follows what others write into a log, the build above all, until `over`.
-pub(super) async fn watch_file(engine: Engine, deployment: Deployment, over: CancellationToken) {
+/// Follows what a unit writes into a log, a build above all, until `over`; ends the unit when the log is too long.
+pub(super) async fn watch_file(
+    engine: Engine,
+    deployment: Deployment,
+    unit: String,
+    over: CancellationToken,
+) {
     let watched = async {
         let inotify = Inotify::init()?;
         inotify.watches().add(engine.machine().workspace.log(&deployment), WatchMask::MODIFY)?;
@@ -83,6 +88,11 @@ pub(super) async fn watch_file(engine: Engine, deployment: Deployment, over: Can
         while let Some(event) = events.next().await {
             event?;
             engine.0.logs.bump(deployment.id);
+            if is_too_long(&engine, &deployment) {
+                tracing::warn!(unit, "the log is too long; the unit is ended");
+                engine.machine().systemd.stop(&unit).await.map_err(std::io::Error::other)?;
+                return Ok(());
+            }
         }
         Ok::<(), std::io::Error>(())
     };
@@ -92,6 +102,20 @@ pub(super) async fn watch_file(engine: Engine, deployment: Deployment, over: Can
             tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "build log not followed");
         }
     }
+}
+
+/// Whether a deployment's log is longer than it may become.
+pub(super) fn is_too_long(engine: &Engine, deployment: &Deployment) -> bool {
+    let found = std::fs::metadata(engine.machine().workspace.log(deployment));
+    found.is_ok_and(|found| found.len() > engine.0.settings.log_limit)
+}
+
+/// What is said of a unit that was ended for its log.
+pub(super) fn too_long(engine: &Engine) -> String {
+    let mib = engine.0.settings.log_limit / (1024 * 1024);
+    format!(
+        "it wrote more than the {mib} MiB that a log may have. Print less, or raise log_limit_mb under [deploy]"
+    )
 }
 
 struct Tail {

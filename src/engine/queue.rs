@@ -52,6 +52,7 @@ impl Engine {
         cache: bool,
     ) -> Result<Deployment, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
+        self.refuse_when_full(app.id).await?;
         let commit = match (commit, &app.source) {
             (Some(_), Source::Image { .. } | Source::Upload | Source::Inline { .. }) => {
                 let message =
@@ -89,6 +90,20 @@ impl Engine {
         drop(sealing);
         self.take_up(&enqueued).await?;
         Ok(enqueued.deployment)
+    }
+
+    /// Refuses one more where enough wait. One of the same app would take the place of what waits.
+    pub(super) async fn refuse_when_full(&self, app: AppId) -> Result<(), EngineError> {
+        let limit = self.0.settings.queue_max;
+        let unfinished = self.reader().unfinished().await?;
+        let waiting = unfinished.iter().filter(|one| one.state == State::Queued && one.app != app).count();
+        if waiting < limit {
+            return Ok(());
+        }
+        let message = format!(
+            "{waiting} deployments wait already; try again when some are done, or raise queue_max under [deploy]"
+        );
+        Err(EngineError::Conflict { field: "app", message })
     }
 
     /// Sees to a deployment that was just stored.

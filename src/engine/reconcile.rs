@@ -102,7 +102,8 @@ impl Engine {
 fn app_of(change: &UnitChange) -> Option<Slug> {
     let name = change.unit.strip_prefix("rivetr-app-")?.strip_suffix(".service")?;
     let (app, number) = name.rsplit_once('-')?;
-    number.parse::<u32>().ok()?;
+    // A further container of the release: `blog-7_2`.
+    number.split('_').next()?.parse::<u32>().ok()?;
     if change.active_state == ActiveState::Failed {
         tracing::warn!(app, unit = %change.unit, "unit failed");
     }

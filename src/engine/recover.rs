@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use thiserror::Error;
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, steps};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
 use crate::host::units::UnitsError;
@@ -141,7 +141,24 @@ impl Engine {
         self.forget_builds(app).await?;
         self.sweep_workspaces(app).await?;
         self.sweep_uploads(&app.slug).await?;
-        self.sweep_images(app).await
+        if self.unfinished_of(app).await?.is_empty() {
+            steps::command::clear(self, app).await?;
+        }
+        self.sweep_images(app).await?;
+        self.sweep_deployments(app).await?;
+        self.settle_wish(app, false).await?;
+        self.bring_to_scale(app).await?;
+        if let Some(live) = app.live {
+            self.watch_over(&self.deployment(live).await?);
+        }
+        Ok(())
+    }
+
+    /// What is left to do once a release is live. Where rivetr ends before it is done, its next start does it.
+    pub(super) async fn tidy(&self, app: &App, live: &Deployment) {
+        steps::log_failure(live, "commands not forgotten", steps::command::clear_own(self, app, live).await);
+        steps::log_failure(live, "old deployments not forgotten", self.sweep_deployments(app).await);
+        steps::log_failure(live, "old images not removed", self.sweep_images(app).await);
     }
 
     /// Whether a deployment of this app has been made live and is not yet done.

@@ -1,12 +1,14 @@
 //! What the proxy serves: a table made from the store, never from memory.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+use futures_util::future::join_all;
 
 use super::{Engine, EngineError, push};
 use crate::domain::app::App;
-use crate::domain::deployment::Deployment;
+use crate::domain::deployment::{Deployment, replica_name};
 use crate::domain::name::HostName;
 use crate::host::layout::Manager;
 use crate::proxy::link::client::AskError;
@@ -29,18 +31,26 @@ impl Engine {
         let routes = self.reader().routes().await?;
         let own = self.0.settings.own_host.iter().map(|host| Route {
             host: host.as_str().to_owned(),
-            target: Target { key: OWN_KEY.to_owned(), via: Via::Host, address: self.0.settings.own_address },
+            targets: vec![Target {
+                key: OWN_KEY.to_owned(),
+                via: Via::Host,
+                address: self.0.settings.own_address,
+            }],
             // Above what a push may have and what is read of one that is too large: the daemon says why, not the
             // proxy, whose word git does not show.
             body_limit: Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX)),
         });
         let apps = routes.routes.iter().map(|route| Route {
             host: route.host.as_str().to_owned(),
-            target: Target {
-                key: format!("rivetr-app-{}-{}", route.app, route.number),
-                via: via(self),
-                address: SocketAddr::V4(route.target),
-            },
+            targets: route
+                .targets
+                .iter()
+                .map(|(replica, address)| Target {
+                    key: replica_name(&route.app, route.number, *replica),
+                    via: via(self),
+                    address: SocketAddr::V4(*address),
+                })
+                .collect(),
             body_limit: None,
         });
         let path = self.machine().layout.routes();
@@ -85,13 +95,22 @@ impl Engine {
     /// Waits until no request to a release is in flight, and says how many were left when time was over. None: the
     /// proxy could not be asked at all, also not for the new routes.
     pub(super) async fn drain(&self, release: &Deployment) -> Option<u64> {
+        self.drain_replicas(release.replicas().map(|(number, _)| release.replica_name(number))).await
+    }
+
+    /// The same for some containers, by name.
+    pub(super) async fn drain_replicas(&self, names: impl Iterator<Item = String>) -> Option<u64> {
+        join_all(names.map(|name| self.drain_one(name))).await.into_iter().sum()
+    }
+
+    async fn drain_one(&self, name: String) -> Option<u64> {
         let limit = self.0.settings.drain_timeout;
         let asked = async {
             loop {
-                match self.machine().proxy.drain(&release.unit_name(), limit).await {
+                match self.machine().proxy.drain(&name, limit).await {
                     Ok(drained) => return drained.left,
                     // A proxy that is started anew may still answer what it has, and its successor reads the routes.
-                    Err(error) => tracing::warn!(unit = release.unit_name(), %error, "not drained yet"),
+                    Err(error) => tracing::warn!(unit = name, %error, "not drained yet"),
                 }
                 self.pause(ASK_AGAIN).await;
             }
@@ -100,10 +119,10 @@ impl Engine {
     }
 }
 
-/// Where the proxy finds a release; none before it has an address.
-pub(super) fn target(engine: &Engine, deployment: &Deployment) -> Option<Target> {
-    let address = SocketAddr::from((deployment.address?, deployment.settings.port.get()));
-    Some(Target { key: deployment.unit_name(), via: via(engine), address })
+/// Where the proxy finds a container of a release.
+pub(super) fn target(engine: &Engine, deployment: &Deployment, (replica, address): (u8, Ipv4Addr)) -> Target {
+    let address = SocketAddr::from((address, deployment.settings.port.get()));
+    Target { key: deployment.replica_name(replica), via: via(engine), address }
 }
 
 /// Nobody listens: the proxy does not run. Anything else may be a proxy that serves an older table.

@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::broadcast;
 
 use super::{Engine, EngineError};
-use crate::domain::app::{App, AppId};
+use crate::domain::app::{App, AppId, Replicas};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::Slug;
 use crate::domain::time::Timestamp;
@@ -20,8 +20,8 @@ pub struct AppStatus {
     pub live: Option<Deployment>,
     /// Its newest deployment, however it went.
     pub latest: Option<Deployment>,
-    /// What systemd shows of it; none: it does not know the unit.
-    pub unit: Option<UnitSummary>,
+    /// What systemd shows of its containers; those whose units it does not know are not here.
+    pub units: Vec<UnitSummary>,
 }
 
 /// What systemd shows of a unit.
@@ -59,18 +59,16 @@ impl Engine {
     pub async fn app_status(&self, app: &Slug) -> Result<AppStatus, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let latest = self.reader().deployments(Some(app.id), None, 1).await?.pop();
-        let Some(id) = app.live else { return Ok(AppStatus { app, live: None, latest, unit: None }) };
+        let Some(id) = app.live else { return Ok(AppStatus { app, live: None, latest, units: Vec::new() }) };
         let live = self.deployment(id).await?;
-        let name = live.service_name();
-        let unit = self.machine().systemd.unit(&name).await.map_err(EngineError::internal)?;
-        let unit = unit.map(|unit| UnitSummary {
-            name,
+        let units = self.units_of(&live).await?.into_iter().map(|unit| UnitSummary {
+            name: unit.unit,
             active_state: unit.active_state.as_str(),
             sub_state: unit.sub_state,
             restarts: unit.n_restarts,
             since: unit.since,
         });
-        Ok(AppStatus { app, live: Some(live), latest, unit })
+        Ok(AppStatus { app, units: units.collect(), live: Some(live), latest })
     }
 
     /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or
@@ -89,7 +87,10 @@ impl Engine {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let moves = self.0.moved.subscribe();
         let recent = self.reader().deployments(Some(app.id), None, RELEASES_MAX).await?;
-        let containers = recent.iter().map(Deployment::unit_name).collect();
+        let most = recent.iter().map(|one| one.settings.replicas).chain([app.settings.replicas]).max();
+        let numbers = most.unwrap_or(Replicas::ONE).numbers();
+        let containers =
+            recent.iter().flat_map(|one| numbers.clone().map(|number| one.replica_name(number))).collect();
         let lines = lines.filter(|_| after.is_none());
         let query = Query { containers, lines, follow, after_cursor: after };
         let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;

@@ -9,12 +9,15 @@ use crate::domain::time::Timestamp;
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, UnitSummary};
 
+/// More deployments than an app keeps (`keep_deployments`, and those of its images).
+const SEARCHED: u32 = 5000;
+
 impl Engine {
     /// Keeps the newest images of an app, and those of every release that is or will be on this machine.
     pub(super) async fn sweep_images(&self, app: &App) -> Result<(), EngineError> {
         // Listed first: whatever is there belongs to a deployment that was stored before.
         let images = self.images_of(app).await?;
-        let kept: BTreeSet<u32> = self.kept(app).await?.iter().map(|one| one.number).collect();
+        let kept = self.kept_origins(app).await?;
         self.remove_images(app, images.into_iter().filter(|(number, _)| !kept.contains(number))).await
     }
 
@@ -40,13 +43,38 @@ impl Engine {
     }
 
     /// The deployments whose images stay: every one that goes on or is on this machine, and the newest that lived.
+    /// What was brought back has the image of the one that built it.
     async fn kept(&self, app: &App) -> Result<Vec<Deployment>, EngineError> {
         let mut kept = self.unfinished_of(app).await?;
         kept.extend(self.reader().releases(app.id).await?);
-        let recent = self.reader().deployments(Some(app.id), None, 1000).await?;
-        let lived = recent.into_iter().filter(|one| one.state.is_past_commit());
-        kept.extend(lived.take(self.0.settings.keep_images));
+        let recent = self.reader().deployments(Some(app.id), None, SEARCHED).await?;
+        let mut lived = BTreeSet::new();
+        for one in recent.into_iter().filter(|one| one.state.is_past_commit()) {
+            if lived.len() < self.0.settings.keep_images || lived.contains(&one.origin()) {
+                lived.insert(one.origin());
+                kept.push(one);
+            }
+        }
         Ok(kept)
+    }
+
+    /// The numbers of those that built their images.
+    async fn kept_origins(&self, app: &App) -> Result<BTreeSet<u32>, EngineError> {
+        Ok(self.kept(app).await?.iter().map(Deployment::origin).collect())
+    }
+
+    /// Forgets old deployments of an app, with their logs; those that can be gone back to stay.
+    pub(super) async fn sweep_deployments(&self, app: &App) -> Result<(), EngineError> {
+        // Listed first: a log belongs to a deployment that was stored before.
+        let logs = self.machine().workspace.logs(&app.slug).map_err(EngineError::internal)?;
+        let kept = self.kept_origins(app).await?;
+        self.0.writer.forget_deployments(app.id, self.0.settings.keep_deployments, kept).await?;
+        let recent = self.reader().deployments(Some(app.id), None, SEARCHED).await?;
+        let present: BTreeSet<u32> = recent.iter().map(|one| one.number).collect();
+        for number in logs.into_iter().filter(|number| !present.contains(number)) {
+            self.machine().workspace.remove_log(&app.slug, number).map_err(EngineError::internal)?;
+        }
+        Ok(())
     }
 
     /// Removes every image of an app.

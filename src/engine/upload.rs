@@ -35,6 +35,7 @@ impl Engine {
             );
             return Err(EngineError::Conflict { field: "app", message });
         }
+        self.refuse_when_full(app.id).await?;
         let incoming = self.machine().workspace.begin_upload(&app.slug).map_err(EngineError::internal)?;
         let content = self.receive(&incoming, body).await?;
         // Nobody sweeps up between the file and the row that needs it.

@@ -31,7 +31,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(10);
 const RELOAD_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long a job may take. A unit's own timeouts are shorter; this is for one that has none.
-const JOB_LIMIT: Duration = Duration::from_mins(15);
+const JOB_LIMIT: Duration = Duration::from_mins(70);
 
 /// A service manager: the system's or a user's. Cheap to clone; the last clone ends the connection.
 #[derive(Clone)]

@@ -110,6 +110,17 @@ impl Workspace {
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
+    /// The numbers of an app's deployments that have a log.
+    pub fn logs(&self, app: &Slug) -> Result<Vec<u32>, FileError> {
+        let names = files::names(&self.0.deployments(app))?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect())
+    }
+
+    /// Removes the log of the deployment of this number.
+    pub fn remove_log(&self, app: &Slug, number: u32) -> Result<(), FileError> {
+        files::remove_file(&self.0.deployment_log(app, number))
+    }
+
     /// Removes the checkout of the deployment of this number.
     pub fn remove_number(&self, app: &Slug, number: u32) -> Result<(), FileError> {
         files::remove_tree(&self.0.deployment(app, number))

@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+/// How long a target that refused a connection is asked only where there is no other.
+const REST: Duration = Duration::from_secs(1);
+
 /// The counters of one target.
 #[derive(Debug)]
 pub(super) struct Gauge {
@@ -19,6 +22,8 @@ pub(super) struct Gauge {
     served: AtomicU64,
     /// Milliseconds from `epoch` to the last end of a request, plus one; 0 is never.
     last_used: AtomicU64,
+    /// Milliseconds from `epoch` to the end of its rest.
+    rests_until: AtomicU64,
     emptied: Notify,
     leaving: watch::Sender<bool>,
 }
@@ -31,6 +36,7 @@ impl Gauge {
             in_flight: AtomicU64::new(0),
             served: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
+            rests_until: AtomicU64::new(0),
             emptied: Notify::new(),
             leaving: watch::Sender::new(false),
         }
@@ -40,6 +46,23 @@ impl Gauge {
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         InFlight(Arc::clone(self))
+    }
+
+    /// How many requests it is serving.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// It did not take a request: others come first for a moment.
+    pub(super) fn rest(&self) {
+        self.rests_until.store(millis(self.epoch.elapsed() + REST), Ordering::Relaxed);
+    }
+
+    /// Whether others come first.
+    pub(super) fn is_resting(&self) -> bool {
+        // Most never rest: the clock is read for those alone that did.
+        let until = self.rests_until.load(Ordering::Relaxed);
+        until > 0 && millis(self.epoch.elapsed()) < until
     }
 
     /// Resolves once tunnels to this target should end.
@@ -177,6 +200,16 @@ mod tests {
         assert_eq!(registry.drain("a", Duration::from_secs(30)).await, 1);
         assert!(*gauge.leaving().borrow());
         assert_eq!(registry.drain("unknown", Duration::from_secs(30)).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_refused_rests_for_a_moment() {
+        let gauge = Registry::default().gauge("a");
+        assert!(!gauge.is_resting());
+        gauge.rest();
+        assert!(gauge.is_resting());
+        tokio::time::sleep(REST).await;
+        assert!(!gauge.is_resting());
     }
 
     #[tokio::test(start_paused = true)]

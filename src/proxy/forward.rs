@@ -22,7 +22,7 @@ use super::last_words::LastWords;
 use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH, UPSTREAM_BUFFER};
 use super::pool::{Lease, Sender};
 use super::refusal::Refusal;
-use super::table::Entry;
+use super::table::{Backend, Entry};
 use super::upgrade;
 use super::wire::{Deadline, Verdict};
 use super::worker::{Client, Worker};
@@ -78,7 +78,7 @@ async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<A
     let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let agreed = upgraded.filter(|_| is_websocket(response.headers())).ok_or(Refusal::BadAnswer)?;
-        return upgrade::begin(client, agreed, response, reached.entry, reached.in_flight);
+        return upgrade::begin(client, agreed, response, reached.backend, reached.in_flight);
     }
     let (mut head, body) = response.into_parts();
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
@@ -104,10 +104,12 @@ fn origin_form(uri: Uri) -> Uri {
 
 /// A connection to a target, and the request counted there.
 struct Reached {
-    entry: Arc<Entry>,
+    backend: Arc<Backend>,
     in_flight: InFlight,
     lease: Lease,
     pooled: bool,
+    /// How many other targets there are.
+    others: usize,
 }
 
 /// One request on its way.
@@ -127,9 +129,11 @@ impl Errand<'_> {
         let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = harmless && request.body().is_end_stream();
         let mut pool = !self.websocket;
+        let mut broken = 0;
         loop {
             let mut reached = self.reach(pool, repeatable).await?;
-            let spare = (reached.pooled && repeatable).then(|| self.copy(&request));
+            let again = reached.pooled || broken < reached.others;
+            let spare = (again && repeatable).then(|| self.copy(&request));
             match self.send(&mut reached, request).await? {
                 Ok(response) => return Ok((response, reached)),
                 Err(Unsent { request: Some(unsent), .. }) if reached.pooled => request = unsent,
@@ -138,37 +142,61 @@ impl Errand<'_> {
                     None => return Err(self.failed(&reached, &error)),
                 },
             }
+            if !reached.pooled {
+                // It broke off on a new connection: another target may do better.
+                reached.backend.gauge.rest();
+                broken += 1;
+            }
             // The connection was stale, and so may be the others.
-            self.worker.pool.forget(&reached.entry.target);
+            self.worker.pool.forget(&reached.backend.target);
             pool = false;
         }
     }
 
-    /// Finds the target and a connection to it; looks again, a few times, while the target refuses.
+    /// Finds a target and a connection to it: the next one at once where one refuses, and all of them again, a few
+    /// times, while all do.
     async fn reach(&self, pool: bool, repeatable: bool) -> Result<Reached, Refusal> {
         let patience = if repeatable { self.worker.limits.pool_idle } else { FRESH_ENOUGH };
         let mut pauses = CONNECT_PAUSES.iter();
+        let mut tried = Vec::new();
         loop {
             let entry = self.worker.find(self.host).ok_or(Refusal::UnknownHost)?;
-            let in_flight = entry.gauge.enter();
-            if let Some(lease) = pool.then(|| self.worker.pool.take(&entry, patience)).flatten() {
-                return Ok(Reached { entry, in_flight, lease, pooled: true });
+            let Some(backend) = self.pick(&entry, &mut tried) else { return Err(Refusal::Stopped) };
+            let others = entry.count().saturating_sub(1);
+            let in_flight = backend.gauge.enter();
+            if let Some(lease) = pool.then(|| self.worker.pool.take(&backend, patience)).flatten() {
+                return Ok(Reached { backend, in_flight, lease, pooled: true, others });
             }
-            let error = match self.worker.connect(&entry.target, self.websocket).await {
+            let error = match self.worker.connect(&backend.target, self.websocket).await {
                 Ok(sender) => {
-                    let lease = self.worker.pool.lease(sender, &entry);
-                    return Ok(Reached { entry, in_flight, lease, pooled: false });
+                    let lease = self.worker.pool.lease(sender, &backend);
+                    return Ok(Reached { backend, in_flight, lease, pooled: false, others });
                 }
                 Err(error) => error,
             };
+            backend.gauge.rest();
+            tried.push(backend.target.key.clone());
+            if entry.pick(0, &tried).is_some() {
+                continue;
+            }
             let late = matches!(error, DialError::TimedOut(..));
             let Some(pause) = pauses.next().filter(|_| !late) else {
-                tracing::warn!(target_key = entry.target.key, %error, "a target cannot be reached");
+                tracing::warn!(target_key = backend.target.key, %error, "a target cannot be reached");
                 return Err(if late { Refusal::TooLate } else { Refusal::Unreachable });
             };
             drop(in_flight);
             sleep(*pause).await;
         }
+    }
+
+    /// Whose turn it is; from the beginning where all were tried, or others have taken their place.
+    fn pick(&self, entry: &Entry, tried: &mut Vec<String>) -> Option<Arc<Backend>> {
+        let turn = self.worker.turn();
+        if let Some(next) = entry.pick(turn, tried) {
+            return Some(Arc::clone(next));
+        }
+        tried.clear();
+        entry.pick(turn, tried).map(Arc::clone)
     }
 
     /// The outer error is final; the inner one may be worth another connection.
@@ -195,7 +223,10 @@ impl Errand<'_> {
                 }
                 Err(_over) if self.upload.moved() + limit > Instant::now() => {}
                 Err(_over) => {
-                    tracing::warn!(target_key = reached.entry.target.key, "a target did not answer in time");
+                    tracing::warn!(
+                        target_key = reached.backend.target.key,
+                        "a target did not answer in time"
+                    );
                     return Err(self.upload.refusal().unwrap_or(Refusal::TooLate));
                 }
             }
@@ -203,7 +234,7 @@ impl Errand<'_> {
     }
 
     fn failed(&self, reached: &Reached, error: &hyper::Error) -> Refusal {
-        tracing::warn!(target_key = reached.entry.target.key, %error, "a target answered badly");
+        tracing::warn!(target_key = reached.backend.target.key, %error, "a target answered badly");
         self.upload.refusal().unwrap_or(Refusal::BadAnswer)
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::body::ClientBody;
 use super::limits::Limits;
-use super::table::{Entry, Table, Target};
+use super::table::{Backend, Table, Target};
 
 /// What sends a request on a connection.
 pub(super) type Sender = SendRequest<ClientBody>;
@@ -43,10 +43,14 @@ impl Pool {
         })
     }
 
-    /// The connection to `entry`'s target that was used last, if it was idle for less than `patience`.
-    pub(super) fn take(self: &Rc<Self>, entry: &Arc<Entry>, patience: std::time::Duration) -> Option<Lease> {
+    /// The connection to `backend`'s target that was used last, if it was idle for less than `patience`.
+    pub(super) fn take(
+        self: &Rc<Self>,
+        backend: &Arc<Backend>,
+        patience: std::time::Duration,
+    ) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
-        let connections = idle.get_mut(&entry.target)?;
+        let connections = idle.get_mut(&backend.target)?;
         let before = connections.len();
         connections.retain(|idle| !idle.sender.is_closed());
         let now = Instant::now();
@@ -54,12 +58,12 @@ impl Pool {
             connections.iter().rposition(|idle| idle.sender.is_ready() && now - idle.since < patience);
         let taken = found.map(|at| connections.remove(at));
         self.count.set(self.count.get() - (before - connections.len()));
-        taken.map(|idle| self.lease(idle.sender, entry))
+        taken.map(|idle| self.lease(idle.sender, backend))
     }
 
     /// Makes a new connection one that may come here when it is idle.
-    pub(super) fn lease(self: &Rc<Self>, sender: Sender, entry: &Arc<Entry>) -> Lease {
-        Lease { sender, entry: Arc::clone(entry), pool: Rc::clone(self) }
+    pub(super) fn lease(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>) -> Lease {
+        Lease { sender, backend: Arc::clone(backend), pool: Rc::clone(self) }
     }
 
     /// Forgets the connections to a target: one of them was stale.
@@ -106,16 +110,16 @@ impl Pool {
         self.count.set(idle.values().map(Vec::len).sum());
     }
 
-    fn put(&self, sender: Sender, entry: &Entry) {
-        let wanted = !sender.is_closed() && self.table.borrow().leads_to(&entry.target);
+    fn put(&self, sender: Sender, backend: &Backend) {
+        let wanted = !sender.is_closed() && self.table.borrow().leads_to(&backend.target);
         if !wanted || self.count.get() >= self.limits.pool_total {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        if !idle.contains_key(&entry.target) {
-            idle.insert(entry.target.clone(), Vec::new());
+        if !idle.contains_key(&backend.target) {
+            idle.insert(backend.target.clone(), Vec::new());
         }
-        let Some(connections) = idle.get_mut(&entry.target) else { return };
+        let Some(connections) = idle.get_mut(&backend.target) else { return };
         if connections.len() < self.limits.pool_per_target {
             connections.push(Idle { sender, since: Instant::now() });
             self.count.set(self.count.get() + 1);
@@ -127,14 +131,14 @@ impl Pool {
 /// A connection that serves one request now. Dropped, it is closed.
 pub(super) struct Lease {
     pub(super) sender: Sender,
-    entry: Arc<Entry>,
+    backend: Arc<Backend>,
     pool: Rc<Pool>,
 }
 
 impl Lease {
     /// Lets the connection serve again.
     pub(super) fn give_back(self) {
-        let Self { sender, entry, pool } = self;
-        pool.put(sender, &entry);
+        let Self { sender, backend, pool } = self;
+        pool.put(sender, &backend);
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Refusal {
     HeadTooLarge,
     #[error("the target's answer broke off or is not HTTP")]
     BadAnswer,
+    #[error("the app of this host is stopped")]
+    Stopped,
     #[error("the target cannot be reached")]
     Unreachable,
     #[error("the target took too long")]
@@ -49,14 +51,17 @@ impl Refusal {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
-            Self::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::Stopped => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
     /// Whether the connection can be trusted with another request.
     fn keeps_connection(self) -> bool {
-        matches!(self, Self::UnknownHost | Self::BadAnswer | Self::Unreachable | Self::TooLate)
+        matches!(
+            self,
+            Self::UnknownHost | Self::BadAnswer | Self::Stopped | Self::Unreachable | Self::TooLate
+        )
     }
 
     /// What a visitor reads: what happened, and what to do.
@@ -70,6 +75,10 @@ impl Refusal {
             Self::BadAnswer => (
                 "The site answered badly",
                 "The app behind this address broke off its answer. Try again; if it stays, the app's log says more.",
+            ),
+            Self::Stopped => (
+                "The site is stopped",
+                "The app behind this address was stopped by who runs it. If it is yours, start it or deploy it.",
             ),
             Self::Unreachable => (
                 "The site is not running at the moment",
@@ -147,6 +156,8 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
         assert!(page.headers().get(CONNECTION).is_none());
+        let page = Refusal::Stopped.page("7-3", true);
+        assert!(page.headers().get(RETRY_AFTER).is_none(), "nobody knows when it is started");
         let page = Refusal::Malformed("x").page("7-2", false);
         assert_eq!(page.headers()[CONNECTION], "close");
         assert!(!page.body().starts_with(b"<"));

@@ -1,4 +1,4 @@
-//! Which host is answered by which target: the file `routes.json`, and the table that workers read.
+//! Which host is answered by which targets: the file `routes.json`, and the table that workers read.
 //!
 //! A table never changes; a new one takes its place whole. Nothing here knows what an app is.
 
@@ -37,14 +37,14 @@ pub struct Target {
     pub address: SocketAddr,
 }
 
-/// A host and who answers for it.
+/// A host and who answer for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The host of the request, lower-case, without port.
     pub host: String,
-    /// Who answers.
-    pub target: Target,
+    /// Who answer, each as good as any other; none: nobody does for now.
+    pub targets: Vec<Target>,
     /// The largest request body in bytes; without it the proxy's own limit holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<u64>,
@@ -111,9 +111,31 @@ pub fn read(path: &Path) -> Result<Routes, TableError> {
 /// What a worker finds for a host.
 #[derive(Debug)]
 pub(super) struct Entry {
+    backends: Vec<Arc<Backend>>,
+    pub(super) body_limit: Option<u64>,
+}
+
+/// A target, and its counters.
+#[derive(Debug)]
+pub(super) struct Backend {
     pub(super) target: Target,
     pub(super) gauge: Arc<Gauge>,
-    pub(super) body_limit: Option<u64>,
+}
+
+impl Entry {
+    /// The target with the fewest requests under way, of those whose keys are not among `tried`; one that has just
+    /// refused comes last. Among equals it is their turn, one after the other.
+    pub(super) fn pick(&self, turn: usize, tried: &[String]) -> Option<&Arc<Backend>> {
+        let count = self.backends.len();
+        let all = self.backends.iter().cycle().skip(turn.checked_rem(count)?).take(count);
+        let left = all.filter(|backend| !tried.contains(&backend.target.key));
+        left.min_by_key(|backend| (backend.gauge.is_resting(), backend.gauge.in_flight()))
+    }
+
+    /// How many targets there are.
+    pub(super) fn count(&self) -> usize {
+        self.backends.len()
+    }
 }
 
 /// The routes as workers read them.
@@ -136,11 +158,11 @@ impl Table {
     pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Result<Self, TableError> {
         let Routes { generation, routes } = routes;
         let mut hosts = HashMap::with_capacity(routes.len());
-        let targets = routes.iter().map(|route| route.target.clone()).collect();
-        for Route { host, target, body_limit } in routes {
+        let targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
+        for Route { host, targets, body_limit } in routes {
             let host = HostName::parse(&host)?.to_string();
-            let gauge = registry.gauge(&target.key);
-            let entry = Arc::new(Entry { target, gauge, body_limit });
+            let backend = |target: Target| Arc::new(Backend { gauge: registry.gauge(&target.key), target });
+            let entry = Arc::new(Entry { backends: targets.into_iter().map(backend).collect(), body_limit });
             if hosts.insert(host.clone(), entry).is_some() {
                 return Err(TableError::Twice(host));
             }
@@ -169,7 +191,7 @@ mod tests {
             via: Via::Namespace,
             address: "10.90.0.5:8080".parse().unwrap(),
         };
-        Route { host: host.into(), target, body_limit: None }
+        Route { host: host.into(), targets: vec![target], body_limit: None }
     }
 
     #[test]
@@ -190,10 +212,40 @@ mod tests {
             Table::new(Routes { generation: 1, routes }, 1, &registry)
         };
         let table = make(&["Blog.Example.org", "b.example.org"]).unwrap();
-        assert_eq!(table.find("blog.example.org").unwrap().target.key, "rivetr-app-blog-7");
+        assert_eq!(
+            table.find("blog.example.org").unwrap().pick(0, &[]).unwrap().target.key,
+            "rivetr-app-blog-7"
+        );
         assert!(table.find("c.example.org").is_none());
         assert!(matches!(make(&["a.org", "A.org."]), Err(TableError::Twice(host)) if host == "a.org"));
         assert!(matches!(make(&["a b"]), Err(TableError::Host(_))));
+    }
+
+    #[test]
+    fn requests_go_where_the_fewest_are_and_not_where_they_were_refused() {
+        let registry = Registry::default();
+        let target =
+            |key: &str| Target { key: key.into(), via: Via::Host, address: "127.0.0.1:80".parse().unwrap() };
+        let targets = ["a", "b", "c"].map(target).to_vec();
+        let routes = vec![Route { host: "a.org".into(), targets, body_limit: None }];
+        let table = Table::new(Routes { generation: 1, routes }, 1, &registry).unwrap();
+        let entry = table.find("a.org").unwrap();
+        let key = |turn, tried: &[String]| entry.pick(turn, tried).map(|found| found.target.key.clone());
+        let picked: Vec<_> = (0..4).map(|turn| key(turn, &[]).unwrap()).collect();
+        assert_eq!(picked, ["a", "b", "c", "a"], "equals take turns");
+
+        let busy = registry.gauge("a").enter();
+        assert_eq!(key(0, &[]).as_deref(), Some("b"));
+        registry.gauge("b").rest();
+        assert_eq!(key(0, &[]).as_deref(), Some("c"));
+        assert_eq!(key(0, &["c".into()]).as_deref(), Some("a"));
+        assert_eq!(key(0, &["c".into(), "a".into()]).as_deref(), Some("b"), "better than nobody");
+        assert_eq!(key(0, &["a".into(), "b".into(), "c".into()]), None);
+        drop(busy);
+
+        let nobody = vec![Route { host: "a.org".into(), targets: vec![], body_limit: None }];
+        let table = Table::new(Routes { generation: 2, routes: nobody }, 2, &registry).unwrap();
+        assert!(table.find("a.org").unwrap().pick(7, &[]).is_none());
     }
 
     #[test]

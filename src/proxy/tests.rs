@@ -25,6 +25,7 @@ use super::{Limits, Notice, ProxyError, Settings, control};
 
 mod framing;
 mod patience;
+mod replicas;
 mod serving;
 mod switching;
 mod tunnels;
@@ -112,14 +113,16 @@ impl Proxy {
     }
 }
 
-/// Routes whose keys are the addresses of their targets.
+/// Routes whose keys are the addresses of their targets; rows of one host stand side by side.
 fn table(generation: u64, routes: &[(&str, SocketAddr)]) -> Routes {
-    let route = |(host, address): &(&str, SocketAddr)| Route {
-        host: (*host).to_owned(),
-        target: Target { key: address.to_string(), via: Via::Host, address: *address },
+    let target =
+        |address: &SocketAddr| Target { key: address.to_string(), via: Via::Host, address: *address };
+    let route = |rows: &[(&str, SocketAddr)]| Route {
+        host: rows[0].0.to_owned(),
+        targets: rows.iter().map(|(_, address)| target(address)).collect(),
         body_limit: None,
     };
-    Routes { generation, routes: routes.iter().map(route).collect() }
+    Routes { generation, routes: routes.chunk_by(|a, b| a.0 == b.0).map(route).collect() }
 }
 
 /// A target that gives each connection to `serve`; ends with what is returned.

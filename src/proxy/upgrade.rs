@@ -22,7 +22,7 @@ use super::body::AnswerBody;
 use super::drain::InFlight;
 use super::fields::to_client;
 use super::refusal::Refusal;
-use super::table::Entry;
+use super::table::Backend;
 use super::worker::Client;
 
 /// A close frame, unmasked as servers send it, with code 1001 (RFC 6455, 5.5.1 and 7.4.1).
@@ -37,7 +37,7 @@ pub(super) fn begin(
     client: &Rc<Client>,
     client_side: OnUpgrade,
     mut response: Response<Incoming>,
-    entry: Arc<Entry>,
+    backend: Arc<Backend>,
     in_flight: InFlight,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let target_side = hyper::upgrade::on(&mut response);
@@ -56,7 +56,7 @@ pub(super) fn begin(
                 return;
             }
         };
-        let mut leaving = entry.gauge.leaving();
+        let mut leaving = backend.gauge.leaving();
         let end = async {
             tokio::select! {
                 // An error means that the gauge is gone, and with it the target.

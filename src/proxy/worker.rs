@@ -59,6 +59,7 @@ pub(super) struct Worker {
     door: Arc<Doorkeeper>,
     name: String,
     requests: Cell<u64>,
+    turn: Cell<usize>,
 }
 
 /// Serves `listeners` on the calling thread until told to stop and done.
@@ -83,6 +84,7 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
         door,
         name: format!("{nonce:08x}-{number}"),
         requests: Cell::new(0),
+        turn: Cell::new(number),
     });
     let background = TaskTracker::new();
     background.spawn_local(follow(Rc::clone(&worker), tables, serves));
@@ -200,6 +202,13 @@ impl Worker {
     /// Who answers for `host` now.
     pub(super) fn find(&self, host: &str) -> Option<Arc<Entry>> {
         self.table.borrow().find(host).cloned()
+    }
+
+    /// Whose turn it is among equals: each time the next one's.
+    pub(super) fn turn(&self) -> usize {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        turn
     }
 
     /// A new connection to a target, ready for a request.

@@ -33,6 +33,8 @@ pub enum Place {
 pub enum Owner {
     /// An app: its releases and the target that holds them together.
     App(Slug),
+    /// The commands that a deployment of an app runs, apart from its releases: nobody keeps those running.
+    Commands(Slug),
     /// A project: its network.
     Project(Slug),
 }
@@ -73,6 +75,12 @@ impl UnitPath {
         &self.file
     }
 
+    /// Whether it is a container.
+    #[must_use]
+    pub fn is_container(&self) -> bool {
+        self.place == Place::Quadlet && self.file.ends_with(".container")
+    }
+
     /// The unit that systemd knows it by. Every Quadlet of ours makes the service of its own name; those of
     /// networks say so with `ServiceName=`.
     #[must_use]
@@ -99,6 +107,7 @@ impl Owner {
     pub fn folder(&self) -> String {
         match self {
             Self::App(slug) => format!("app-{slug}"),
+            Self::Commands(slug) => format!("run-{slug}"),
             Self::Project(slug) => format!("project-{slug}"),
         }
     }
@@ -110,6 +119,7 @@ impl Owner {
         let slug = Slug::parse(slug).ok()?;
         match kind {
             "app" => Some(Self::App(slug)),
+            "run" => Some(Self::Commands(slug)),
             "project" => Some(Self::Project(slug)),
             _ => None,
         }
@@ -124,7 +134,7 @@ impl Owner {
                 folder: None,
                 file: format!("rivetr-app-{slug}.target"),
             }),
-            Self::Project(_) => None,
+            Self::Commands(_) | Self::Project(_) => None,
         }
     }
 }

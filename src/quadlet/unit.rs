@@ -115,6 +115,11 @@ impl Unit {
         SectionWriter { section, lines: self.sections.entry(section).or_default() }
     }
 
+    /// Takes a section out, with all its lines.
+    pub fn drop_section(&mut self, section: Section) {
+        self.sections.remove(&section);
+    }
+
     /// Every key that is given a value, in order.
     pub fn keys(&self) -> impl Iterator<Item = (Section, &str)> {
         self.sections.iter().flat_map(|(section, lines)| {

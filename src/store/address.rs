@@ -1,15 +1,17 @@
 //! Which container has which address: given before it starts, free again when its release is gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 
 use rusqlite::{OptionalExtension, Row, Transaction};
 use thiserror::Error;
 
 use super::error::StoreError;
 use super::project::parse_subnet;
-use super::row;
 use super::writer::Writer;
+use super::{route, row};
+use crate::domain::app::Replicas;
 use crate::domain::deployment::DeploymentId;
 use crate::domain::project::{ProjectId, Subnet};
 
@@ -28,19 +30,53 @@ pub enum AllocateError {
 }
 
 impl Writer {
-    /// The address of a deployment's container: the one it has, or the next after the last one given, so
-    /// that an address rests before it is used again.
-    pub async fn allocate_address(
+    /// The addresses of a deployment's containers: those they have, or the next after the last one given, so that
+    /// an address rests before it is used again.
+    pub async fn allocate_addresses(
+        &self,
+        project: ProjectId,
+        deployment: DeploymentId,
+        replicas: Replicas,
+    ) -> Result<Vec<Ipv4Addr>, AllocateError> {
+        self.write(move |tx| allocate(tx, project, deployment, replicas.numbers())).await
+    }
+
+    /// The address of the container that runs a command of a deployment, which has addresses already.
+    pub async fn command_address(
         &self,
         project: ProjectId,
         deployment: DeploymentId,
     ) -> Result<Ipv4Addr, AllocateError> {
-        self.write(move |tx| allocate(tx, project, deployment)).await
+        let given = self.write(move |tx| allocate(tx, project, deployment, COMMAND..=COMMAND)).await?;
+        given.first().copied().ok_or(AllocateError::NotAtWork)
     }
 
-    /// Frees a deployment's address, if it has one. That of a live release is not freed but an error.
-    pub async fn free_address(&self, deployment: DeploymentId) -> Result<(), StoreError> {
+    /// Frees the address of the container that ran a command.
+    pub async fn free_command_address(&self, deployment: DeploymentId) -> Result<(), StoreError> {
         self.write(move |tx| {
+            tx.execute("DELETE FROM replica WHERE deployment = ?1 AND number = ?2", (deployment.0, COMMAND))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Frees the addresses of a release's containers above this number.
+    pub async fn free_replicas(&self, deployment: DeploymentId, kept: Replicas) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let sql = "DELETE FROM replica WHERE deployment = ?1 AND number > ?2";
+            if tx.execute(&format!("{sql} AND serves"), (deployment.0, kept.get()))? > 0 {
+                route::bump(tx)?;
+            }
+            tx.execute(sql, (deployment.0, kept.get()))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Frees a deployment's addresses, if it has any. That of a live release is not freed but an error.
+    pub async fn free_addresses(&self, deployment: DeploymentId) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute("DELETE FROM replica WHERE deployment = ?1", [deployment.0])?;
             tx.execute("DELETE FROM address WHERE deployment = ?1", [deployment.0])?;
             Ok(())
         })
@@ -48,30 +84,40 @@ impl Writer {
     }
 }
 
+/// The number under which the container of a command has its address.
+const COMMAND: u8 = 0;
+
 /// What is known of a project when one of its deployments asks for an address.
 struct Asked {
     subnet: Subnet,
     last: u8,
-    held: Option<u8>,
 }
 
 fn allocate(
     tx: &Transaction<'_>,
     project: ProjectId,
     deployment: DeploymentId,
-) -> Result<Ipv4Addr, AllocateError> {
-    let Some(Asked { subnet, last, held }) = ask(tx, project, deployment)? else {
+    numbers: RangeInclusive<u8>,
+) -> Result<Vec<Ipv4Addr>, AllocateError> {
+    let Some(Asked { subnet, mut last }) = ask(tx, project, deployment)? else {
         return Err(AllocateError::NotAtWork);
     };
-    if let Some(held) = held {
-        return Ok(subnet.host(held));
+    let (held, mut used) = (held(tx, deployment)?, used(tx, project)?);
+    let mut given = Vec::new();
+    for number in numbers {
+        if let Some(host) = held.get(&number) {
+            given.push(subnet.host(*host));
+            continue;
+        }
+        let after_last = last.saturating_add(1)..=Subnet::LAST_HOST;
+        let mut turn = after_last.chain(Subnet::FIRST_HOST..=Subnet::LAST_HOST);
+        let host = turn.find(|host| !used.contains(host)).ok_or(AllocateError::Exhausted(subnet))?;
+        give(tx, project, deployment, number, host)?;
+        used.insert(host);
+        last = host;
+        given.push(subnet.host(host));
     }
-    let used = used(tx, project)?;
-    let after_last = last.saturating_add(1)..=Subnet::LAST_HOST;
-    let next = after_last.chain(Subnet::FIRST_HOST..=Subnet::LAST_HOST).find(|host| !used.contains(host));
-    let host = next.ok_or(AllocateError::Exhausted(subnet))?;
-    give(tx, project, deployment, host)?;
-    Ok(subnet.host(host))
+    Ok(given)
 }
 
 fn ask(
@@ -81,39 +127,56 @@ fn ask(
 ) -> Result<Option<Asked>, StoreError> {
     row::first(
         tx,
-        "SELECT subnet, last_host, address.host AS held FROM deployment \
+        "SELECT subnet, last_host FROM deployment \
          JOIN app ON app.id = deployment.app JOIN project ON project.id = app.project \
-         LEFT JOIN address ON address.deployment = deployment.id \
-         WHERE deployment.id = ?1 AND project.id = ?2 AND (ended IS NULL OR held IS NOT NULL)",
+         WHERE deployment.id = ?1 AND project.id = ?2 \
+         AND (ended IS NULL OR deployment.id IN (SELECT deployment FROM address))",
         (deployment.0, project.0),
         |row| {
             Ok(Asked {
                 subnet: row::parsed(row, "subnet", row::word(parse_subnet))?,
                 last: row::number(row, "last_host")?,
-                held: row::number(row, "held")?,
             })
         },
     )
 }
 
+/// The host numbers of a deployment's containers by their own.
+fn held(tx: &Transaction<'_>, deployment: DeploymentId) -> Result<BTreeMap<u8, u8>, StoreError> {
+    let found = row::all(
+        tx,
+        "SELECT 1 AS number, host FROM address WHERE deployment = ?1 \
+         UNION ALL SELECT number, host FROM replica WHERE deployment = ?1",
+        [deployment.0],
+        |row| Ok((row::number(row, "number")?, row::number(row, "host")?)),
+    )?;
+    Ok(found.into_iter().collect())
+}
+
 fn used(tx: &Transaction<'_>, project: ProjectId) -> Result<BTreeSet<u8>, StoreError> {
-    Ok(row::all(tx, "SELECT host FROM address WHERE project = ?1", [project.0], |row| {
-        row::number(row, "host")
-    })?
-    .into_iter()
-    .collect())
+    let sql =
+        "SELECT host FROM address WHERE project = ?1 UNION ALL SELECT host FROM replica WHERE project = ?1";
+    Ok(row::all(tx, sql, [project.0], |row| row::number(row, "host"))?.into_iter().collect())
 }
 
 fn give(
     tx: &Transaction<'_>,
     project: ProjectId,
     deployment: DeploymentId,
+    number: u8,
     host: u8,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO address (deployment, project, host) VALUES (?1, ?2, ?3)",
-        (deployment.0, project.0, host),
-    )?;
+    if number == 1 {
+        tx.execute(
+            "INSERT INTO address (deployment, project, host) VALUES (?1, ?2, ?3)",
+            (deployment.0, project.0, host),
+        )?;
+    } else {
+        tx.execute(
+            "INSERT INTO replica (deployment, number, project, host) VALUES (?1, ?2, ?3, ?4)",
+            (deployment.0, number, project.0, host),
+        )?;
+    }
     tx.execute("UPDATE project SET last_host = ?2 WHERE id = ?1", (project.0, host))?;
     Ok(())
 }
@@ -127,11 +190,11 @@ pub(super) fn holds(tx: &Transaction<'_>, deployment: DeploymentId) -> Result<bo
     Ok(found.is_some())
 }
 
-/// The address in a row with the columns `subnet` and `host`, if it has one.
-pub(super) fn read(row: &Row<'_>) -> Result<Option<Ipv4Addr>, StoreError> {
-    let subnet = row::maybe_parsed(row, "subnet", row::word(parse_subnet))?;
-    let host: Option<u8> = row::number(row, "host")?;
-    Ok(subnet.zip(host).map(|(subnet, host)| subnet.host(host)))
+/// The addresses in a row with the columns `subnet` and `hosts`, a JSON list.
+pub(super) fn read(row: &Row<'_>) -> Result<Vec<Ipv4Addr>, StoreError> {
+    let subnet = row::parsed(row, "subnet", row::word(parse_subnet))?;
+    let hosts = row::parsed(row, "hosts", |text| serde_json::from_str::<Vec<u8>>(text))?;
+    Ok(hosts.into_iter().map(|host| subnet.host(host)).collect())
 }
 
 #[cfg(test)]
@@ -146,21 +209,23 @@ mod tests {
         for number in 0..3 {
             let app = store.app(&format!("app-{number}")).await;
             let deployment = store.enqueue(&app).await;
-            let address = store.writer.allocate_address(app.project.id, deployment.id).await.unwrap();
-            let again = store.writer.allocate_address(app.project.id, deployment.id).await.unwrap();
+            let address =
+                store.writer.allocate_addresses(app.project.id, deployment.id, Replicas::ONE).await.unwrap();
+            let again =
+                store.writer.allocate_addresses(app.project.id, deployment.id, Replicas::ONE).await.unwrap();
             assert_eq!(address, again);
             given.push((app, deployment, address));
         }
-        let hosts: Vec<u8> = given.iter().map(|(_, _, address)| address.octets()[3]).collect();
+        let hosts: Vec<u8> = given.iter().map(|(_, _, address)| address[0].octets()[3]).collect();
         assert_eq!(hosts, [2, 3, 4]);
 
         let (app, first, _) = &given[0];
-        store.writer.free_address(first.id).await.unwrap();
-        store.writer.free_address(first.id).await.unwrap();
-        assert_eq!(store.reader.deployment(first.id).await.unwrap().unwrap().address, None);
-        let next = store.writer.allocate_address(app.project.id, first.id).await.unwrap();
-        assert_eq!(next.octets()[3], 5, "a free address rests first");
-        assert_eq!(store.reader.releases(app.id).await.unwrap()[0].address, Some(next));
+        store.writer.free_addresses(first.id).await.unwrap();
+        store.writer.free_addresses(first.id).await.unwrap();
+        assert_eq!(store.reader.deployment(first.id).await.unwrap().unwrap().addresses, [] as [Ipv4Addr; 0]);
+        let next = store.writer.allocate_addresses(app.project.id, first.id, Replicas::ONE).await.unwrap();
+        assert_eq!(next[0].octets()[3], 5, "a free address rests first");
+        assert_eq!(store.reader.releases(app.id).await.unwrap()[0].addresses, next);
     }
 
     #[tokio::test]
@@ -174,13 +239,13 @@ mod tests {
         }
         let (last, others) = deployments.split_last().unwrap();
         for deployment in others {
-            store.writer.allocate_address(project.id, deployment.id).await.unwrap();
+            store.writer.allocate_addresses(project.id, deployment.id, Replicas::ONE).await.unwrap();
         }
-        let full = store.writer.allocate_address(project.id, last.id).await.unwrap_err();
+        let full = store.writer.allocate_addresses(project.id, last.id, Replicas::ONE).await.unwrap_err();
         assert!(matches!(full, AllocateError::Exhausted(_)), "{full}");
-        store.writer.free_address(others[100].id).await.unwrap();
-        let found = store.writer.allocate_address(project.id, last.id).await.unwrap();
-        assert_eq!(found.octets()[3], 102);
+        store.writer.free_addresses(others[100].id).await.unwrap();
+        let found = store.writer.allocate_addresses(project.id, last.id, Replicas::ONE).await.unwrap();
+        assert_eq!(found[0].octets()[3], 102);
     }
 
     #[tokio::test]
@@ -189,11 +254,11 @@ mod tests {
         let app = store.app("blog").await;
         let other = store.project("other").await;
         let mut deployment = store.enqueue(&app).await;
-        let elsewhere = store.writer.allocate_address(other.id, deployment.id).await;
+        let elsewhere = store.writer.allocate_addresses(other.id, deployment.id, Replicas::ONE).await;
         assert!(matches!(elsewhere, Err(AllocateError::NotAtWork)));
         deployment.cancel(NOW).unwrap();
         store.writer.save(&deployment, NOW).await.unwrap();
-        let ended = store.writer.allocate_address(app.project.id, deployment.id).await;
+        let ended = store.writer.allocate_addresses(app.project.id, deployment.id, Replicas::ONE).await;
         assert!(matches!(ended, Err(AllocateError::NotAtWork)));
     }
 
@@ -202,7 +267,41 @@ mod tests {
         let store = Fixture::new();
         let app = store.app("blog").await;
         let live = store.live(&app).await;
-        assert!(store.writer.free_address(live.id).await.is_err());
-        assert_eq!(store.reader.deployment(live.id).await.unwrap().unwrap().address, live.address);
+        assert!(store.writer.free_addresses(live.id).await.is_err());
+        assert_eq!(store.reader.deployment(live.id).await.unwrap().unwrap().addresses, live.addresses);
+    }
+
+    #[tokio::test]
+    async fn every_container_of_a_release_has_one_and_so_has_a_command() {
+        let store = Fixture::new();
+        let app = store.app("blog").await;
+        let deployment = store.enqueue(&app).await;
+        let three = Replicas::new(3).unwrap();
+        let early = store.writer.command_address(app.project.id, deployment.id).await;
+        assert!(early.is_err(), "a command runs beside a release");
+        let given = store.writer.allocate_addresses(app.project.id, deployment.id, three).await.unwrap();
+        let command = store.writer.command_address(app.project.id, deployment.id).await.unwrap();
+        let hosts: Vec<u8> = given.iter().chain([&command]).map(|address| address.octets()[3]).collect();
+        assert_eq!(hosts, [2, 3, 4, 5]);
+        assert_eq!(store.writer.command_address(app.project.id, deployment.id).await.unwrap(), command);
+        assert_eq!(store.reader.deployment(deployment.id).await.unwrap().unwrap().addresses, given);
+
+        let other = store.enqueue(&store.app("other").await).await;
+        let next = store.writer.allocate_addresses(app.project.id, other.id, Replicas::ONE).await.unwrap();
+        assert_eq!(next[0].octets()[3], 6);
+        store.writer.free_command_address(deployment.id).await.unwrap();
+        store.writer.free_addresses(deployment.id).await.unwrap();
+        assert_eq!(store.reader.releases(app.id).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn no_address_stands_in_both_tables() {
+        let store = Fixture::new();
+        let app = store.app("blog").await;
+        let deployment = store.enqueue(&app).await;
+        let two = Replicas::new(2).unwrap();
+        store.writer.allocate_addresses(app.project.id, deployment.id, two).await.unwrap();
+        let twice = store.writer.write(move |tx| give(tx, app.project.id, DeploymentId(99), 1, 3)).await;
+        assert!(twice.is_err());
     }
 }

@@ -8,7 +8,7 @@ use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{key, mount, route, row, settings, source, variable};
-use crate::domain::app::{App, AppId, NewApp, Settings};
+use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::{GitAccess, Source};
@@ -180,7 +180,7 @@ impl Reader {
     }
 }
 
-const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, \
+const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, wish, \
      app.deleting AS deleting, created, \
      (SELECT number FROM deployment WHERE deployment.id = app.live) AS release, \
      project.id AS project_id, project.slug AS project_slug, project.subnet AS subnet \
@@ -315,6 +315,7 @@ fn mark_deleting(tx: &Transaction<'_>, app: AppId, volumes: bool) -> Result<usiz
 fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {
     let of_deployments = "deployment IN (SELECT id FROM deployment WHERE app = ?1)";
     tx.execute("UPDATE app SET live = NULL WHERE id = ?1", [app.0])?;
+    tx.execute(&format!("DELETE FROM replica WHERE {of_deployments}"), [app.0])?;
     tx.execute(&format!("DELETE FROM address WHERE {of_deployments}"), [app.0])?;
     tx.execute(&format!("DELETE FROM deployment_event WHERE {of_deployments}"), [app.0])?;
     tx.execute("DELETE FROM deployment WHERE app = ?1", [app.0])?;
@@ -362,9 +363,20 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
         variables: Vec::new(),
         live: row::number::<Option<i64>>(row, "live")?.map(DeploymentId),
         release: row::number(row, "release")?,
+        wish: row::parsed(row, "wish", row::word(wish))?,
         deleting: row::number(row, "deleting")?,
         created: row::time(row, "created")?,
     })
+}
+
+/// The wish of the word that is stored.
+fn wish(word: &str) -> Option<Wish> {
+    match word {
+        "run" => Some(Wish::Run),
+        "start" => Some(Wish::Start),
+        "stop" => Some(Wish::Stop),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

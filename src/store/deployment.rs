@@ -3,6 +3,8 @@
 //! A move is stored only over a state that it may come from, so that of two who move the same
 //! deployment (the pipeline, and somebody who cancels) the second is told instead of obeyed.
 
+use std::collections::BTreeSet;
+
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Params, Row, Transaction, params_from_iter};
 use thiserror::Error;
@@ -11,7 +13,7 @@ use super::error::StoreError;
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{address, app, mount, route, row, settings, variable};
-use crate::domain::app::{AppId, Settings};
+use crate::domain::app::{App, AppId, Settings};
 use crate::domain::deployment::{Deployment, DeploymentId, Failure, IllegalMove, ImageId, State, Trigger};
 use crate::domain::image::Digest;
 use crate::domain::name::Slug;
@@ -49,6 +51,20 @@ impl Wish {
     pub fn of(trigger: Trigger) -> Self {
         Self { trigger, commit: None, content: None, injected: Vec::new(), no_cache: false }
     }
+}
+
+/// A wish to bring back what an earlier deployment ran: its image, its commit and its settings, but for how many
+/// containers there are, which is as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Return {
+    /// The earlier deployment, or one that brought it back itself.
+    pub to: DeploymentId,
+    /// What asks for it.
+    pub trigger: Trigger,
+    /// Why, where rivetr itself asks.
+    pub reason: Option<String>,
+    /// Only while this one is live and nothing of its app waits or is at work.
+    pub instead_of: Option<DeploymentId>,
 }
 
 /// Why a deployment could not be asked for.
@@ -94,8 +110,30 @@ impl Writer {
         self.write(move |tx| enqueue(tx, app, wish, now)).await
     }
 
+    /// Asks for a deployment that brings an earlier one back; those of the app that still wait are superseded.
+    /// None: what it was to be instead of is not what there is any more.
+    pub async fn enqueue_return(
+        &self,
+        app: AppId,
+        wish: Return,
+        now: Timestamp,
+    ) -> Result<Option<Enqueued>, EnqueueError> {
+        self.write(move |tx| enqueue_return(tx, app, &wish, now)).await
+    }
+
+    /// Forgets the deployments of an app that have ended, but for the newest `keep`, the live one, those that have
+    /// addresses, and those of `numbers`.
+    pub async fn forget_deployments(
+        &self,
+        app: AppId,
+        keep: u32,
+        numbers: BTreeSet<u32>,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| forget(tx, app, keep, &numbers)).await
+    }
+
     /// Stores where a deployment has got to. To `Switching` is the same as [`Writer::switch`].
-    /// Its address is not stored here: [`Writer::allocate_address`] and [`Writer::free_address`] do that.
+    /// Its addresses are not stored here: [`Writer::allocate_addresses`] and [`Writer::free_addresses`] do that.
     pub async fn save(&self, deployment: &Deployment, now: Timestamp) -> Result<(), SaveError> {
         let deployment = deployment.clone();
         self.write(move |tx| advance(tx, &deployment, now).map(drop)).await
@@ -125,7 +163,7 @@ impl Reader {
         app: AppId,
         number: u32,
     ) -> Result<Option<Deployment>, StoreError> {
-        let rest = "WHERE deployment.app = ?1 AND number = ?2";
+        let rest = "WHERE deployment.app = ?1 AND deployment.number = ?2";
         Ok(self.select(rest, [app.0, i64::from(number)]).await?.pop())
     }
 
@@ -154,7 +192,8 @@ impl Reader {
 
     /// Those of an app that have an address: what serves, what is to serve, and what is not removed yet.
     pub async fn releases(&self, app: AppId) -> Result<Vec<Deployment>, StoreError> {
-        let rest = "WHERE deployment.app = ?1 AND address.deployment IS NOT NULL ORDER BY number";
+        let rest = "WHERE deployment.app = ?1 AND deployment.id IN (SELECT deployment FROM address) \
+                    ORDER BY deployment.number";
         self.select(rest, [app.0]).await
     }
 
@@ -182,11 +221,11 @@ impl Reader {
 }
 
 const SELECT: &str = "SELECT deployment.id AS id, deployment.app AS app, app.slug AS slug, number, requested_by, \
-     deployment.settings AS settings, commit_id, digest, image, state, failed_during, failure, \
-     deployment.created AS created, ended, subnet, address.host AS host \
-     FROM deployment JOIN app ON app.id = deployment.app \
-     LEFT JOIN address ON address.deployment = deployment.id \
-     LEFT JOIN project ON project.id = address.project";
+     back_to, reason, deployment.settings AS settings, commit_id, digest, image, state, failed_during, failure, \
+     deployment.created AS created, ended, subnet, \
+     (SELECT json_group_array(container.host ORDER BY container.number) FROM container \
+     WHERE container.deployment = deployment.id) AS hosts \
+     FROM deployment JOIN app ON app.id = deployment.app JOIN project ON project.id = app.project";
 
 /// A new deployment in the queue, in the transaction at hand.
 pub(super) fn enqueue(
@@ -195,22 +234,46 @@ pub(super) fn enqueue(
     Wish { trigger, commit, content, injected, no_cache }: Wish,
     now: Timestamp,
 ) -> Result<Enqueued, EnqueueError> {
-    let found = app::by_id(tx, app)?.ok_or(EnqueueError::NoApp)?;
-    if found.deleting {
-        return Err(EnqueueError::Deleting(found.slug));
-    }
+    let found = deployable(tx, app)?;
     let superseded = supersede_waiting(tx, app, now)?;
     let levels = std::iter::once(injected).chain(variable::levels(tx, app)?);
     let mut settings =
         Settings { variables: merge(levels), files: mount::of_app(tx, app)?, ..found.settings };
     settings.build.cache &= !no_cache;
-    let id = insert(tx, app, trigger, commit.as_ref(), &settings, now)?;
-    note(tx, id, State::Queued, now)?;
-    let mut deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
-    if content.is_some() {
-        deployment.digest = content;
-        update(tx, &deployment)?;
+    let id = insert(tx, app, trigger, (commit.as_ref(), content.as_ref()), &settings, now)?;
+    queued(tx, id, superseded, now)
+}
+
+fn enqueue_return(
+    tx: &Transaction<'_>,
+    app: AppId,
+    wish: &Return,
+    now: Timestamp,
+) -> Result<Option<Enqueued>, EnqueueError> {
+    let found = deployable(tx, app)?;
+    if let Some(live) = wish.instead_of
+        && (found.live != Some(live) || has_unfinished(tx, app)?)
+    {
+        return Ok(None);
     }
+    let superseded = supersede_waiting(tx, app, now)?;
+    let id = insert_return(tx, app, wish, now)?;
+    queued(tx, id, superseded, now).map(Some)
+}
+
+fn deployable(tx: &Transaction<'_>, app: AppId) -> Result<App, EnqueueError> {
+    let found = app::by_id(tx, app)?.ok_or(EnqueueError::NoApp)?;
+    if found.deleting { Err(EnqueueError::Deleting(found.slug)) } else { Ok(found) }
+}
+
+fn queued(
+    tx: &Transaction<'_>,
+    id: DeploymentId,
+    superseded: Vec<Deployment>,
+    now: Timestamp,
+) -> Result<Enqueued, EnqueueError> {
+    note(tx, id, State::Queued, now)?;
+    let deployment = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?;
     Ok(Enqueued { deployment, superseded })
 }
 
@@ -233,14 +296,14 @@ fn insert(
     tx: &Transaction<'_>,
     app: AppId,
     trigger: Trigger,
-    commit: Option<&CommitId>,
+    (commit, content): (Option<&CommitId>, Option<&Digest>),
     settings: &Settings,
     now: Timestamp,
 ) -> Result<DeploymentId, StoreError> {
     tx.prepare_cached("UPDATE app SET last_number = last_number + 1 WHERE id = ?1")?.execute([app.0])?;
     tx.prepare_cached(
-        "INSERT INTO deployment (app, number, requested_by, settings, commit_id, state, created) \
-         SELECT id, last_number, ?2, ?5, ?3, 'queued', ?4 FROM app WHERE id = ?1",
+        "INSERT INTO deployment (app, number, requested_by, settings, commit_id, digest, state, created) \
+         SELECT id, last_number, ?2, ?5, ?3, ?6, 'queued', ?4 FROM app WHERE id = ?1",
     )?
     .execute((
         app.0,
@@ -248,8 +311,52 @@ fn insert(
         commit.map(CommitId::as_str),
         now.0,
         settings::to_json(settings)?,
+        content.map(Digest::as_str),
     ))?;
     Ok(DeploymentId(tx.last_insert_rowid()))
+}
+
+fn insert_return(
+    tx: &Transaction<'_>,
+    app: AppId,
+    wish: &Return,
+    now: Timestamp,
+) -> Result<DeploymentId, StoreError> {
+    let Return { to, trigger, reason, instead_of: _ } = wish;
+    tx.prepare_cached("UPDATE app SET last_number = last_number + 1 WHERE id = ?1")?.execute([app.0])?;
+    tx.prepare_cached(
+        "INSERT INTO deployment \
+         (app, number, requested_by, back_to, reason, settings, commit_id, digest, image, state, created) \
+         SELECT app.id, last_number, ?3, coalesce(old.back_to, old.number), ?4, \
+         json_set(old.settings, '$.replicas', coalesce(app.settings ->> '$.replicas', 1)), \
+         old.commit_id, old.digest, old.image, 'queued', ?5 \
+         FROM app JOIN deployment AS old ON old.app = app.id WHERE app.id = ?1 AND old.id = ?2",
+    )?
+    .execute((app.0, to.0, trigger.as_str(), reason, now.0))?;
+    Ok(DeploymentId(tx.last_insert_rowid()))
+}
+
+fn has_unfinished(tx: &Transaction<'_>, app: AppId) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM deployment WHERE app = ?1 AND ended IS NULL)";
+    Ok(tx.prepare_cached(sql)?.query_row([app.0], |row| row.get(0))?)
+}
+
+fn forget(tx: &Transaction<'_>, app: AppId, keep: u32, numbers: &BTreeSet<u32>) -> Result<(), StoreError> {
+    let old = row::all(
+        tx,
+        "SELECT id, number FROM deployment WHERE app = ?1 AND ended IS NOT NULL \
+         AND id NOT IN (SELECT deployment FROM address) \
+         AND id NOT IN (SELECT live FROM app WHERE live IS NOT NULL) \
+         AND id NOT IN (SELECT id FROM deployment WHERE app = ?1 AND ended IS NOT NULL \
+         ORDER BY id DESC LIMIT ?2)",
+        (app.0, keep),
+        |row| Ok((row::number::<i64>(row, "id")?, row::number::<u32>(row, "number")?)),
+    )?;
+    for (id, _) in old.into_iter().filter(|(_, number)| !numbers.contains(number)) {
+        tx.prepare_cached("DELETE FROM deployment_event WHERE deployment = ?1")?.execute([id])?;
+        tx.prepare_cached("DELETE FROM deployment WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(())
 }
 
 /// Stores a move; the routes' new generation when it is the one that makes a release live.
@@ -274,7 +381,10 @@ fn make_live(tx: &Transaction<'_>, deployment: &Deployment) -> Result<u64, SaveE
     if !address::holds(tx, deployment.id)? {
         return Err(SaveError::NoAddress);
     }
-    tx.execute("UPDATE app SET live = ?2 WHERE id = ?1", (deployment.app.0, deployment.id.0))
+    // Who deploys a stopped app wants it to run.
+    tx.execute("UPDATE app SET live = ?2, wish = 'run' WHERE id = ?1", (deployment.app.0, deployment.id.0))
+        .map_err(StoreError::from)?;
+    tx.execute("UPDATE replica SET serves = 1 WHERE deployment = ?1 AND number > 0", [deployment.id.0])
         .map_err(StoreError::from)?;
     Ok(route::bump(tx)?)
 }
@@ -286,7 +396,7 @@ fn may_come_from(to: State) -> &'static [State] {
         State::Queued => &[],
         Fetching => &[Queued],
         Building => &[Fetching],
-        Starting => &[Fetching, Building],
+        Starting => &[Queued, Fetching, Building],
         Checking => &[Starting],
         Switching => &[Checking],
         Retiring => &[Switching],
@@ -324,11 +434,13 @@ fn update(tx: &Transaction<'_>, deployment: &Deployment) -> Result<(), StoreErro
         app_slug: _,
         number: _,
         trigger: _,
+        back_to: _,
+        reason: _,
         settings: _,
         commit,
         digest,
         image,
-        address: _,
+        addresses: _,
         state,
         failure,
         created: _,
@@ -370,11 +482,13 @@ fn read(row: &Row<'_>) -> Result<Deployment, StoreError> {
         app_slug: row::parsed(row, "slug", Slug::parse)?,
         number: row::number(row, "number")?,
         trigger: row::parsed(row, "requested_by", row::word(Trigger::parse))?,
+        back_to: row::number(row, "back_to")?,
+        reason: row::number(row, "reason")?,
         settings: row::parsed(row, "settings", settings::from_json)?,
         commit: row::maybe_parsed(row, "commit_id", CommitId::parse)?,
         digest: row::maybe_parsed(row, "digest", Digest::parse)?,
         image: row::maybe_parsed(row, "image", ImageId::parse)?,
-        address: address::read(row)?,
+        addresses: address::read(row)?,
         state: row::parsed(row, "state", row::word(State::parse))?,
         failure: during.zip(reason).map(|(during, reason)| Failure { during, reason }),
         created: row::time(row, "created")?,

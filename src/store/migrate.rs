@@ -241,7 +241,7 @@ mod tests {
         migrations().unwrap().to_latest(&mut connection).unwrap();
         assert_eq!(version(&connection).unwrap(), FOLDER.dirs().count());
         let mut tables = connection
-            .prepare("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'")
+            .prepare("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'")
             .unwrap();
         let tables: Vec<(String, bool)> = tables
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))

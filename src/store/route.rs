@@ -5,31 +5,38 @@ use std::net::SocketAddrV4;
 use rusqlite::Transaction;
 
 use super::error::StoreError;
+use super::project::parse_subnet;
 use super::reader::Reader;
-use super::{address, row};
+use super::row;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::route::{Route, RouteTable};
 
 impl Reader {
-    /// Every host of every live release, by host; an app that is being deleted answers no more.
+    /// Every host of every live release, by host; one that is stopped leads nowhere, one of an app that is being
+    /// deleted is not there.
     pub async fn routes(&self) -> Result<RouteTable, StoreError> {
         self.read(|tx| {
-            // The live release has an address: the schema holds that, so no route is left out.
             let routes = row::all(
                 tx,
-                "SELECT host.name AS name, app.slug AS slug, number, subnet, address.host AS host, \
-                 deployment.settings ->> '$.port' AS port \
+                "SELECT host.name AS name, app.slug AS slug, deployment.number AS number, subnet, \
+                 deployment.settings ->> '$.port' AS port, \
+                 (SELECT json_group_array(json_array(container.number, container.host) \
+                 ORDER BY container.number) FROM container \
+                 WHERE container.deployment = app.live AND serves AND app.wish = 'run') AS containers \
                  FROM host JOIN app ON app.id = host.app JOIN project ON project.id = app.project \
-                 JOIN deployment ON deployment.id = app.live JOIN address ON address.deployment = app.live \
-                 WHERE NOT app.deleting ORDER BY name",
+                 JOIN deployment ON deployment.id = app.live WHERE NOT app.deleting ORDER BY name",
                 [],
                 |row| {
-                    let address = address::read(row)?.ok_or(StoreError::Malformed("address"))?;
+                    let subnet = row::parsed(row, "subnet", row::word(parse_subnet))?;
+                    let port = row::number(row, "port")?;
+                    let json = |text: &str| serde_json::from_str::<Vec<(u8, u8)>>(text);
+                    let containers = row::parsed(row, "containers", json)?.into_iter();
+                    let target = |(number, host)| (number, SocketAddrV4::new(subnet.host(host), port));
                     Ok(Route {
                         host: row::parsed(row, "name", HostName::parse)?,
                         app: row::parsed(row, "slug", Slug::parse)?,
                         number: row::number(row, "number")?,
-                        target: SocketAddrV4::new(address, row::number(row, "port")?),
+                        targets: containers.map(target).collect(),
                     })
                 },
             )?;
@@ -74,7 +81,7 @@ mod tests {
             host: host("blog.test"),
             app: blog.slug.clone(),
             number: 1,
-            target: SocketAddrV4::new(live.address.unwrap(), 8080),
+            targets: vec![(1, SocketAddrV4::new(live.addresses[0], 8080))],
         };
         assert_eq!((table.generation, table.routes), (1, vec![wanted]));
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use self::options::{StoredBuild, StoredRuntime};
 use super::error::StoreError;
-use crate::domain::app::{HealthAsk, HealthCheck, HealthPath, Settings, Statuses};
+use crate::domain::app::{Commands, HealthAsk, HealthCheck, HealthPath, Replicas, Settings, Statuses};
 use crate::domain::mount::{MountPath, MountedFile};
 use crate::domain::name::EnvKey;
 use crate::domain::runtime::Words;
@@ -31,6 +31,32 @@ struct Stored {
     runtime: StoredRuntime,
     #[serde(default)]
     build: StoredBuild,
+    #[serde(default = "one")]
+    replicas: u8,
+    #[serde(default)]
+    commands: StoredCommands,
+    #[serde(default = "default_window")]
+    rollback_window_ms: Option<u64>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredCommands {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before_switch: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after_switch: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout_ms: Option<u64>,
+}
+
+fn one() -> u8 {
+    Replicas::ONE.get()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "none is what is stored where a release is not watched")]
+fn default_window() -> Option<u64> {
+    Some(millis(Settings::ROLLBACK_WINDOW))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,7 +94,10 @@ struct StoredHealth {
 
 /// Settings as JSON.
 pub(super) fn to_json(settings: &Settings) -> Result<String, StoreError> {
-    let Settings { port, variables, files, health, runtime, build } = settings;
+    let Settings { port, variables, files, health, runtime, build, replicas, commands, rollback_window } =
+        settings;
+    let Commands { before_switch, after_switch, timeout } = commands;
+    let words = |command: &Option<Words>| command.as_ref().map(|command| command.as_slice().to_vec());
     let stored = Stored {
         port: *port,
         variables: variables.iter().map(stored_variable).collect(),
@@ -76,6 +105,13 @@ pub(super) fn to_json(settings: &Settings) -> Result<String, StoreError> {
         health: health.into(),
         runtime: runtime.into(),
         build: build.into(),
+        replicas: replicas.get(),
+        commands: StoredCommands {
+            before_switch: words(before_switch),
+            after_switch: words(after_switch),
+            timeout_ms: Some(millis(*timeout)),
+        },
+        rollback_window_ms: rollback_window.map(millis),
     };
     serde_json::to_string(&stored).map_err(|_| StoreError::Malformed("settings"))
 }
@@ -99,7 +135,8 @@ pub(super) fn from_json(text: &str) -> Result<Settings, StoreError> {
 }
 
 fn read(text: &str) -> Option<Settings> {
-    let Stored { port, variables, files, health, runtime, build } = serde_json::from_str(text).ok()?;
+    let Stored { port, variables, files, health, runtime, build, replicas, commands, rollback_window_ms } =
+        serde_json::from_str(text).ok()?;
     Some(Settings {
         port,
         variables: variables.into_iter().map(variable).collect::<Option<_>>()?,
@@ -107,6 +144,19 @@ fn read(text: &str) -> Option<Settings> {
         health: health.read()?,
         runtime: runtime.read()?,
         build: build.read()?,
+        replicas: Replicas::new(replicas)?,
+        commands: read_commands(commands)?,
+        rollback_window: rollback_window_ms.map(Duration::from_millis),
+    })
+}
+
+fn read_commands(stored: StoredCommands) -> Option<Commands> {
+    let StoredCommands { before_switch, after_switch, timeout_ms } = stored;
+    let command = |words: Option<Vec<String>>| words.map(Words::new).transpose().ok();
+    Some(Commands {
+        before_switch: command(before_switch)?,
+        after_switch: command(after_switch)?,
+        timeout: timeout_ms.map_or(Commands::DEFAULT_TIMEOUT, Duration::from_millis),
     })
 }
 
@@ -196,8 +246,20 @@ mod tests {
                 timeout: Duration::from_millis(timeout),
                 ..HealthCheck::default()
             },
+            replicas: Replicas::new(3).unwrap(),
+            commands: Commands {
+                before_switch: Some(Words::parse("rake db:migrate").unwrap()),
+                ..Commands::default()
+            },
+            rollback_window: None,
             ..Settings::new(NonZeroU16::new(port).unwrap())
         }
+    }
+
+    #[test]
+    fn what_an_older_rivetr_wrote_is_read_with_the_defaults() {
+        let old = r#"{"port":80,"variables":[],"health":{"path":null,"timeout_ms":60000}}"#;
+        assert_eq!(from_json(old).unwrap(), Settings::new(NonZeroU16::new(80).unwrap()));
     }
 
     proptest! {
@@ -220,9 +282,9 @@ mod tests {
             interval: Duration::from_secs(3),
             retries: 4,
         };
-        let before = Settings { runtime, build, health, ..settings(80, "v", None, 1) };
+        let before = Settings { runtime, build, health, ..settings(80, b"v", None, 1) };
         assert_eq!(from_json(&to_json(&before).unwrap()).unwrap(), before);
-        let plain = settings(80, "v", None, 1);
+        let plain = settings(80, b"v", None, 1);
         assert!(to_json(&plain).unwrap().contains(r#""runtime":{},"build":{}"#), "defaults take no room");
     }
 
@@ -247,6 +309,8 @@ mod tests {
             &good.replace("/etc/x", "etc/x"),
             &good.replace("\"value\":\"", "\"value\":\"*"),
             &good.replace("\"/\"", "\"up\""),
+            &good.replace("\"replicas\":3", "\"replicas\":33"),
+            &good.replace("\"rake\"", "\"\""),
             &good.replacen('{', "{\"extra\":1,", 1),
         ] {
             assert!(matches!(from_json(bad), Err(StoreError::Malformed("settings"))), "{bad}");

@@ -83,8 +83,10 @@ impl Fixture {
         self.save(&deployment).await;
         deployment.build(commit()).unwrap();
         self.save(&deployment).await;
-        let address = self.writer.allocate_address(app.project.id, deployment.id).await.unwrap();
-        deployment.start(image(), address).unwrap();
+        let replicas = deployment.settings.replicas;
+        let addresses =
+            self.writer.allocate_addresses(app.project.id, deployment.id, replicas).await.unwrap();
+        deployment.start(image(), addresses).unwrap();
         self.save(&deployment).await;
         deployment.check().unwrap();
         self.save(&deployment).await;
@@ -100,7 +102,7 @@ impl Fixture {
         deployment.retire().unwrap();
         self.save(&deployment).await;
         if let Some(before) = before {
-            self.writer.free_address(before).await.unwrap();
+            self.writer.free_addresses(before).await.unwrap();
         }
         deployment.finish(NOW).unwrap();
         self.save(&deployment).await;

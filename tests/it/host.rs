@@ -310,6 +310,9 @@ impl Host {
             numbers.iter().map(|n| format!("localhost/rivetr/{app}:{n}")).collect();
         expected.sort();
         let images = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"];
+        // Old images go once the release is live: soon, but not before whoever deploys is told.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while self.names(images, "localhost/rivetr/") != expected && std::time::Instant::now() < deadline {}
         assert_eq!(self.names(images, "localhost/rivetr/"), expected, "images");
         assert_eq!(self.names(images, "<none>"), [""; 0], "images without a name");
     }

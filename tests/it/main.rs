@@ -14,6 +14,7 @@
 
 mod boot;
 mod chaos;
+mod commands;
 mod deployments;
 mod doctor;
 mod doors;
@@ -28,6 +29,8 @@ mod nasty;
 mod options;
 mod projects;
 mod pushes;
+mod replicas;
+mod rollback;
 mod setup;
 mod sources;
 mod units;

@@ -142,7 +142,7 @@ fn a_build_sees_what_it_is_told_and_nothing_else() {
     let host = Host::boot("buildoptions");
     #[rustfmt::skip]
     host.rivetr([
-        "apps", "create", "blog", "--base-dir", "web", "--containerfile", "docker/Site", "--target", "site",
+        "apps", "create", "blog", "--base-dir", "web", "--build-file", "docker/Site", "--target", "site",
         "--build-arg", "GREETING=it's $5", "--build-option=--format=docker", "--build-memory", "512M",
     ])
     .succeeds();

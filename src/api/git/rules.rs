@@ -118,6 +118,7 @@ mod tests {
             variables: vec![],
             live: None,
             release: None,
+            wish: crate::domain::app::Wish::Run,
             deleting,
             created: Timestamp(0),
         }

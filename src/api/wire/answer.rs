@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::{App, BuildOptions, Deployment, Failure, HealthOptions, RuntimeOptions, Scope, State, Usage};
-use crate::domain::app::{self, Settings};
+use super::{
+    App, BuildOptions, DeployOptions, Deployment, Failure, HealthOptions, RuntimeOptions, Scope, State, Step,
+    Usage,
+};
+use crate::domain::app::{self, Settings, Wish};
 use crate::domain::deployment;
 use crate::domain::right;
 use crate::domain::source::{GitAccess, Reference, Source};
@@ -25,10 +28,21 @@ impl App {
             variables,
             live,
             release,
+            wish,
             deleting,
             created,
         } = app;
-        let Settings { port, variables: _, files: _, health, runtime, build } = settings;
+        let Settings {
+            port,
+            variables: _,
+            files: _,
+            health,
+            runtime,
+            build,
+            replicas,
+            commands,
+            rollback_window,
+        } = settings;
         let (kind, git, [image, containerfile]) = match source {
             Source::Push { .. } => ("push", None, [None, None]),
             Source::Git(git) => ("git", Some(git), [None, None]),
@@ -72,6 +86,9 @@ impl App {
             health: HealthOptions::of(health),
             runtime: RuntimeOptions::of(runtime),
             build: BuildOptions::of(build),
+            replicas: replicas.get(),
+            deploy: DeployOptions::of(commands, *rollback_window),
+            stopped: *wish != Wish::Run,
             live: live.map(|id| id.0),
             release: *release,
             deleting: *deleting,
@@ -87,6 +104,8 @@ impl From<&deployment::Deployment> for Deployment {
             app: deployment.app_slug.to_string(),
             number: deployment.number,
             trigger: deployment.trigger.as_str().to_owned(),
+            back_to: deployment.back_to,
+            reason: deployment.reason.clone(),
             state: deployment.state.into(),
             commit: deployment.commit.as_ref().map(ToString::to_string),
             digest: deployment.digest.as_ref().map(ToString::to_string),
@@ -97,7 +116,21 @@ impl From<&deployment::Deployment> for Deployment {
                 .map(|failure| Failure { during: failure.during.into(), reason: failure.reason.clone() }),
             created: time(deployment.created),
             ended: deployment.ended.map(time),
+            steps: Vec::new(),
         }
+    }
+}
+
+impl Deployment {
+    /// The same with the states it came through.
+    #[must_use]
+    pub fn with_steps(self, events: &[(deployment::State, Timestamp)]) -> Self {
+        let step = |(state, at, took): (deployment::State, Timestamp, Option<u64>)| Step {
+            state: state.into(),
+            at: time(at),
+            took_ms: took,
+        };
+        Self { steps: deployment::steps(events).map(step).collect(), ..self }
     }
 }
 

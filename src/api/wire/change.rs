@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::parse::{parse_hosts, parse_port};
-use super::{App, BuildOptions, FieldErrors, HealthOptions, RuntimeOptions};
+use super::{App, BuildOptions, DeployOptions, FieldErrors, HealthOptions, RuntimeOptions};
 use crate::domain::app::Settings;
 use crate::domain::name::HostName;
 
@@ -27,6 +27,9 @@ pub struct ChangeApp {
     /// How its image is built.
     #[serde(skip_serializing_if = "BuildOptions::is_empty")]
     pub build: BuildOptions,
+    /// How it is deployed.
+    #[serde(skip_serializing_if = "DeployOptions::is_empty")]
+    pub deploy: DeployOptions,
 }
 
 /// An app that was changed.
@@ -43,7 +46,7 @@ pub struct ChangedApp {
 impl ChangeApp {
     /// The settings that follow from those that the app has, and its hosts if they are to change.
     pub fn parse(self, before: &Settings) -> Result<(Settings, Option<Vec<HostName>>), FieldErrors> {
-        let Self { hosts, port, health, runtime, build } = self;
+        let Self { hosts, port, health, runtime, build, deploy } = self;
         let mut errors = FieldErrors::default();
         let mut settings = before.clone();
         let hosts = hosts.map(|hosts| parse_hosts(&hosts, &mut errors));
@@ -53,6 +56,7 @@ impl ChangeApp {
         health.lay_over(&mut settings.health, &mut errors);
         runtime.lay_over(&mut settings.runtime, &mut errors);
         build.lay_over(&mut settings.build, &mut errors);
+        deploy.lay_over(&mut settings, &mut errors);
         if errors.0.is_empty() { Ok((settings, hosts)) } else { Err(errors) }
     }
 }

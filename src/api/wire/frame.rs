@@ -5,9 +5,30 @@
 use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use tokio_util::codec::{Decoder, Encoder};
+use utoipa::ToSchema;
 
-use super::Window;
+/// A command to run in a container; frames are what follows the answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exec {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Give it a terminal of so many rows and columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<Window>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Its height.
+    pub rows: u16,
+    /// Its width.
+    pub columns: u16,
+}
 
 /// The protocol, as it is asked for in the field `Upgrade`.
 pub const PROTOCOL: &str = "rivetr-exec";

@@ -152,6 +152,21 @@ options! {
 }
 
 options! {
+    /// How an app is deployed.
+    DeployOptions {
+        /// A command in the new image before a release goes live; its failure ends the deployment.
+        before_switch: Vec<String>,
+        /// A command in the new image after a release went live.
+        after_switch: Vec<String>,
+        /// How long each of these commands may take, in seconds; 600 if not said, at most 3600.
+        command_timeout_s: u64,
+        /// How long a new release is watched and the one before brought back if it does badly, in seconds; 60 if not
+        /// said, 0: never, at most 3600.
+        rollback_window_s: u64,
+    }
+}
+
+options! {
     /// How to tell that an app answers.
     HealthOptions {
         /// The path that tells; without it, and without a command, a TCP connection is enough.

@@ -5,13 +5,11 @@ use std::fmt;
 use std::num::NonZeroU16;
 
 use super::{
-    CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, PutRegistry, Scope, SetSource,
+    CreateApp, CreateEnvironment, CreateProject, CreateToken, Deploy, Hidden, Scale, Scope, SetSource,
 };
-use crate::domain::app::{NewApp, Settings};
-use crate::domain::image::RegistryHost;
+use crate::domain::app::{NewApp, Replicas, Settings};
 use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::right;
-use crate::domain::secret::Secret;
 use crate::domain::source::CommitId;
 use crate::domain::variable::{EnvValue, NewVariable};
 
@@ -35,9 +33,6 @@ pub const TOKEN_DAYS_DEFAULT: u32 = 90;
 pub const TOKEN_DAYS_MAX: u32 = 366;
 /// The longest name of a token, in characters.
 pub const TOKEN_NAME_MAX: usize = 80;
-
-/// The longest user name or password of a registry, in bytes: tokens of the large ones are 1 to 2 KiB.
-pub const SIGN_IN_MAX: usize = 4096;
 
 /// What is wrong with each field of a request; never empty when it is returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,6 +63,8 @@ impl CreateApp {
             health,
             runtime,
             build,
+            replicas,
+            deploy,
         } = self;
         let mut errors = FieldErrors::default();
         let slug = errors.take("name", Slug::parse(&name));
@@ -97,6 +94,11 @@ impl CreateApp {
             health.lay_over(of_app, &mut errors);
             runtime.lay_over(its_runtime, &mut errors);
             build.lay_over(its_build, &mut errors);
+        }
+        if let Some(settings) = &mut settings {
+            let replicas = replicas.map_or(Ok(Replicas::ONE), parse_replicas);
+            settings.replicas = errors.take("replicas", replicas).unwrap_or(Replicas::ONE);
+            deploy.lay_over(settings, &mut errors);
         }
         match (slug, project, environment, settings, source) {
             (Some(slug), Some(project), Some(environment), Some(settings), Some(source))
@@ -130,32 +132,17 @@ impl CreateProject {
     }
 }
 
-impl PutRegistry {
-    /// Host, user and password, or what is wrong with each field.
-    pub fn parse(self) -> Result<(RegistryHost, String, Secret), FieldErrors> {
-        let Self { host, user, password: Hidden(password) } = self;
-        let mut errors = FieldErrors::default();
-        let host = errors.take("host", RegistryHost::parse(&host));
-        let plain =
-            |text: &str| !text.is_empty() && text.len() <= SIGN_IN_MAX && !text.chars().any(char::is_control);
-        // What stands between the two is a colon (RFC 7617).
-        if !plain(&user) || user.contains(':') {
-            errors.put("user", "use 1 to 4096 characters without a colon and without control characters");
-        }
-        if !plain(&password) {
-            errors.put("password", "use 1 to 4096 characters without control characters");
-        }
-        match host {
-            Some(host) if errors.0.is_empty() => Ok((host, user, Secret::new(password.into_bytes()))),
-            _ => Err(errors),
-        }
-    }
-}
-
 impl CreateEnvironment {
     /// The name of the environment.
     pub fn parse(self) -> Result<Slug, FieldErrors> {
         Slug::parse(&self.name).map_err(|error| FieldErrors::one("name", error.to_string()))
+    }
+}
+
+impl Scale {
+    /// How many containers are asked for.
+    pub fn parse(self) -> Result<Replicas, FieldErrors> {
+        parse_replicas(self.replicas).map_err(|error| FieldErrors::one("replicas", error))
     }
 }
 
@@ -203,6 +190,10 @@ impl FieldErrors {
     pub(super) fn take<T, E: fmt::Display>(&mut self, field: &str, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|error| self.put(field, error.to_string())).ok()
     }
+}
+
+fn parse_replicas(count: u8) -> Result<Replicas, &'static str> {
+    Replicas::new(count).ok_or("use a number of containers from 1 to 32")
 }
 
 /// The hosts of a request, each once.
@@ -289,19 +280,6 @@ mod tests {
     }
 
     #[test]
-    fn sign_ins() {
-        let check = |host: &str, user: &str, password: &str, wrong: &[&str]| {
-            let [host, user, password] = [host, user, password].map(str::to_owned);
-            let outcome = PutRegistry { host, user, password: Hidden(password) }.parse();
-            let fields = outcome.map_or_else(|errors| errors.0.into_keys().collect(), |_| vec![]);
-            assert_eq!(fields, wrong);
-        };
-        check("GHCR.io", "ada", "p:w ü", &[]);
-        check("https://ghcr.io", "a:b", "", &["host", "password", "user"]);
-        check("ghcr.io", "", "a\nb", &["password", "user"]);
-    }
-
-    #[test]
     fn every_wrong_field_is_reported_at_once() {
         let errors = create(|app| {
             app.name = "Blog".to_owned();
@@ -318,12 +296,19 @@ mod tests {
             app.health.timeout_s = Patch::Set(0);
             app.runtime.memory = Patch::Set("much".to_owned());
             app.build.target = Patch::Set("-x".to_owned());
+            app.replicas = Some(33);
+            app.deploy.before_switch = Patch::Set(vec![]);
+            app.deploy.command_timeout_s = Patch::Set(0);
+            app.deploy.rollback_window_s = Patch::Set(3601);
         });
         let errors = errors.unwrap_err();
         let fields: Vec<_> = errors.keys().map(String::as_str).collect();
         let expect = [
             "branch",
             "build.target",
+            "deploy.before_switch",
+            "deploy.command_timeout_s",
+            "deploy.rollback_window_s",
             "env.A-B",
             "env.GOOD",
             "git",
@@ -332,6 +317,7 @@ mod tests {
             "hosts[1]",
             "name",
             "project",
+            "replicas",
             "runtime.memory",
         ];
         assert_eq!(fields, expect);

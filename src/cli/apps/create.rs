@@ -10,7 +10,7 @@ use super::super::env::read_variables;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::local_push_url;
-use super::options::{Build, Health, Runtime};
+use super::options::{Build, Deploy, Health, Runtime};
 use super::source::{From, origin};
 use crate::api::wire::{App, CreateApp, DEFAULT_BRANCH, Hidden, SetSource};
 use crate::domain::name::{EnvKey, HostName, Slug};
@@ -37,6 +37,9 @@ pub struct Create {
     /// A file with KEY=VALUE lines, as `rivetr env import --help` says; - is standard input
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    /// How many containers answer side by side [default: 1]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=32))]
+    replicas: Option<u8>,
     /// The project it goes to [default: default]
     #[arg(long, value_parser = Slug::parse)]
     project: Option<Slug>,
@@ -49,6 +52,8 @@ pub struct Create {
     runtime: Runtime,
     #[command(flatten)]
     build: Build,
+    #[command(flatten)]
+    deploy: Deploy,
 }
 
 impl Create {
@@ -59,8 +64,21 @@ impl Create {
     }
 
     fn request(self) -> Result<CreateApp, Failure> {
-        let Self { name, port, hosts, from, env, env_file, project, environment, health, runtime, build } =
-            self;
+        let Self {
+            name,
+            port,
+            hosts,
+            from,
+            env,
+            env_file,
+            replicas,
+            project,
+            environment,
+            health,
+            runtime,
+            build,
+            deploy,
+        } = self;
         let from_file = env_file.map(|path| read_variables(&path)).transpose()?.unwrap_or_default();
         // What stands on the command line is nearer, and wins.
         let variables = from_file.into_iter().chain(env);
@@ -102,6 +120,8 @@ impl Create {
             health: health.request(),
             runtime: runtime.request(),
             build: build.request(),
+            replicas,
+            deploy: deploy.request(),
         })
     }
 }

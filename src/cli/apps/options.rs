@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::api::wire::{BuildOptions, HealthOptions, Patch, RuntimeOptions};
+use crate::api::wire::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions};
 use crate::domain::app::{HealthPath, Statuses};
 use crate::domain::build::{BuildArg, BuildOption, RepoPath, Stage};
 use crate::domain::runtime::{
@@ -113,7 +113,7 @@ pub struct Runtime {
 pub struct Build {
     /// The file of instructions, from the base directory [default: Containerfile or Dockerfile]
     #[arg(long, value_name = "PATH", value_parser = RepoPath::parse)]
-    containerfile: Option<RepoPath>,
+    build_file: Option<RepoPath>,
     /// The directory whose files the build sees [default: the whole repository]
     #[arg(long, value_name = "PATH", value_parser = RepoPath::parse)]
     base_dir: Option<RepoPath>,
@@ -138,6 +138,24 @@ pub struct Build {
     /// How long a build may take, up to what the instance allows
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..=86_400))]
     build_timeout: Option<u64>,
+}
+
+/// How an app is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Deployment")]
+pub struct Deploy {
+    /// Runs in the new image before a release goes live, and ends the deployment if it fails; quotes join words
+    #[arg(long, value_name = "COMMAND", value_parser = Words::parse)]
+    before_switch: Option<Words>,
+    /// Runs in the new image after a release went live; quotes join words
+    #[arg(long, value_name = "COMMAND", value_parser = Words::parse)]
+    after_switch: Option<Words>,
+    /// How long each of these commands may take [default: 600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    command_timeout: Option<u64>,
+    /// How long a new release is watched, and the one before brought back if it does badly; 0: never [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
+    rollback_window: Option<u64>,
 }
 
 impl Health {
@@ -185,7 +203,7 @@ impl Runtime {
 impl Build {
     pub(super) fn request(self) -> BuildOptions {
         BuildOptions {
-            containerfile: text(self.containerfile.as_ref()),
+            containerfile: text(self.build_file.as_ref()),
             base_dir: text(self.base_dir.as_ref()),
             target: text(self.target.as_ref()),
             args: list(&self.args),
@@ -194,6 +212,17 @@ impl Build {
             memory: text(self.build_memory.as_ref()),
             cpus: text(self.build_cpus.as_ref()),
             timeout_s: self.build_timeout.into(),
+        }
+    }
+}
+
+impl Deploy {
+    pub(super) fn request(self) -> DeployOptions {
+        DeployOptions {
+            before_switch: words(self.before_switch.as_ref()),
+            after_switch: words(self.after_switch.as_ref()),
+            command_timeout_s: self.command_timeout.into(),
+            rollback_window_s: self.rollback_window.into(),
         }
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::failure::{Exit, Failure};
 use super::super::session::Session;
-use super::options::{Build, Health, Runtime};
-use crate::api::wire::{BuildOptions, ChangeApp, ChangedApp, HealthOptions, RuntimeOptions};
+use super::options::{Build, Deploy, Health, Runtime};
+use crate::api::wire::{BuildOptions, ChangeApp, ChangedApp, DeployOptions, HealthOptions, RuntimeOptions};
 use crate::domain::name::{HostName, Slug};
 
 /// The arguments of `rivetr apps set`.
@@ -33,14 +33,20 @@ pub struct Set {
     runtime: Runtime,
     #[command(flatten)]
     build: Build,
+    #[command(flatten)]
+    deploy: Deploy,
 }
 
 /// An option to bring back to its default: its section and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unset(&'static str, &'static str);
 
-const SECTIONS: [(&str, &[&str]); 3] =
-    [("runtime", RuntimeOptions::NAMES), ("build", BuildOptions::NAMES), ("health", HealthOptions::NAMES)];
+const SECTIONS: [(&str, &[&str]); 4] = [
+    ("runtime", RuntimeOptions::NAMES),
+    ("build", BuildOptions::NAMES),
+    ("health", HealthOptions::NAMES),
+    ("deploy", DeployOptions::NAMES),
+];
 
 impl Unset {
     /// Takes `hosts`, the name of an option of containers, or one of builds or health checks with its section.
@@ -55,10 +61,9 @@ impl Unset {
         name.map(|(section, name)| Self(section, name)).ok_or_else(|| {
             let names = RuntimeOptions::NAMES.join(", ");
             let build = BuildOptions::NAMES.join(", build.");
-            format!(
-                "these can be unset: hosts, {names}, build.{build}, health.{}",
-                HealthOptions::NAMES.join(", health.")
-            )
+            let health = HealthOptions::NAMES.join(", health.");
+            let deploy = DeployOptions::NAMES.join(", deploy.");
+            format!("these can be unset: hosts, {names}, build.{build}, health.{health}, deploy.{deploy}")
         })
     }
 }
@@ -71,13 +76,14 @@ impl Set {
     }
 
     fn request(self) -> Result<Value, Failure> {
-        let Self { name: _, port, hosts, unset, health, runtime, build } = self;
+        let Self { name: _, port, hosts, unset, health, runtime, build, deploy } = self;
         let change = ChangeApp {
             hosts: (!hosts.is_empty()).then(|| hosts.iter().map(ToString::to_string).collect()),
             port: port.map(NonZeroU16::get),
             health: health.request(),
             runtime: runtime.request(),
             build: build.request(),
+            deploy: deploy.request(),
         };
         if change == ChangeApp::default() && unset.is_empty() {
             return Err(Failure::new(Exit::Usage, "nothing is to change: name an option; --help lists them"));

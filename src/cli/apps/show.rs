@@ -42,6 +42,8 @@ fn words(status: &AppStatus) -> String {
         health,
         runtime,
         build,
+        replicas,
+        deploy,
         created,
         ..
     } = &status.app;
@@ -64,12 +66,17 @@ fn words(status: &AppStatus) -> String {
     ];
     lines.extend(fetched(&status.app).map(|fetched| ("fetched", fetched)));
     lines.extend([
+        ("containers", replicas.to_string()),
         ("variables", or_dash(Some(&env.join(" ")))),
         ("check", check(health)),
         ("project", format!("{project}, {environment}")),
         ("created", time(created)),
     ]);
-    let more = [("container", serde_json::to_value(runtime)), ("build", serde_json::to_value(build))];
+    let more = [
+        ("container", serde_json::to_value(runtime)),
+        ("build", serde_json::to_value(build)),
+        ("deployment", serde_json::to_value(deploy)),
+    ];
     lines.extend(more.into_iter().filter_map(|(name, options)| Some((name, listed(&options.ok()?)?))));
     facts(&lines)
 }

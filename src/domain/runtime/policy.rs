@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{PublishedPort, Runtime};
+use crate::domain::app::Replicas;
 use crate::domain::name::Slug;
 use crate::domain::volume::{Mount, Tmpfs};
 
@@ -19,6 +20,8 @@ pub struct Circumstances<'a> {
     pub rootless: bool,
     /// Ports that rivetr itself listens on.
     pub own_ports: &'a [u16],
+    /// How many containers answer side by side.
+    pub replicas: Replicas,
     /// Ports that other apps have.
     pub taken: &'a [(PublishedPort, Slug)],
     /// Directories of the host below which apps may mount.
@@ -42,8 +45,25 @@ pub struct Refusal {
 pub fn check(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(), Refusal> {
     capabilities(runtime, circumstances)?;
     ports(runtime, circumstances)?;
+    replicas(runtime, circumstances.replicas)?;
     mount_points(runtime)?;
     host_paths(runtime, circumstances.bind_roots, circumstances.real_paths)
+}
+
+/// Whether so many containers can run side by side: a port of the host leads to one alone.
+pub fn replicas(runtime: &Runtime, replicas: Replicas) -> Result<(), Refusal> {
+    match runtime.publish.first().filter(|_| replicas > Replicas::ONE) {
+        Some(port) => Err(Refusal {
+            field: "runtime.publish",
+            message: format!(
+                "port {} of the host can only lead to one container, and these are {}: take the port away, or \
+                 run one container",
+                port.host,
+                replicas.get()
+            ),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Whether the paths of the host that are mounted lie below a directory on the list; `real` is where each leads once
@@ -185,6 +205,7 @@ mod tests {
                 administrator: case.administrator,
                 rootless: case.rootless,
                 own_ports: &[80, 7480],
+                replicas: Replicas::ONE,
                 taken: &[(PublishedPort::parse("5432:5432").unwrap(), db.clone())],
                 bind_roots: &[PathBuf::from("/srv/media")],
                 real_paths: &case.real,
@@ -196,5 +217,15 @@ mod tests {
                 (outcome, words) => panic!("{:?} gave {outcome:?}, not {words:?}", case.runtime),
             }
         }
+    }
+
+    #[test]
+    fn a_port_of_the_host_leads_to_one_container() {
+        let [published, plain] = [runtime(&["8443:443"], &[], &[]), Runtime::default()];
+        let two = Replicas::new(2).unwrap();
+        assert_eq!((replicas(&published, Replicas::ONE), replicas(&plain, two)), (Ok(()), Ok(())));
+        let refusal = replicas(&published, two).unwrap_err();
+        assert_eq!(refusal.field, "runtime.publish");
+        assert!(refusal.message.contains("port 8443 of the host"), "{refusal:?}");
     }
 }

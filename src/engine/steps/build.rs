@@ -27,10 +27,9 @@ pub(in crate::engine) async fn run(
     engine.failpoint("building");
     let image = build(context, &deployment).await?;
     engine.failpoint("after-building");
-    let address = engine.0.writer.allocate_address(context.app.project.id, deployment.id).await;
-    let address = address.map_err(|error| Halt::because("no address for the container", error))?;
+    let addresses = super::addresses(context, &deployment).await?;
     super::retire::clear_workspace(context, &deployment);
-    deployment.start(image, address)?;
+    deployment.start(image, addresses)?;
     Ok(deployment)
 }
 
@@ -86,12 +85,15 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
     let ended = {
         let over = CancellationToken::new();
         let _watch = over.clone().drop_guard();
-        engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), over));
+        engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), unit.clone(), over));
         systemd.ended(&unit).await.map_err(|error| Halt::because("waiting for the build", error))?
     };
     log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
     match built(context, deployment).await? {
         Some(image) if ended.as_ref().is_none_or(|ended| ended.result == ServiceResult::Success) => Ok(image),
+        Some(_) | None if log::is_too_long(&engine, deployment) => {
+            Err(Halt::because("the build was ended", log::too_long(&engine)))
+        }
         Some(_) | None => {
             let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
             Err(Halt::Failed(explain(&bounds, ended.as_ref())))

@@ -1,23 +1,26 @@
 //! Checking: the new release is asked, on the very path that traffic will take, until it answers.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::start::show_last_lines;
+use super::{command, log_failure};
 use crate::domain::app::{App, HealthAsk, Statuses};
 use crate::domain::deployment::Deployment;
 use crate::domain::runtime::Words;
 use crate::engine::context::{Context, Halt};
 use crate::engine::{Engine, routes};
-use crate::host::podman::Executed;
+use crate::host::podman::{Executed, PodmanError};
 use crate::host::systemd::{ActiveState, Change};
 use crate::proxy::probe::{Probe, ProbeOutcome};
 
 /// After so many restarts before the first answer it will not come up by itself.
-const RESTARTS_MAX: u32 = 3;
+pub(in crate::engine) const RESTARTS_MAX: u32 = 3;
 
 /// The pause after the first check in a container that failed; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -34,22 +37,22 @@ pub(in crate::engine) async fn run(
 ) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("checking");
-    let asked = match &deployment.settings.health.ask {
-        HealthAsk::Connect => format!("a connection on port {}", deployment.settings.port),
-        HealthAsk::Http { path, .. } => format!("GET {} on port {}", path.as_str(), deployment.settings.port),
-        HealthAsk::Command(command) => format!("{command} in the container"),
-    };
-    context.say(&deployment, format!("-----> Checking {asked}"));
-    let mut exit = None;
-    let outcome = tokio::select! {
-        outcome = answers(&context.app, &engine, &deployment) => outcome,
-        () = gave_up(&engine, &deployment, &mut exit) => Err(CheckFailure::Exited),
-    };
-    match outcome {
-        Ok(after) => context.say(&deployment, format!("       It answered after {} ms", after.as_millis())),
-        Err(failure) => {
-            show_last_lines(context, &deployment, None).await;
-            return Err(Halt::Failed(failure.explain(&deployment, exit)));
+    let cleared = command::clear_own(&engine, &context.app, &deployment).await;
+    log_failure(&deployment, "command not forgotten", cleared);
+    let asked = asked_for(&deployment);
+    let replicas: Vec<_> = deployment.replicas().collect();
+    let many = if replicas.len() > 1 { format!(" of {} containers", replicas.len()) } else { String::new() };
+    context.say(&deployment, format!("-----> Checking {asked}{many}"));
+    let each = replicas.into_iter().map(|replica| answers(&engine, &context.app, &deployment, replica));
+    match try_join_all(each).await {
+        Ok(times) => {
+            let slowest = times.into_iter().max().unwrap_or_default();
+            context.say(&deployment, format!("       It answered after {} ms", slowest.as_millis()));
+        }
+        Err(silent) => {
+            let containers = vec![deployment.replica_name(silent.replica)];
+            show_last_lines(context, &deployment, containers, None).await;
+            return Err(Halt::Failed(silent.reason));
         }
     }
     engine.failpoint("after-checking");
@@ -57,27 +60,96 @@ pub(in crate::engine) async fn run(
     Ok(deployment)
 }
 
+/// A container that does not answer.
+pub(in crate::engine) struct Silent {
+    /// Its number.
+    pub replica: u8,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Asks one container of a release until it answers; says after which time it did.
+pub(in crate::engine) async fn answers(
+    engine: &Engine,
+    app: &App,
+    deployment: &Deployment,
+    replica: (u8, Ipv4Addr),
+) -> Result<Duration, Silent> {
+    let unit = deployment.replica_service(replica.0);
+    let health = &deployment.settings.health;
+    let answered = async {
+        match &health.ask {
+            HealthAsk::Command(command) => run_until_well(engine, deployment, replica.0, command).await,
+            HealthAsk::Connect | HealthAsk::Http { .. } => {
+                ask(engine, probe(engine, app, deployment, replica, health.timeout), health.timeout).await
+            }
+        }
+    };
+    let mut exit = None;
+    let outcome = tokio::select! {
+        outcome = answered => outcome,
+        () = gave_up(engine, &unit, &mut exit) => Err(CheckFailure::Exited),
+    };
+    outcome.map_err(|failure| Silent { replica: replica.0, reason: failure.explain(deployment, exit) })
+}
+
+/// Asks one container that serves once; why it does not answer, if it does not. Who cannot ask says nothing.
+pub(in crate::engine) async fn silence(
+    engine: &Engine,
+    app: &App,
+    deployment: &Deployment,
+    replica: (u8, Ipv4Addr),
+    limit: Duration,
+) -> Option<String> {
+    let unasked = |error: &dyn std::error::Error| {
+        tracing::debug!(unit = deployment.replica_name(replica.0), %error, "not asked");
+    };
+    if let HealthAsk::Command(command) = &deployment.settings.health.ask {
+        let ran = run_once(engine, deployment, replica.0, command, limit).await;
+        return ran.inspect_err(|error| unasked(error)).ok()?.err();
+    }
+    match engine.machine().proxy.probe(probe(engine, app, deployment, replica, limit)).await {
+        Ok(ProbeOutcome::Never { last }) => Some(last),
+        Ok(ProbeOutcome::Answered { .. }) => None,
+        Err(error) => {
+            unasked(&error);
+            None
+        }
+    }
+}
+
+/// What the proxy asks of a container.
+fn probe(
+    engine: &Engine,
+    app: &App,
+    deployment: &Deployment,
+    replica: (u8, Ipv4Addr),
+    timeout: Duration,
+) -> Probe {
+    let health = &deployment.settings.health;
+    let (path, statuses) = match &health.ask {
+        HealthAsk::Http { path, statuses } => (Some(path.as_str().to_owned()), *statuses),
+        HealthAsk::Connect | HealthAsk::Command(_) => (None, Statuses::default()),
+    };
+    let host = app.hosts.first().map(ToString::to_string);
+    let target = routes::target(engine, deployment, replica);
+    Probe { target, path, host, statuses: statuses.bounds(), attempt: health.attempt.min(timeout), timeout }
+}
+
+fn asked_for(deployment: &Deployment) -> String {
+    let port = deployment.settings.port;
+    match &deployment.settings.health.ask {
+        HealthAsk::Connect => format!("a connection on port {port}"),
+        HealthAsk::Http { path, .. } => format!("GET {} on port {port}", path.as_str()),
+        HealthAsk::Command(command) => format!("{command} in the container"),
+    }
+}
+
 enum CheckFailure {
     Never(String),
     Unwell(String),
     Exited,
     NoProxy(String),
-}
-
-/// Asks a release, until it answers or its time is over, and says how long that took.
-async fn answers(app: &App, engine: &Engine, deployment: &Deployment) -> Result<Duration, CheckFailure> {
-    let health = &deployment.settings.health;
-    let (path, statuses) = match &health.ask {
-        HealthAsk::Command(command) => return run_until_well(engine, deployment, command).await,
-        HealthAsk::Connect => (None, Statuses::default()),
-        HealthAsk::Http { path, statuses } => (Some(path.as_str().to_owned()), *statuses),
-    };
-    let target = routes::target(engine, deployment)
-        .ok_or_else(|| CheckFailure::Never("the container has no address".to_owned()))?;
-    let host = app.hosts.first().map(ToString::to_string);
-    let (attempt, timeout) = (health.attempt, health.timeout);
-    let probe = Probe { target, path, host, statuses: statuses.bounds(), attempt, timeout };
-    ask(engine, probe, timeout).await
 }
 
 async fn ask(engine: &Engine, probe: Probe, limit: Duration) -> Result<Duration, CheckFailure> {
@@ -102,6 +174,7 @@ async fn ask(engine: &Engine, probe: Probe, limit: Duration) -> Result<Duration,
 async fn run_until_well(
     engine: &Engine,
     deployment: &Deployment,
+    replica: u8,
     command: &Words,
 ) -> Result<Duration, CheckFailure> {
     let health = &deployment.settings.health;
@@ -109,15 +182,9 @@ async fn run_until_well(
     let mut pause = FIRST_PAUSE;
     let mut last = "there was no time to run it".to_owned();
     while let Some(left) = health.timeout.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
-        let limit = health.attempt.min(left);
-        let podman = &engine.machine().podman;
-        match podman.execute(&deployment.unit_name(), command.as_slice(), limit).await {
-            Ok(Some(Executed { status: 0, .. })) => return Ok(begun.elapsed()),
-            Ok(Some(Executed { status, last_line })) => {
-                let said = last_line.map_or_else(String::new, |line| format!(": {line}"));
-                last = format!("exit status {status}{said}");
-            }
-            Ok(None) => last = format!("it had not ended within {:.1} s", limit.as_secs_f64()),
+        match run_once(engine, deployment, replica, command, health.attempt.min(left)).await {
+            Ok(Ok(())) => return Ok(begun.elapsed()),
+            Ok(Err(words)) => last = words,
             Err(error) => last = error.to_string(),
         }
         engine.pause(pause.min(health.timeout.saturating_sub(begun.elapsed()))).await;
@@ -126,14 +193,33 @@ async fn run_until_well(
     Err(CheckFailure::Unwell(last))
 }
 
+/// Runs it once; within, why it did not end well.
+async fn run_once(
+    engine: &Engine,
+    deployment: &Deployment,
+    replica: u8,
+    command: &Words,
+    limit: Duration,
+) -> Result<Result<(), String>, PodmanError> {
+    let podman = &engine.machine().podman;
+    let ran = podman.execute(&deployment.replica_name(replica), command.as_slice(), limit).await?;
+    Ok(match ran {
+        Some(Executed { status: 0, .. }) => Ok(()),
+        Some(Executed { status, last_line }) => {
+            let said = last_line.map_or_else(String::new, |line| format!(": {line}"));
+            Err(format!("exit status {status}{said}"))
+        }
+        None => Err(format!("it had not ended within {:.1} s", limit.as_secs_f64())),
+    })
+}
+
 /// Returns when systemd shows that the container will not come up; otherwise waits for ever. `exit` is how its
 /// process ended last, if it has.
-async fn gave_up(engine: &Engine, deployment: &Deployment, exit: &mut Option<i32>) {
-    let name = deployment.service_name();
+async fn gave_up(engine: &Engine, name: &str, exit: &mut Option<i32>) {
     let systemd = &engine.machine().systemd;
     let mut changes = systemd.changes();
     loop {
-        match systemd.unit(&name).await {
+        match systemd.unit(name).await {
             Ok(Some(unit)) => {
                 // Without a restart policy, what ended well is inactive.
                 let over = matches!(unit.active_state, ActiveState::Failed | ActiveState::Inactive);
@@ -149,7 +235,7 @@ async fn gave_up(engine: &Engine, deployment: &Deployment, exit: &mut Option<i32
             Ok(None) => {}
             Err(error) => tracing::warn!(unit = name, %error, "state unknown"),
         }
-        changed(&mut changes, &name).await;
+        changed(&mut changes, name).await;
     }
 }
 

@@ -1,7 +1,8 @@
 //! Retiring: requests in flight to the old release end, then it is stopped and removed.
 
-use super::log_failure;
-use crate::domain::deployment::Deployment;
+use super::{command, log_failure};
+use crate::domain::deployment::{Deployment, State, steps};
+use crate::domain::time::Timestamp;
 use crate::engine::context::{Context, Halt};
 
 pub(in crate::engine) async fn run(
@@ -19,22 +20,46 @@ pub(in crate::engine) async fn run(
             let requests = left.map_or_else(|| "requests".to_owned(), |left| format!("{left} requests"));
             context.say(&deployment, format!("       Warning: {requests} may have been cut off"));
         }
-        log_failure(release, "drop-ins not removed", engine.drop_carried(release, &deployment));
+        let numbers = release.settings.replicas.numbers();
+        log_failure(release, "drop-ins not removed", engine.drop_carried(release, numbers, &deployment));
     }
     let without: Vec<_> = old.iter().map(|release| release.id).collect();
     let removed = engine.remove_releases(&context.app, &without).await;
     removed.map_err(|error| Halt::because("the old release was not removed", error))?;
-    log_failure(&deployment, "old images not removed", engine.sweep_images(&context.app).await);
+    command::after(context, &deployment).await?;
     engine.failpoint("after-retiring");
     deployment.finish(engine.now())?;
+    let events = engine.reader().events(deployment.id).await?;
+    context.say(&deployment, format!("       Took {}", times(&events)));
     let urls = engine.urls(&context.app).join(" ");
     let urls = if urls.is_empty() { "no host leads to it".to_owned() } else { urls };
     context.say(&deployment, format!("-----> Live: {urls}"));
     Ok(deployment)
 }
 
+/// How long each step took: `fetching 0.3 s, building 12.0 s`.
+fn times(events: &[(State, Timestamp)]) -> String {
+    let took = |(state, _, took): (State, Timestamp, Option<u64>)| {
+        let tenths = took? / 100;
+        Some(format!("{state} {}.{} s", tenths / 10, tenths % 10))
+    };
+    steps(events).filter_map(took).collect::<Vec<_>>().join(", ")
+}
+
 /// Removes the deployment's checkout.
 pub(super) fn clear_workspace(context: &Context, deployment: &Deployment) {
     let removed = context.engine.machine().workspace.remove_source(deployment);
     log_failure(deployment, "checkout not removed", removed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_between_the_states() {
+        let at = |state, millis| (state, Timestamp(millis));
+        let events = [at(State::Queued, 0), at(State::Building, 120), at(State::Retiring, 12_190)];
+        assert_eq!(times(&events), "queued 0.1 s, building 12.0 s");
+    }
 }

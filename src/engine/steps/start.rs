@@ -2,9 +2,9 @@
 
 use futures_util::TryStreamExt as _;
 
-use super::log_failure;
+use super::{command, log_failure};
 use crate::domain::deployment::Deployment;
-use crate::engine::apply::ApplyError;
+use crate::engine::apply::{ApplyError, Start};
 use crate::engine::context::{Context, Halt};
 use crate::host::journal::{JournalError, Query};
 use crate::host::systemd::{InvocationId, JobFailure, StartError};
@@ -26,10 +26,13 @@ pub(in crate::engine) async fn run(
         let carried = engine.carry_dropins(&live, &deployment);
         carried.map_err(|error| Halt::because("the drop-ins of the live release were not carried", error))?;
     }
-    match engine.converge(&context.app).await {
+    command::before(context, &deployment).await?;
+    match engine.start_release(&context.app, Start::New(deployment.id)).await {
         Ok(()) => {}
         Err(ApplyError::Start(StartError::Failed(failure))) => {
-            show_last_lines(context, &deployment, failure.invocation.as_ref()).await;
+            let names = deployment.replicas().map(|(number, _)| deployment.replica_name(number));
+            let failed = names.filter(|name| failure.unit.strip_suffix(".service") == Some(name)).collect();
+            show_last_lines(context, &deployment, failed, failure.invocation.as_ref()).await;
             return Err(Halt::Failed(explain(&failure)));
         }
         Err(ApplyError::Ungiven(error)) => return Err(Halt::Failed(error.to_string())),
@@ -40,21 +43,22 @@ pub(in crate::engine) async fn run(
     Ok(deployment)
 }
 
-/// Two containers cannot have one port of the host: the live release stops before the new one starts.
+/// Two containers cannot have one port of the host: the live release stops before the new one starts. Each of the
+/// two has one container then.
 async fn make_way(context: &mut Context, live: &Deployment, next: &Deployment) -> Result<(), Halt> {
     if !wants_port_of(next, live) {
         return Ok(());
     }
     context
         .say(next, format!("       Both want the same port of the host: {} stops first", live.unit_name()));
-    let stopped = context.engine.machine().systemd.stop(&live.service_name()).await;
+    let stopped = context.engine.machine().systemd.stop(&live.replica_service(1)).await;
     stopped.map_err(|error| Halt::because("the live release was not stopped", error))
 }
 
 /// Starts the live release again which a new one had made stop.
 pub(super) async fn give_way_back(context: &Context, next: &Deployment, live: &Deployment) {
     if live.id != next.id && wants_port_of(next, live) {
-        let started = context.engine.machine().systemd.start(&live.service_name()).await;
+        let started = context.engine.machine().systemd.start(&live.replica_service(1)).await;
         log_failure(live, "not started again", started);
     }
 }
@@ -72,14 +76,15 @@ pub(super) async fn live(context: &Context) -> Result<Option<Deployment>, Halt> 
     }
 }
 
-/// Copies what the container last printed into the deployment's log; if it printed nothing, what systemd and
+/// Copies what containers last printed into the deployment's log; if it printed nothing, what systemd and
 /// Podman say of the run.
 pub(super) async fn show_last_lines(
     context: &mut Context,
     deployment: &Deployment,
+    containers: Vec<String>,
     run: Option<&InvocationId>,
 ) {
-    let lines = match last_lines(context, deployment, run).await {
+    let lines = match last_lines(context, deployment, containers, run).await {
         Ok(lines) => lines,
         Err(error) => {
             tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "journal not read");
@@ -94,10 +99,10 @@ pub(super) async fn show_last_lines(
 async fn last_lines(
     context: &Context,
     deployment: &Deployment,
+    containers: Vec<String>,
     run: Option<&InvocationId>,
 ) -> Result<Vec<String>, JournalError> {
     let journal = &context.engine.machine().journal;
-    let containers = vec![deployment.unit_name()];
     let query = Query { containers, lines: Some(LAST_LINES), follow: false, after_cursor: None };
     let printed: Vec<_> = journal.read(&query)?.try_collect().await?;
     if let (true, Some(run)) = (printed.is_empty(), run) {

@@ -250,7 +250,7 @@ async fn connections_to_targets_are_used_again_and_never_by_another_release() {
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
     let mut routes = table(2, &[("a.test", address)]);
-    routes.routes[0].target.key = "the next release".into();
+    routes.routes[0].targets[0].key = "the next release".into();
     write(&proxy.routes, &routes).unwrap();
     proxy.link.load().await.unwrap();
     ask(&mut stream).await;

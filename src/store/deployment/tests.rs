@@ -63,7 +63,7 @@ async fn the_whole_way_is_stored_as_the_domain_walks_it() {
     let app = store.app("blog").await;
     let deployment = store.live(&app).await;
     assert_eq!(store.reader.deployment(deployment.id).await.unwrap().unwrap(), deployment);
-    assert_eq!(deployment.address, Some(FIRST));
+    assert_eq!(deployment.addresses, [FIRST]);
     let states: Vec<State> =
         store.reader.events(deployment.id).await.unwrap().into_iter().map(|(state, _)| state).collect();
     assert_eq!(states, State::ALL[..8]);
@@ -80,7 +80,7 @@ async fn a_failure_keeps_its_words_and_its_place() {
     deployment.fail("nothing listens on port 8080".to_owned(), at(9)).unwrap();
     store.save(&deployment).await;
     assert_eq!(store.reader.deployment(deployment.id).await.unwrap().unwrap(), deployment);
-    store.writer.free_address(deployment.id).await.unwrap();
+    store.writer.free_addresses(deployment.id).await.unwrap();
     assert_eq!(store.reader.releases(app.id).await.unwrap(), []);
 }
 
@@ -114,12 +114,12 @@ async fn a_release_is_made_live_by_either_door_and_only_with_an_address() {
     let early = store.writer.switch(&deployment, NOW).await;
     assert!(matches!(early, Err(SaveError::Stale(_))), "it is not at Switching yet: {early:?}");
 
-    store.writer.free_address(deployment.id).await.unwrap();
+    store.writer.free_addresses(deployment.id).await.unwrap();
     deployment.switch().unwrap();
     let homeless = store.writer.switch(&deployment, NOW).await;
     assert!(matches!(homeless, Err(SaveError::NoAddress)), "{homeless:?}");
 
-    store.writer.allocate_address(app.project.id, deployment.id).await.unwrap();
+    store.writer.allocate_addresses(app.project.id, deployment.id, app.settings.replicas).await.unwrap();
     store.save(&deployment).await;
     assert_eq!(store.reader.app_by_id(app.id).await.unwrap().unwrap().live, Some(deployment.id));
     assert_eq!(store.reader.routes().await.unwrap().generation, 1);
@@ -211,12 +211,16 @@ async fn the_states_a_move_may_come_from_are_those_of_the_domain() {
     let store = Fixture::new();
     let app = store.app("blog").await;
     let queued = store.enqueue(&app).await;
-    let moves: [Move; 12] = [
+    let moves: [Move; 13] = [
         |d| d.fetch(),
         |d| d.build(commit()),
         |d| d.build_content(content()),
-        |d| d.adopt(image(), content(), FIRST),
-        |d| d.start(image(), FIRST),
+        |d| d.adopt(image(), content(), vec![FIRST]),
+        |d| d.start(image(), vec![FIRST]),
+        |d| {
+            (d.back_to, d.image) = (Some(1), Some(image()));
+            d.restore(vec![FIRST])
+        },
         |d| d.check(),
         |d| d.switch(),
         |d| d.retire(),
@@ -225,16 +229,88 @@ async fn the_states_a_move_may_come_from_are_those_of_the_domain() {
         |d| d.cancel(NOW),
         |d| d.supersede(NOW),
     ];
-    let mut legal = Vec::new();
-    for (from, make) in State::ALL.into_iter().flat_map(|from| moves.map(|make| (from, make))) {
-        let mut deployment = Deployment { state: from, ..queued.clone() };
-        if make(&mut deployment).is_ok() && !legal.contains(&(from, deployment.state)) {
-            legal.push((from, deployment.state));
+    let mut legal = BTreeSet::new();
+    for from in State::ALL {
+        for make in moves {
+            let mut deployment = Deployment { state: from, ..queued.clone() };
+            if make(&mut deployment).is_ok() {
+                legal.insert((from, deployment.state));
+            }
         }
     }
-    for (from, to) in State::ALL.into_iter().flat_map(|from| State::ALL.map(|to| (from, to))) {
-        assert_eq!(may_come_from(to).contains(&from), legal.contains(&(from, to)), "{from} to {to}");
+    let listed = State::ALL.into_iter().flat_map(|to| may_come_from(to).iter().map(move |from| (*from, to)));
+    assert_eq!(legal, listed.collect());
+}
+
+fn back(to: DeploymentId, instead_of: Option<DeploymentId>) -> Return {
+    Return { to, trigger: Trigger::AutoRollback, reason: Some("it did badly".to_owned()), instead_of }
+}
+
+#[tokio::test]
+async fn what_comes_back_has_all_of_the_earlier_one_but_the_number_of_containers() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let first = store.live(&app).await;
+    let second = store.live(&app).await;
+    let two = crate::domain::app::Replicas::new(2).unwrap();
+    store.writer.scale(app.id, two).await.unwrap();
+
+    let enqueued = store.writer.enqueue_return(app.id, back(first.id, Some(second.id)), NOW).await.unwrap();
+    let mut third = enqueued.unwrap().deployment;
+    assert_eq!((third.number, third.back_to, third.origin()), (3, Some(1), 1));
+    assert_eq!((&third.image, &third.commit), (&first.image, &first.commit));
+    assert_eq!(third.reason.as_deref(), Some("it did badly"));
+    assert_eq!((&third.settings.variables, third.settings.replicas), (&first.settings.variables, two));
+
+    let given = store.writer.allocate_addresses(app.project.id, third.id, two).await.unwrap();
+    third.restore(given).unwrap();
+    store.save(&third).await;
+    for advance in [Deployment::check, Deployment::switch, Deployment::retire] {
+        advance(&mut third).unwrap();
+        store.save(&third).await;
     }
+    third.finish(NOW).unwrap();
+    store.save(&third).await;
+    assert_eq!(store.reader.deployment(third.id).await.unwrap().unwrap(), third);
+
+    // What brought something back stands for it.
+    let fourth = store.writer.enqueue_return(app.id, back(third.id, None), NOW).await.unwrap().unwrap();
+    assert_eq!(fourth.deployment.back_to, Some(1));
+}
+
+#[tokio::test]
+async fn nothing_comes_back_by_itself_once_something_newer_is_asked_for() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let first = store.live(&app).await;
+    let second = store.live(&app).await;
+    let stale = store.writer.enqueue_return(app.id, back(first.id, Some(first.id)), NOW).await.unwrap();
+    assert_eq!(stale, None, "it is not live any more");
+    let waiting = store.enqueue(&app).await;
+    let late = store.writer.enqueue_return(app.id, back(first.id, Some(second.id)), NOW).await.unwrap();
+    assert_eq!(late, None);
+    assert_eq!(store.reader.unfinished().await.unwrap(), [waiting]);
+}
+
+#[tokio::test]
+async fn old_deployments_are_forgotten_but_for_those_that_are_needed() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    for _ in 0..5 {
+        store.live(&app).await;
+    }
+    let mut waiting = store.enqueue(&app).await;
+    store.writer.forget_deployments(app.id, 2, BTreeSet::from([2])).await.unwrap();
+    let numbers = async || {
+        let left = store.reader.deployments(Some(app.id), None, 100).await.unwrap();
+        left.iter().map(|one| one.number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers().await, [6, 5, 4, 2]);
+    waiting.cancel(NOW).unwrap();
+    store.save(&waiting).await;
+    store.writer.forget_deployments(app.id, 1, BTreeSet::new()).await.unwrap();
+    assert_eq!(numbers().await, [6, 5], "the live one stays");
+    assert_eq!(store.enqueue(&app).await.number, 7, "no number is given twice");
 }
 
 #[tokio::test]

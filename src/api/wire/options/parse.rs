@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::super::FieldErrors;
-use super::{BuildOptions, HealthOptions, Patch, RuntimeOptions};
-use crate::domain::app::{HealthAsk, HealthCheck, HealthPath, Statuses};
+use super::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions};
+use crate::domain::app::{Commands, HealthAsk, HealthCheck, HealthPath, Settings, Statuses};
 use crate::domain::build::{self, BuildArg, BuildOption, RepoPath, Stage};
 use crate::domain::name::InvalidName;
 use crate::domain::runtime::{
@@ -63,6 +63,23 @@ impl BuildOptions {
             &mut build.timeout,
             seconds(10, build::BuildOptions::TIMEOUT_MAX),
         );
+    }
+}
+
+impl DeployOptions {
+    /// Changes what is said; what is wrong goes to `errors`, and stays as it was.
+    pub fn lay_over(self, settings: &mut Settings, errors: &mut FieldErrors) {
+        let mut form = Form { section: "deploy", errors };
+        let commands = &mut settings.commands;
+        form.maybe("before_switch", self.before_switch, &mut commands.before_switch, Words::new);
+        form.maybe("after_switch", self.after_switch, &mut commands.after_switch, Words::new);
+        let timeout = (&mut commands.timeout, Commands::DEFAULT_TIMEOUT);
+        form.put("command_timeout_s", self.command_timeout_s, timeout, seconds(1, Commands::TIMEOUT_MAX));
+        let window = (&mut settings.rollback_window, Some(Settings::ROLLBACK_WINDOW));
+        form.put("rollback_window_s", self.rollback_window_s, window, |number| match number {
+            0 => Ok(None),
+            number => seconds(1, Settings::ROLLBACK_WINDOW_MAX)(number).map(Some),
+        });
     }
 }
 

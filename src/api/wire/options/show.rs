@@ -1,9 +1,10 @@
 //! The options of an app as they are shown: those alone that are not the default.
 
 use std::fmt::Display;
+use std::time::Duration;
 
-use super::{BuildOptions, HealthOptions, Patch, RuntimeOptions};
-use crate::domain::app::{HealthAsk, HealthCheck, Statuses};
+use super::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions};
+use crate::domain::app::{Commands, HealthAsk, HealthCheck, Settings, Statuses};
 use crate::domain::build;
 use crate::domain::runtime::{Limits, Restart, Runtime, Words};
 
@@ -88,6 +89,21 @@ impl BuildOptions {
     }
 }
 
+impl DeployOptions {
+    /// How an app is deployed.
+    #[must_use]
+    pub fn of(commands: &Commands, rollback_window: Option<Duration>) -> Self {
+        let Commands { before_switch, after_switch, timeout } = commands;
+        let window = rollback_window.map_or(0, |window| window.as_secs());
+        Self {
+            before_switch: words(before_switch.as_ref()),
+            after_switch: words(after_switch.as_ref()),
+            command_timeout_s: unless(timeout.as_secs(), Commands::DEFAULT_TIMEOUT.as_secs()),
+            rollback_window_s: unless(window, Settings::ROLLBACK_WINDOW.as_secs()),
+        }
+    }
+}
+
 impl HealthOptions {
     /// How to tell that an app answers.
     #[must_use]
@@ -134,6 +150,8 @@ fn unless<T: PartialEq>(value: T, default: T) -> Patch<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
     use serde_json::json;
 
     use super::super::super::FieldErrors;
@@ -170,5 +188,15 @@ mod tests {
         serde_json::from_value::<HealthOptions>(shown.clone()).unwrap().lay_over(&mut health, &mut errors);
         assert_eq!((errors.0.len(), serde_json::to_value(HealthOptions::of(&health)).unwrap()), (0, shown));
         assert_eq!(serde_json::to_value(RuntimeOptions::of(&Runtime::default())).unwrap(), json!({}));
+
+        let shown = json!({
+            "before_switch": ["rake", "db:migrate"], "after_switch": ["warm"], "command_timeout_s": 5, "rollback_window_s": 0,
+        });
+        let mut settings = Settings::new(NonZeroU16::MIN);
+        let default = DeployOptions::of(&settings.commands, settings.rollback_window);
+        assert!(default.is_empty());
+        serde_json::from_value::<DeployOptions>(shown.clone()).unwrap().lay_over(&mut settings, &mut errors);
+        let of = DeployOptions::of(&settings.commands, settings.rollback_window);
+        assert_eq!((errors.0.len(), serde_json::to_value(of).unwrap()), (0, shown));
     }
 }

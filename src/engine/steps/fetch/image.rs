@@ -53,9 +53,8 @@ pub(super) async fn run(
     let sum = image.digest().cloned().unwrap_or(digest);
     context.say(&deployment, format!("       {sum}"));
     super::super::retire::clear_workspace(context, &deployment);
-    let address = engine.0.writer.allocate_address(context.app.project.id, deployment.id).await;
-    let address = address.map_err(|error| Halt::because("no address for the container", error))?;
-    deployment.adopt(id, sum, address)?;
+    let addresses = super::super::addresses(context, &deployment).await?;
+    deployment.adopt(id, sum, addresses)?;
     Ok(deployment)
 }
 
@@ -103,7 +102,7 @@ async fn try_once(
     let ended = {
         let over = CancellationToken::new();
         let _watch = over.clone().drop_guard();
-        engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), over));
+        engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), unit.clone(), over));
         systemd.ended(&unit).await.map_err(|error| Halt::because("waiting for the pull", error))?
     };
     log_failure(deployment, "pull unit not forgotten", systemd.forget(&unit).await);

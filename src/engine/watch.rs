@@ -1,0 +1,166 @@
+//! Watches a release for a while after it went live, and brings the one before back when it does badly.
+//!
+//! The window begins with the moment that is stored as the deployment's end, so a restart of rivetr within it goes
+//! on with what is left. Releases that came back themselves are not watched: from bad to bad and back has no end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::steps::check::{RESTARTS_MAX, silence};
+use super::steps::log_failure;
+use super::{Engine, EngineError};
+use crate::domain::app::{App, Wish};
+use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::host::systemd::{ActiveState, UnitStatus};
+
+/// How often a watched release is asked.
+const EVERY: Duration = Duration::from_secs(3);
+/// How long one answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
+/// After so many failures in a row it does badly.
+const FAILURES_MAX: u32 = 3;
+
+impl Engine {
+    /// Watches a release that has just gone live, or did before rivetr was started, until its window is over.
+    pub(super) fn watch_over(&self, deployment: &Deployment) {
+        let Some(left) = self.left_to_watch(deployment) else { return };
+        let (engine, deployment) = (self.clone(), deployment.clone());
+        self.0.tasks.spawn(async move {
+            let until = Instant::now() + left;
+            let watched = async {
+                tokio::select! {
+                    () = sleep_until(until) => {}
+                    outcome = engine.watch(&deployment) => if let Err(error) = outcome {
+                        tracing::error!(app = %deployment.app_slug, deployment = deployment.number, %error, "not watched any more");
+                    },
+                }
+            };
+            engine.until_shutdown(watched).await;
+        });
+    }
+
+    fn left_to_watch(&self, deployment: &Deployment) -> Option<Duration> {
+        let window = deployment.settings.rollback_window?;
+        let since = deployment.ended.filter(|_| deployment.state == State::Live)?;
+        let passed = Duration::from_millis(self.now().millis_since(since));
+        window.checked_sub(passed).filter(|left| deployment.back_to.is_none() && !left.is_zero())
+    }
+
+    async fn watch(&self, deployment: &Deployment) -> Result<(), EngineError> {
+        let Some(reason) = self.does_badly(deployment.id).await? else { return Ok(()) };
+        let name = format!("{} {}", deployment.app_slug, deployment.number);
+        tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, reason, "a new release does badly");
+        let words = match self.roll_back_from(deployment, format!("{name} did badly: {reason}")).await? {
+            Some(back) => format!("Going back to release {} by itself: {reason}", back.origin()),
+            None => format!("This release does badly, and there is none to go back to: {reason}"),
+        };
+        let log = self.machine().workspace.open_log(deployment);
+        log_failure(
+            deployment,
+            "log not written",
+            log.and_then(|mut log| log.line(&format!("-----> {words}"))),
+        );
+        Ok(())
+    }
+
+    /// Returns with the reason when the release does badly; with none when it is not for us to judge any more.
+    async fn does_badly(&self, id: DeploymentId) -> Result<Option<String>, EngineError> {
+        let mut turn = interval(EVERY);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut restarts, mut failures) = (BTreeMap::new(), 0);
+        loop {
+            turn.tick().await;
+            // Its containers may be more or fewer by now.
+            let release = self.deployment(id).await?;
+            let app = self.reader().app_by_id(release.app).await?;
+            let Some(app) = app.filter(|app| app.live == Some(id) && app.wish == Wish::Run) else {
+                return Ok(None);
+            };
+            let units = self.units_of(&release).await?;
+            if let Some(reason) = verdict(&units, &mut restarts) {
+                return Ok(Some(reason));
+            }
+            let by_hand = units.iter().any(|unit| unit.active_state == ActiveState::Inactive);
+            match self.silence(&app, &release).await {
+                Some(reason) if !by_hand => {
+                    failures += 1;
+                    if failures >= FAILURES_MAX {
+                        return Ok(Some(reason));
+                    }
+                }
+                Some(_) | None => failures = 0,
+            }
+        }
+    }
+
+    /// What systemd shows of the containers of a release, as far as it knows them.
+    pub(super) async fn units_of(&self, release: &Deployment) -> Result<Vec<UnitStatus>, EngineError> {
+        let systemd = &self.machine().systemd;
+        let names: Vec<_> = release.replicas().map(|(number, _)| release.replica_service(number)).collect();
+        let asked = names.iter().map(|name| systemd.unit(name));
+        let units = try_join_all(asked).await.map_err(EngineError::internal)?;
+        Ok(units.into_iter().flatten().collect())
+    }
+
+    /// Asks each container once; says what the one met that does not answer.
+    async fn silence(&self, app: &App, release: &Deployment) -> Option<String> {
+        for replica in release.replicas() {
+            let name = release.replica_name(replica.0);
+            if let Some(last) = silence(self, app, release, replica, ANSWER_MAX).await {
+                return Some(format!("{name} does not answer any more: {last}"));
+            }
+        }
+        None
+    }
+}
+
+/// Why these units do badly, if they do. `restarts` is what each had when it was first looked at.
+fn verdict(units: &[UnitStatus], restarts: &mut BTreeMap<String, u32>) -> Option<String> {
+    units.iter().find_map(|unit| {
+        let before = *restarts.entry(unit.unit.clone()).or_insert(unit.n_restarts);
+        let again = unit.n_restarts.saturating_sub(before) >= RESTARTS_MAX;
+        let status =
+            unit.exec_main_status.map(|status| format!(" (exit status {status})")).unwrap_or_default();
+        (again || unit.active_state == ActiveState::Failed)
+            .then(|| format!("{} ends again and again{status}", unit.unit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::systemd::LoadState;
+
+    fn unit(active_state: ActiveState, n_restarts: u32) -> UnitStatus {
+        UnitStatus {
+            unit: "rivetr-app-blog-7.service".to_owned(),
+            load_state: LoadState::Loaded,
+            load_problem: None,
+            active_state,
+            sub_state: String::new(),
+            since: None,
+            job_pending: false,
+            result: None,
+            exec_main_status: Some(3),
+            invocation_id: None,
+            n_restarts,
+            need_reload: false,
+            control_group: None,
+        }
+    }
+
+    #[test]
+    fn what_ends_again_and_again_does_badly_and_what_was_restarted_once_does_not() {
+        let mut restarts = BTreeMap::new();
+        for count in [2, 2, 3, 4] {
+            assert_eq!(verdict(&[unit(ActiveState::Active, count)], &mut restarts), None);
+        }
+        let reason = verdict(&[unit(ActiveState::Activating, 5)], &mut restarts).unwrap();
+        assert_eq!(reason, "rivetr-app-blog-7.service ends again and again (exit status 3)");
+        assert!(verdict(&[unit(ActiveState::Failed, 0)], &mut BTreeMap::new()).is_some());
+        assert_eq!(verdict(&[unit(ActiveState::Inactive, 0)], &mut BTreeMap::new()), None);
+    }
+}
