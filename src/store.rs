@@ -25,6 +25,7 @@ mod settings;
 mod source;
 mod token;
 mod variable;
+mod webhook;
 mod writer;
 
 #[cfg(test)]

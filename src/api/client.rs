@@ -107,13 +107,13 @@ impl Client {
     /// Makes something be as it is sent, and takes the answer.
     pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
-        self.call(Method::PUT, path, body.into(), ANSWER_LIMIT).await
+        self.call(Method::PUT, path, document(body.into()), ANSWER_LIMIT).await
     }
 
     /// Sends a change and takes the answer.
     pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(body).map_err(ClientError::Unsendable)?;
-        self.call(Method::PATCH, path, body.into(), ANSWER_LIMIT).await
+        self.call(Method::PATCH, path, document(body.into()), ANSWER_LIMIT).await
     }
 
     /// Deletes; returns when it is done.

@@ -156,7 +156,8 @@ fn insert(
     deployment: Option<DeploymentId>,
     now: Timestamp,
 ) -> Result<DeliveryId, StoreError> {
-    let NewDelivery { app, provider, name, event, body, body_hash, judgement: _, replay_of } = new;
+    let NewDelivery { app, provider, name, event, body, body_hash, judgement: _, injected: _, replay_of } =
+        new;
     let Judgement { verdict, reason, head } = judgement;
     tx.prepare_cached(
         "INSERT INTO webhook_delivery (app, provider, name, event, body, body_hash, head, received, verdict, \

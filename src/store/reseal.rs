@@ -121,7 +121,7 @@ fn of_deployments<E: From<StoreError>>(
     let mut last = 0_i64;
     while let Some((id, whose, json)) = next::<String>(tx, select, last)? {
         let mut settings = settings::from_json(&json)?;
-        let Settings { port: _, variables, files, health: _ } = &mut settings;
+        let Settings { port: _, variables, files, health: _, runtime: _, build: _ } = &mut settings;
         for Variable { key, value, .. } in &mut *variables {
             each(&whose, &Variable::place(key), value)?;
         }

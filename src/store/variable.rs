@@ -309,7 +309,7 @@ mod tests {
         store.writer.set_variables(&Owner::App(app.id), vec![sealed], true).await.unwrap();
         let there = |bytes: &[u8]| bytes.windows(mark.len()).any(|part| part == mark);
         assert!(there(&store.copy_of_everything()));
-        store.writer.begin_deletion(app.id).await.unwrap();
+        store.writer.begin_deletion(app.id, false).await.unwrap();
         store.writer.finish_deletion(app.id).await.unwrap();
         assert!(!there(&store.copy_of_everything()));
         let again = store.writer.create_app(new_app("blog"), None, super::super::testing::NOW).await.unwrap();

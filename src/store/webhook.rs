@@ -120,7 +120,7 @@ mod tests {
         let watch = Watch::default();
         let webhook = Webhook { app: app.id, provider: Provider::Generic, key, watch, created: NOW };
         store.writer.put_webhook(webhook).await.unwrap();
-        store.writer.begin_deletion(app.id).await.unwrap();
+        store.writer.begin_deletion(app.id, false).await.unwrap();
         store.writer.finish_deletion(app.id).await.unwrap();
         assert_eq!(store.reader.webhooks(None).await.unwrap(), []);
     }

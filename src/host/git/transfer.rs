@@ -1,7 +1,6 @@
 //! Commits in over the wire: what `git push` brings, and what is fetched from elsewhere.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::super::process::{ProcessError, Running, printable};
 use super::progress::{each_line, is_progress};

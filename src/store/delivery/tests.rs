@@ -116,7 +116,7 @@ async fn an_app_that_goes_takes_its_deliveries_with_it_and_is_not_deployed() {
     let store = Fixture::new();
     let app = store.app("blog").await;
     store.writer.take_delivery(new(&app, "a", "a", Verdict::Deployed), NOW).await.unwrap();
-    store.writer.begin_deletion(app.id).await.unwrap();
+    store.writer.begin_deletion(app.id, false).await.unwrap();
     let late = store.writer.take_delivery(new(&app, "b", "b", Verdict::Deployed), NOW).await.unwrap();
     let (late, enqueued) = first(late);
     assert_eq!((late.verdict, late.deployment, enqueued), (Verdict::Failed, None, None));
