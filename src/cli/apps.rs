@@ -12,7 +12,6 @@ use clap::Subcommand;
 
 use super::failure::Failure;
 use super::session::Session;
-use crate::api::wire::App;
 
 /// What can be done with apps.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -41,18 +40,6 @@ impl Apps {
             Self::Set(set) => set.run(session).await,
             Self::Delete(delete) => delete.run(session).await,
         }
-    }
-}
-
-/// Where an app comes from, in a few words.
-fn source(app: &App) -> String {
-    let App { source, git, image, .. } = app;
-    match (git, image, source.as_str()) {
-        (Some(git), ..) => git.clone(),
-        (_, Some(image), _) => image.clone(),
-        (_, _, "push") => "git push".to_owned(),
-        (_, _, "inline") => "a Containerfile".to_owned(),
-        (_, _, other) => other.to_owned(),
     }
 }
 
