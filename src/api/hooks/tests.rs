@@ -161,7 +161,12 @@ fn docker_hub_cannot_sign() {
 fn github_pushes() {
     let (here, push) = ((GITHUB, "master"), sent(Provider::Github, "push", "push"));
     push.check(here, &[], Verdict::Deployed, "a push");
-    push.check((GITHUB, "main"), &[], Verdict::Ignored, "another branch: master, not main");
+    push.check(
+        (GITHUB, "main"),
+        &[],
+        Verdict::Ignored,
+        "the branch master, and this app follows the branch main",
+    );
     push.check(("https://github.com/a/b.git", "master"), &[], Verdict::Ignored, "another repository");
     push.check(here, &["docs/**"], Verdict::Deployed, "first push");
     let later = push.with(json!({ "/created": false }));
@@ -208,7 +213,7 @@ fn gitlab_pushes() {
 fn gitea_pushes() {
     let (here, push) = ((GITEA, "develop"), sent(Provider::Gitea, "push", "push"));
     push.check(here, &[], Verdict::Deployed, "a push");
-    push.check((GITEA, "main"), &[], Verdict::Ignored, "another branch");
+    push.check((GITEA, "main"), &[], Verdict::Ignored, "the branch develop");
     push.check(here, &["docs/**"], Verdict::Deployed, "more commits");
     let fields = json!({ "/total_commits": 1, "/commits/0/modified": ["docs/a"] });
     push.with(fields.clone()).check(here, &["docs/**"], Verdict::Deployed, "docs/a is watched");

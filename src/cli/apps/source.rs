@@ -122,7 +122,10 @@ impl From {
 /// Where an app comes from, in a few words.
 pub(super) fn origin(app: &App) -> String {
     let place = place(app);
-    if reference(app) == "-" { place } else { format!("{place}, {}", reference(app)) }
+    match app.source.as_str() {
+        "push" | "git" => format!("{place}, {}", reference(app)),
+        _ => place,
+    }
 }
 
 /// The same, without what of its repository is deployed.

@@ -41,10 +41,15 @@ fn events() {
     check(&[], &Event::Ping, Verdict::Ping, "works");
     check(&[], &Event::Other, Verdict::Ignored, "does not act");
     let image = Event::Image { repository: "docker.io/a/b".to_owned(), tag: None };
-    check(&[], &image, Verdict::Ignored, "docker.io/a/b");
+    check(&[], &image, Verdict::Ignored, "not an image");
     check(&[], &push(change("refs/heads/main")), Verdict::Deployed, "a push");
-    check(&[], &push(change("refs/heads/other")), Verdict::Ignored, "another branch: other, not main");
-    check(&[], &push(change("refs/heads/main2")), Verdict::Ignored, "another branch");
+    check(
+        &[],
+        &push(change("refs/heads/other")),
+        Verdict::Ignored,
+        "the branch other, and this app follows the branch main",
+    );
+    check(&[], &push(change("refs/heads/main2")), Verdict::Ignored, "the branch main2");
     check(&[], &push(change("refs/tags/main")), Verdict::Ignored, "the tag main");
     check(&[], &push(change("main")), Verdict::Ignored, "is not the branch");
     let gone = Change { deleted: true, ..change("refs/heads/main") };
