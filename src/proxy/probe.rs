@@ -19,6 +19,9 @@ use super::table::Target;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause: an app that is ready waits no longer than this for its traffic.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// A try that time was over for sooner than this tells nothing about the target.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// What to ask, and of whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
@@ -62,15 +65,18 @@ pub(super) async fn probe(dialer: &Dialer, probe: &Probe) -> ProbeOutcome {
     };
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
-    let mut last = String::from("there was no time to ask");
+    let mut last = None;
     loop {
         let left = limit.saturating_sub(begun.elapsed());
         if left.is_zero() {
+            let last = last.unwrap_or_else(|| String::from("there was no time to ask"));
             return ProbeOutcome::Never { last };
         }
         match once(dialer, target, request.clone(), *statuses, left.min(*attempt)).await {
             Ok(status) => return ProbeOutcome::Answered { after: begun.elapsed(), status },
-            Err(words) => last = words,
+            // A try that was cut short says less than the one before it.
+            Err(_) if left < TELLING && begun.elapsed() >= *limit && last.is_some() => {}
+            Err(words) => last = Some(words),
         }
         sleep(pause.min(limit.saturating_sub(begun.elapsed()))).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -146,13 +152,18 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let target = Target { key: "a".into(), via: Via::Host, address };
+        let silent_at = path.is_some().then_some("");
         let server = async move {
+            let mut silent = Vec::new();
             for answer in answers {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut asked = [0; 1024];
                 let count = stream.read(&mut asked).await.unwrap();
                 assert!(count == 0 || asked.starts_with(b"GET /up HTTP/1.1\r\n"));
                 stream.write_all(answer.as_bytes()).await.unwrap();
+                if silent_at == Some(answer) {
+                    silent.push(stream);
+                }
             }
             // Then nothing listens there any more.
             drop(listener);
@@ -183,6 +194,9 @@ mod tests {
         let short = Duration::from_millis(300);
         for (path, answers, expected) in [
             (Some("/up"), vec![BUSY; 50], "status 503"),
+            (Some("/up"), vec![""], "timeout"),
+            // The little time that is left for the second try says nothing.
+            (Some("/up"), vec![BUSY, ""], "status 503"),
             (Some("/up"), vec![], "refused"),
             (None, vec![], "refused"),
             (Some("u p"), vec![], "cannot be asked"),

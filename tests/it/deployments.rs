@@ -67,13 +67,7 @@ fn each_version_that_was_pushed_is_served_once_it_is_live() {
 #[test]
 fn a_newer_deployment_takes_the_place_of_an_older_one_that_still_builds() {
     let host = Host::boot("newer");
-    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
-    let repository = host.sample("blog");
-    repository.push().succeeds();
-    repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
-    repository.commit("A build that takes long");
-    let mut slow = repository.start_push();
-    slow.wait_for("RUN sleep 600");
+    let (_repository, slow) = host.live_and_building("blog");
     host.rivetr(["deploy", "blog"]).succeeds();
     let slow = slow.end();
     assert_ne!(slow.code, 0);
@@ -85,13 +79,7 @@ fn a_newer_deployment_takes_the_place_of_an_older_one_that_still_builds() {
 #[test]
 fn a_deployment_can_be_cancelled_while_it_builds() {
     let host = Host::boot("cancel");
-    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
-    let repository = host.sample("blog");
-    repository.push().succeeds();
-    repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
-    repository.commit("A build that takes long");
-    let mut push = repository.start_push();
-    push.wait_for("RUN sleep 600");
+    let (_repository, push) = host.live_and_building("blog");
     host.rivetr(["cancel", "2"]).succeeds();
     let push = push.end();
     assert_ne!(push.code, 0);

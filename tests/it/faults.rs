@@ -115,13 +115,7 @@ fn a_live_release_that_cannot_start_any_more_is_deployed_over() {
 fn an_app_that_is_being_built_can_be_deleted_also_over_a_crash() {
     let host = Host::boot("deleted");
     for crash in [false, true] {
-        host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
-        let repository = host.sample("blog");
-        repository.push().succeeds();
-        repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
-        repository.commit("A build that takes long");
-        let mut push = repository.start_push();
-        push.wait_for("RUN sleep 600");
+        let (_repository, push) = host.live_and_building("blog");
         if crash {
             let first_try = host.spawn(["rivetr", "apps", "delete", "blog", "--yes"]);
             host.run(["systemctl", "kill", "--signal=KILL", "rivetr.service"]).succeeds();

@@ -207,6 +207,18 @@ impl Host {
         made["secret"].as_str().expect("a token has a secret").to_owned()
     }
 
+    /// A new app whose first release serves, while a push of a build that takes long is under way.
+    pub fn live_and_building(&self, app: &str) -> (Repository, Push) {
+        self.rivetr(["apps", "create", app, "--port", "8080"]).succeeds();
+        let repository = self.sample(app);
+        repository.push().succeeds();
+        repository.write("Containerfile", "FROM docker.io/library/busybox:stable\nRUN sleep 600\n");
+        repository.commit("A build that takes long");
+        let mut push = repository.start_push();
+        push.wait_for("RUN sleep 600");
+        (repository, push)
+    }
+
     /// The secret of a token of this scope whose time is over.
     pub fn expired_token(&self, scope: &str) -> String {
         let made = self.rivetr(["tokens", "create", "expired", "--scope", scope, "--json"]).succeeds().json();

@@ -101,11 +101,13 @@ make_payload() {
   mkfs.ext4 -q -F -d "$dir/payload" "$dir/payload.img" "${size_mb}M" >/dev/null
 }
 
-# Ends by itself when the machine powers off, and with this script in any case.
+# Ends by itself when the machine powers off, and with this script in any case. One processor: a
+# kernel patches its own code while it runs, and with two emulated ones the other was seen to run the
+# breakpoint it puts there meanwhile after it had gone ("Oops: int3").
 run_qemu() {
   local image=$1 dir=$2 seconds=$3
   setpriv --pdeathsig TERM timeout --foreground --signal KILL "$seconds" setpriv --pdeathsig KILL \
-    qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$VM_MEMORY_MB" \
+    qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m "$VM_MEMORY_MB" \
     -kernel "$image/vmlinuz" -initrd "$image/initrd" \
     -append 'root=/dev/vda rw console=ttyS0 quiet loglevel=3 systemd.show_status=false' \
     -drive "file=$dir/disk.qcow2,if=virtio,format=qcow2,cache=unsafe" \
