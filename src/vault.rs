@@ -131,9 +131,10 @@ impl KeyRing {
             "# The master keys of rivetr. Whoever has them and the database has every secret.\n".to_owned(),
         );
         for (number, key) in &self.0 {
-            text.push_str(&format!("{number} "));
-            for byte in key.iter() {
-                text.push_str(&format!("{byte:02x}"));
+            text.push_str(&number.to_string());
+            text.push(' ');
+            for half in key.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
+                text.extend(char::from_digit(half.into(), 16));
             }
             text.push('\n');
         }

@@ -158,6 +158,7 @@ impl fmt::Debug for Hidden {
 
 /// An app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own in the JSON")]
 pub struct App {
     /// Its number.
     pub id: i64,

@@ -23,7 +23,7 @@ pub enum Apps {
     /// Show one app and how it does
     Show(show::Show),
     /// Say where the code of an app comes from
-    Source(source::Source),
+    Source(Box<source::Source>),
     /// Change an app
     Set(Box<set::Set>),
     /// Delete an app with everything it has but its volumes

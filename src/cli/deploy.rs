@@ -42,16 +42,13 @@ pub struct Deploy {
 
 impl Deploy {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let answer = match self.from {
-            Some(from) => {
-                let archive = pack::open(&from).await?;
-                session.client.upload(&format!("/api/apps/{}/upload", self.name), archive).await?
-            }
-            None => {
-                let commit = self.commit.map(|commit| commit.to_string());
-                let request = wire::Deploy { commit, no_cache: self.no_cache };
-                session.client.post(&format!("/api/apps/{}/deploy", self.name), &request).await?
-            }
+        let answer = if let Some(from) = self.from {
+            let archive = pack::open(&from).await?;
+            session.client.upload(&format!("/api/apps/{}/upload", self.name), archive).await?
+        } else {
+            let commit = self.commit.map(|commit| commit.to_string());
+            let request = wire::Deploy { commit, no_cache: self.no_cache };
+            session.client.post(&format!("/api/apps/{}/deploy", self.name), &request).await?
         };
         see_through(session, &answer, self.detach).await
     }

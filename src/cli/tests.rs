@@ -264,19 +264,20 @@ async fn apps_at_a_glance() {
     api.check("apps list --json", &format!("{list}\n")).await;
     api.check(
         "apps show blog",
-        "app        blog\n\
-         state      running, restarted 2 times\n\
-         since      2026-11-23 11:25:00\n\
-         release    7 (01234567)\n\
-         unit       rivetr-app-blog-7.service\n\
-         address    http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n\
-         port       8080\n\
-         source     git push http://192.0.2.7/git/blog.git\n\
-         deployed   branch main\n\
-         variables  A B\n\
-         check      it answers GET /up within 60 s\n\
-         project    default, production\n\
-         created    2026-11-23 11:00:00\n",
+        "app         blog\n\
+         state       running, restarted 2 times\n\
+         since       2026-11-23 11:25:00\n\
+         release     7 (01234567)\n\
+         unit        rivetr-app-blog-7.service\n\
+         address     http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n\
+         port        8080\n\
+         source      git push http://192.0.2.7/git/blog.git\n\
+         deployed    branch main\n\
+         containers  2\n\
+         variables   A B\n\
+         check       it answers GET /up within 60 s\n\
+         project     default, production\n\
+         created     2026-11-23 11:00:00\n",
     )
     .await;
 }
@@ -310,7 +311,7 @@ async fn nothing_there_yet_is_said() {
 
 #[tokio::test]
 async fn an_app_is_created_and_deleted() {
-    let api = Api::of(&[("POST /api/apps", BLOG), ("DELETE /api/apps/blog", "")]);
+    let api = Api::of(&[("POST /api/apps", BLOG), ("DELETE /api/apps/blog?volumes=false", "")]);
     api.check(
         "apps create blog --port 3000 --env A=1",
         "blog is created.\n\

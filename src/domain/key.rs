@@ -40,7 +40,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Takes a kind and base64 (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"); what follows them is left out.
+    /// Takes a kind and base64 (sshd(8), "`AUTHORIZED_KEYS` FILE FORMAT"); what follows them is left out.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
@@ -184,7 +184,7 @@ impl SshHost {
         if port == 0 { Err(refuse()) } else { Ok(Self { host, port }) }
     }
 
-    /// As `known_hosts` names it (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+    /// As `known_hosts` names it (sshd(8), "`SSH_KNOWN_HOSTS` FILE FORMAT").
     #[must_use]
     pub fn in_known_hosts(&self) -> String {
         if self.port == SSH_PORT { self.host.clone() } else { format!("[{}]:{}", self.host, self.port) }

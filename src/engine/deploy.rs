@@ -20,7 +20,7 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Brings a deployment to its end, or as far as it comes before rivetr stops.
 pub(super) async fn run(engine: Engine, id: DeploymentId, stop: StopSignal) {
-    while let Err(error) = drive(&engine, id, stop.clone()).await {
+    while let Err(error) = Box::pin(drive(&engine, id, stop.clone())).await {
         if matches!(error, EngineError::NotFound { .. }) || engine.0.shutdown.is_cancelled() {
             return;
         }

@@ -49,21 +49,21 @@ impl Engine {
         // Whoever has sealed with the old key has stored it by now, and nobody seals with it any more.
         let _alone = self.0.sealing.write().await;
         let keys = &self.0.settings.keys;
-        let ring = self.rotated(begin(keys, &self.0.vault))?;
+        let ring = rotated(begin(keys, &self.0.vault))?;
         self.failpoint("rotating");
-        let resealed = self.rotated(reseal(&self.0.writer, &self.0.vault).await)?;
+        let resealed = rotated(reseal(&self.0.writer, &self.0.vault).await)?;
         self.failpoint("after-rotating");
-        self.rotated(finish(keys, ring, resealed))
+        rotated(finish(keys, ring, resealed))
     }
+}
 
-    fn rotated<T>(&self, step: Result<T, RotateError>) -> Result<T, EngineError> {
-        step.map_err(|error| match error {
-            RotateError::ByHand(..) => EngineError::Conflict { field: "key", message: error.to_string() },
-            RotateError::Seal(error) => error.into(),
-            RotateError::Store(error) => error.into(),
-            RotateError::Ring(error) => EngineError::internal(error),
-        })
-    }
+fn rotated<T>(step: Result<T, RotateError>) -> Result<T, EngineError> {
+    step.map_err(|error| match error {
+        RotateError::ByHand(..) => EngineError::Conflict { field: "key", message: error.to_string() },
+        RotateError::Seal(error) => error.into(),
+        RotateError::Store(error) => error.into(),
+        RotateError::Ring(error) => EngineError::internal(error),
+    })
 }
 
 /// The ring with the new key in it, on disk and in the vault.

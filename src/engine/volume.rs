@@ -32,9 +32,10 @@ impl Engine {
     pub async fn volumes(&self, measured: bool) -> Result<Vec<Volume>, EngineError> {
         let podman = &self.machine().podman;
         let listed = podman.volumes_labelled(LABEL).await.map_err(EngineError::internal)?;
-        let sizes = match measured {
-            true => podman.volume_sizes().await.map_err(EngineError::internal)?,
-            false => BTreeMap::new(),
+        let sizes = if measured {
+            podman.volume_sizes().await.map_err(EngineError::internal)?
+        } else {
+            BTreeMap::new()
         };
         let used = self.mounted_volumes().await?;
         let volume = |listed: crate::host::podman::Volume| {

@@ -3,7 +3,7 @@
 use super::unit::{Section, SectionWriter, Unit, UnitTextError, ValueProblem};
 use super::volume;
 use crate::domain::name::Slug;
-use crate::domain::runtime::{Limits, Restart, Runtime, Words};
+use crate::domain::runtime::{Limits, Memory, Restart, Runtime, Words};
 use crate::domain::volume::{Mount, MountSource, Tmpfs};
 
 /// What root in a container may not do, unless it is given by name. What entry points need to prepare files and to
@@ -32,21 +32,15 @@ pub(super) fn container(
 /// What systemd is told.
 pub(super) fn service(section: SectionWriter<'_>, runtime: &Runtime) -> Result<(), UnitTextError> {
     let Limits { memory, cpus } = runtime.limits;
-    let mut section = section;
-    if let Some(memory) = memory {
-        section = section.raw("MemoryMax", &memory.bytes().to_string())?;
-    }
-    if let Some(cpus) = cpus {
-        section = section.raw("CPUQuota", &format!("{}%", cpus.percent()))?;
-    }
-    if runtime.restart != Restart::Always {
-        section = section.raw("Restart", runtime.restart.as_str())?;
-    }
-    if runtime.grace != Runtime::DEFAULT_GRACE {
-        section = section.raw("TimeoutStopSec", &(runtime.grace.as_secs() + STOP_MARGIN_S).to_string())?;
-    }
-    drop(section);
-    Ok(())
+    let entries = [
+        memory.map(|memory| ("MemoryMax", memory.bytes().to_string())),
+        cpus.map(|cpus| ("CPUQuota", format!("{}%", cpus.percent()))),
+        (runtime.restart != Restart::Always).then(|| ("Restart", runtime.restart.as_str().to_owned())),
+        (runtime.grace != Runtime::DEFAULT_GRACE)
+            .then(|| ("TimeoutStopSec", (runtime.grace.as_secs() + STOP_MARGIN_S).to_string())),
+    ];
+    let mut entries = entries.into_iter().flatten();
+    entries.try_fold(section, |section, (key, value)| section.raw(key, &value)).map(drop)
 }
 
 /// Whether a unit can carry all of this. Asked when it is set, long before a release.
@@ -117,7 +111,7 @@ fn storage<'a>(
     app: &Slug,
     runtime: &Runtime,
 ) -> Result<SectionWriter<'a>, UnitTextError> {
-    let mut section = maybe(section, "ShmSize", runtime.shm_size.map(|size| size.bytes()))?;
+    let mut section = maybe(section, "ShmSize", runtime.shm_size.map(Memory::bytes))?;
     for Mount { what, at, read_only } in &runtime.mounts {
         let source = match what {
             MountSource::Volume(name) => volume::file(app, name),

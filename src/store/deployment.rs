@@ -396,13 +396,12 @@ fn may_come_from(to: State) -> &'static [State] {
         State::Queued => &[],
         Fetching => &[Queued],
         Building => &[Fetching],
-        Starting => &[Queued, Fetching, Building],
+        Starting | State::Superseded => &[Queued, Fetching, Building],
         Checking => &[Starting],
         Switching => &[Checking],
         Retiring => &[Switching],
         State::Live => &[Retiring],
         State::Failed | State::Cancelled => &[Queued, Fetching, Building, Starting, Checking],
-        State::Superseded => &[Queued, Fetching, Building],
     }
 }
 

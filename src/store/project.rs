@@ -374,7 +374,7 @@ mod tests {
         }
         assert!(store.reader.project(&slug("one")).await.unwrap().is_some(), "its deletion has not begun");
         store.writer.begin_project_deletion(slug("one")).await.unwrap();
-        assert_eq!(store.reader.deleted_projects().await.unwrap(), [first.clone()]);
+        assert_eq!(store.reader.deleted_projects().await.unwrap(), std::slice::from_ref(&first));
         assert_eq!(store.reader.project(&slug("one")).await.unwrap(), None);
         store.writer.finish_project_deletion(first.id).await.unwrap();
         assert_eq!(create("three").await.unwrap().subnet, first.subnet);

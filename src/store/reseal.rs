@@ -18,17 +18,17 @@ use crate::domain::variable::Variable;
 /// A column of sealed bytes.
 struct Column {
     table: &'static str,
-    column: &'static str,
+    name: &'static str,
     /// The place its values are sealed for, in SQL.
     place: &'static str,
 }
 
 const COLUMNS: [Column; 5] = [
-    Column { table: "key", column: "private", place: "'key/' || name" },
-    Column { table: "variable", column: "value", place: "'env/' || key" },
-    Column { table: "webhook", column: "sealed", place: "'webhook/' || app || '/' || provider" },
-    Column { table: "mounted_file", column: "content", place: "'file/' || path" },
-    Column { table: "registry", column: "password", place: "'registry/' || host" },
+    Column { table: "key", name: "private", place: "'key/' || name" },
+    Column { table: "variable", name: "value", place: "'env/' || key" },
+    Column { table: "webhook", name: "sealed", place: "'webhook/' || app || '/' || provider" },
+    Column { table: "mounted_file", name: "content", place: "'file/' || path" },
+    Column { table: "registry", name: "password", place: "'registry/' || host" },
 ];
 
 /// What became of the sealed values.
@@ -74,7 +74,7 @@ impl Writer {
 /// One row after the other: all of them at once may be more than the memory.
 fn of_column<E: From<StoreError>>(
     tx: &Transaction<'_>,
-    Column { table, column, place }: &Column,
+    Column { table, name: column, place }: &Column,
     each: &mut impl FnMut(&str, &str, &mut Sealed) -> Result<(), E>,
 ) -> Result<(), E> {
     let select = format!(
@@ -246,7 +246,7 @@ mod tests {
             .await
             .unwrap();
         let mut known: Vec<String> =
-            COLUMNS.iter().map(|one| format!("{}.{}", one.table, one.column)).collect();
+            COLUMNS.iter().map(|one| format!("{}.{}", one.table, one.name)).collect();
         // Digests and what others sent, which no key opens.
         let open = ["token.hash", "webhook.hash", "webhook_delivery.body", "webhook_delivery.body_hash"];
         known.extend(open.map(str::to_owned));

@@ -282,7 +282,7 @@ mod tests {
             interval: Duration::from_secs(3),
             retries: 4,
         };
-        let before = Settings { runtime, build, health, ..settings(80, b"v", None, 1) };
+        let before = Settings { health, runtime, build, ..settings(80, b"v", None, 1) };
         assert_eq!(from_json(&to_json(&before).unwrap()).unwrap(), before);
         let plain = settings(80, b"v", None, 1);
         assert!(to_json(&plain).unwrap().contains(r#""runtime":{},"build":{}"#), "defaults take no room");

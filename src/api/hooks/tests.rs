@@ -35,7 +35,7 @@ fn sent(provider: Provider, event: &'static str, file: &str) -> Sent {
 
 impl Sent {
     /// The same with some fields changed.
-    fn with(&self, fields: Value) -> Self {
+    fn with(&self, fields: &Value) -> Self {
         let mut changed = self.clone();
         for (pointer, value) in fields.as_object().unwrap() {
             let (above, name) = pointer.rsplit_once('/').unwrap();
@@ -72,7 +72,7 @@ fn hmac_of(key: &[u8], body: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 #[track_caller]
@@ -169,18 +169,18 @@ fn github_pushes() {
     );
     push.check(("https://github.com/a/b.git", "master"), &[], Verdict::Ignored, "another repository");
     push.check(here, &["docs/**"], Verdict::Deployed, "first push");
-    let later = push.with(json!({ "/created": false }));
+    let later = push.with(&json!({ "/created": false }));
     later.check(here, &["docs/**"], Verdict::Skipped, "none of the 1 changed files");
     later.check(here, &["*.md"], Verdict::Deployed, "README.md is watched");
-    let forced = later.with(json!({ "/forced": true }));
+    let forced = later.with(&json!({ "/forced": true }));
     forced.check(here, &["docs/**"], Verdict::Deployed, "forced push");
     let many = vec![push.payload["commits"][0].clone(); 2048];
-    later.with(json!({ "/commits": many })).check(here, &["docs/**"], Verdict::Deployed, "more commits");
-    later.with(json!({ "/commits": [] })).check(here, &["docs/**"], Verdict::Deployed, "no commits");
-    let skip = later.with(json!({ "/head_commit/message": "Typo\n\n[ci skip]" }));
+    later.with(&json!({ "/commits": many })).check(here, &["docs/**"], Verdict::Deployed, "more commits");
+    later.with(&json!({ "/commits": [] })).check(here, &["docs/**"], Verdict::Deployed, "no commits");
+    let skip = later.with(&json!({ "/head_commit/message": "Typo\n\n[ci skip]" }));
     skip.check(here, &[], Verdict::Skipped, "[ci skip]");
     let nothing = "0".repeat(40);
-    let gone = push.with(json!({ "/deleted": true, "/after": nothing, "/head_commit": null }));
+    let gone = push.with(&json!({ "/deleted": true, "/after": nothing, "/head_commit": null }));
     gone.check(here, &[], Verdict::Ignored, "was deleted");
     sent(Provider::Github, "push", "push-tag").check(here, &[], Verdict::Ignored, "the tag simple-tag");
     sent(Provider::Github, "push", "push-tag-deleted").check(here, &[], Verdict::Ignored, "the tag");
@@ -195,15 +195,15 @@ fn gitlab_pushes() {
     push.check(("ssh://git@example.com:2222/mike/diaspora", "master"), &[], Verdict::Deployed, "a push");
     push.check((GITHUB, "master"), &[], Verdict::Ignored, "another repository");
     push.check(here, &["docs/**"], Verdict::Deployed, "more commits");
-    let whole = push.with(json!({ "/total_commits_count": 2 }));
+    let whole = push.with(&json!({ "/total_commits_count": 2 }));
     whole.check(here, &["docs/**"], Verdict::Skipped, "none of the 2 changed files");
     whole.check(here, &["app/**"], Verdict::Deployed, "app/controller/application.rb");
     let nothing = "0".repeat(40);
-    whole.with(json!({ "/before": nothing })).check(here, &["docs/**"], Verdict::Deployed, "first push");
-    whole.with(json!({ "/after": nothing })).check(here, &[], Verdict::Ignored, "was deleted");
-    whole.with(json!({ "/commits/1/message": "[skip ci]" })).check(here, &[], Verdict::Skipped, "[skip ci]");
+    whole.with(&json!({ "/before": nothing })).check(here, &["docs/**"], Verdict::Deployed, "first push");
+    whole.with(&json!({ "/after": nothing })).check(here, &[], Verdict::Ignored, "was deleted");
+    whole.with(&json!({ "/commits/1/message": "[skip ci]" })).check(here, &[], Verdict::Skipped, "[skip ci]");
     // Not of the head commit.
-    whole.with(json!({ "/commits/0/message": "[skip ci]" })).check(here, &[], Verdict::Deployed, "a push");
+    whole.with(&json!({ "/commits/0/message": "[skip ci]" })).check(here, &[], Verdict::Deployed, "a push");
     let tag = sent(Provider::Gitlab, "Tag Push Hook", "push-tag");
     tag.check(("http://example.com/jsmith/example", "master"), &[], Verdict::Ignored, "the tag v1.0.0");
     Sent { event: "Issue Hook", ..push }.check(here, &[], Verdict::Ignored, "does not act");
@@ -216,19 +216,19 @@ fn gitea_pushes() {
     push.check((GITEA, "main"), &[], Verdict::Ignored, "the branch develop");
     push.check(here, &["docs/**"], Verdict::Deployed, "more commits");
     let fields = json!({ "/total_commits": 1, "/commits/0/modified": ["docs/a"] });
-    push.with(fields.clone()).check(here, &["docs/**"], Verdict::Deployed, "docs/a is watched");
-    push.with(fields.clone()).check(here, &["src/**"], Verdict::Skipped, "none of the 1");
-    push.with(fields).with(json!({ "/total_commits": 2 })).check(
+    push.with(&fields).check(here, &["docs/**"], Verdict::Deployed, "docs/a is watched");
+    push.with(&fields).check(here, &["src/**"], Verdict::Skipped, "none of the 1");
+    push.with(&fields).with(&json!({ "/total_commits": 2 })).check(
         here,
         &["src/**"],
         Verdict::Deployed,
         "more",
     );
     let nothing = "0".repeat(40);
-    push.with(json!({ "/before": nothing })).check(here, &["docs/**"], Verdict::Deployed, "first push");
-    push.with(json!({ "/after": nothing })).check(here, &[], Verdict::Ignored, "was deleted");
+    push.with(&json!({ "/before": nothing })).check(here, &["docs/**"], Verdict::Deployed, "first push");
+    push.with(&json!({ "/after": nothing })).check(here, &[], Verdict::Ignored, "was deleted");
     let skip = json!({ "/commits/0/message": "[skip rivetr]" });
-    push.with(skip).check(here, &[], Verdict::Skipped, "[skip rivetr]");
+    push.with(&skip).check(here, &[], Verdict::Skipped, "[skip rivetr]");
     Sent { event: "create", ..push }.check(here, &[], Verdict::Ignored, "does not act");
 }
 
@@ -239,14 +239,14 @@ fn bitbucket_pushes() {
     push.check(here, &[], Verdict::Deployed, "a push");
     push.check(here, &["docs/**"], Verdict::Deployed, "does not list them");
     push.check((GITHUB, "name-of-branch"), &[], Verdict::Ignored, "another repository");
-    let gone = push.with(json!({ "/push/changes/0/new": null, "/push/changes/0/closed": true }));
+    let gone = push.with(&json!({ "/push/changes/0/new": null, "/push/changes/0/closed": true }));
     gone.check(here, &[], Verdict::Ignored, "was deleted");
-    let tag = push.with(json!({ "/push/changes/0/new/type": "tag", "/push/changes/0/new/name": "v1" }));
+    let tag = push.with(&json!({ "/push/changes/0/new/type": "tag", "/push/changes/0/new/name": "v1" }));
     tag.check(here, &[], Verdict::Ignored, "the tag v1");
-    let skip = push.with(json!({ "/push/changes/0/new/target/message": "[skip ci] x" }));
+    let skip = push.with(&json!({ "/push/changes/0/new/target/message": "[skip ci] x" }));
     skip.check(here, &[], Verdict::Skipped, "[skip ci]");
     let second = tag.payload["push"]["changes"][0].clone();
-    let both = push.with(json!({ "/push/changes": [second, push.payload["push"]["changes"][0]] }));
+    let both = push.with(&json!({ "/push/changes": [second, push.payload["push"]["changes"][0]] }));
     both.check(here, &[], Verdict::Deployed, "a push");
     Sent { event: "repo:fork", ..push }.check(here, &[], Verdict::Ignored, "does not act");
 }
@@ -260,7 +260,7 @@ fn generic_pushes() {
     let least = Sent { payload: json!({ "ref": "refs/heads/main" }), ..push.clone() };
     least.check(here, &[], Verdict::Deployed, "a push");
     least.check(here, &["web/**"], Verdict::Deployed, "does not list them");
-    push.with(json!({ "/deleted": true })).check(here, &[], Verdict::Ignored, "was deleted");
+    push.with(&json!({ "/deleted": true })).check(here, &[], Verdict::Ignored, "was deleted");
     Sent { event: "ping", ..push }.check(here, &[], Verdict::Ping, "works");
 }
 
@@ -276,7 +276,7 @@ fn images() {
     let ghcr = sent(Provider::Ghcr, "package", "package");
     assert_eq!(image(ghcr.clone()), ("ghcr.io/codertocat/hello-world".to_owned(), None));
     let tag = "/package/package_version/container_metadata/tag/name";
-    let tagged = ghcr.with(json!({ tag: "1.2" }));
+    let tagged = ghcr.with(&json!({ tag: "1.2" }));
     assert_eq!(image(tagged), ("ghcr.io/codertocat/hello-world".to_owned(), Some("1.2".to_owned())));
     let renamed = Sent {
         event: "registry_package",
@@ -285,8 +285,8 @@ fn images() {
     };
     assert_eq!(image(renamed).0, "ghcr.io/codertocat/hello-world");
     let other = |sent: Sent| assert_eq!(read(sent.provider, sent.event, &sent.body()).unwrap(), Event::Other);
-    other(ghcr.with(json!({ "/action": "updated" })));
-    other(ghcr.with(json!({ "/package/package_version/package_url": "https://a.example/b" })));
+    other(ghcr.with(&json!({ "/action": "updated" })));
+    other(ghcr.with(&json!({ "/package/package_version/package_url": "https://a.example/b" })));
     ghcr.check((GITHUB, "master"), &[], Verdict::Ignored, "not an image");
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::domain::app::{self, Settings, Wish};
 use crate::domain::deployment;
 use crate::domain::right;
-use crate::domain::source::{GitAccess, Reference, Source};
+use crate::domain::source::{GitAccess, GitSource, Reference, Source};
 use crate::domain::time::Timestamp;
 use crate::domain::variable;
 
@@ -43,25 +43,17 @@ impl App {
             commands,
             rollback_window,
         } = settings;
-        let (kind, git, [image, containerfile]) = match source {
-            Source::Push { .. } => ("push", None, [None, None]),
-            Source::Git(git) => ("git", Some(git), [None, None]),
-            Source::Image { image } => ("image", None, [Some(image.to_string()), None]),
-            Source::Upload => ("upload", None, [None, None]),
-            Source::Inline { instructions } => {
-                ("inline", None, [None, Some(instructions.as_str().to_owned())])
-            }
-        };
+        let (kind, git, image, containerfile) = origin(source);
         let (tag, commit) = match git.map(|git| &git.reference) {
             Some(Reference::Tag(tag)) => (Some(tag.to_string()), None),
             Some(Reference::Commit(commit)) => (None, Some(commit.to_string())),
             Some(Reference::Branch(_)) | None => (None, None),
         };
         let access = git.map(|git| &git.access);
-        let git_key = match access {
-            Some(GitAccess::Key(name)) => Some(name.to_string()),
-            Some(GitAccess::Public | GitAccess::Token { .. }) | None => None,
-        };
+        let git_key = access.and_then(|access| match access {
+            GitAccess::Key(name) => Some(name.to_string()),
+            GitAccess::Public | GitAccess::Token { .. } => None,
+        });
         Self {
             id: id.0,
             name: slug.to_string(),
@@ -94,6 +86,17 @@ impl App {
             deleting: *deleting,
             created: time(*created),
         }
+    }
+}
+
+/// The word for where an app comes from; its repository, image, or instructions.
+fn origin(source: &Source) -> (&'static str, Option<&GitSource>, Option<String>, Option<String>) {
+    match source {
+        Source::Push { .. } => ("push", None, None, None),
+        Source::Git(git) => ("git", Some(git), None, None),
+        Source::Image { image } => ("image", None, Some(image.to_string()), None),
+        Source::Upload => ("upload", None, None, None),
+        Source::Inline { instructions } => ("inline", None, None, Some(instructions.as_str().to_owned())),
     }
 }
 

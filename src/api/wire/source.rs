@@ -200,18 +200,14 @@ mod tests {
         source.parse().map_err(|errors| errors.0.into_keys().collect())
     }
 
-    fn text(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn a_source_is_said_whole() {
         let Ok((Source::Git(public), None)) = git("https://example.org/a.git", |_| ()) else { panic!() };
         assert_eq!(public.reference.to_string(), "branch main");
         assert_eq!((public.access, public.submodules, public.lfs), (GitAccess::Public, false, false));
         let keyed = git("git@example.org:a.git", |source| {
-            source.git_key = text("deploy");
-            source.tag = text("v1");
+            source.git_key = Some("deploy".to_owned());
+            source.tag = Some("v1".to_owned());
             source.submodules = true;
         });
         let Ok((Source::Git(keyed), None)) = keyed else { panic!("{keyed:?}") };
@@ -219,7 +215,7 @@ mod tests {
         assert_eq!((keyed.reference.to_string().as_str(), keyed.submodules), ("tag v1", true));
         let opened = git("https://example.org/a.git", |source| {
             source.git_token = Some(Hidden("canary\n".to_owned()));
-            source.commit = text(&"a".repeat(40));
+            source.commit = Some("a".repeat(40));
         });
         assert!(!format!("{opened:?}").contains("canary"));
         assert_eq!(opened.unwrap().1.unwrap().token.reveal(), b"canary");
@@ -234,29 +230,30 @@ mod tests {
         let token = || Some(Hidden("token".to_owned()));
         check("ext::sh -c id", &|_| (), "git");
         check(ssh, &|_| (), "git_key");
-        check(https, &|source| source.git_key = text("deploy"), "git_key");
+        check(https, &|source| source.git_key = Some("deploy".to_owned()), "git_key");
         check(
             ssh,
             &|source| {
-                source.git_key = text("deploy");
+                source.git_key = Some("deploy".to_owned());
                 source.git_token = token();
             },
             "git_token",
         );
-        check(https, &|source| source.git_token_user = text("me"), "git_token");
+        check(https, &|source| source.git_token_user = Some("me".to_owned()), "git_token");
         check(https, &|source| source.git_token = Some(Hidden("a b".to_owned())), "git_token");
-        check(https, &|source| source.branch = text("--upload-pack=x"), "branch");
-        check(https, &|source| source.tag = text("-u"), "tag");
-        check(https, &|source| source.commit = text("main"), "commit");
+        check(https, &|source| source.branch = Some("--upload-pack=x".to_owned()), "branch");
+        check(https, &|source| source.tag = Some("-u".to_owned()), "tag");
+        check(https, &|source| source.commit = Some("main".to_owned()), "commit");
         check(
             https,
             &|source| {
-                source.branch = text("main");
-                source.tag = text("v1");
+                source.branch = Some("main".to_owned());
+                source.tag = Some("v1".to_owned());
             },
             "tag",
         );
-        let pushed = SetSource { lfs: true, tag: text("v1"), ..SetSource::default() }.parse().unwrap_err();
+        let pushed =
+            SetSource { lfs: true, tag: Some("v1".to_owned()), ..SetSource::default() }.parse().unwrap_err();
         assert_eq!(pushed.0.into_keys().collect::<Vec<_>>(), ["lfs", "tag"]);
     }
 }

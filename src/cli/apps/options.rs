@@ -14,6 +14,7 @@ use crate::domain::volume::{ContainerPath, Mount, Tmpfs};
 /// How to tell that an app answers.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Health check")]
+#[expect(clippy::struct_field_names, reason = "an option is called what its field is")]
 pub struct Health {
     /// The path that tells whether it answers; without it, a TCP connection is enough
     #[arg(long, value_name = "PATH", value_parser = HealthPath::parse)]
@@ -48,7 +49,7 @@ pub struct Runtime {
     /// The most processor time it may use, in processors, such as 1.5; changed while it runs
     #[arg(long, value_name = "NUMBER", value_parser = Cpus::parse)]
     cpus: Option<Cpus>,
-    /// A volume as name:/path[:ro], or a directory of the host as /directory:/path[:ro]; may be repeated
+    /// A volume as `name:/path[:ro]`, or a directory of the host as `/directory:/path[:ro]`; may be repeated
     #[arg(long = "volume", value_name = "MOUNT", value_parser = Mount::parse)]
     volumes: Vec<Mount>,
     /// A directory in memory: /path[:size=64M]; may be repeated
@@ -110,6 +111,7 @@ pub struct Runtime {
 /// How an app's image is built. What may be repeated is a list, which takes the place of the one before.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Build")]
+#[expect(clippy::struct_field_names, reason = "an option is called what its field is")]
 pub struct Build {
     /// The file of instructions, from the base directory [default: Containerfile or Dockerfile]
     #[arg(long, value_name = "PATH", value_parser = RepoPath::parse)]

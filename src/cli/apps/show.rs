@@ -108,7 +108,7 @@ fn listed(options: &Value) -> Option<String> {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     };
     let options = options.as_object().filter(|options| !options.is_empty())?;
     let words: Vec<String> = options.iter().map(|(name, value)| format!("{name} {}", text(value))).collect();

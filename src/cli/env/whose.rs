@@ -22,6 +22,7 @@ pub struct Shared {
 
 /// How a variable is kept. What is not said stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct Kind {
     /// Nobody is shown their values again
     #[arg(long, conflicts_with = "plain")]
@@ -106,9 +107,9 @@ impl Whose {
             Self::App(app) => {
                 format!("The next deployment of {app} takes this into effect:\n  rivetr deploy {app}\n")
             }
-            shared => {
+            Self::Project(_) | Self::Environment(..) => {
                 format!(
-                    "Each app of {shared} takes this into effect with its next deployment:\n  rivetr deploy APP\n"
+                    "Each app of {self} takes this into effect with its next deployment:\n  rivetr deploy APP\n"
                 )
             }
         }

@@ -22,7 +22,9 @@ pub(super) async fn each_line(
     let mut line = Line { bytes: Vec::new(), shown: Instant::now() };
     let mut chunk = Vec::with_capacity(LINE_MAX);
     while from.read_buf(&mut chunk).await? > 0 {
-        chunk.iter().for_each(|byte| line.take(*byte, &mut show));
+        for byte in &chunk {
+            line.take(*byte, &mut show);
+        }
         chunk.clear();
     }
     line.done(&mut show);

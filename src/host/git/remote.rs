@@ -123,9 +123,8 @@ impl Remote {
     pub(super) fn why(&self, said: &[String]) -> GitError {
         let all = said.join("\n");
         let url = self.url.to_string();
-        let why = match self.not_let_in(&all) {
-            Some(why) => why,
-            None => return GitError::Fetch { url, said: last_lines(&all) },
+        let Some(why) = self.not_let_in(&all) else {
+            return GitError::Fetch { url, said: last_lines(&all) };
         };
         GitError::NotLetIn { url, why }
     }
@@ -205,10 +204,10 @@ impl Git {
         files::make_dirs(&self.settings.runtime, 0o700)?;
         let directory = files::temporary_dir(&self.settings.runtime)?;
         let path = plain(directory.path())?;
-        let lines: String =
-            known.iter().map(|HostKey { host, key }| format!("{} {key}\n", host.in_known_hosts())).collect();
+        let line = |HostKey { host, key }: &HostKey| format!("{} {key}\n", host.in_known_hosts());
+        let lines: Vec<String> = known.iter().map(line).collect();
         files::write_whole(&directory.path().join("key"), private.reveal(), 0o600)?;
-        files::write_whole(&directory.path().join("known_hosts"), lines.as_bytes(), 0o600)?;
+        files::write_whole(&directory.path().join("known_hosts"), lines.concat().as_bytes(), 0o600)?;
         let config = ssh_config(path, !known.is_empty());
         files::write_whole(&directory.path().join("config"), config.as_bytes(), 0o600)?;
         session.env.push(("GIT_SSH_COMMAND", format!("ssh -F {path}/config").into()));

@@ -126,7 +126,7 @@ impl From<&Runtime> for StoredRuntime {
             shm_size: text(shm_size.as_ref()),
             restart: (*restart != Restart::Always).then(|| restart.to_string()),
             stop_signal: text(stop_signal.as_ref()),
-            grace_s: (*grace != Runtime::DEFAULT_GRACE).then(|| grace.as_secs()),
+            grace_s: (*grace != Runtime::DEFAULT_GRACE).then_some(grace.as_secs()),
             mounts: texts(mounts),
             tmpfs: texts(tmpfs),
         }
@@ -209,6 +209,7 @@ fn all<T, E>(texts: &[String], parse: fn(&str) -> Result<T, E>) -> Option<Vec<T>
     texts.iter().map(|text| parse(text).ok()).collect()
 }
 
+#[expect(clippy::option_option, reason = "without, with, and not what was stored are three things")]
 fn maybe<T, E>(text: Option<String>, parse: fn(&str) -> Result<T, E>) -> Option<Option<T>> {
     text.map(|text| parse(&text)).transpose().ok()
 }
@@ -235,7 +236,7 @@ pub(super) fn everything() -> (Runtime, BuildOptions) {
         capabilities: list("NET_RAW"),
         read_only: true,
         user: some("app:app"),
-        entrypoint: Some(vec!["/bin/sh".to_owned(), "-c".to_owned()]),
+        entrypoint: Some(vec!["/bin/serve".to_owned(), "--all".to_owned()]),
         command: Some(vec!["echo \"$A\"\n".to_owned()]),
         working_dir: some("/srv"),
         init: true,

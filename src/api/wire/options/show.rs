@@ -144,7 +144,7 @@ fn words(words: Option<&Words>) -> Patch<Vec<String>> {
     words.map(|words| words.as_slice().to_vec()).into()
 }
 
-fn unless<T: PartialEq>(value: T, default: T) -> Patch<T> {
+fn unless<T: Copy + PartialEq>(value: T, default: T) -> Patch<T> {
     Some(value).filter(|value| *value != default).into()
 }
 

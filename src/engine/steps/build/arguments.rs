@@ -27,17 +27,15 @@ impl Place {
             workspace.in_source(deployment, path).ok_or_else(|| Halt::Failed(missing()))
         };
         let context = within(Path::new(base))?;
-        let name = match &options.containerfile {
-            Some(path) => path.to_string(),
-            None => {
-                let listing = workspace
-                    .names(&context)
-                    .map_err(|error| Halt::because("listing the checkout", error))?;
-                let names: Vec<&str> = listing.iter().map(String::as_str).collect();
-                let Recipe::Containerfile { path } =
-                    build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
-                path
-            }
+        let name = if let Some(path) = &options.containerfile {
+            path.to_string()
+        } else {
+            let listing = workspace.names(&context);
+            let listing = listing.map_err(|error| Halt::because("listing the checkout", error))?;
+            let names: Vec<&str> = listing.iter().map(String::as_str).collect();
+            let Recipe::Containerfile { path } =
+                build::recipe(&names).map_err(|error| Halt::Failed(error.to_string()))?;
+            path
         };
         let containerfile = within(&Path::new(base).join(name))?;
         Ok(Self { context, containerfile })
