@@ -114,7 +114,10 @@ pub fn once(release: &Release<'_>, once: &Once<'_>) -> Result<UnitFiles, Quadlet
     unit.drop_section(Section::Service);
     unit.section(Section::Container)
         .words("Exec", command.as_slice().iter().map(String::as_str))?
-        .scalar("StopTimeout", COMMAND_GRACE_S)?;
+        .scalar("StopTimeout", COMMAND_GRACE_S)?
+        // Passed on, the signal to end reaches process 1, which has no time set and may not listen. Not passed on,
+        // Podman ends, and removing the container ends what runs in it in time.
+        .raw("PodmanArgs", "--sig-proxy=false")?;
     let service = unit
         .section(Section::Service)
         .raw("Type", "oneshot")?

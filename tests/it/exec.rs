@@ -23,8 +23,9 @@ fn a_command_in_a_container_behaves_as_here() {
         host.run(["sh", "-c", "head -c 1048576 /dev/zero | tr '\\0' x | sha256sum"]).succeeds().stdout;
     assert_eq!(String::from_utf8(sum.stdout).unwrap(), expect);
 
-    // At a terminal the command has one, of its size.
-    let typed = ["script", "-qec", "stty rows 33 cols 99; rivetr exec blog -- stty size", "/dev/null"];
+    // At a terminal the command has one, of its size. Podman sets that once the command runs.
+    let sized = r#"rivetr exec blog -- sh -c 'until stty size | grep "33 99"; do sleep 0.1; done'"#;
+    let typed = ["timeout", "20", "script", "-qec", &format!("stty rows 33 cols 99; {sized}"), "/dev/null"];
     assert!(host.run(typed).succeeds().stdout.contains("33 99"));
 
     let journal = host.run(["journalctl", "-u", "rivetr.service", "--output=cat"]).succeeds().stdout;
