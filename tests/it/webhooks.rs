@@ -191,7 +191,7 @@ fn markers_paths_and_other_references_are_told_apart_and_can_be_replayed() {
     scene.send("2", &scene.change("third [skip ci]\n")).is(202, "skipped", "[skip ci]");
     let mut other = scene.change("fourth\n");
     other["ref"] = "refs/heads/other".into();
-    scene.send("3", &other).is(202, "ignored", "another branch");
+    scene.send("3", &other).is(202, "ignored", "the branch other");
     other["ref"] = "refs/tags/v1".into();
     scene.send("4", &other).is(202, "ignored", "the tag v1");
     other["repository"]["clone_url"] = "https://git.example/other.git".into();

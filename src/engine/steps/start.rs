@@ -32,8 +32,8 @@ pub(in crate::engine) async fn run(
         Err(ApplyError::Start(StartError::Failed(failure))) => {
             let names = deployment.replicas().map(|(number, _)| deployment.replica_name(number));
             let failed = names.filter(|name| failure.unit.strip_suffix(".service") == Some(name)).collect();
-            show_last_lines(context, &deployment, failed, failure.invocation.as_ref()).await;
-            return Err(Halt::Failed(explain(&failure)));
+            let lines = show_last_lines(context, &deployment, failed, failure.invocation.as_ref()).await;
+            return Err(Halt::Failed(explain(&failure, &lines)));
         }
         Err(ApplyError::Ungiven(error)) => return Err(Halt::Failed(error.to_string())),
         Err(error) => return Err(Halt::because("the units were not started", error)),
@@ -51,8 +51,13 @@ async fn make_way(context: &mut Context, live: &Deployment, next: &Deployment) -
     }
     context
         .say(next, format!("       Both want the same port of the host: {} stops first", live.unit_name()));
-    let stopped = context.engine.machine().systemd.stop(&live.replica_service(1)).await;
-    stopped.map_err(|error| Halt::because("the live release was not stopped", error))
+    let systemd = &context.engine.machine().systemd;
+    let unit = live.replica_service(1);
+    let stopped = systemd.stop(&unit).await;
+    stopped.map_err(|error| Halt::because("the live release was not stopped", error))?;
+    // Where the app answers a stop with a status of its own, its unit has failed, and would be started again.
+    let forgotten = systemd.forget(&unit).await;
+    forgotten.map_err(|error| Halt::because("the live release was not stopped", error))
 }
 
 /// Starts the live release again which a new one had made stop.
@@ -77,23 +82,24 @@ pub(super) async fn live(context: &Context) -> Result<Option<Deployment>, Halt> 
 }
 
 /// Copies what containers last printed into the deployment's log; if it printed nothing, what systemd and
-/// Podman say of the run.
+/// Podman say of the run. Gives the lines back.
 pub(super) async fn show_last_lines(
     context: &mut Context,
     deployment: &Deployment,
     containers: Vec<String>,
     run: Option<&InvocationId>,
-) {
+) -> Vec<String> {
     let lines = match last_lines(context, deployment, containers, run).await {
         Ok(lines) => lines,
         Err(error) => {
             tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "journal not read");
-            return;
+            return Vec::new();
         }
     };
-    for line in lines {
+    for line in &lines {
         context.say(deployment, format!("       | {line}"));
     }
+    lines
 }
 
 async fn last_lines(
@@ -113,13 +119,15 @@ async fn last_lines(
     Ok(own.map(|line| line.text).collect())
 }
 
-fn explain(failure: &JobFailure) -> String {
-    // The statuses are Podman's own, as those of a shell.
+fn explain(failure: &JobFailure, lines: &[String]) -> String {
+    // The statuses are Podman's own, as those of a shell; 126 stands for more than the command.
+    let said = lines.iter().rev().find_map(|line| line.strip_prefix("Error: "));
     match failure.service.as_ref().map(|(_, status)| *status) {
         Some(127) => "the command of the image was not found in it: check CMD and ENTRYPOINT".to_owned(),
-        Some(126) => {
+        Some(126) if said.is_none_or(|said| said.contains("permission denied")) => {
             "the command of the image cannot be executed: check its mode and its interpreter".to_owned()
         }
+        Some(125 | 126) => said.map_or_else(|| failure.to_string(), |said| format!("Podman says: {said}")),
         Some(_) | None => failure.to_string(),
     }
 }

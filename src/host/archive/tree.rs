@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,8 @@ const PATH_MAX: usize = 4000;
 const NAME_MAX: usize = 255;
 /// What one read takes from an entry, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// How many links the kernel follows on one path before it gives up (`path_resolution(7)`).
+const LINKS_MAX: usize = 40;
 
 /// A directory that is being filled.
 pub(super) struct Tree {
@@ -29,11 +31,12 @@ pub(super) struct Tree {
     stop: CancellationToken,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Made {
     Directory,
     File,
-    Link,
+    /// To this target.
+    Link(Vec<u8>),
 }
 
 impl Tree {
@@ -110,22 +113,17 @@ impl Tree {
         }
         let (folder, path, name) = self.place(entry)?;
         rustix::fs::symlinkat(target, &folder, &name).map_err(unwritten)?;
-        self.made.insert(path, Made::Link);
+        self.made.insert(path, Made::Link(target.to_owned()));
         Ok(())
     }
 
-    /// Asks the kernel of each link whether it stays beneath: one that leads over others may look so and not be so.
+    /// Follows each link: one that leads over others may look as if it stayed beneath, and not do so.
     pub fn finish(self) -> Result<(), ArchiveError> {
-        for (path, _) in self.made.iter().filter(|(_, made)| **made == Made::Link) {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
-            match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), ResolveFlags::BENEATH) {
-                Err(Errno::XDEV) => return Err(ArchiveError::refused(path.as_bytes(), OUTSIDE)),
-                // It leads nowhere, or round in circles, but not out.
-                Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => {}
-                Err(error) => return Err(unwritten(error)),
-            }
+        let links = self.made.iter().filter(|(_, made)| matches!(made, Made::Link(_)));
+        match links.map(|(path, _)| path).find(|path| leads_out(&self.made, path)) {
+            Some(path) => Err(ArchiveError::refused(path.as_bytes(), OUTSIDE)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn count(&mut self, entry: &[u8]) -> Result<(), ArchiveError> {
@@ -159,7 +157,7 @@ impl Tree {
             let path = path.join("/");
             match self.made.get(&path) {
                 Some(Made::Directory) => continue,
-                Some(Made::File | Made::Link) => {
+                Some(Made::File | Made::Link(_)) => {
                     let rule = "it leads through a file or a link of the archive";
                     return Err(ArchiveError::refused(entry, rule));
                 }
@@ -176,15 +174,50 @@ impl Tree {
         Ok(())
     }
 
+    /// Part by part: `openat2`, which could do it at once, is one of the calls that a unit which may make no
+    /// set-user-ID files cannot make (systemd.exec(5), `RestrictSUIDSGID=`).
     fn folder(&self, entry: &[u8], above: &[&str]) -> Result<OwnedFd, ArchiveError> {
-        let path = if above.is_empty() { ".".to_owned() } else { above.join("/") };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        rustix::fs::openat2(&self.root, path, flags, Mode::empty(), beneath).map_err(|error| match error {
-            Errno::LOOP | Errno::XDEV => ArchiveError::refused(entry, "it leads through a link"),
-            other => unwritten(other),
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let root = self.root.try_clone().map_err(ArchiveError::Unwritten)?;
+        above.iter().try_fold(root, |folder, part| {
+            rustix::fs::openat(&folder, *part, flags, Mode::empty()).map_err(|error| match error {
+                Errno::LOOP | Errno::NOTDIR => ArchiveError::refused(entry, "it leads through a link"),
+                other => unwritten(other),
+            })
         })
     }
+}
+
+/// Whether a path leads out of what was made, with every link followed as the kernel follows it.
+fn leads_out(made: &BTreeMap<String, Made>, path: &str) -> bool {
+    let mut ahead: Vec<&[u8]> = path.as_bytes().split(|byte| *byte == b'/').rev().collect();
+    let mut at: Vec<&[u8]> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = ahead.pop() {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                if at.pop().is_none() {
+                    return true;
+                }
+            }
+            name => {
+                at.push(name);
+                let here = at.join(&b'/');
+                let Some(Made::Link(target)) = str::from_utf8(&here).ok().and_then(|here| made.get(here))
+                else {
+                    continue;
+                };
+                at.pop();
+                links += 1;
+                if links > LINKS_MAX {
+                    return false;
+                }
+                ahead.extend(target.split(|byte| *byte == b'/').rev());
+            }
+        }
+    }
+    false
 }
 
 const OUTSIDE: &str = "the link leads out of the archive";
