@@ -1,0 +1,355 @@
+//! Every route of the API, with who may come in.
+
+const SET_A: &str = r#"{"variables":{"A":{"value":"b"}}}"#;
+
+/// How far a caller reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    Nothing,
+    Read,
+    Deploy,
+    Write,
+    Admin,
+}
+
+/// One route: how far one must reach, a request that would do harm, and one that is let in and does nothing.
+pub struct Row {
+    pub route: &'static str,
+    pub needs: Reach,
+    pub harmful: (&'static str, &'static str),
+    pub harmless: (&'static str, &'static str),
+    /// The status of the harmless one.
+    pub status: u16,
+}
+
+const fn row(
+    route: &'static str,
+    needs: Reach,
+    harmful: (&'static str, &'static str),
+    harmless: (&'static str, &'static str),
+    status: u16,
+) -> Row {
+    Row { route, needs, harmful, harmless, status }
+}
+
+const fn look(route: &'static str, needs: Reach, target: &'static str) -> Row {
+    row(route, needs, (target, ""), (target, ""), 200)
+}
+
+/// Every route. Deployment 1 is blog's and live, deployment 2 is slow's and builds; token 1 is the one of setup.
+pub const ROWS: &[Row] = &[
+    look("get /health", Reach::Nothing, "/health"),
+    look("get /api/openapi.json", Reach::Read, "/api/openapi.json"),
+    look("get /api/system/health", Reach::Read, "/api/system/health"),
+    look("get /api/apps", Reach::Read, "/api/apps"),
+    row(
+        "post /api/apps",
+        Reach::Write,
+        ("/api/apps", r#"{"name":"intruder"}"#),
+        ("/api/apps", r#"{"name":"No Name"}"#),
+        422,
+    ),
+    look("get /api/apps/{id}", Reach::Read, "/api/apps/blog"),
+    row("delete /api/apps/{id}", Reach::Write, ("/api/apps/blog", ""), ("/api/apps/nowhere", ""), 404),
+    row(
+        "post /api/apps/{id}/deploy",
+        Reach::Deploy,
+        ("/api/apps/blog/deploy", ""),
+        ("/api/apps/nowhere/deploy", ""),
+        404,
+    ),
+    look("get /api/apps/{id}/deployments", Reach::Read, "/api/apps/blog/deployments?limit=3"),
+    look("get /api/apps/{id}/status", Reach::Read, "/api/apps/blog/status"),
+    look("get /api/apps/{id}/logs/stream", Reach::Read, "/api/apps/blog/logs/stream?lines=3"),
+    look("get /api/deployments/{id}", Reach::Read, "/api/deployments/1"),
+    look("get /api/deployments/{id}/logs", Reach::Read, "/api/deployments/1/logs"),
+    row(
+        "post /api/deployments/{id}/cancel",
+        Reach::Deploy,
+        ("/api/deployments/2/cancel", ""),
+        ("/api/deployments/99/cancel", ""),
+        404,
+    ),
+    look("get /api/projects", Reach::Read, "/api/projects"),
+    row(
+        "post /api/projects",
+        Reach::Write,
+        ("/api/projects", r#"{"name":"intruder"}"#),
+        ("/api/projects", r#"{"name":"No Name"}"#),
+        422,
+    ),
+    look("get /api/projects/{id}", Reach::Read, "/api/projects/default"),
+    row(
+        "delete /api/projects/{id}",
+        Reach::Write,
+        ("/api/projects/default", ""),
+        ("/api/projects/nowhere", ""),
+        404,
+    ),
+    row(
+        "post /api/projects/{id}/environments",
+        Reach::Write,
+        ("/api/projects/default/environments", r#"{"name":"intruder"}"#),
+        ("/api/projects/default/environments", r#"{"name":"No Name"}"#),
+        422,
+    ),
+    row(
+        "delete /api/projects/{id}/environments/{environment}",
+        Reach::Write,
+        ("/api/projects/default/environments/production", ""),
+        ("/api/projects/default/environments/nowhere", ""),
+        404,
+    ),
+    row(
+        "post /api/apps/{id}/upload",
+        Reach::Deploy,
+        ("/api/apps/blog/upload", "x"),
+        ("/api/apps/nowhere/upload", "x"),
+        404,
+    ),
+    row(
+        "post /api/apps/{id}/exec",
+        Reach::Write,
+        ("/api/apps/blog/exec", r#"{"command":["true"]}"#),
+        ("/api/apps/blog/exec", r#"{"command":["true"]}"#),
+        // What is asked for begins with another protocol.
+        426,
+    ),
+    look("get /api/registries", Reach::Read, "/api/registries"),
+    row(
+        "post /api/registries",
+        Reach::Admin,
+        ("/api/registries", r#"{"host":"intruder.example","user":"a","password":"b"}"#),
+        ("/api/registries", r#"{"host":"","user":"a","password":"b"}"#),
+        422,
+    ),
+    row(
+        "delete /api/registries/{host}",
+        Reach::Admin,
+        ("/api/registries/intruder.example", ""),
+        ("/api/registries/nowhere.example", ""),
+        404,
+    ),
+    row(
+        "post /api/apps/{id}/rollback",
+        Reach::Deploy,
+        ("/api/apps/blog/rollback", "{}"),
+        ("/api/apps/nowhere/rollback", "{}"),
+        404,
+    ),
+    row(
+        "post /api/apps/{id}/restart",
+        Reach::Deploy,
+        ("/api/apps/blog/restart", ""),
+        ("/api/apps/nowhere/restart", ""),
+        404,
+    ),
+    row(
+        "post /api/apps/{id}/start",
+        Reach::Deploy,
+        ("/api/apps/blog/start", ""),
+        ("/api/apps/nowhere/start", ""),
+        404,
+    ),
+    row(
+        "post /api/apps/{id}/stop",
+        Reach::Deploy,
+        ("/api/apps/blog/stop", ""),
+        ("/api/apps/nowhere/stop", ""),
+        404,
+    ),
+    row(
+        "post /api/apps/{id}/scale",
+        Reach::Write,
+        ("/api/apps/blog/scale", r#"{"replicas":2}"#),
+        ("/api/apps/nowhere/scale", r#"{"replicas":2}"#),
+        404,
+    ),
+    row(
+        "post /api/deployments/{id}/rollback",
+        Reach::Deploy,
+        ("/api/deployments/1/rollback", ""),
+        ("/api/deployments/99/rollback", ""),
+        404,
+    ),
+    look("get /api/tokens", Reach::Admin, "/api/tokens"),
+    row(
+        "post /api/tokens",
+        Reach::Admin,
+        ("/api/tokens", r#"{"name":"intruder","scope":"admin"}"#),
+        ("/api/tokens", r#"{"name":""}"#),
+        422,
+    ),
+    row("delete /api/tokens/{id}", Reach::Admin, ("/api/tokens/1", ""), ("/api/tokens/99", ""), 404),
+    look("get /api/apps/{id}/webhooks", Reach::Read, "/api/apps/blog/webhooks"),
+    row(
+        "post /api/apps/{id}/webhooks",
+        Reach::Write,
+        ("/api/apps/blog/webhooks", r#"{"provider":"github"}"#),
+        ("/api/apps/blog/webhooks", r#"{"provider":"nobody"}"#),
+        422,
+    ),
+    row(
+        "delete /api/apps/{id}/webhooks/{provider}",
+        Reach::Write,
+        ("/api/apps/blog/webhooks/github", ""),
+        ("/api/apps/blog/webhooks/github", ""),
+        404,
+    ),
+    row(
+        "get /api/webhook-deliveries/{id}",
+        Reach::Read,
+        ("/api/webhook-deliveries/1", ""),
+        ("/api/webhook-deliveries/99", ""),
+        404,
+    ),
+    row(
+        "post /api/webhook-deliveries/{id}/replay",
+        Reach::Deploy,
+        ("/api/webhook-deliveries/1/replay", ""),
+        ("/api/webhook-deliveries/99/replay", ""),
+        404,
+    ),
+    // Open, and of no use to anybody without the secret of a webhook.
+    row(
+        "post /webhooks/{provider}/{app}",
+        Reach::Nothing,
+        ("/webhooks/github/blog", r#"{"ref":"refs/heads/main"}"#),
+        ("/webhooks/github/blog", r#"{"ref":"refs/heads/main"}"#),
+        401,
+    ),
+    row(
+        "post /webhooks/{provider}/{app}/{secret}",
+        Reach::Nothing,
+        ("/webhooks/dockerhub/blog/secret", "{}"),
+        ("/webhooks/dockerhub/blog/secret", "{}"),
+        401,
+    ),
+    look("get /git/{repo}/info/refs", Reach::Deploy, "/git/blog.git/info/refs?service=git-receive-pack"),
+    row(
+        "post /git/{repo}/git-receive-pack",
+        Reach::Deploy,
+        ("/git/blog.git/git-receive-pack", "0000"),
+        ("/git/blog.git/git-receive-pack", "0000"),
+        200,
+    ),
+    row(
+        "patch /api/apps/{id}",
+        Reach::Write,
+        ("/api/apps/blog", r#"{"port":9999}"#),
+        ("/api/apps/blog", r#"{"port":0}"#),
+        422,
+    ),
+    row(
+        "put /api/apps/{id}/source",
+        Reach::Write,
+        ("/api/apps/blog/source", r#"{"git":"https://intruder.example/a.git"}"#),
+        ("/api/apps/blog/source", r#"{"git":"nowhere"}"#),
+        422,
+    ),
+    look("get /api/apps/{id}/env-vars", Reach::Read, "/api/apps/blog/env-vars"),
+    row(
+        "put /api/apps/{id}/env-vars",
+        Reach::Write,
+        ("/api/apps/blog/env-vars", SET_A),
+        ("/api/apps/nowhere/env-vars", SET_A),
+        404,
+    ),
+    row(
+        "delete /api/apps/{id}/env-vars/{key}",
+        Reach::Write,
+        ("/api/apps/blog/env-vars/SECRET", ""),
+        ("/api/apps/blog/env-vars/NOWHERE", ""),
+        404,
+    ),
+    look("get /api/projects/{project}/env-vars", Reach::Read, "/api/projects/default/env-vars"),
+    row(
+        "put /api/projects/{project}/env-vars",
+        Reach::Write,
+        ("/api/projects/default/env-vars", SET_A),
+        ("/api/projects/nowhere/env-vars", SET_A),
+        404,
+    ),
+    row(
+        "delete /api/projects/{project}/env-vars/{key}",
+        Reach::Write,
+        ("/api/projects/default/env-vars/A", ""),
+        ("/api/projects/default/env-vars/NOWHERE", ""),
+        404,
+    ),
+    look(
+        "get /api/projects/{project}/environments/{environment}/env-vars",
+        Reach::Read,
+        "/api/projects/default/environments/production/env-vars",
+    ),
+    row(
+        "put /api/projects/{project}/environments/{environment}/env-vars",
+        Reach::Write,
+        ("/api/projects/default/environments/production/env-vars", SET_A),
+        ("/api/projects/default/environments/nowhere/env-vars", SET_A),
+        404,
+    ),
+    row(
+        "delete /api/projects/{project}/environments/{environment}/env-vars/{key}",
+        Reach::Write,
+        ("/api/projects/default/environments/production/env-vars/A", ""),
+        ("/api/projects/default/environments/production/env-vars/NOWHERE", ""),
+        404,
+    ),
+    look("get /api/apps/{id}/files", Reach::Read, "/api/apps/blog/files"),
+    row(
+        "put /api/apps/{id}/files",
+        Reach::Write,
+        ("/api/apps/blog/files", r#"{"path":"/etc/intruder","content_base64":"YQ=="}"#),
+        ("/api/apps/blog/files", r#"{"path":"relative","content_base64":"YQ=="}"#),
+        422,
+    ),
+    row(
+        "delete /api/apps/{id}/files",
+        Reach::Write,
+        ("/api/apps/blog/files?path=/etc/kept", ""),
+        ("/api/apps/blog/files?path=/etc/nowhere", ""),
+        404,
+    ),
+    row(
+        "post /api/secrets/rotate-key",
+        Reach::Admin,
+        ("/api/secrets/rotate-key", ""),
+        // One key more, and the same secrets: nothing that can be seen from outside.
+        ("/api/secrets/rotate-key", ""),
+        200,
+    ),
+    look("get /api/keys", Reach::Read, "/api/keys"),
+    row(
+        "post /api/keys",
+        Reach::Write,
+        ("/api/keys", r#"{"name":"intruder"}"#),
+        ("/api/keys", r#"{"name":"No Name"}"#),
+        422,
+    ),
+    look("get /api/keys/{name}", Reach::Read, "/api/keys/kept"),
+    row("delete /api/keys/{name}", Reach::Write, ("/api/keys/kept", ""), ("/api/keys/nowhere", ""), 404),
+    look("get /api/known-hosts", Reach::Read, "/api/known-hosts"),
+    row(
+        "delete /api/known-hosts/{host}",
+        Reach::Admin,
+        ("/api/known-hosts/git.example", ""),
+        ("/api/known-hosts/nowhere.example", ""),
+        404,
+    ),
+    look("get /api/volumes", Reach::Read, "/api/volumes"),
+    row(
+        "get /api/volumes/{name}",
+        Reach::Read,
+        ("/api/volumes/rivetr-vol-blog-data", ""),
+        ("/api/volumes/rivetr-vol-blog-nowhere", ""),
+        404,
+    ),
+    row(
+        "delete /api/volumes/{name}",
+        Reach::Write,
+        ("/api/volumes/rivetr-vol-blog-data", ""),
+        ("/api/volumes/rivetr-vol-blog-nowhere", ""),
+        404,
+    ),
+];
