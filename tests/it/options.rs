@@ -147,6 +147,7 @@ fn a_build_sees_what_it_is_told_and_nothing_else() {
         "--build-arg", "GREETING=it's $5", "--build-option=--format=docker", "--build-memory", "512M",
     ])
     .succeeds();
+    host.rivetr(["env", "set", "blog", "TOKEN=only the build", "--secret", "--build"]).succeeds();
     let repository = host.repository("blog");
     repository.write("outside", "not in the base directory");
     repository.write("web/.dockerignore", "ignored\n");
@@ -156,14 +157,23 @@ fn a_build_sees_what_it_is_told_and_nothing_else() {
         "web/docker/Site",
         &format!(
             "FROM docker.io/library/busybox:stable AS site\nARG GREETING\nCOPY . /www/\n\
+             RUN --mount=type=secret,id=TOKEN md5sum < /run/secrets/TOKEN > /www/token\n\
              RUN echo \"$GREETING\" > /www/greeting && cat /proc/sys/kernel/random/uuid > /www/built\n{SERVES}\
              FROM site AS never\nRUN exit 1\n"
         ),
     );
     repository.commit("A stage, a base directory, an ignored file");
-    repository.push().succeeds();
+    let push = repository.push().succeeds();
     let ask = |path: &str| host.ask(&host.host_of("blog"), path).unwrap();
     assert_eq!(ask("/greeting").body, "it's $5\n");
+    let digest = host.run(["sh", "-c", "printf 'only the build' | md5sum"]).succeeds().stdout;
+    assert_eq!(ask("/token").body, digest);
+    let tag = "localhost/rivetr/blog:1";
+    let history = host.as_owner(["podman", "history", "--no-trunc", tag]).succeeds().stdout;
+    let inspect = host.as_owner(["podman", "inspect", tag, "rivetr-app-blog-1"]).succeeds().stdout;
+    for shown in [&push.stderr, &history, &inspect] {
+        assert!(!shown.contains("only the build"), "{shown}");
+    }
     assert_eq!(ask("/index.html").body, "seen");
     assert_eq!((ask("/ignored").status, ask("/outside").status), (404, 404));
 
