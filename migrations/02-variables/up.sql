@@ -2,8 +2,8 @@
 
 CREATE TABLE variable (
     id          INTEGER PRIMARY KEY,
-    project     INTEGER REFERENCES project (id),
-    environment INTEGER REFERENCES environment (id),
+    project     INTEGER REFERENCES project (id) ON DELETE CASCADE,
+    environment INTEGER REFERENCES environment (id) ON DELETE CASCADE,
     app         INTEGER REFERENCES app (id),
     key         TEXT    NOT NULL,
     value       BLOB    NOT NULL, -- sealed for env/<key>

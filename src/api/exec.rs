@@ -43,7 +43,7 @@ pub(super) async fn open(
     let Json(wire::Exec { command, terminal }) = Json::from_request(request, &()).await?;
     check(&command)?;
     let app = app::find(engine.reader(), &id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, ?command, "command in a container");
+    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, program = command.first(), words = command.len(), "command in a container");
     let session = engine.exec(&app, &command, terminal.map(|window| (window.rows, window.columns))).await?;
     tasks.spawn(async move {
         let over = async {

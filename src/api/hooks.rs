@@ -97,9 +97,10 @@ async fn take(
     body: Body,
 ) -> Result<Response, ApiError> {
     desk.admit(headers, Instant::now())?;
-    let Some((app, webhook)) = addressed(engine, provider, app).await? else { return Err(refusal()) };
     let mut room = desk.room();
     let body = input::whole(body, BODY_MAX, |length| room.grow(length)).await?;
+    // Asked last: how long it takes to refuse tells nobody which apps there are.
+    let Some((app, webhook)) = addressed(engine, provider, app).await? else { return Err(refusal()) };
     let Dialect { event, delivery, .. } = dialect(webhook.provider);
     let event = field(headers, event).unwrap_or("push").to_owned();
     if let Err(why) = verify(engine, &app, &webhook, secret, headers, &body)? {

@@ -11,6 +11,7 @@ use super::gate::{Authorized, Deploy, Manage};
 use super::input::Input;
 use super::{deployment, wire};
 use crate::domain::deployment::Deployment;
+use crate::domain::right::Right;
 use crate::engine::Engine;
 use crate::store::Reader;
 
@@ -22,7 +23,7 @@ pub(super) async fn roll_back(
     Input(wish): Input<wire::RollBack>,
 ) -> Result<impl IntoResponse, ApiError> {
     let app = find(&reader, &id).await?;
-    let deployment = engine.roll_back(&app.slug, wish.number).await?;
+    let deployment = engine.roll_back(&app.slug, wish.number, by.caller.may(Right::Administer)).await?;
     tracing::info!(target: "rivetr::audit", app = %app.slug, deployment = deployment.number, back_to = deployment.back_to, by = %by.caller, "rollback asked for");
     Ok(accepted(&deployment))
 }
@@ -34,7 +35,8 @@ pub(super) async fn roll_back_to(
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     let to = deployment::find(&reader, &id).await?;
-    let deployment = engine.roll_back(&to.app_slug, Some(to.number)).await?;
+    let administrator = by.caller.may(Right::Administer);
+    let deployment = engine.roll_back(&to.app_slug, Some(to.number), administrator).await?;
     tracing::info!(target: "rivetr::audit", app = %to.app_slug, deployment = deployment.number, back_to = deployment.back_to, by = %by.caller, "rollback asked for");
     Ok(accepted(&deployment))
 }

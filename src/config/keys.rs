@@ -173,7 +173,7 @@ pub static KEYS: [Key; 21] = [
         "volumes",
         "bind_roots",
         Field::Directories(|s| &mut s.volumes.bind_roots),
-        "Directories of the host below which apps may mount; none, unless you name some. Whoever may change apps can read and write all that lies there.",
+        "Apps may mount the directories that lie directly in these, and nothing else of the host; none, unless you name some. Whoever may change apps can read and write all that lies there.",
     ),
 ];
 

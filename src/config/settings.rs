@@ -137,7 +137,7 @@ pub struct Deploy {
 /// What apps may mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Volumes {
-    /// Directories of the host below which apps may mount.
+    /// Apps may mount the directories of the host that lie directly in these.
     pub bind_roots: Vec<PathBuf>,
 }
 

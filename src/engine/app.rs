@@ -18,6 +18,10 @@ impl Engine {
     /// Creates an app, with the host name that it gets by itself and a repository to push to.
     pub async fn create_app(&self, mut new: NewApp, administrator: bool) -> Result<App, EngineError> {
         let automatic = self.automatic_host(&new.slug)?;
+        if automatic.is_some() && automatic == self.0.settings.own_host {
+            let message = format!("rivetr itself answers where {} would; choose another name", new.slug);
+            return Err(EngineError::Conflict { field: "name", message });
+        }
         new.hosts = self.own_hosts(&new.slug, new.hosts)?;
         let _alone = self.0.changing.lock().await;
         self.check_runtime(&new.slug, &new.settings, None, administrator).await?;

@@ -114,7 +114,10 @@ impl Engine {
 
     async fn converge_to(&self, app: &App, aim: Aim<'_>) -> Result<(), ApplyError> {
         // As it is now: it may have been stopped, and another release may be live.
-        let Some(app) = &self.reader().app_by_id(app.id).await? else { return Ok(()) };
+        let found = self.reader().app_by_id(app.id).await?;
+        // Of what is on its way out is only taken away.
+        let found = found.filter(|app| !app.deleting || !aim.without.is_empty());
+        let Some(app) = &found else { return Ok(()) };
         let releases = self.wanted_releases(app, aim.without).await?;
         if !releases.is_empty() {
             self.apply_network(app).await?;
@@ -152,7 +155,10 @@ impl Engine {
                 // It runs with what it has been given; to the next release it is no hindrance.
                 Err(ApplyError::Ungiven(error)) if !on_its_way => {
                     tracing::error!(app = %app.slug, deployment = deployment.number, %error, "left as it is");
-                    kept_files(deployment, observed)
+                    let mounts = &deployment.settings.runtime.mounts;
+                    let mut files = quadlet::volume::volumes(&app.slug, mounts)?;
+                    files.extend(kept_files(deployment, observed));
+                    files
                 }
                 other => other?,
             }

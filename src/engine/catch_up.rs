@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::Trigger;
+use crate::store::Wish;
 
 /// How many servers are asked at once: this is not urgent, and must not be in the way of what is.
 const AT_ONCE: usize = 2;
@@ -58,7 +59,7 @@ impl Engine {
             return Ok(());
         }
         tracing::info!(app = %app.slug, commit = %head.short(), "its code moved while rivetr did not run");
-        self.deploy(&app.slug, Trigger::Webhook, None).await?;
+        self.enqueue(app, Wish::of(Trigger::Webhook)).await?;
         Ok(())
     }
 }

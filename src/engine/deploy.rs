@@ -63,6 +63,9 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
         if was == State::Retiring && deployment.state == State::Live {
             engine.watch_over(&deployment);
             engine.tidy(&context.app, &deployment).await;
+        } else if deployment.state.is_end() {
+            let swept = engine.sweep_deployments(&context.app).await;
+            steps::log_failure(&deployment, "old deployments not forgotten", swept);
         }
     }
     Ok(())

@@ -27,7 +27,8 @@ impl Engine {
     /// Deletes a project that has no app, with its network.
     pub async fn delete_project(&self, slug: &Slug) -> Result<(), EngineError> {
         let project = self.0.writer.begin_project_deletion(slug.clone()).await?;
-        self.finish_project_deletion(&project).await
+        let engine = self.clone();
+        self.through(async move { engine.finish_project_deletion(&project).await }).await
     }
 
     /// Adds an environment to a project.

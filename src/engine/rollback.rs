@@ -3,7 +3,7 @@
 //! It has the image, the commit and the settings of the earlier one, and as many containers as the app has now.
 
 use super::{Engine, EngineError};
-use crate::domain::app::App;
+use crate::domain::app::{App, Settings};
 use crate::domain::deployment::{Deployment, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::runtime::policy;
@@ -14,10 +14,25 @@ const SEARCHED: u32 = 1000;
 /// How many releases a refusal names.
 const NAMED: usize = 10;
 
+/// What became of a wish to go back.
+pub(super) enum Back {
+    /// The release of this number comes back.
+    To(u32),
+    /// None can, and why.
+    Nothing(String),
+    /// Something newer is under way.
+    Busy,
+}
+
 impl Engine {
     /// Asks for a deployment that brings an earlier release back: the one of this number, or the one that was live
-    /// before.
-    pub async fn roll_back(&self, app: &Slug, to: Option<u32>) -> Result<Deployment, EngineError> {
+    /// before. What the app may not have any more does not come back, unless an administrator asks.
+    pub async fn roll_back(
+        &self,
+        app: &Slug,
+        to: Option<u32>,
+        administrator: bool,
+    ) -> Result<Deployment, EngineError> {
         let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
         let target = match to {
             Some(number) => self.numbered(&app, number).await?,
@@ -27,6 +42,9 @@ impl Engine {
             })?,
         };
         self.check_return(&app, &target).await?;
+        // It comes back with as many containers as there are now.
+        let settings = Settings { replicas: app.settings.replicas, ..target.settings.clone() };
+        self.check_runtime(&app.slug, &settings, Some(&app.settings.runtime), administrator).await?;
         self.bring_back(&app, &target, Trigger::Rollback).await
     }
 
@@ -41,16 +59,16 @@ impl Engine {
         self.bring_back(&app, &live, Trigger::Restart).await
     }
 
-    /// Brings back what was live before a release that does badly. None: there is nothing to go back to, or
-    /// something newer is under way.
-    pub(super) async fn roll_back_from(
-        &self,
-        bad: &Deployment,
-        reason: String,
-    ) -> Result<Option<Deployment>, EngineError> {
-        let Some(app) = self.reader().app_by_id(bad.app).await? else { return Ok(None) };
-        let Some(target) = self.one_before(&app).await? else { return Ok(None) };
-        policy::replicas(&target.settings.runtime, app.settings.replicas)?;
+    /// Brings back what was live before a release that does badly.
+    pub(super) async fn roll_back_from(&self, bad: &Deployment, reason: String) -> Result<Back, EngineError> {
+        let Some(app) = self.reader().app_by_id(bad.app).await? else { return Ok(Back::Busy) };
+        let Some(target) = self.one_before(&app).await? else {
+            return Ok(Back::Nothing("there is none to go back to".to_owned()));
+        };
+        if let Err(refusal) = policy::replicas(&target.settings.runtime, app.settings.replicas) {
+            let why = format!("release {} cannot come back: {}", target.origin(), refusal.message);
+            return Ok(Back::Nothing(why));
+        }
         let wish = Return {
             to: target.id,
             trigger: Trigger::AutoRollback,
@@ -58,10 +76,10 @@ impl Engine {
             instead_of: Some(bad.id),
         };
         let Some(enqueued) = self.0.writer.enqueue_return(app.id, wish, self.now()).await? else {
-            return Ok(None);
+            return Ok(Back::Busy);
         };
         self.take_up(&enqueued).await?;
-        Ok(Some(enqueued.deployment))
+        Ok(Back::To(enqueued.deployment.origin()))
     }
 
     /// Whether the image of a deployment is still on this machine.
@@ -112,8 +130,7 @@ impl Engine {
         if !self.has_image(target).await? {
             return Err(self.image_gone(app, target).await?);
         }
-        // It comes back with as many containers as there are now.
-        Ok(policy::replicas(&target.settings.runtime, app.settings.replicas)?)
+        Ok(())
     }
 
     async fn image_gone(&self, app: &App, target: &Deployment) -> Result<EngineError, EngineError> {

@@ -29,7 +29,10 @@ impl Engine {
     pub(super) async fn publish_routes(&self) -> Result<(), EngineError> {
         let _alone = self.0.publishing.lock().await;
         let routes = self.reader().routes().await?;
-        let own = self.0.settings.own_host.iter().map(|host| Route {
+        // One host twice is no table: rivetr's own stays where an app had it before.
+        let own_host = self.0.settings.own_host.as_ref();
+        let of_apps = routes.routes.iter().filter(|route| Some(&route.host) != own_host);
+        let own = own_host.into_iter().map(|host| Route {
             host: host.as_str().to_owned(),
             targets: vec![Target {
                 key: OWN_KEY.to_owned(),
@@ -40,7 +43,7 @@ impl Engine {
             // proxy, whose word git does not show.
             body_limit: Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX)),
         });
-        let apps = routes.routes.iter().map(|route| Route {
+        let apps = of_apps.map(|route| Route {
             host: route.host.as_str().to_owned(),
             targets: route
                 .targets

@@ -28,7 +28,8 @@ impl Engine {
             self.0.writer.scale(app.id, replicas).await?;
             app
         };
-        self.bring_to_scale(&app).await?;
+        let (engine, of) = (self.clone(), app.clone());
+        self.through(Box::pin(async move { engine.bring_to_scale(&of).await })).await?;
         self.current(&app).await
     }
 
@@ -63,11 +64,33 @@ impl Engine {
         if app.live.is_none() {
             return Err(never_live(&app.slug));
         }
+        if wish == Wish::Stop
+            && let Some(one) = self.unfinished_of(&app).await?.first()
+        {
+            let message = format!(
+                "deployment {} of {} is under way and would start it: cancel it first",
+                one.number, app.slug
+            );
+            return Err(EngineError::Conflict { field: "app", message });
+        }
         if (app.wish, wish) != (Wish::Run, Wish::Start) {
             self.0.writer.set_wish(app.id, wish).await?;
         }
-        self.settle_wish(&app, wish == Wish::Start).await?;
+        let (engine, of) = (self.clone(), app.clone());
+        self.through(Box::pin(async move { engine.settle_wish(&of, wish == Wish::Start).await })).await?;
         self.current(&app).await
+    }
+
+    /// Goes through with what was stored, also when who asked has gone.
+    pub(super) async fn through(
+        &self,
+        work: impl Future<Output = Result<(), EngineError>> + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let engine = self.clone();
+        let done = self.0.tasks.spawn(async move { engine.until_shutdown(work).await }).await;
+        let stopping =
+            || EngineError::Unavailable("rivetr is stopping; it goes on when it starts".to_owned());
+        done.ok().flatten().unwrap_or_else(|| Err(stopping()))
     }
 
     /// Brings about what is wanted of an app: that it is stopped, or comes back. `anyway`: also what was stopped by
@@ -124,13 +147,14 @@ impl Engine {
         if usize::from(serving) >= want {
             return Ok(());
         }
+        let before = release.clone();
         release.addresses = self
             .0
             .writer
             .allocate_addresses(app.project.id, release.id, wanted)
             .await
             .map_err(|error| EngineError::Conflict { field: "replicas", message: error.to_string() })?;
-        self.carry_dropins(&release, &release)?;
+        self.carry_dropins(&before, &release)?;
         self.failpoint("scaling");
         self.converge(&app).await?;
         if app.wish == Wish::Run {

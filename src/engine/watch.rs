@@ -9,19 +9,19 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::rollback::Back;
 use super::steps::check::{RESTARTS_MAX, silence};
 use super::steps::log_failure;
 use super::{Engine, EngineError};
-use crate::domain::app::{App, Wish};
-use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::domain::app::{App, Settings, Wish};
+use crate::domain::deployment::{Deployment, State};
 use crate::host::systemd::{ActiveState, UnitStatus};
 
-/// How often a watched release is asked.
-const EVERY: Duration = Duration::from_secs(3);
-/// How long one answer may take.
-const ANSWER_MAX: Duration = Duration::from_secs(3);
-/// After so many failures in a row it does badly.
-const FAILURES_MAX: u32 = 3;
+/// How long to wait before a release that does badly is looked at again while something newer is under way.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// The least time between two questions, and for an answer.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Watches a release that has just gone live, or did before rivetr was started, until its window is over.
@@ -50,12 +50,16 @@ impl Engine {
     }
 
     async fn watch(&self, deployment: &Deployment) -> Result<(), EngineError> {
-        let Some(reason) = self.does_badly(deployment.id).await? else { return Ok(()) };
-        let name = format!("{} {}", deployment.app_slug, deployment.number);
-        tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, reason, "a new release does badly");
-        let words = match self.roll_back_from(deployment, format!("{name} did badly: {reason}")).await? {
-            Some(back) => format!("Going back to release {} by itself: {reason}", back.origin()),
-            None => format!("This release does badly, and there is none to go back to: {reason}"),
+        let words = loop {
+            let Some(reason) = self.does_badly(deployment).await? else { return Ok(()) };
+            let name = format!("{} {}", deployment.app_slug, deployment.number);
+            tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, reason, "a new release does badly");
+            match self.roll_back_from(deployment, format!("{name} did badly: {reason}")).await? {
+                Back::To(origin) => break format!("Going back to release {origin} by itself: {reason}"),
+                Back::Nothing(why) => break format!("This release does badly, and {why}: {reason}"),
+                // What is newer may fail.
+                Back::Busy => self.pause(LOOK_AGAIN).await,
+            }
         };
         let log = self.machine().workspace.open_log(deployment);
         log_failure(
@@ -67,8 +71,10 @@ impl Engine {
     }
 
     /// Returns with the reason when the release does badly; with none when it is not for us to judge any more.
-    async fn does_badly(&self, id: DeploymentId) -> Result<Option<String>, EngineError> {
-        let mut turn = interval(EVERY);
+    async fn does_badly(&self, deployment: &Deployment) -> Result<Option<String>, EngineError> {
+        let id = deployment.id;
+        let pace = Pace::of(&deployment.settings);
+        let mut turn = interval(pace.every);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut restarts, mut failures) = (BTreeMap::new(), 0);
         loop {
@@ -79,15 +85,18 @@ impl Engine {
             let Some(app) = app.filter(|app| app.live == Some(id) && app.wish == Wish::Run) else {
                 return Ok(None);
             };
-            let units = self.units_of(&release).await?;
+            // Not those that have just been started and do not serve yet.
+            let serving = self.reader().serving(id).await?;
+            let mut units = self.units_of(&release).await?;
+            units.retain(|unit| (1..=serving).any(|number| release.replica_service(number) == unit.unit));
             if let Some(reason) = verdict(&units, &mut restarts) {
                 return Ok(Some(reason));
             }
             let by_hand = units.iter().any(|unit| unit.active_state == ActiveState::Inactive);
-            match self.silence(&app, &release).await {
+            match self.silence(&app, &release, serving, pace.answer).await {
                 Some(reason) if !by_hand => {
                     failures += 1;
-                    if failures >= FAILURES_MAX {
+                    if failures >= pace.failures {
                         return Ok(Some(reason));
                     }
                 }
@@ -105,15 +114,36 @@ impl Engine {
         Ok(units.into_iter().flatten().collect())
     }
 
-    /// Asks each container once; says what the one met that does not answer.
-    async fn silence(&self, app: &App, release: &Deployment) -> Option<String> {
-        for replica in release.replicas() {
+    /// Asks each container that serves once; says what the one met that does not answer.
+    async fn silence(&self, app: &App, release: &Deployment, serving: u8, limit: Duration) -> Option<String> {
+        for replica in release.replicas().filter(|(number, _)| *number <= serving) {
             let name = release.replica_name(replica.0);
-            if let Some(last) = silence(self, app, release, replica, ANSWER_MAX).await {
+            if let Some(last) = silence(self, app, release, replica, limit).await {
                 return Some(format!("{name} does not answer any more: {last}"));
             }
         }
         None
+    }
+}
+
+/// How a release is asked: as its health check says, but often enough for a verdict within its window.
+struct Pace {
+    every: Duration,
+    answer: Duration,
+    /// So many in a row.
+    failures: u32,
+}
+
+impl Pace {
+    fn of(settings: &Settings) -> Self {
+        let health = &settings.health;
+        let share = settings.rollback_window.unwrap_or_default() / (health.retries + 1);
+        let share = share.max(SHORTEST);
+        Self {
+            every: health.interval.min(share),
+            answer: health.attempt.min(share),
+            failures: health.retries,
+        }
     }
 }
 

@@ -333,6 +333,10 @@ fn insert_return(
          FROM app JOIN deployment AS old ON old.app = app.id WHERE app.id = ?1 AND old.id = ?2",
     )?
     .execute((app.0, to.0, trigger.as_str(), reason, now.0))?;
+    if tx.changes() == 0 {
+        // It was forgotten meanwhile.
+        return Err(StoreError::Malformed("deployment"));
+    }
     Ok(DeploymentId(tx.last_insert_rowid()))
 }
 

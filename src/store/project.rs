@@ -149,7 +149,8 @@ impl Writer {
     /// Marks a project that has no app as being deleted: none can come to it any more. Can be done twice.
     pub async fn begin_project_deletion(&self, slug: Slug) -> Result<Project, ChangeProjectError> {
         self.write(move |tx| {
-            let project = by_slug(tx, &slug)?.ok_or_else(|| ChangeProjectError::NoProject(slug.clone()))?;
+            let found = select(tx, "WHERE slug = ?1", [slug.as_str()])?.pop();
+            let project = found.ok_or_else(|| ChangeProjectError::NoProject(slug.clone()))?;
             refuse_apps(tx, &project, None)?;
             tx.execute("UPDATE project SET deleting = 1 WHERE id = ?1", [project.id.0])
                 .map_err(StoreError::from)?;

@@ -15,6 +15,7 @@ fn it_finds_what_is_wrong_and_says_what_to_do() {
     };
     host.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", storage]).succeeds();
     wrong(&host, &["16 MiB free", "make room"]);
+    host.systemctl(["stop", "podman.service"]).succeeds();
     host.run(["umount", storage]).succeeds();
 
     let broken = host.path(&format!("{}/project-default/broken.container", host.quadlets()));

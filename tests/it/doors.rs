@@ -300,9 +300,17 @@ fn the_socket_and_the_files_are_for_root_and_rivetr_alone() {
     ];
     host.as_user("stranger", by_token).succeeds().says("blog");
 
-    // What Podman's generator makes of a system-wide unit is for everybody to see, as are all of systemd's units.
-    let folders =
-        [host.quadlets(), "/var/lib/rivetr/rivetr.db", "/var/lib/rivetr/proxy", "/run/user", "/run/rivetr"];
+    // Podman keeps a running container's environment where only its owner can read it.
+    let folders = [
+        host.quadlets(),
+        "/run/user",
+        "/run/containers",
+        "/run/rivetr",
+        "/run/systemd",
+        "/var/lib/containers",
+        "/var/lib/rivetr/rivetr.db",
+        "/var/lib/rivetr/proxy",
+    ];
     let grep = ["grep", "--recursive", "--devices=skip", "--text", "--files-with-matches", CANARY];
     let grep: Vec<&str> = grep.into_iter().chain(folders).collect();
     assert_ne!(host.run(&grep).stdout, "", "the value is not where it is looked for");

@@ -123,4 +123,11 @@ fn bad_input_is_refused_and_changes_nothing() {
     host.rivetr(["apps", "create", "blog"]).succeeds();
     host.rivetr(["apps", "create", "blog"]).exits(5).says("blog");
     host.rivetr(["deploy", "blog"]).exits(5).says("git push");
+
+    // Where rivetr itself answers, no app does.
+    let own = format!("s#http://{}#http://rivetr.example.org#", host.address());
+    host.run(["sed", "-i", &own, "/etc/rivetr/rivetr.toml"]).succeeds();
+    host.run(["sed", "-i", "/^url/a base_domain = \"example.org\"", "/etc/rivetr/rivetr.toml"]).succeeds();
+    host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
+    host.rivetr(["apps", "create", "rivetr"]).exits(5).says("rivetr itself answers");
 }

@@ -25,6 +25,8 @@ fn a_project_comes_and_goes_with_its_network() {
     assert_eq!(shown["apps"], serde_json::json!(["cart"]));
 
     host.rivetr(["projects", "environments", "delete", "shop", "production"]).exits(5).says("cart");
+    host.rivetr(["env", "set", "--project", "shop", "REGION=eu"]).succeeds();
+    host.rivetr(["env", "set", "--project", "shop", "--environment", "staging", "LEVEL=debug"]).succeeds();
     host.rivetr(["projects", "environments", "delete", "shop", "staging"]).succeeds();
     host.rivetr(["projects", "delete", "shop"]).exits(5).says("still has apps");
     assert_eq!(host.get("cart").status, 200);

@@ -87,7 +87,9 @@ fn an_image_that_is_gone_is_refused_with_those_that_are_kept() {
 #[test]
 fn a_release_that_starts_to_fail_gives_way_to_the_one_before_by_itself() {
     let host = Host::boot("autoback");
-    host.rivetr(["apps", "create", "blog", "--port", "8080", "--health-path", "/up"]).succeeds();
+    let create = ["apps", "create", "blog", "--port", "8080", "--health-path", "/up"];
+    let pace = ["--health-interval", "2", "--health-attempt", "2"];
+    host.rivetr(create.into_iter().chain(pace)).succeeds();
     let repository = host.sample("blog");
     repository.write("Containerfile", MOODY);
     repository.commit("Answers for as long as it likes");

@@ -78,8 +78,10 @@ pub fn host_paths(runtime: &Runtime, roots: &[PathBuf], real: &[Option<PathBuf>]
         if real != Path::new(path.as_str()) {
             return refuse("it leads through a link; name the directory itself");
         }
-        if !roots.iter().any(|root| real.starts_with(root)) {
-            return refuse("it is not below any of bind_roots under [volumes] in rivetr.toml");
+        // Not deeper: who may write above what is mounted could put a link in its place, and Podman would follow it
+        // when it starts the container again by itself.
+        if !roots.iter().any(|root| real.parent() == Some(root.as_path())) {
+            return refuse("it does not lie directly in one of bind_roots under [volumes] in rivetr.toml");
         }
     }
     Ok(())
@@ -192,10 +194,11 @@ mod tests {
             (mount(&["data:/data", "more:/data"]), Some("two things")),
             (asks(with_memory), Some("two things")),
             (mount(&["/srv/media/films:/films:ro"]), None),
-            (mount(&["/srv/media:/films"]), None),
-            (mount(&["/srv/mediation:/films"]), Some("not below")),
-            (mount(&["/etc:/etc"]), Some("not below")),
-            (Case { administrator: true, ..mount(&["/run:/run"]) }, Some("not below")),
+            (mount(&["/srv/media:/films"]), Some("directly in one of bind_roots")),
+            (mount(&["/srv/media/films/new:/films"]), Some("directly in one of bind_roots")),
+            (mount(&["/srv/mediation:/films"]), Some("directly in one of bind_roots")),
+            (mount(&["/etc:/etc"]), Some("directly in one of bind_roots")),
+            (Case { administrator: true, ..mount(&["/run:/run"]) }, Some("directly in one of bind_roots")),
             (led_to(&["/srv/media/link:/x"], Some("/etc")), Some("through a link")),
             (led_to(&["/srv/media/gone:/x"], None), Some("no such directory")),
         ];

@@ -218,6 +218,7 @@ async fn run_once(
 async fn gave_up(engine: &Engine, name: &str, exit: &mut Option<i32>) {
     let systemd = &engine.machine().systemd;
     let mut changes = systemd.changes();
+    let mut first = None;
     loop {
         match systemd.unit(name).await {
             Ok(Some(unit)) => {
@@ -228,7 +229,9 @@ async fn gave_up(engine: &Engine, name: &str, exit: &mut Option<i32>) {
                 if let (true, Some(status)) = (ended, unit.exec_main_status) {
                     *exit = Some(status);
                 }
-                if over || unit.n_restarts >= RESTARTS_MAX {
+                // One that has run for months may have been restarted now and then.
+                let before = *first.get_or_insert(unit.n_restarts);
+                if over || unit.n_restarts.saturating_sub(before) >= RESTARTS_MAX {
                     return;
                 }
             }

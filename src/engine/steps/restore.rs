@@ -11,7 +11,8 @@ pub(in crate::engine) async fn run(
     let origin = deployment.origin();
     let why = deployment.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     context.say(&deployment, format!("-----> Bringing back release {origin}{why}"));
-    if !engine.has_image(&deployment).await? {
+    let there = engine.has_image(&deployment).await;
+    if !there.map_err(|error| Halt::because("asking Podman for the image", error))? {
         let reason = format!("the image of release {origin} is gone; deploy its commit again");
         return Err(Halt::Failed(reason));
     }

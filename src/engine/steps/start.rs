@@ -3,6 +3,7 @@
 use futures_util::TryStreamExt as _;
 
 use super::{command, log_failure};
+use crate::domain::app::Wish;
 use crate::domain::deployment::Deployment;
 use crate::engine::apply::{ApplyError, Start};
 use crate::engine::context::{Context, Halt};
@@ -62,7 +63,9 @@ async fn make_way(context: &mut Context, live: &Deployment, next: &Deployment) -
 
 /// Starts the live release again which a new one had made stop.
 pub(super) async fn give_way_back(context: &Context, next: &Deployment, live: &Deployment) {
-    if live.id != next.id && wants_port_of(next, live) {
+    let wish = context.engine.reader().app_by_id(next.app).await.map(|app| app.map(|app| app.wish));
+    let stopped = matches!(wish, Ok(Some(Wish::Stop)));
+    if live.id != next.id && !stopped && wants_port_of(next, live) {
         let started = context.engine.machine().systemd.start(&live.replica_service(1)).await;
         log_failure(live, "not started again", started);
     }

@@ -77,6 +77,9 @@ fn take(
         return tree.directory(&name);
     }
     if kind == EntryType::Symlink {
+        if size > 0 {
+            return Err(ArchiveError::refused(&name, "a link cannot hold bytes"));
+        }
         let own_target = header.link_name_bytes().map(std::borrow::Cow::into_owned);
         return tree.link(&name, &said.target.or(own_target).unwrap_or_default());
     }
@@ -117,13 +120,16 @@ impl Next {
     }
 }
 
+/// What an entry takes in the archive besides its bytes.
+const HEADER: u64 = 512;
+
 fn extension(name: &[u8], from: &mut impl Read, tree: &mut Tree) -> Result<Vec<u8>, ArchiveError> {
     let mut bytes = Vec::new();
     from.take(EXTENSION_MAX + 1).read_to_end(&mut bytes).map_err(ArchiveError::broken)?;
     if bytes.len() as u64 > EXTENSION_MAX {
         return Err(ArchiveError::refused(name, "its extension is too long"));
     }
-    tree.spend(name, bytes.len() as u64)?;
+    tree.spend(name, HEADER + bytes.len() as u64)?;
     Ok(bytes)
 }
 

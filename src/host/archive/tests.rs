@@ -230,6 +230,8 @@ fn links_that_lead_elsewhere() {
 fn nothing_is_written_through_a_link() {
     let through = |name: &str| [entry(b'5', "real", ""), link("link", "real"), file(name)];
     tar_refused(&through("link/x"), "link/x", "through a file or a link");
+    let heavy = Entry { size: Some(1 << 30), ..link("heavy", "real") };
+    tar_refused(&[heavy], "heavy", "a link cannot hold bytes");
     tar_refused(&through("link"), "link", "comes twice");
     tar_refused(&[file("a"), file("a/b")], "a/b", "through a file or a link");
     tar_refused(&[file("a"), entry(b'5', "a", "")], "a", "through a file or a link");

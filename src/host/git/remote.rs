@@ -99,6 +99,9 @@ pub enum NotLetIn {
         /// The fingerprint that it shows now, where `ssh` tells.
         new: Option<String>,
     },
+    /// There is no SSH client here.
+    #[error("there is no ssh on this host; install openssh-client (Debian) or openssh-clients (Fedora)")]
+    NoSsh,
     /// No connection came about.
     #[error("{0}; check the address, and that this machine can reach it")]
     Unreachable(String),
@@ -142,6 +145,9 @@ impl Remote {
             }
             if says(&["Permission denied (", "Too many authentication failures"]) {
                 return Some(NotLetIn::KeyRefused);
+            }
+            if says(&["ssh: not found", "ssh: command not found"]) {
+                return Some(NotLetIn::NoSsh);
             }
             let reached = said.lines().find(|line| line.starts_with("ssh: "));
             return reached.map(|line| NotLetIn::Unreachable(line.to_owned()));

@@ -108,6 +108,7 @@ impl HealthOptions {
             (Some(path), None) => {
                 health.ask = HealthAsk::Http { path, statuses: statuses.unwrap_or_default() };
             }
+            (None, None) if statuses.is_some() => form.wrong("status", "a status goes with a path"),
             (None, None) => health.ask = HealthAsk::Connect,
         }
         let timeout = (&mut health.timeout, default.timeout);

@@ -38,6 +38,11 @@ impl Place {
             path
         };
         let containerfile = within(&Path::new(base).join(name))?;
+        // Over such a file Podman runs a preprocessor, outside of any container, which reads what it is told to.
+        if containerfile.as_os_str().as_encoded_bytes().ends_with(b".in") {
+            let message = "the file of instructions may not end in .in, nor lead to a file that does";
+            return Err(Halt::Failed(message.to_owned()));
+        }
         Ok(Self { context, containerfile })
     }
 }
