@@ -68,7 +68,7 @@ fn what_fails_leaves_the_old_release_serving_and_nothing_behind() {
 }
 
 #[test]
-fn a_repository_without_a_containerfile_is_told_so() {
+fn a_repository_without_a_containerfile_of_its_own_is_told_so() {
     let host = Host::boot("nofile");
     host.rivetr(["apps", "create", "blog"]).succeeds();
     let repository = host.repository("blog");
@@ -77,6 +77,15 @@ fn a_repository_without_a_containerfile_is_told_so() {
     let push = repository.push();
     assert_ne!(push.code, 0);
     push.says("Containerfile").says("Dockerfile");
+    host.assert_only("blog", &[]);
+
+    // A link out of the repository shows the build nothing of rivetr's.
+    let link = repository.path().join("Containerfile");
+    std::os::unix::fs::symlink("/var/lib/rivetr/rivetr.db", link).unwrap();
+    repository.commit("A link out of the repository");
+    let push = repository.push();
+    assert_ne!(push.code, 0);
+    push.says("a link out of the repository").says("there is no Containerfile");
     host.assert_only("blog", &[]);
     host.assert_images("blog", &[]);
 }
