@@ -86,6 +86,15 @@ fn a_repository_without_a_containerfile_of_its_own_is_told_so() {
     let push = repository.push();
     assert_ne!(push.code, 0);
     push.says("a link out of the repository").says("there is no Containerfile");
+
+    // Over such a file Podman would run a preprocessor, which reads whatever it is told to of this machine.
+    repository.write("x.in", "FROM docker.io/library/busybox:stable\n");
+    std::fs::remove_file(repository.path().join("Containerfile")).unwrap();
+    std::os::unix::fs::symlink("x.in", repository.path().join("Containerfile")).unwrap();
+    repository.commit("A file for a preprocessor");
+    let push = repository.push();
+    assert_ne!(push.code, 0);
+    push.says("may not end in .in");
     host.assert_only("blog", &[]);
     host.assert_images("blog", &[]);
 }
@@ -134,9 +143,8 @@ fn bad_input_is_refused_and_changes_nothing() {
     host.rivetr(["deploy", "blog"]).exits(5).says("git push");
 
     // Where rivetr itself answers, no app does.
-    let own = format!("s#http://{}#http://rivetr.example.org#", host.address());
-    host.run(["sed", "-i", &own, "/etc/rivetr/rivetr.toml"]).succeeds();
-    host.run(["sed", "-i", "/^url/a base_domain = \"example.org\"", "/etc/rivetr/rivetr.toml"]).succeeds();
+    let own = "s#^url = .*#url = \"http://rivetr.example.org\"\nbase_domain = \"example.org\"#";
+    host.run(["sed", "-i", own, "/etc/rivetr/rivetr.toml"]).succeeds();
     host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     host.rivetr(["apps", "create", "rivetr"]).exits(5).says("rivetr itself answers");
 }

@@ -99,6 +99,7 @@ impl HealthOptions {
             (Patch::Keep, Patch::Set(_)) => (path, statuses) = (None, None),
             _ => {}
         }
+        let told_status = matches!(self.status, Patch::Set(_));
         form.maybe("path", self.path, &mut path, text(HealthPath::parse));
         form.maybe("status", self.status, &mut statuses, text(Statuses::parse));
         form.maybe("command", self.command, &mut command, Words::new);
@@ -108,7 +109,7 @@ impl HealthOptions {
             (Some(path), None) => {
                 health.ask = HealthAsk::Http { path, statuses: statuses.unwrap_or_default() };
             }
-            (None, None) if statuses.is_some() => form.wrong("status", "a status goes with a path"),
+            (None, None) if told_status => form.wrong("status", "a status goes with a path"),
             (None, None) => health.ask = HealthAsk::Connect,
         }
         let timeout = (&mut health.timeout, default.timeout);
@@ -284,5 +285,6 @@ mod tests {
         assert_eq!(say(json!({"command": ["x"]})), (HealthAsk::Command(Words::parse("x").unwrap()), vec![]));
         assert_eq!(say(json!({"path": "/up"})), (http("200-399"), vec![]));
         assert_eq!(say(json!({"path": null})), (HealthAsk::Connect, vec![]));
+        assert_eq!(say(json!({"status": "204"})), (HealthAsk::Connect, vec!["health.status".to_owned()]));
     }
 }
