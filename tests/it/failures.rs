@@ -143,7 +143,7 @@ fn bad_input_is_refused_and_changes_nothing() {
     host.rivetr(["deploy", "blog"]).exits(5).says("git push");
 
     // Where rivetr itself answers, no app does.
-    let own = "s#^url = .*#url = \"http://rivetr.example.org\"\nbase_domain = \"example.org\"#";
+    let own = "s#^url = .*#url = \"http://rivetr.example.org\"\\nbase_domain = \"example.org\"#";
     host.run(["sed", "-i", own, "/etc/rivetr/rivetr.toml"]).succeeds();
     host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     host.rivetr(["apps", "create", "rivetr"]).exits(5).says("rivetr itself answers");
