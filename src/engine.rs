@@ -87,9 +87,8 @@ pub struct Settings {
     pub own_address: std::net::SocketAddr,
     /// Ports of the host that rivetr listens on.
     pub own_ports: Vec<u16>,
-    /// Directories of the host below which apps may mount.
+    /// Apps may mount the directories of the host that lie directly in these.
     pub bind_roots: Vec<PathBuf>,
-    /// The largest push that is taken, in bytes.
     /// The largest push or upload that is taken, in bytes.
     pub push_limit: u64,
     /// The domain below which each app gets a name of its own.

@@ -1,4 +1,4 @@
-//! Podman over its socket: which images and containers there are, and away with those no longer wanted.
+//! Podman over its socket: which images there are, and away with images and containers no longer wanted.
 //!
 //! Starts nothing and builds nothing: units do. podman-api where it does what is meant; a small client of our own,
 //! `raw`, where it does not (it removes images by force, and with them the containers that use them).
@@ -16,10 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use podman_api::models::{LibpodImageSummary, ListContainer};
-use podman_api::opts::{
-    ContainerDeleteOpts, ContainerListFilter, ContainerListOpts, ImageListFilter, ImageListOpts,
-};
+use podman_api::models::LibpodImageSummary;
+use podman_api::opts::{ContainerDeleteOpts, ImageListFilter, ImageListOpts};
 use serde::Deserialize;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -143,21 +141,6 @@ pub struct Image {
     pub created: Timestamp,
 }
 
-/// A container, running or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// Its identity.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The image it was made from.
-    pub image: Option<ImageId>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Podman's word for its state: `running`, `exited`, `created`.
-    pub state: String,
-}
-
 impl Podman {
     /// The API behind a socket; nothing is connected yet.
     #[must_use]
@@ -214,15 +197,6 @@ impl Podman {
             }
             _ => answer.accepted(&what).map(drop),
         }
-    }
-
-    /// All containers, running or not, that carry a label of this key.
-    pub async fn containers_labelled(&self, key: &str) -> Result<Vec<Container>, PodmanError> {
-        let what = "list containers";
-        let labelled = [ContainerListFilter::LabelKey(key.to_owned())];
-        let opts = ContainerListOpts::builder().all(true).filter(labelled).build();
-        let found = self.ask(what, self.api.containers().list(&opts)).await?;
-        found.into_iter().map(container).collect()
     }
 
     /// Removes a container with its anonymous volumes, also while it runs; one that is not there is as good as gone.
@@ -329,17 +303,6 @@ fn image(found: LibpodImageSummary) -> Result<Image, PodmanError> {
         labels: labels.unwrap_or_default().into_iter().collect(),
         size: u64::try_from(size.unwrap_or(0)).unwrap_or(0),
         created: Timestamp(created.unwrap_or(0).saturating_mul(1000)),
-    })
-}
-
-fn container(found: ListContainer) -> Result<Container, PodmanError> {
-    let ListContainer { id, names, image_id: image, labels, state, .. } = found;
-    Ok(Container {
-        id: id.unwrap_or_default(),
-        name: names.unwrap_or_default().into_iter().next().unwrap_or_default(),
-        image: image.filter(|id| !id.is_empty()).map(|id| image_id(&id)).transpose()?,
-        labels: labels.unwrap_or_default().into_iter().collect(),
-        state: state.unwrap_or_default(),
     })
 }
 

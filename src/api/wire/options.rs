@@ -118,8 +118,8 @@ options! {
         stop_signal: String,
         /// How long it may take to end, in seconds; 10 if not said, at most 600.
         stop_timeout_s: u64,
-        /// What is mounted: `name:/path[:ro]` for a volume of the app, `/on/the/host:/path[:ro]` for a directory below
-        /// one of `bind_roots`.
+        /// What is mounted: `name:/path[:ro]` for a volume of the app, `/on/the/host:/path[:ro]` for a directory that
+        /// lies directly in one of `bind_roots`.
         volumes: Vec<String>,
         /// Directories in memory: `/path[:size=64M]`.
         tmpfs: Vec<String>,

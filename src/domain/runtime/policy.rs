@@ -24,7 +24,7 @@ pub struct Circumstances<'a> {
     pub replicas: Replicas,
     /// Ports that other apps have.
     pub taken: &'a [(PublishedPort, Slug)],
-    /// Directories of the host below which apps may mount.
+    /// Apps may mount the directories of the host that lie directly in these.
     pub bind_roots: &'a [PathBuf],
     /// Where each host path of the mounts leads once every link is followed, in their order; none: there is no such.
     pub real_paths: &'a [Option<PathBuf>],
