@@ -160,6 +160,8 @@ struct Inner {
     queue: queue::Queue,
     logs: log::LogHub,
     builds: Arc<Semaphore>,
+    /// When the oldest build began that was killed and not swept up after.
+    killed_builds: Mutex<Option<Timestamp>>,
     publishing: tokio::sync::Mutex<()>,
     deleting: tokio::sync::Mutex<()>,
     changing: tokio::sync::Mutex<()>,
@@ -184,6 +186,7 @@ impl Engine {
             queue: queue::Queue::default(),
             logs: log::LogHub::default(),
             builds: Arc::new(Semaphore::new(settings.build.concurrency)),
+            killed_builds: Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
             deleting: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::default(),

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{Engine, EngineError, steps};
 use crate::domain::app::App;
-use crate::domain::deployment::Deployment;
+use crate::domain::deployment::{Deployment, State};
 use crate::host::units::UnitsError;
 use crate::quadlet::path::Owner;
 use crate::store::{CreateProjectError, StoreError};
@@ -17,6 +17,9 @@ use crate::store::{CreateProjectError, StoreError};
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest such wait.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
+
+/// How many of an app's newest deployments are looked at for builds that were killed.
+const RECENT: u32 = 50;
 
 /// How many apps are put in order at once: one whose container starts slowly does not hold up the others.
 const AT_ONCE: usize = 8;
@@ -167,8 +170,20 @@ impl Engine {
         Ok(unfinished.iter().any(|one| one.app == app.id && one.state.is_past_commit()))
     }
 
-    /// Ends and forgets builds of deployments that have ended.
+    /// Ends and forgets builds of deployments that have ended, and sweeps up after those that were killed before this
+    /// run of rivetr, while another one was building.
     async fn forget_builds(&self, app: &App) -> Result<(), EngineError> {
+        let longest = u64::try_from(self.0.settings.build.timeout.as_millis()).unwrap_or(u64::MAX);
+        let killed = |one: &&Deployment| {
+            let end = one
+                .ended
+                .filter(|_| matches!(one.state, State::Cancelled | State::Superseded | State::Failed));
+            end.is_some_and(|end| self.now().millis_since(end) < longest)
+        };
+        let recent = self.reader().deployments(Some(app.id), None, RECENT).await?;
+        if let Some(since) = recent.iter().filter(killed).map(|one| one.created).min() {
+            self.sweep_builds(since).await;
+        }
         let systemd = &self.machine().systemd;
         let prefix = format!("rivetr-build-{}-", app.slug);
         let pattern = format!("{prefix}*.service");

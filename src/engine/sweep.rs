@@ -1,6 +1,7 @@
 //! Removes what nobody needs any more, and only what rivetr made.
 
 use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
@@ -83,11 +84,38 @@ impl Engine {
         self.remove_images(app, images.into_iter()).await
     }
 
-    /// Removes the containers that builds left behind which were killed since then, unless a build runs now: what
-    /// it works in looks the same. Older ones may be a person's own.
+    /// Removes the containers that a build left behind which began then and was killed, at the latest when no other
+    /// build runs any more.
     pub(super) async fn sweep_builds(&self, since: Timestamp) {
+        self.note_killed_build(since);
+        self.sweep_killed_builds().await;
+    }
+
+    /// Removes what killed builds left behind, unless a build runs now: what it works in looks the same.
+    pub(super) async fn sweep_killed_builds(&self) {
+        loop {
+            let killed = self.killed_builds().take();
+            let Some(since) = killed else { return };
+            if !self.swept_builds(since).await {
+                self.note_killed_build(since);
+                return;
+            }
+        }
+    }
+
+    fn killed_builds(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.0.killed_builds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_killed_build(&self, since: Timestamp) {
+        let mut killed = self.killed_builds();
+        *killed = Some(killed.map_or(since, |before| before.min(since)));
+    }
+
+    /// Whether it could be done. Older containers may be a person's own.
+    async fn swept_builds(&self, since: Timestamp) -> bool {
         let all = u32::try_from(self.0.settings.build.concurrency).unwrap_or(u32::MAX);
-        let Ok(_alone) = self.0.builds.try_acquire_many(all) else { return };
+        let Ok(_alone) = self.0.builds.try_acquire_many(all) else { return false };
         // A build of an earlier run of rivetr may not be picked up yet.
         let units = self.machine().systemd.list(&["rivetr-build-*.service"]).await;
         let over = |unit: &UnitSummary| {
@@ -95,11 +123,10 @@ impl Engine {
                 || unit.sub_state == "exited"
         };
         if !units.is_ok_and(|units| units.iter().all(over)) {
-            return;
+            return false;
         }
-        if let Err(error) = self.machine().podman.remove_build_leftovers(since..self.now()).await {
-            tracing::warn!(%error, "containers of old builds not removed");
-        }
+        let removed = self.machine().podman.remove_build_leftovers(since..self.now()).await;
+        removed.inspect_err(|error| tracing::warn!(%error, "containers of old builds not removed")).is_ok()
     }
 
     /// The images of an app by the numbers of their deployments, with their names.

@@ -25,7 +25,9 @@ pub(in crate::engine) async fn run(
 ) -> Result<Deployment, Halt> {
     let engine = context.engine.clone();
     engine.failpoint("building");
-    let image = build(context, &deployment).await?;
+    let built = build(context, &deployment).await;
+    engine.sweep_killed_builds().await;
+    let image = built?;
     engine.failpoint("after-building");
     let addresses = super::addresses(context, &deployment).await?;
     super::retire::clear_workspace(context, &deployment);
