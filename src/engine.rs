@@ -17,6 +17,7 @@ mod health;
 pub mod hooks;
 mod keys;
 mod log;
+mod memory;
 mod projects;
 pub mod push;
 mod queue;

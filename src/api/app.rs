@@ -162,6 +162,7 @@ pub(super) async fn status(
         sub_state: unit.sub_state,
         restarts: unit.restarts,
         since: unit.since.map(wire::time),
+        out_of_memory: unit.out_of_memory.map(wire::time),
     };
     let units: Vec<_> = status.units.into_iter().map(unit).collect();
     Ok(Json(wire::AppStatus {

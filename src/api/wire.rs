@@ -293,6 +293,9 @@ pub struct Unit {
     pub restarts: u32,
     /// Since when it is in this state (RFC 3339, UTC).
     pub since: Option<String>,
+    /// When the kernel last killed something in it for want of memory (RFC 3339, UTC); null: never.
+    #[serde(default)]
+    pub out_of_memory: Option<String>,
 }
 
 /// A wish to deploy.

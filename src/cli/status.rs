@@ -1,5 +1,7 @@
 //! `rivetr status`: every app at a glance, and what is wrong with rivetr or its host.
 
+use std::slice;
+
 use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -91,19 +93,27 @@ fn unit_state(status: &AppStatus) -> String {
         let up = status.units.iter().filter(|unit| unit.active_state == "active").count();
         let restarts: u32 = status.units.iter().map(|unit| unit.restarts).sum();
         let restarted = if restarts > 0 { format!(", restarted {restarts} times") } else { String::new() };
-        return format!("{up} of {} running{restarted}", status.units.len());
+        let killed = out_of_memory(&status.units);
+        return format!("{up} of {} running{restarted}{killed}", status.units.len());
     }
     let Some(unit) = &status.unit else {
         return if status.live.is_some() { "no unit" } else { "not deployed" }.to_owned();
     };
-    let Unit { name: _, active_state, sub_state, restarts, since: _ } = unit;
+    let Unit { name: _, active_state, sub_state, restarts, since: _, out_of_memory: _ } = unit;
     let state =
         if active_state == "active" { sub_state.clone() } else { format!("{active_state} ({sub_state})") };
-    match restarts {
-        0 => state,
-        1 => format!("{state}, restarted once"),
-        times => format!("{state}, restarted {times} times"),
-    }
+    let restarted = match restarts {
+        0 => String::new(),
+        1 => ", restarted once".to_owned(),
+        times => format!(", restarted {times} times"),
+    };
+    format!("{state}{restarted}{}", out_of_memory(slice::from_ref(unit)))
+}
+
+/// When one of them last ran out of memory, if one did.
+fn out_of_memory(units: &[Unit]) -> String {
+    let last = units.iter().filter_map(|unit| unit.out_of_memory.as_deref()).max();
+    last.map(|last| format!(", ran out of memory at {}", time(last))).unwrap_or_default()
 }
 
 /// The release that serves, with the first digits of its commit.
@@ -148,6 +158,7 @@ mod tests {
             sub_state: sub.to_owned(),
             restarts: 0,
             since: None,
+            out_of_memory: None,
         });
         let app = serde_json::from_str(app).unwrap();
         let status = AppStatus { app, live, latest, unit, units: Vec::new() };
@@ -159,9 +170,10 @@ mod tests {
         let unit = |active: &str| Unit {
             name: String::new(),
             active_state: active.to_owned(),
-            sub_state: String::new(),
+            sub_state: active.to_owned(),
             restarts: 1,
             since: None,
+            out_of_memory: None,
         };
         let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],
             "source":"push","branch":"main","env":[],"deleting":false,"created":""}"#;
@@ -174,6 +186,16 @@ mod tests {
             units,
         };
         assert_eq!(state(&status), "2 of 3 running, restarted 3 times");
+        for (unit, at) in
+            status.units.iter_mut().zip(["2026-11-23T09:00:00.000Z", "2026-11-23T10:00:00.000Z"])
+        {
+            unit.out_of_memory = Some(at.to_owned());
+        }
+        let last = "2 of 3 running, restarted 3 times, ran out of memory at 2026-11-23 10:00:00";
+        assert_eq!(state(&status), last);
+        status.units.truncate(1);
+        status.unit = status.units.first().cloned();
+        assert_eq!(state(&status), "active, restarted once, ran out of memory at 2026-11-23 09:00:00");
         status.app.stopped = true;
         assert_eq!(state(&status), "stopped");
     }

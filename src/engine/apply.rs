@@ -76,7 +76,8 @@ impl Engine {
     /// Makes the units of an app what the store says.
     ///
     /// Starts what is on its way to be checked and what was gone altogether; a release that somebody stopped by
-    /// hand stays stopped.
+    /// hand stays stopped, and what systemd is about to start again is left to it, as its count of restarts tells
+    /// whether a new release comes up.
     pub(super) async fn converge(&self, app: &App) -> Result<(), ApplyError> {
         let _alone = self.0.applying.take(app.id).await;
         self.converge_to(app, Aim::default()).await
@@ -173,7 +174,7 @@ impl Engine {
             }
             let was_gone = !observed.files.contains_key(path);
             let stopped_by_hand = observed.units.get(&unit) == Some(&UnitState::Inactive);
-            if on_its_way {
+            if aim.start == Some(Start::New(deployment.id)) {
                 must.insert(unit.clone());
             }
             if enabled && (on_its_way || was_gone || start || !stopped_by_hand) {

@@ -1,5 +1,6 @@
 //! How things stand: what the store wants and what systemd shows, side by side.
 
+use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::broadcast;
 
@@ -37,6 +38,8 @@ pub struct UnitSummary {
     pub restarts: u32,
     /// Since when it has been up, or down.
     pub since: Option<Timestamp>,
+    /// When the kernel last killed something in it for want of memory.
+    pub out_of_memory: Option<Timestamp>,
 }
 
 /// One line that an app wrote.
@@ -61,14 +64,16 @@ impl Engine {
         let latest = self.reader().deployments(Some(app.id), None, 1).await?.pop();
         let Some(id) = app.live else { return Ok(AppStatus { app, live: None, latest, units: Vec::new() }) };
         let live = self.deployment(id).await?;
-        let units = self.units_of(&live).await?.into_iter().map(|unit| UnitSummary {
+        let found = self.units_of(&live).await?;
+        let units = join_all(found.into_iter().map(async |unit| UnitSummary {
+            out_of_memory: self.ran_out_of_memory(&live, &unit).await,
             name: unit.unit,
             active_state: unit.active_state.as_str(),
             sub_state: unit.sub_state,
             restarts: unit.n_restarts,
             since: unit.since,
-        });
-        Ok(AppStatus { app, units: units.collect(), live: Some(live), latest })
+        }));
+        Ok(AppStatus { app, units: units.await, live: Some(live), latest })
     }
 
     /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or

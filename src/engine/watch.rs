@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::memory::shortage;
 use super::rollback::Back;
 use super::steps::check::{RESTARTS_MAX, silence};
 use super::steps::log_failure;
@@ -89,8 +90,8 @@ impl Engine {
             let serving = self.reader().serving(id).await?;
             let mut units = self.units_of(&release).await?;
             units.retain(|unit| (1..=serving).any(|number| release.replica_service(number) == unit.unit));
-            if let Some(reason) = verdict(&units, &mut restarts) {
-                return Ok(Some(reason));
+            if let Some(unit) = verdict(&units, &mut restarts) {
+                return Ok(Some(self.why_it_ends(&release, unit).await));
             }
             let by_hand = units.iter().any(|unit| unit.active_state == ActiveState::Inactive);
             match self.silence(&app, &release, serving, pace.answer).await {
@@ -102,6 +103,15 @@ impl Engine {
                 }
                 Some(_) | None => failures = 0,
             }
+        }
+    }
+
+    async fn why_it_ends(&self, release: &Deployment, unit: &UnitStatus) -> String {
+        let again = format!("{} ends again and again", unit.unit);
+        match (self.out_of_memory(release, &unit.unit).await, unit.exec_main_status) {
+            (Some(_), _) => format!("{again}; {}", shortage("it", release)),
+            (None, Some(status)) => format!("{again} (exit status {status})"),
+            (None, None) => again,
         }
     }
 
@@ -147,15 +157,12 @@ impl Pace {
     }
 }
 
-/// Why these units do badly, if they do. `restarts` is what each had when it was first looked at.
-fn verdict(units: &[UnitStatus], restarts: &mut BTreeMap<String, u32>) -> Option<String> {
-    units.iter().find_map(|unit| {
+/// The first of these units that does badly, if one does. `restarts` is what each had when it was first looked at.
+fn verdict<'u>(units: &'u [UnitStatus], restarts: &mut BTreeMap<String, u32>) -> Option<&'u UnitStatus> {
+    units.iter().find(|unit| {
         let before = *restarts.entry(unit.unit.clone()).or_insert(unit.n_restarts);
         let again = unit.n_restarts.saturating_sub(before) >= RESTARTS_MAX;
-        let status =
-            unit.exec_main_status.map(|status| format!(" (exit status {status})")).unwrap_or_default();
-        (again || unit.active_state == ActiveState::Failed)
-            .then(|| format!("{} ends again and again{status}", unit.unit))
+        again || unit.active_state == ActiveState::Failed
     })
 }
 
@@ -188,8 +195,7 @@ mod tests {
         for count in [2, 2, 3, 4] {
             assert_eq!(verdict(&[unit(ActiveState::Active, count)], &mut restarts), None);
         }
-        let reason = verdict(&[unit(ActiveState::Activating, 5)], &mut restarts).unwrap();
-        assert_eq!(reason, "rivetr-app-blog-7.service ends again and again (exit status 3)");
+        assert!(verdict(&[unit(ActiveState::Activating, 5)], &mut restarts).is_some());
         assert!(verdict(&[unit(ActiveState::Failed, 0)], &mut BTreeMap::new()).is_some());
         assert_eq!(verdict(&[unit(ActiveState::Inactive, 0)], &mut BTreeMap::new()), None);
     }

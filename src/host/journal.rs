@@ -24,8 +24,12 @@ const RECORD_MAX: usize = 4 << 20;
 /// The longest line put together from pieces, in bytes; what is longer comes as several lines.
 const LINE_MAX: usize = 1 << 20;
 
-/// The last lines of a failed unit are to be had at once.
-const LAST_LINES_LIMIT: Duration = Duration::from_secs(10);
+/// What is known of a failed unit is to be had at once.
+const AT_ONCE_LIMIT: Duration = Duration::from_secs(10);
+
+/// By which a manager marks that the kernel killed a process of a unit for want of memory
+/// (`SD_MESSAGE_UNIT_OUT_OF_MEMORY` of sd-messages.h).
+const OUT_OF_MEMORY: &str = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef";
 
 /// Why the journal could not be read.
 #[derive(Debug, Error)]
@@ -130,11 +134,28 @@ impl Journal {
             "+".to_owned(),
             format!("INVOCATION_ID={id}"),
         ]);
-        let output = Spawn::new("journalctl").args(args).limit(LAST_LINES_LIMIT).run().await?;
-        let records = output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        let texts = records.filter_map(parse).map(|record| printable(&record.message()));
+        let texts = found(args).await?.into_iter().map(|record| printable(&record.message()));
         Ok(texts.filter(|text| !text.is_empty()).collect())
     }
+
+    /// When the kernel last killed a process of a unit for want of memory, as the unit's manager noted it.
+    pub async fn out_of_memory(&self, unit: &str) -> Result<Option<Timestamp>, JournalError> {
+        let mut args = options(Some(1));
+        args.push("--output-fields=_SOURCE_REALTIME_TIMESTAMP".to_owned());
+        // Of the two fields the manager writes one.
+        let noted =
+            |field| [format!("_UID={}", self.uid), OUT_OF_MEMORY.to_owned(), format!("{field}={unit}")];
+        args.extend(noted("USER_UNIT"));
+        args.push("+".to_owned());
+        args.extend(noted("UNIT"));
+        Ok(found(args).await?.first().map(Record::at))
+    }
+}
+
+async fn found(args: Vec<String>) -> Result<Vec<Record>, JournalError> {
+    let output = Spawn::new("journalctl").args(args).limit(AT_ONCE_LIMIT).run().await?;
+    let records = output.stdout.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    Ok(records.filter_map(parse).collect())
 }
 
 fn options(lines: Option<usize>) -> Vec<String> {

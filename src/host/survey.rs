@@ -1,6 +1,6 @@
 //! What this machine has left: room on its disks, and the resources that it lets a manager divide.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::files::{self, FileError};
 
@@ -22,15 +22,27 @@ pub fn room(path: &Path) -> std::io::Result<Room> {
 
 /// What a manager may divide among its units, such as `cpu` and `memory`, by the cgroup that it has.
 pub fn controllers(cgroup: &str) -> Result<Vec<String>, FileError> {
+    let text = cgroup_file(cgroup, "cgroup.controllers")?.unwrap_or_default();
+    Ok(text.split_whitespace().map(str::to_owned).collect())
+}
+
+/// How many processes of a cgroup, and of those below it, the kernel has killed for want of memory. None where there
+/// is no such cgroup, or where nobody counts its memory.
+pub fn oom_kills(cgroup: &str) -> Result<u64, FileError> {
+    let text = cgroup_file(cgroup, "memory.events")?.unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0))
+}
+
+fn cgroup_file(cgroup: &str, name: &str) -> Result<Option<String>, FileError> {
     let hierarchy = [Path::new("/sys/fs/cgroup"), Path::new("/sys/fs/cgroup/unified")];
-    let file =
-        |root: &Path| -> PathBuf { root.join(cgroup.trim_start_matches('/')).join("cgroup.controllers") };
     for root in hierarchy {
-        if let Some(text) = files::read_text(&file(root))? {
-            return Ok(text.split_whitespace().map(str::to_owned).collect());
+        let file = root.join(cgroup.trim_start_matches('/')).join(name);
+        if let Some(text) = files::read_text(&file)? {
+            return Ok(Some(text));
         }
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 /// A number of bytes as people read it: `1.5 GiB`.
@@ -74,5 +86,6 @@ mod tests {
         assert!(found.free <= found.total && found.total > 0);
         assert!(room(Path::new("/nowhere/at/all")).is_err());
         assert_eq!(controllers("/no/such/cgroup").unwrap(), Vec::<String>::new());
+        assert_eq!(oom_kills("/no/such/cgroup").unwrap(), 0);
     }
 }

@@ -36,8 +36,8 @@ pub(super) fn service(section: SectionWriter<'_>, runtime: &Runtime) -> Result<(
         memory.map(|memory| ("MemoryMax", memory.bytes().to_string())),
         cpus.map(|cpus| ("CPUQuota", format!("{}%", cpus.percent()))),
         (runtime.restart != Restart::Always).then(|| ("Restart", runtime.restart.as_str().to_owned())),
-        // What the kernel killed for its memory ends like that too; a stop that was asked for is no failure anyway.
-        (runtime.restart == Restart::OnFailure).then(|| ("RestartForceExitStatus", "137".to_owned())),
+        // Killed without being asked to stop, for want of memory say, is a failure; a stop is never undone by this.
+        (runtime.restart == Restart::OnFailure).then(|| ("RestartForceExitStatus", "137 143".to_owned())),
         (runtime.grace != Runtime::DEFAULT_GRACE)
             .then(|| ("TimeoutStopSec", (runtime.grace.as_secs() + STOP_MARGIN_S).to_string())),
     ];

@@ -14,6 +14,7 @@ use crate::domain::app::{App, HealthAsk, Statuses};
 use crate::domain::deployment::Deployment;
 use crate::domain::runtime::Words;
 use crate::engine::context::{Context, Halt};
+use crate::engine::memory::shortage;
 use crate::engine::{Engine, routes};
 use crate::host::podman::{Executed, PodmanError};
 use crate::host::systemd::{ActiveState, Change};
@@ -90,7 +91,17 @@ pub(in crate::engine) async fn answers(
         outcome = answered => outcome,
         () = gave_up(engine, &unit, &mut exit) => Err(CheckFailure::Exited),
     };
-    outcome.map_err(|failure| Silent { replica: replica.0, reason: failure.explain(deployment, exit) })
+    let failure = match outcome {
+        Ok(after) => return Ok(after),
+        Err(failure) => failure,
+    };
+    let of_the_app = !matches!(failure, CheckFailure::NoProxy(_));
+    let reason = if of_the_app && engine.out_of_memory(deployment, &unit).await.is_some() {
+        shortage("the container", deployment)
+    } else {
+        failure.explain(deployment, exit)
+    };
+    Err(Silent { replica: replica.0, reason })
 }
 
 /// Asks one container that serves once; why it does not answer, if it does not. Who cannot ask says nothing.

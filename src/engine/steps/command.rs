@@ -12,6 +12,7 @@ use crate::domain::deployment::Deployment;
 use crate::domain::runtime::Words;
 use crate::engine::apply::ApplyError;
 use crate::engine::context::{Context, Halt};
+use crate::engine::memory::shortage;
 use crate::engine::{Engine, log};
 use crate::host::systemd::{ServiceResult, StartError};
 use crate::plan::{UnitState, Wanted};
@@ -104,7 +105,12 @@ async fn run(
             Err(Halt::because(format!("the command {when} the switch was ended"), log::too_long(&engine)))
         }
         Err(ApplyError::Start(StartError::Failed(failure))) => {
-            Err(Halt::Failed(explain(deployment, when, failure.service.as_ref())))
+            let starved = engine.out_of_memory(deployment, &failure.unit).await.is_some();
+            Err(Halt::Failed(if starved {
+                shortage(&format!("the command {when} the switch"), deployment)
+            } else {
+                explain(deployment, when, failure.service.as_ref())
+            }))
         }
         other => other.map_err(halted),
     }
