@@ -61,11 +61,23 @@ impl Engine {
         }
         if limits {
             self.converge(&app).await?;
+            self.enforce_limits(&app).await?;
         }
         let mut rest = app.settings.clone();
         rest.runtime.limits = before.settings.runtime.limits;
         let needs_deployment = app.live.is_some() && rest != before.settings;
         Ok(Changed { app, hosts, limits, needs_deployment })
+    }
+
+    /// Has the kernel hold the containers that run to the limits in their units.
+    pub(super) async fn enforce_limits(&self, app: &App) -> Result<(), EngineError> {
+        for release in self.reader().releases(app.id).await? {
+            for (number, _) in release.replicas() {
+                let enforced = self.machine().systemd.enforce_limits(&release.replica_service(number)).await;
+                enforced.map_err(EngineError::internal)?;
+            }
+        }
+        Ok(())
     }
 
     /// The hosts that an app may have, without the one that it gets by itself.

@@ -137,6 +137,8 @@ impl Engine {
             }
         }
         self.converge(app).await?;
+        // A change of limits may have been interrupted between the file and the kernel.
+        self.enforce_limits(app).await?;
         self.sweep_releases(app).await?;
         self.forget_builds(app).await?;
         self.sweep_workspaces(app).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::task::AbortOnDropHandle;
-use zbus::OwnedObjectPath;
+use zbus::{OwnedObjectPath, Variant};
 use zbus_systemd::systemd1::ManagerProxy;
 
 mod error;
@@ -103,6 +103,22 @@ impl Systemd {
     pub async fn reset_failed(&self, unit: &str) -> Result<(), BusError> {
         let manager = self.manager().await?;
         match ask("ResetFailedUnit", CALL_LIMIT, manager.reset_failed_unit(unit.to_owned())).await {
+            Err(error) if error.is_no_such_unit() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Has the kernel hold a running unit to the limits that the manager has read. A reload shows the new ones, and
+    /// does not write them into the cgroup (systemd 257). A unit that is not there needs none of it.
+    pub async fn enforce_limits(&self, unit: &str) -> Result<(), BusError> {
+        let call = "SetUnitProperties";
+        // To set any property writes all limits. This one sets nothing, and leaves no drop-in that would bind the next
+        // unit of this name.
+        let nothing = Variant::from(Vec::<String>::new()).try_into_owned();
+        let nothing = nothing.map_err(|cause| BusError::from_call(call, cause))?;
+        let properties = vec![("Markers".to_owned(), nothing)];
+        let manager = self.manager().await?;
+        match ask(call, CALL_LIMIT, manager.set_unit_properties(unit.to_owned(), true, properties)).await {
             Err(error) if error.is_no_such_unit() => Ok(()),
             other => other,
         }
