@@ -15,7 +15,7 @@ const DROPPED: [&str; 7] = ["AUDIT_WRITE", "FSETID", "MKNOD", "NET_RAW", "SETFCA
 const STOP_MARGIN_S: u64 = 20;
 
 /// The keys of [`Limits`], in the section of the service.
-const LIMIT_KEYS: [&str; 2] = ["MemoryMax", "CPUQuota"];
+const LIMIT_KEYS: [&str; 3] = ["MemoryMax", "MemorySwapMax", "CPUQuota"];
 
 /// What Quadlet is told.
 pub(super) fn container(
@@ -34,6 +34,8 @@ pub(super) fn service(section: SectionWriter<'_>, runtime: &Runtime) -> Result<(
     let Limits { memory, cpus } = runtime.limits;
     let entries = [
         memory.map(|memory| ("MemoryMax", memory.bytes().to_string())),
+        // Over its limit it is killed; it does not go on in the swap that the machine may have, and slow down all.
+        memory.map(|_| ("MemorySwapMax", "0".to_owned())),
         cpus.map(|cpus| ("CPUQuota", format!("{}%", cpus.percent()))),
         (runtime.restart != Restart::Always).then(|| ("Restart", runtime.restart.as_str().to_owned())),
         // Killed without being asked to stop, for want of memory say, is a failure; a stop is never undone by this.

@@ -90,6 +90,8 @@ impl Limits {
         let mut list = Vec::new();
         list.extend(quota.map(|quota| property("CPUQuotaPerSecUSec", quota)));
         list.extend(memory_max.map(|bytes| property("MemoryMax", bytes)));
+        // Not in the swap instead, where the machine has one.
+        list.extend(memory_max.map(|_| property("MemorySwapMax", 0_u64)));
         list.extend(tasks_max.map(|tasks| property("TasksMax", tasks)));
         list.extend(runtime_max.map(|limit| property("RuntimeMaxUSec", microseconds(limit))));
         list.extend(io_weight.map(|weight| property("IOWeight", weight)));
