@@ -17,6 +17,7 @@ mod health;
 pub mod hooks;
 mod keys;
 mod log;
+mod one_off;
 mod projects;
 pub mod push;
 mod queue;
@@ -164,6 +165,7 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    running_apart: apply::Locks,
     pulling: apply::Locks<String>,
     uploading: tokio::sync::Mutex<()>,
     settling: apply::Locks,
@@ -188,6 +190,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            running_apart: apply::Locks::default(),
             pulling: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),
             settling: apply::Locks::default(),
