@@ -11,7 +11,7 @@ use crate::domain::name::Slug;
 ///
 /// It has the app's image, variables, files, volumes and network, and nothing else of what serves. The image's entry
 /// point, if it has one, is given the command. Ends as the command does, and nothing is left over; when this ends
-/// before, so does the command.
+/// before, or an hour passes without input or output, so does the command.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example: rivetr run blog -- rake db:migrate")]
 pub struct Run {

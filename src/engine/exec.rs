@@ -76,13 +76,12 @@ impl Engine {
     ) -> Result<Session, EngineError> {
         let live = self.live_release(app).await?;
         let begun = self.begin(&live.unit_name(), command, terminal, Ending::of(self.clone(), None)).await;
-        begun.map_err(|error| match error {
-            BeginError(PodmanError::Refused { status: 404, .. }) => not_there(format!(
-                "the container of {} does not run: systemctl status {}",
-                app.slug,
-                live.replica_service(1)
-            )),
-            other => other.into(),
+        begun.map_err(|error| {
+            if !matches!(error, PodmanError::Refused { status: 404, .. }) {
+                return not_begun(error);
+            }
+            let unit = live.replica_service(1);
+            not_there(format!("the container of {} does not run: systemctl status {unit}", app.slug))
         })
     }
 
@@ -101,24 +100,20 @@ impl Engine {
         command: &[String],
         terminal: Option<Window>,
         mut ending: Ending,
-    ) -> Result<Session, BeginError> {
-        let running = self.machine().podman.exec(container, command, terminal).await.map_err(BeginError)?;
+    ) -> Result<Session, PodmanError> {
+        let running = self.machine().podman.exec(container, command, terminal).await?;
         ending.command = Some(running.id.clone());
         Ok(Session { running, terminal: terminal.is_some(), ending })
     }
 }
 
-/// Why a command did not begin.
-pub(super) struct BeginError(PodmanError);
-
-impl From<BeginError> for EngineError {
-    fn from(BeginError(error): BeginError) -> Self {
-        match error {
-            // Podman's words say what is wrong with the command or the container's state.
-            PodmanError::Refused { said, .. } => Self::Invalid { field: "command", message: said },
-            other => Self::internal(other),
-        }
+/// Why a command did not begin, to who asked for it.
+pub(super) fn not_begun(error: PodmanError) -> EngineError {
+    if let PodmanError::Refused { said, .. } = error {
+        // Podman's words say what is wrong with the command or the container's state.
+        return EngineError::Invalid { field: "command", message: said };
     }
+    EngineError::internal(error)
 }
 
 impl Session {

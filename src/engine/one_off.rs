@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::apply::ApplyError;
-use super::exec::{Ending, Session, Window};
+use super::exec::{Ending, Session, Window, not_begun};
 use super::recover::StartError;
 use super::{Engine, EngineError};
 use crate::domain::app::App;
@@ -64,7 +64,7 @@ impl Engine {
             return Err(self.not_brought_up(error).await);
         }
         drop(alone);
-        self.begin(&container, &words, terminal, ending).await.map_err(EngineError::from)
+        self.begin(&container, &words, terminal, ending).await.map_err(not_begun)
     }
 
     async fn bring_up(
@@ -95,11 +95,10 @@ impl Engine {
     }
 
     async fn not_brought_up(&self, error: ApplyError) -> EngineError {
-        let failure = match error {
-            ApplyError::Start(systemd::StartError::Failed(failure)) => failure,
-            ApplyError::Ungiven(error) => return refused(error),
-            other => return other.into(),
-        };
+        if let ApplyError::Ungiven(error) = error {
+            return refused(error);
+        }
+        let ApplyError::Start(systemd::StartError::Failed(failure)) = error else { return error.into() };
         let lines = match &failure.invocation {
             Some(run) => self.machine().journal.last_lines(run, LAST_LINES).await,
             None => Ok(Vec::new()),
