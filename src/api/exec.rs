@@ -74,8 +74,9 @@ async fn begin(
     let Json(wire::Exec { command, terminal }) = Json::from_request(request, &()).await?;
     check(&command)?;
     let app = app::find(engine.reader(), id).await?;
+    let (program, words) = (command.first(), command.len());
     tracing::info!(
-        target: "rivetr::audit", app = %app.slug, by = %by.caller, ?command, ?place, "command in a container"
+        target: "rivetr::audit", app = %app.slug, by = %by.caller, ?place, program, words, "command in a container"
     );
     let terminal = terminal.map(|window| (window.rows, window.columns));
     let session = match place {
