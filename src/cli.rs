@@ -21,6 +21,7 @@ mod projects;
 mod registries;
 mod restart;
 mod rollback;
+mod run;
 mod scale;
 mod secrets;
 mod session;
@@ -159,6 +160,7 @@ enum Remote {
     #[command(subcommand)]
     Keys(keys::Keys),
     Exec(exec::Exec),
+    Run(run::Run),
     /// Sign in at registries of images
     #[command(subcommand)]
     Registries(registries::Registries),
@@ -193,6 +195,7 @@ impl Remote {
             Self::Secrets(secrets) => secrets.run(session).await,
             Self::Keys(keys) => keys.run(session).await,
             Self::Exec(exec) => exec.run(session).await,
+            Self::Run(run) => run.run(session).await,
             Self::Registries(registries) => registries.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,

@@ -12,6 +12,7 @@ pub mod instructions;
 pub mod key;
 pub mod mount;
 pub mod name;
+pub mod one_off;
 pub mod project;
 pub mod right;
 pub mod route;

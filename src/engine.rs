@@ -18,6 +18,7 @@ pub mod hooks;
 mod keys;
 mod log;
 mod memory;
+mod one_off;
 mod projects;
 pub mod push;
 mod queue;
@@ -166,6 +167,7 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    running_apart: apply::Locks,
     pulling: apply::Locks<String>,
     uploading: tokio::sync::Mutex<()>,
     settling: apply::Locks,
@@ -191,6 +193,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            running_apart: apply::Locks::default(),
             pulling: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),
             settling: apply::Locks::default(),

@@ -1,4 +1,5 @@
-//! A command in an app's container over the API: once it runs, the connection is the session's own.
+//! A command in an app's container, or in one of its own, over the API: once it runs, the connection is the
+//! session's own.
 
 use std::io;
 
@@ -28,11 +29,41 @@ const COMMAND_MAX: usize = 100_000;
 /// Pieces of output that wait for a slow client.
 const WAITING: usize = 16;
 
+/// In the container of the live release.
 pub(super) async fn open(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
-    State(Streams { auth, stopping, tasks }): State<Streams>,
+    State(streams): State<Streams>,
     Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    begin(by, engine, streams, &id, Place::Live, request).await
+}
+
+/// In a container of its own.
+pub(super) async fn run(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    State(streams): State<Streams>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    begin(by, engine, streams, &id, Place::Own, request).await
+}
+
+/// The container that a command runs in.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Live,
+    Own,
+}
+
+async fn begin(
+    by: Authorized<Manage>,
+    engine: Engine,
+    Streams { auth, stopping, tasks }: Streams,
+    id: &str,
+    place: Place,
     mut request: Request,
 ) -> Result<Response, ApiError> {
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().filter(|_| asks(request.headers()));
@@ -42,9 +73,16 @@ pub(super) async fn open(
     })?;
     let Json(wire::Exec { command, terminal }) = Json::from_request(request, &()).await?;
     check(&command)?;
-    let app = app::find(engine.reader(), &id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, program = command.first(), words = command.len(), "command in a container");
-    let session = engine.exec(&app, &command, terminal.map(|window| (window.rows, window.columns))).await?;
+    let app = app::find(engine.reader(), id).await?;
+    let (program, words) = (command.first(), command.len());
+    tracing::info!(
+        target: "rivetr::audit", app = %app.slug, by = %by.caller, ?place, program, words, "command in a container"
+    );
+    let terminal = terminal.map(|window| (window.rows, window.columns));
+    let session = match place {
+        Place::Live => engine.exec(&app, &command, terminal).await?,
+        Place::Own => engine.run(&app, &command, terminal).await?,
+    };
     tasks.spawn(async move {
         let over = async {
             tokio::select! {

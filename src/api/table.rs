@@ -71,6 +71,10 @@ fn of_apps() -> Vec<Route<Api>> {
             .about("Run a command in an app's container; the connection then carries frames (Upgrade: rivetr-exec)")
             .takes::<wire::Exec>()
             .answers("application/octet-stream"),
+        Route::post("/api/apps/{id}/run", exec::run)
+            .about("Run a command in a container of its own, made like the app's live release; frames as with exec")
+            .takes::<wire::Exec>()
+            .answers("application/octet-stream"),
         Route::get("/api/apps/{id}/deployments", app::deployments)
             .about("The deployments of an app, newest first")
             .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
@@ -328,6 +332,7 @@ mod tests {
             ("POST /api/apps/{id}/deploy", deploy),
             ("POST /api/apps/{id}/upload", deploy),
             ("POST /api/apps/{id}/exec", manage),
+            ("POST /api/apps/{id}/run", manage),
             ("GET /api/apps/{id}/deployments", read),
             ("GET /api/apps/{id}/status", read),
             ("GET /api/apps/{id}/logs/stream", read),

@@ -38,24 +38,28 @@ pub struct Exec {
 
 impl Exec {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let at_terminal = RawTerminal::is_there();
-        let terminal = if at_terminal { Some(window()?) } else { None };
-        let request = wire::Exec { command: self.command, terminal };
-        let path = format!("/api/apps/{}/exec", self.name);
-        let connection = session.client.upgrade(&path, PROTOCOL, &request).await?;
-        let raw = if at_terminal { Some(RawTerminal::enter()?) } else { None };
-        let (reads, writes) = tokio::io::split(connection);
-        let resized = signal(SignalKind::window_change())?;
-        let outcome = tokio::select! {
-            outcome = receive(session, reads) => outcome,
-            outcome = send(writes, resized, at_terminal) => outcome,
-        };
-        drop(raw);
-        match outcome? {
-            0 => Ok(()),
-            // As a shell counts what does not fit.
-            status => Err(Failure::new(Exit::Program(u8::try_from(status).unwrap_or(u8::MAX)), "")),
-        }
+        converse(session, &format!("/api/apps/{}/exec", self.name), self.command).await
+    }
+}
+
+/// Has a command run and is its terminal, or its input and output, until it has ended; ends as it does.
+pub(super) async fn converse(session: &mut Session, path: &str, command: Vec<String>) -> Result<(), Failure> {
+    let at_terminal = RawTerminal::is_there();
+    let terminal = if at_terminal { Some(window()?) } else { None };
+    let request = wire::Exec { command, terminal };
+    let connection = session.client.upgrade(path, PROTOCOL, &request).await?;
+    let raw = if at_terminal { Some(RawTerminal::enter()?) } else { None };
+    let (reads, writes) = tokio::io::split(connection);
+    let resized = signal(SignalKind::window_change())?;
+    let outcome = tokio::select! {
+        outcome = receive(session, reads) => outcome,
+        outcome = send(writes, resized, at_terminal) => outcome,
+    };
+    drop(raw);
+    match outcome? {
+        0 => Ok(()),
+        // As a shell counts what does not fit.
+        status => Err(Failure::new(Exit::Program(u8::try_from(status).unwrap_or(u8::MAX)), "")),
     }
 }
 

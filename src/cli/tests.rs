@@ -170,6 +170,8 @@ fn good_command_lines() {
         "files set blog /etc/x -",
         "files unset blog /etc/x",
         "secrets rotate-key",
+        "exec blog -- sh -c true",
+        "run blog -- rake db:migrate",
         "rollback blog",
         "rollback blog 7 --detach",
         "restart blog",
@@ -223,6 +225,8 @@ fn bad_command_lines_say_why() {
         ("scale blog 33", "invalid value '33'"),
         ("scale blog 0", "invalid value '0'"),
         ("rollback blog 0", "invalid value '0'"),
+        ("run blog", "<COMMAND>"),
+        ("run blog true", "unexpected argument 'true'"),
         ("tokens create ci --scope owner", "use read, deploy, write or admin"),
         ("tokens create ci --expires 400", "1..=366"),
         ("status --socket /a --server http://b", "cannot be used with"),
@@ -430,6 +434,12 @@ async fn deployments_and_their_logs_are_found() {
     api.check("start blog", "blog runs.\n").await;
     api.check("stop blog", "blog is stopped; `rivetr start blog` starts it.\n").await;
     api.check("scale blog 3", "blog has 2 containers.\n").await;
+    for (line, sent) in [("run blog -- rake a", "run"), ("exec blog -- rake a", "exec")] {
+        let (_, outcome) = api.run(line).await;
+        assert_eq!(outcome.unwrap_err().exit, Exit::NotFound, "{line}");
+        let sent = format!("POST /api/apps/blog/{sent} {{\"command\":[\"rake\",\"a\"]}}");
+        assert!(api.asked.lock().unwrap().contains(&sent), "{sent} was not sent");
+    }
     let asked = api.asked.lock().unwrap().join("\n");
     for sent in [r#"rollback {"number":7}"#, r#"scale {"replicas":3}"#] {
         assert!(asked.contains(sent), "{sent} was not sent:\n{asked}");

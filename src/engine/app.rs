@@ -113,6 +113,7 @@ impl Engine {
         }
         let without: Vec<_> = releases.iter().map(|release| release.id).collect();
         self.remove_releases(app, &without).await?;
+        self.end_one_offs_of(app).await?;
         let owner = Owner::App(app.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
         if self.reader().takes_volumes_along(app.id).await? {

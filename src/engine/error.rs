@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::domain::deployment::IllegalMove;
 use crate::host::git::GitError;
 use crate::store::{
-    ChangeProjectError, CreateAppError, CreateKeyError, CreateProjectError, DeleteAppError, DeleteKeyError,
-    EnqueueError, SaveError, ScaleError, SetSourceError, StoreError,
+    AllocateError, BeginOneOffError, ChangeProjectError, CreateAppError, CreateKeyError, CreateProjectError,
+    DeleteAppError, DeleteKeyError, EnqueueError, SaveError, ScaleError, SetSourceError, StoreError,
 };
 
 /// Why the engine did not do what it was asked.
@@ -122,6 +122,22 @@ impl From<EnqueueError> for EngineError {
             EnqueueError::Deleting(_) => Self::Conflict { field: "app", message },
             EnqueueError::NoApp => Self::NotFound { what: "app", name: String::new() },
             EnqueueError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BeginOneOffError> for EngineError {
+    fn from(error: BeginOneOffError) -> Self {
+        let message = error.to_string();
+        match error {
+            BeginOneOffError::NoApp => Self::NotFound { what: "app", name: String::new() },
+            BeginOneOffError::Deleting(_)
+            | BeginOneOffError::TooMany(_)
+            | BeginOneOffError::Allocate(AllocateError::Exhausted(_)) => {
+                Self::Conflict { field: "app", message }
+            }
+            BeginOneOffError::Allocate(error) => Self::internal(error),
+            BeginOneOffError::Store(error) => error.into(),
         }
     }
 }

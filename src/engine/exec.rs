@@ -1,4 +1,4 @@
-//! Commands in the container of an app's live release, for as long as somebody listens.
+//! Commands in a container, that of an app's live release or their own, for as long as somebody listens.
 
 use std::io;
 use std::pin::pin;
@@ -14,6 +14,8 @@ use tokio_util::codec::FramedRead;
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
+use crate::domain::deployment::Deployment;
+use crate::domain::one_off::OneOff;
 use crate::host::podman::{Piece, Pieces, PodmanError, Running};
 
 /// How long a session may be silent in both directions.
@@ -40,11 +42,11 @@ pub struct Output {
     pub bytes: Bytes,
 }
 
-/// A command that runs.
+/// A command that runs. It is ended when this is dropped.
 pub struct Session {
-    engine: Engine,
     running: Running,
     terminal: bool,
+    ending: Ending,
 }
 
 /// Why a session ended before its command did.
@@ -72,24 +74,46 @@ impl Engine {
         command: &[String],
         terminal: Option<Window>,
     ) -> Result<Session, EngineError> {
-        let live = match app.live {
-            Some(id) => self.deployment(id).await?,
-            None => return Err(not_there(format!("{} is not live yet: deploy it first", app.slug))),
-        };
-        match self.machine().podman.exec(&live.unit_name(), command, terminal).await {
-            Ok(running) => Ok(Session { engine: self.clone(), running, terminal: terminal.is_some() }),
-            Err(PodmanError::Refused { status: 404, .. }) => Err(not_there(format!(
-                "the container of {} does not run: systemctl status {}",
-                app.slug,
-                live.replica_service(1)
-            ))),
-            // Podman's words say what is wrong with the command or the container's state.
-            Err(PodmanError::Refused { said, .. }) => {
-                Err(EngineError::Invalid { field: "command", message: said })
+        let live = self.live_release(app).await?;
+        let begun = self.begin(&live.unit_name(), command, terminal, Ending::of(self.clone(), None)).await;
+        begun.map_err(|error| {
+            if !matches!(error, PodmanError::Refused { status: 404, .. }) {
+                return not_begun(error);
             }
-            Err(error) => Err(EngineError::internal(error)),
+            let unit = live.replica_service(1);
+            not_there(format!("the container of {} does not run: systemctl status {unit}", app.slug))
+        })
+    }
+
+    /// The release that serves.
+    pub(super) async fn live_release(&self, app: &App) -> Result<Deployment, EngineError> {
+        match app.live {
+            Some(id) => self.deployment(id).await,
+            None => Err(not_there(format!("{} is not live yet: deploy it first", app.slug))),
         }
     }
+
+    /// Runs a command in a container; what is to end with it ends also if it does not begin.
+    pub(super) async fn begin(
+        &self,
+        container: &str,
+        command: &[String],
+        terminal: Option<Window>,
+        mut ending: Ending,
+    ) -> Result<Session, PodmanError> {
+        let running = self.machine().podman.exec(container, command, terminal).await?;
+        ending.command = Some(running.id.clone());
+        Ok(Session { running, terminal: terminal.is_some(), ending })
+    }
+}
+
+/// Why a command did not begin, to who asked for it.
+pub(super) fn not_begun(error: PodmanError) -> EngineError {
+    if let PodmanError::Refused { said, .. } = error {
+        // Podman's words say what is wrong with the command or the container's state.
+        return EngineError::Invalid { field: "command", message: said };
+    }
+    EngineError::internal(error)
 }
 
 impl Session {
@@ -99,8 +123,8 @@ impl Session {
         from: impl Stream<Item = io::Result<Input>>,
         to: mpsc::Sender<Output>,
     ) -> Result<i32, SessionError> {
-        let Self { engine, running: Running { id, connection }, terminal } = self;
-        let ending = Ending { engine: engine.clone(), id: Some(id.clone()) };
+        let Self { running: Running { id, connection }, terminal, mut ending } = self;
+        let engine = ending.engine.clone();
         let (reads, writes) = tokio::io::split(connection);
         let (moved, _) = watch::channel(Instant::now());
         {
@@ -114,7 +138,7 @@ impl Session {
         }
         let standing = engine.machine().podman.exec_standing(&id).await?;
         if !standing.running {
-            ending.forget();
+            ending.command = None;
         }
         Ok(standing.exit_code)
     }
@@ -179,25 +203,35 @@ async fn idle(moved: &watch::Sender<Instant>) {
     }
 }
 
-/// Ends the command when the session ends in any other way than with it, also when it is dropped.
-struct Ending {
+/// Ends what is left of a session when it is dropped: the command, unless it has ended, and its own container.
+pub(super) struct Ending {
     engine: Engine,
-    id: Option<String>,
+    command: Option<String>,
+    container: Option<OneOff>,
 }
 
 impl Ending {
-    fn forget(mut self) {
-        self.id = None;
+    /// Nothing but the container so far, if the command has one of its own.
+    pub fn of(engine: Engine, container: Option<OneOff>) -> Self {
+        Self { engine, command: None, container }
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
+        let (command, container) = (self.command.take(), self.container.take());
+        if command.is_none() && container.is_none() {
+            return;
+        }
         let engine = self.engine.clone();
         self.engine.0.tasks.spawn(async move {
-            if let Err(error) = engine.machine().podman.end_exec(&id).await {
+            if let Some(id) = command
+                && let Err(error) = engine.machine().podman.end_exec(&id).await
+            {
                 tracing::warn!(%error, "a command that nobody listens to was not ended");
+            }
+            if let Some(container) = container {
+                engine.end_one_off(container).await;
             }
         });
     }

@@ -58,6 +58,9 @@ impl Engine {
                 tracing::warn!(app = %app.slug, %error, "what interrupted uploads left is not removed");
             }
         }
+        for one_off in self.left_one_offs().await? {
+            self.0.tasks.spawn(self.clone().end_one_off(one_off));
+        }
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
         let engine = self.clone();

@@ -178,6 +178,27 @@ impl Podman {
         image_id(&inspected.id).map(Some)
     }
 
+    /// What an image puts before the words of a command; nothing, if it has no entry point.
+    pub async fn entrypoint(&self, image: &ImageId) -> Result<Vec<String>, PodmanError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Inspected {
+            config: Option<Config>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Config {
+            #[serde(default)]
+            entrypoint: Option<Vec<String>>,
+        }
+        let id = image.as_str().trim_start_matches("sha256:");
+        let what = format!("look at the image {id}");
+        let path = format!("/libpod/images/{id}/json");
+        let answer = self.raw.ask(&what, Method::GET, &path).await?.accepted(&what)?;
+        let Inspected { config } = answer.read(&what)?;
+        Ok(config.and_then(|config| config.entrypoint).unwrap_or_default())
+    }
+
     /// The images that go by this name, whatever the tag.
     pub async fn images_named(&self, name: &str) -> Result<Vec<Image>, PodmanError> {
         self.images(ImageListFilter::Reference(name.into(), None)).await

@@ -15,6 +15,7 @@ use super::unit::{Section, Unit};
 use super::{QuadletError, UnitFiles, options, volume};
 use crate::domain::deployment::{Deployment, ImageId};
 use crate::domain::name::Slug;
+use crate::domain::one_off::OneOff;
 use crate::domain::project::Project;
 use crate::domain::runtime::{Restart, Runtime, Words};
 
@@ -64,6 +65,10 @@ pub struct Once<'a> {
 /// How long a command may take to end once it was asked to, in seconds: a cancelled deployment ends within 2 s.
 const COMMAND_GRACE_S: &str = "1";
 
+/// Where Podman puts the process 1 of `RunInit=` (catatonit), and what makes that wait until it is ended.
+const INIT: &str = "/run/podman-init";
+const INIT_WAITS: &str = "-P";
+
 /// The containers of a release, and the volumes that they mount.
 ///
 /// It does not want its target, which wants it: in a circle each failed start would at once cause the next. A stop
@@ -100,34 +105,63 @@ pub fn release(release: &Release<'_>) -> Result<UnitFiles, QuadletError> {
 pub fn once(release: &Release<'_>, once: &Once<'_>) -> Result<UnitFiles, QuadletError> {
     let Once { name, command, address, timeout, log } = once;
     let owner = Owner::Commands(release.deployment.app_slug.clone());
-    // It takes no port and no name from the release, and needs no time to end.
-    let runtime = Runtime {
+    let mut unit = beside(release, name, *address, &runtime_beside(release))?;
+    unit.section(Section::Container)
+        .words("Exec", command.as_slice().iter().map(String::as_str))?
+        // Passed on, the signal to end reaches process 1, which has no time set and may not listen. Not passed on,
+        // Podman ends, and removing the container ends what runs in it in time.
+        .raw("PodmanArgs", "--sig-proxy=false")?;
+    unit.section(Section::Service)
+        .raw("Type", "oneshot")?
+        .raw("RemainAfterExit", "yes")?
+        .scalar("TimeoutStartSec", &timeout.as_secs().to_string())?
+        .scalar("StandardOutput", &format!("append:{}", log.display()))?;
+    let (path, text) = finish(&unit, &owner, name, release.features)?;
+    Ok(UnitFiles::from([(path, text)]))
+}
+
+/// A container of the release's own kind that does nothing: one command is run in it, and then it goes.
+///
+/// What waits in it is the small process 1 that Podman brings into any image, as it waits in a pod.
+pub fn one_off(
+    release: &Release<'_>,
+    one_off: &OneOff,
+    address: Ipv4Addr,
+) -> Result<UnitFiles, QuadletError> {
+    let name = one_off.unit_name();
+    let runtime = Runtime { init: true, entrypoint: None, ..runtime_beside(release) };
+    let mut unit = beside(release, &name, address, &runtime)?;
+    unit.section(Section::Container).scalar("Entrypoint", INIT)?.words("Exec", [INIT_WAITS])?;
+    let (path, text) = finish(&unit, &Owner::OneOff(one_off.clone()), &name, release.features)?;
+    Ok(UnitFiles::from([(path, text)]))
+}
+
+/// It takes no port and no name from the release, and needs no time to end.
+fn runtime_beside(release: &Release<'_>) -> Runtime {
+    Runtime {
         publish: Vec::new(),
         aliases: Vec::new(),
         command: None,
         restart: Restart::Always,
         grace: Runtime::DEFAULT_GRACE,
         ..release.deployment.settings.runtime.clone()
-    };
-    let mut unit = container(release, name, *address, &runtime)?;
+    }
+}
+
+/// A container beside those of the release, which nothing keeps up; what it runs is for the caller to say.
+fn beside(
+    release: &Release<'_>,
+    name: &str,
+    address: Ipv4Addr,
+    runtime: &Runtime,
+) -> Result<Unit, QuadletError> {
+    let mut unit = container(release, name, address, runtime)?;
     unit.drop_section(Section::Install);
     unit.drop_section(Section::Service);
-    unit.section(Section::Container)
-        .words("Exec", command.as_slice().iter().map(String::as_str))?
-        .scalar("StopTimeout", COMMAND_GRACE_S)?
-        // Passed on, the signal to end reaches process 1, which has no time set and may not listen. Not passed on,
-        // Podman ends, and removing the container ends what runs in it in time.
-        .raw("PodmanArgs", "--sig-proxy=false")?;
-    let service = unit
-        .section(Section::Service)
-        .raw("Type", "oneshot")?
-        .raw("RemainAfterExit", "yes")?
-        .raw("Slice", &project::slice(&release.project.slug))?
-        .scalar("TimeoutStartSec", &timeout.as_secs().to_string())?
-        .scalar("StandardOutput", &format!("append:{}", log.display()))?;
-    options::service(service, &runtime)?;
-    let (path, text) = finish(&unit, &owner, name, release.features)?;
-    Ok(UnitFiles::from([(path, text)]))
+    unit.section(Section::Container).scalar("StopTimeout", COMMAND_GRACE_S)?;
+    let service = unit.section(Section::Service).raw("Slice", &project::slice(&release.project.slug))?;
+    options::service(service, runtime)?;
+    Ok(unit)
 }
 
 /// What every container of a release is made of.
@@ -303,6 +337,30 @@ mod tests {
             assert!(text.lines().any(|present| present == line), "{line} is missing in\n{text}");
         }
         for none in ["Install", "Restart", "SuccessExitStatus", "PartOf", "10.90.0.2"] {
+            assert!(!text.contains(none), "{none} stands in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_container_for_one_command_waits_in_the_same_surroundings() {
+        let make = |release: &Release<'_>| {
+            let one_off = OneOff { app: Slug::parse("blog").unwrap(), number: 12 };
+            super::one_off(release, &one_off, Ipv4Addr::new(10, 90, 0, 9))
+        };
+        let files = with(&[], &[ADDRESS], true, make).unwrap();
+        let (path, text) = files.first_key_value().unwrap();
+        assert_eq!(path.to_string(), "once-12-blog/rivetr-run-blog-12.container");
+        for line in [
+            "ContainerName=rivetr-run-blog-12",
+            "RunInit=true",
+            "Entrypoint=/run/podman-init",
+            "Exec=\"-P\"",
+            "NoNewPrivileges=true",
+            "Environment=\"RIVETR_APP=blog\"",
+        ] {
+            assert!(text.lines().any(|present| present == line), "{line} is missing in\n{text}");
+        }
+        for none in ["Install", "Restart", "Type=", "PartOf", "10.90.0.2"] {
             assert!(!text.contains(none), "{none} stands in\n{text}");
         }
     }

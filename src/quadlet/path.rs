@@ -7,6 +7,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::domain::name::Slug;
+use crate::domain::one_off::OneOff;
 
 /// The longest file name that Linux takes, in bytes.
 const FILE_MAX: usize = 255;
@@ -35,6 +36,8 @@ pub enum Owner {
     App(Slug),
     /// The commands that a deployment of an app runs, apart from its releases: nobody keeps those running.
     Commands(Slug),
+    /// A container for one command: it comes and goes beside others of its app.
+    OneOff(OneOff),
     /// A project: its network.
     Project(Slug),
 }
@@ -102,12 +105,13 @@ impl fmt::Display for UnitPath {
 }
 
 impl Owner {
-    /// The folder of its Quadlets: `app-blog`, `project-default`.
+    /// The folder of its Quadlets: `app-blog`, `once-12-blog`, `project-default`.
     #[must_use]
     pub fn folder(&self) -> String {
         match self {
             Self::App(slug) => format!("app-{slug}"),
             Self::Commands(slug) => format!("run-{slug}"),
+            Self::OneOff(OneOff { app, number }) => format!("once-{number}-{app}"),
             Self::Project(slug) => format!("project-{slug}"),
         }
     }
@@ -115,14 +119,20 @@ impl Owner {
     /// The owner of a folder, if it is one of ours.
     #[must_use]
     pub fn of_folder(folder: &str) -> Option<Self> {
-        let (kind, slug) = folder.split_once('-')?;
-        let slug = Slug::parse(slug).ok()?;
-        match kind {
-            "app" => Some(Self::App(slug)),
-            "run" => Some(Self::Commands(slug)),
-            "project" => Some(Self::Project(slug)),
+        let (kind, name) = folder.split_once('-')?;
+        let slug = |name: &str| Slug::parse(name).ok();
+        let owner = match kind {
+            "app" => slug(name).map(Self::App),
+            "run" => slug(name).map(Self::Commands),
+            "once" => {
+                let (number, app) = name.split_once('-')?;
+                Some(Self::OneOff(OneOff { app: slug(app)?, number: number.parse().ok()? }))
+            }
+            "project" => slug(name).map(Self::Project),
             _ => None,
-        }
+        };
+        // A number can be written in more than one way.
+        owner.filter(|owner| owner.folder() == folder)
     }
 
     /// The one unit file that it may have in systemd's own directory.
@@ -134,7 +144,7 @@ impl Owner {
                 folder: None,
                 file: format!("rivetr-app-{slug}.target"),
             }),
-            Self::Commands(_) | Self::Project(_) => None,
+            Self::Commands(_) | Self::OneOff(_) | Self::Project(_) => None,
         }
     }
 }
@@ -189,10 +199,13 @@ mod tests {
 
     #[test]
     fn folders_and_owners_agree() {
-        for owner in [blog(), Owner::Project(Slug::parse("my-project-2").unwrap())] {
+        let one_off = OneOff { app: Slug::parse("3-blog").unwrap(), number: 12 };
+        for owner in [blog(), Owner::OneOff(one_off), Owner::Project(Slug::parse("my-project-2").unwrap())] {
             assert_eq!(Owner::of_folder(&owner.folder()), Some(owner));
         }
-        for foreign in ["", "app", "app-", "app-A", "svc-umami", "blog", "app-a.b", "app--x"] {
+        let of_apps = ["", "app", "app-", "app-A", "svc-umami", "blog", "app-a.b", "app--x"];
+        let of_one_offs = ["once-blog", "once-12-", "once--1-blog", "once-+1-blog", "once-01-blog"];
+        for foreign in of_apps.into_iter().chain(of_one_offs) {
             assert_eq!(Owner::of_folder(foreign), None, "{foreign:?}");
         }
     }

@@ -13,7 +13,7 @@ use super::writer::Writer;
 use super::{route, row};
 use crate::domain::app::Replicas;
 use crate::domain::deployment::DeploymentId;
-use crate::domain::project::{ProjectId, Subnet};
+use crate::domain::project::{Project, ProjectId, Subnet};
 
 /// Why no address could be given.
 #[derive(Debug, Error)]
@@ -109,15 +109,29 @@ fn allocate(
             given.push(subnet.host(*host));
             continue;
         }
-        let after_last = last.saturating_add(1)..=Subnet::LAST_HOST;
-        let mut turn = after_last.chain(Subnet::FIRST_HOST..=Subnet::LAST_HOST);
-        let host = turn.find(|host| !used.contains(host)).ok_or(AllocateError::Exhausted(subnet))?;
+        let host = next_host(subnet, last, &used)?;
         give(tx, project, deployment, number, host)?;
         used.insert(host);
         last = host;
         given.push(subnet.host(host));
     }
     Ok(given)
+}
+
+/// An address that no container has, the next after the last one given; whoever takes it stores it.
+pub(super) fn next(tx: &Transaction<'_>, project: &Project) -> Result<Ipv4Addr, AllocateError> {
+    let last = "SELECT last_host FROM project WHERE id = ?1";
+    let last = row::first(tx, last, [project.id.0], |row| row::number(row, "last_host"))?;
+    let last = last.ok_or(AllocateError::NotAtWork)?;
+    let host = next_host(project.subnet, last, &used(tx, project.id)?)?;
+    note_last(tx, project.id, host)?;
+    Ok(project.subnet.host(host))
+}
+
+fn next_host(subnet: Subnet, last: u8, used: &BTreeSet<u8>) -> Result<u8, AllocateError> {
+    let after_last = last.saturating_add(1)..=Subnet::LAST_HOST;
+    let mut turn = after_last.chain(Subnet::FIRST_HOST..=Subnet::LAST_HOST);
+    turn.find(|host| !used.contains(host)).ok_or(AllocateError::Exhausted(subnet))
 }
 
 fn ask(
@@ -154,8 +168,9 @@ fn held(tx: &Transaction<'_>, deployment: DeploymentId) -> Result<BTreeMap<u8, u
 }
 
 fn used(tx: &Transaction<'_>, project: ProjectId) -> Result<BTreeSet<u8>, StoreError> {
-    let sql =
-        "SELECT host FROM address WHERE project = ?1 UNION ALL SELECT host FROM replica WHERE project = ?1";
+    let sql = "SELECT host FROM address WHERE project = ?1 \
+               UNION ALL SELECT host FROM replica WHERE project = ?1 \
+               UNION ALL SELECT host FROM one_off WHERE project = ?1";
     Ok(row::all(tx, sql, [project.0], |row| row::number(row, "host"))?.into_iter().collect())
 }
 
@@ -177,6 +192,10 @@ fn give(
             (deployment.0, number, project.0, host),
         )?;
     }
+    note_last(tx, project, host)
+}
+
+fn note_last(tx: &Transaction<'_>, project: ProjectId, host: u8) -> Result<(), StoreError> {
     tx.execute("UPDATE project SET last_host = ?2 WHERE id = ?1", (project.0, host))?;
     Ok(())
 }

@@ -319,6 +319,7 @@ fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {
     tx.execute(&format!("DELETE FROM address WHERE {of_deployments}"), [app.0])?;
     tx.execute(&format!("DELETE FROM deployment_event WHERE {of_deployments}"), [app.0])?;
     tx.execute("DELETE FROM deployment WHERE app = ?1", [app.0])?;
+    tx.execute("DELETE FROM one_off WHERE app = ?1", [app.0])?;
     tx.execute("DELETE FROM host WHERE app = ?1", [app.0])?;
     variable::forget(tx, app)?;
     mount::forget(tx, app)?;

@@ -26,6 +26,7 @@ mod host;
 mod images;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
+mod oneoff;
 mod options;
 mod projects;
 mod pushes;

@@ -94,6 +94,22 @@ async fn an_image_is_found_by_its_name_whatever_its_tag() {
 }
 
 #[tokio::test]
+async fn an_entry_point_is_what_the_image_says() {
+    let line =
+        "GET /v5.0.0/libpod/images/33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664/json ";
+    let image = ImageId::parse(&format!("sha256:{ID}")).unwrap();
+    for (config, expect) in [
+        (r#"{"Config":{"Entrypoint":["env","A=b"],"Cmd":["x"]}}"#, &["env", "A=b"][..]),
+        (r#"{"Config":{"Entrypoint":null}}"#, &[]),
+        (r#"{"Config":{"Cmd":["x"]}}"#, &[]),
+    ] {
+        let answers = Answers::new(&[(line, "200 OK", config)]);
+        assert_eq!(answers.podman.entrypoint(&image).await.unwrap(), expect, "{config}");
+    }
+    assert!(Answers::new(&[]).podman.entrypoint(&image).await.is_err());
+}
+
+#[tokio::test]
 async fn what_was_pulled_has_a_digest_and_gets_a_name() {
     let digest = format!("sha256:{}", "d".repeat(64));
     let inspected = format!(r#"{{"Id":"{ID}","Digest":"{digest}","RepoTags":[]}}"#).leak();

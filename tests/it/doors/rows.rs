@@ -115,6 +115,13 @@ pub const ROWS: &[Row] = &[
         // What is asked for begins with another protocol.
         426,
     ),
+    row(
+        "post /api/apps/{id}/run",
+        Reach::Write,
+        ("/api/apps/blog/run", r#"{"command":["true"]}"#),
+        ("/api/apps/blog/run", r#"{"command":["true"]}"#),
+        426,
+    ),
     look("get /api/registries", Reach::Read, "/api/registries"),
     row(
         "post /api/registries",
