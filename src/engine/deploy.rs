@@ -59,7 +59,7 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             }
             Err(halt) => end(&mut context, deployment, halt).await?,
         };
-        deployment = store(&context, next).await?;
+        deployment = store_at_last(&mut context, next).await?;
         if was == State::Retiring && deployment.state == State::Live {
             engine.watch_over(&deployment);
             engine.tidy(&context.app, &deployment).await;
@@ -131,6 +131,24 @@ async fn end(context: &mut Context, deployment: Deployment, halt: Halt) -> Resul
         context.say(&moved, "       What was live before still serves.");
     }
     Ok(moved)
+}
+
+/// Stores a move as soon as it can be stored. To do the step again would be worse: what it needs may be gone by now,
+/// and the reason why it ended forgotten.
+async fn store_at_last(context: &mut Context, next: Deployment) -> Result<Deployment, EngineError> {
+    let mut warned = false;
+    loop {
+        match store(context, next.clone()).await {
+            Err(EngineError::Unavailable(reason)) if !context.engine.0.shutdown.is_cancelled() => {
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(app = %next.app_slug, deployment = next.number, reason, "not stored yet");
+                    context.say(&next, format!("Warning: {reason}. Trying until it works."));
+                }
+                context.engine.pause(RETRY).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Stores a move. Where the store holds another state by now, that one counts.

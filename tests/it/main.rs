@@ -27,8 +27,10 @@ mod images;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
 mod options;
+mod outages;
 mod projects;
 mod pushes;
+mod relay;
 mod replicas;
 mod rollback;
 mod setup;
