@@ -56,6 +56,8 @@ pub(super) async fn stop(context: &Context, deployment: &Deployment) {
     let unit = unit_name(deployment);
     let systemd = &context.engine.machine().systemd;
     log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
+    // On a full disk, Podman can remove something only once there is a little room.
+    super::retire::clear_workspace(context, deployment);
     context.engine.sweep_builds(deployment.created).await;
 }
 
