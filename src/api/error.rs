@@ -135,7 +135,7 @@ impl From<EngineError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        EngineError::from(error).into()
     }
 }
 

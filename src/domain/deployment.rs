@@ -503,6 +503,17 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_takes_no_time() {
+        let events =
+            [(State::Queued, Timestamp(9_000)), (State::Fetching, NOW), (State::Failed, Timestamp(1_250))];
+        let took: Vec<_> = steps(&events).map(|(_, _, took)| took).collect();
+        assert_eq!(took, [Some(0), Some(250), None]);
+        let mut failed = Deployment { created: Timestamp(9_000), ..deployment(State::Checking) };
+        failed.fail("no answer".to_owned(), NOW).unwrap();
+        assert_eq!((failed.state, failed.ended), (State::Failed, Some(NOW)));
+    }
+
+    #[test]
     fn words_and_states_agree() {
         for state in State::ALL {
             assert_eq!(State::parse(state.as_str()), Some(state));

@@ -43,7 +43,7 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             halt = requested(&mut stop, deployment.state) => Err(halt),
             outcome = step(&mut context, deployment.clone()) => outcome,
         };
-        let was = deployment.state;
+        let was = deployment.clone();
         let next = match outcome {
             Ok(next) => next,
             Err(Halt::Shutdown) => return Ok(()),
@@ -59,8 +59,8 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             }
             Err(halt) => end(&mut context, deployment, halt).await?,
         };
-        deployment = store(&context, next).await?;
-        if was == State::Retiring && deployment.state == State::Live {
+        deployment = store_at_last(&mut context, &was, next).await?;
+        if was.state == State::Retiring && deployment.state == State::Live {
             engine.watch_over(&deployment);
             engine.tidy(&context.app, &deployment).await;
         } else if deployment.state.is_end() {
@@ -134,6 +134,32 @@ async fn end(context: &mut Context, deployment: Deployment, halt: Halt) -> Resul
         context.say(&moved, "       What was live before still serves.");
     }
     Ok(moved)
+}
+
+/// Stores a move as soon as it can be stored. To do the step again would be worse: what it needs may be gone by now,
+/// and the reason why it ended forgotten.
+async fn store_at_last(
+    context: &mut Context,
+    was: &Deployment,
+    next: Deployment,
+) -> Result<Deployment, EngineError> {
+    let mut warned = false;
+    loop {
+        match store(context, next.clone()).await {
+            Err(EngineError::Unavailable(reason)) if !context.engine.0.shutdown.is_cancelled() => {
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(app = %next.app_slug, deployment = next.number, reason, "not stored yet");
+                    context.say(&next, format!("Warning: {reason}. Trying until it works."));
+                }
+                context.engine.pause(RETRY).await;
+                if next.state.is_end() && !was.state.is_past_commit() {
+                    // What fills the disk may be what it made, and could not be removed for want of room.
+                    steps::undo(context, was).await;
+                }
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Stores a move. Where the store holds another state by now, that one counts.

@@ -59,7 +59,18 @@ impl EngineError {
 
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error {
+            // Whoever asks can see to it, and needs no other words.
+            StoreError::DiskFull | StoreError::Locked | StoreError::NotWritable => {
+                Self::Unavailable(error.to_string())
+            }
+            error @ (StoreError::Corrupt(_)
+            | StoreError::Malformed(_)
+            | StoreError::Disk(_)
+            | StoreError::Panicked(_)
+            | StoreError::Stopped(_)
+            | StoreError::Other(_)) => Self::internal(error),
+        }
     }
 }
 

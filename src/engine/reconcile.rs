@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
-use super::Engine;
+use super::{Engine, EngineError};
 use crate::domain::name::Slug;
 use crate::host::systemd::{ActiveState, Change, UnitChange};
 
@@ -28,6 +28,7 @@ impl Engine {
                 change = changes.recv() => change,
             };
             let mut touched = BTreeSet::new();
+            let mut away = matches!(first, Ok(Change::Missed));
             match first {
                 Ok(Change::Unit(change)) => touched.extend(app_of(&change)),
                 Ok(Change::Missed) | Err(RecvError::Lagged(_)) => touched.extend(self.all_apps().await),
@@ -38,7 +39,9 @@ impl Engine {
             }
             self.pause(GATHER).await;
             loop {
-                match changes.try_recv() {
+                let next = changes.try_recv();
+                away |= matches!(next, Ok(Change::Missed));
+                match next {
                     Ok(Change::Unit(change)) => touched.extend(app_of(&change)),
                     Ok(Change::Missed) | Err(TryRecvError::Lagged(_)) => {
                         touched.extend(self.all_apps().await);
@@ -48,7 +51,7 @@ impl Engine {
             }
             let engine = &self;
             let looked = stream::iter(touched)
-                .for_each_concurrent(AT_ONCE, |app| async move { engine.look_after(&app).await });
+                .for_each_concurrent(AT_ONCE, |app| async move { engine.look_after(&app, away).await });
             self.until_shutdown(looked).await;
         }
     }
@@ -70,7 +73,8 @@ impl Engine {
         }
     }
 
-    async fn look_after(&self, slug: &Slug) {
+    /// Where systemd was `away`, also what could not be ended meanwhile is.
+    async fn look_after(&self, slug: &Slug, away: bool) {
         let app = match self.reader().app(slug).await {
             Ok(Some(app)) if !app.deleting => app,
             Ok(_) => return,
@@ -82,7 +86,12 @@ impl Engine {
             Ok(false) => {}
             Err(error) => return tracing::error!(app = %slug, %error, "not looked after"),
         }
-        if let Err(error) = self.converge(&app).await {
+        let looked = if away {
+            self.sweep_units(&app).await
+        } else {
+            self.converge(&app).await.map_err(EngineError::internal)
+        };
+        if let Err(error) = looked {
             tracing::warn!(app = %slug, %error, "the units are not what they should be");
         }
     }

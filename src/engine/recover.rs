@@ -137,16 +137,9 @@ impl Engine {
             // The pipeline goes on where it was, and removes what it replaces.
             return Ok(());
         }
-        for release in self.reader().releases(app.id).await? {
-            if release.state.is_end() && app.live != Some(release.id) {
-                self.remove_releases(app, &[release.id]).await?;
-            }
-        }
-        self.converge(app).await?;
+        self.sweep_units(app).await?;
         // A change of limits may have been interrupted between the file and the kernel.
         self.enforce_limits(app).await?;
-        self.sweep_releases(app).await?;
-        self.forget_builds(app).await?;
         self.sweep_workspaces(app).await?;
         self.sweep_uploads(&app.slug).await?;
         if self.unfinished_of(app).await?.is_empty() {
@@ -160,6 +153,19 @@ impl Engine {
             self.watch_over(&self.deployment(live).await?);
         }
         Ok(())
+    }
+
+    /// Makes the units of an app what they should be, and ends those of deployments that ended while systemd could not
+    /// be told.
+    pub(super) async fn sweep_units(&self, app: &App) -> Result<(), EngineError> {
+        for release in self.reader().releases(app.id).await? {
+            if release.state.is_end() && app.live != Some(release.id) {
+                self.remove_releases(app, &[release.id]).await?;
+            }
+        }
+        self.converge(app).await?;
+        self.sweep_releases(app).await?;
+        self.forget_builds(app).await
     }
 
     /// What is left to do once a release is live. Where rivetr ends before it is done, its next start does it.

@@ -148,6 +148,12 @@ impl Podman {
         Self { api: podman_api::Podman::unix(socket), raw: Socket::new(socket) }
     }
 
+    /// What is said where somebody else knows that nobody listens.
+    #[must_use]
+    pub fn away(&self, why: &str) -> PodmanError {
+        self.raw.unreachable(&why)
+    }
+
     /// Which Podman answers.
     pub async fn version(&self) -> Result<Version, PodmanError> {
         let what = "tell its version";

@@ -24,8 +24,9 @@ pub use transient::{Limits, Transient};
 
 use link::{JobEvent, Signals};
 
-/// How long systemd may take to answer a call.
-const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// How long systemd may take to answer a call, and how long is waited for a connection: a bus that is gone for ten
+/// seconds, and then not tried again for [`link`]'s longest pause, fails nothing.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a reload may take: about 1 ms of CPU a Quadlet, and the manager serves nothing else meanwhile.
 const RELOAD_LIMIT: Duration = Duration::from_secs(90);
@@ -63,8 +64,7 @@ impl Systemd {
 
     /// The manager's version, as `257.13`.
     pub async fn version(&self) -> Result<String, BusError> {
-        let manager = self.manager().await?;
-        ask("Version", CALL_LIMIT, manager.version()).await
+        self.call(|manager| async move { ask("Version", CALL_LIMIT, manager.version()).await }).await
     }
 
     /// Has the manager read all units anew. Calls made while one reload runs share the next.
@@ -75,8 +75,7 @@ impl Systemd {
             return Ok(());
         }
         let covered = self.shared.reloads_asked.load(Ordering::SeqCst);
-        let manager = self.manager().await?;
-        ask("Reload", RELOAD_LIMIT, manager.reload()).await?;
+        self.call(|manager| async move { ask("Reload", RELOAD_LIMIT, manager.reload()).await }).await?;
         *done = covered;
         Ok(())
     }
@@ -101,8 +100,10 @@ impl Systemd {
 
     /// Clears a failed state and the count of restarts. A unit that is not there needs none of it.
     pub async fn reset_failed(&self, unit: &str) -> Result<(), BusError> {
-        let manager = self.manager().await?;
-        match ask("ResetFailedUnit", CALL_LIMIT, manager.reset_failed_unit(unit.to_owned())).await {
+        let reset = move |manager: ManagerProxy<'static>| async move {
+            ask("ResetFailedUnit", CALL_LIMIT, manager.reset_failed_unit(unit.to_owned())).await
+        };
+        match self.call(reset).await {
             Err(error) if error.is_no_such_unit() => Ok(()),
             other => other,
         }
@@ -126,16 +127,17 @@ impl Systemd {
 
     /// How a unit stands; `None` when there is no such unit.
     pub async fn unit(&self, unit: &str) -> Result<Option<UnitStatus>, BusError> {
-        let manager = self.manager().await?;
-        status::read(manager.inner().connection(), unit).await
+        self.call(|manager| async move { status::read(manager.inner().connection(), unit).await }).await
     }
 
     /// The loaded units whose names match one of `patterns` (shell globs), in the order of their names.
     pub async fn list(&self, patterns: &[&str]) -> Result<Vec<UnitSummary>, BusError> {
-        let manager = self.manager().await?;
-        let patterns = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
-        let rows = ask("ListUnitsByPatterns", CALL_LIMIT, manager.list_units_by_patterns(vec![], patterns));
-        let mut units: Vec<_> = rows.await?.into_iter().map(UnitSummary::from_row).collect();
+        let list = move |manager: ManagerProxy<'static>| async move {
+            let patterns = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+            let rows = manager.list_units_by_patterns(vec![], patterns);
+            ask("ListUnitsByPatterns", CALL_LIMIT, rows).await
+        };
+        let mut units: Vec<_> = self.call(list).await?.into_iter().map(UnitSummary::from_row).collect();
         units.sort_by(|a, b| a.unit.cmp(&b.unit));
         Ok(units)
     }
@@ -143,20 +145,31 @@ impl Systemd {
     /// Starts a command as a unit of its own and returns once it runs. Its end is told by [`Self::ended`],
     /// and it stays readable, also for a restarted rivetr, until [`Self::forget`].
     pub async fn start_transient(&self, unit: &Transient) -> Result<(), StartError> {
-        let manager = self.manager().await?;
+        const CALL: &str = "StartTransientUnit";
         let mut jobs = self.shared.signals.jobs();
-        let properties =
-            unit.properties().map_err(|cause| BusError::from_call("StartTransientUnit", cause))?;
-        let asked =
-            manager.start_transient_unit(unit.name.clone(), "fail".to_owned(), properties, Vec::new());
-        let job = ask("StartTransientUnit", CALL_LIMIT, asked).await?;
+        let mut again = false;
+        let start = |manager: ManagerProxy<'static>| {
+            let again = std::mem::replace(&mut again, true);
+            async move {
+                // Where the connection ended, the first call may have come through.
+                if again && status::read(manager.inner().connection(), &unit.name).await?.is_some() {
+                    return Ok(None);
+                }
+                let properties = unit.properties().map_err(|cause| BusError::from_call(CALL, cause))?;
+                let (name, mode) = (unit.name.clone(), "fail".to_owned());
+                let asked = manager.start_transient_unit(name, mode, properties, Vec::new());
+                ask(CALL, CALL_LIMIT, asked).await.map(Some)
+            }
+        };
+        // Without a job to wait for, what the unit came to is looked at: the loss of the connection is among the jobs.
+        let job = self.call(start).await?.unwrap_or_default();
         self.finish(Verb::Start, &unit.name, &job, &mut jobs).await
     }
 
     /// The cgroup of the manager itself, below the root of the hierarchy.
     pub async fn own_cgroup(&self) -> Result<String, BusError> {
-        let manager = self.manager().await?;
-        ask("Get ControlGroup", CALL_LIMIT, manager.control_group()).await
+        self.call(|manager| async move { ask("Get ControlGroup", CALL_LIMIT, manager.control_group()).await })
+            .await
     }
 
     /// The cgroup, below the root of the hierarchy, that a unit will have in a slice: for commands that make
@@ -166,7 +179,8 @@ impl Systemd {
         Ok(format!("{root}{}/{unit}", transient::slice_path(slice)))
     }
 
-    /// Waits until a unit is at its end, also when it already is; `None` when there is no such unit (any more).
+    /// Waits until a unit is at its end, also when it already is; `None` when there is no such unit (any more). While
+    /// nobody can be asked it goes on waiting: a unit has limits of its own.
     pub async fn ended(&self, unit: &str) -> Result<Option<Ended>, BusError> {
         let mut changes = self.changes();
         loop {
@@ -177,7 +191,7 @@ impl Systemd {
                         return Ok(Some(ended));
                     }
                 }
-                Err(error) if error.is_lost() => {}
+                Err(error) if error.is_passing() => continue,
                 Err(error) => return Err(error),
             }
             touched(&mut changes, unit).await;
@@ -198,15 +212,16 @@ impl Systemd {
     }
 
     async fn job(&self, verb: Verb, unit: &str) -> Result<(), StartError> {
-        let manager = self.manager().await?;
         let mut jobs = self.shared.signals.jobs();
-        let (unit_owned, mode) = (unit.to_owned(), "replace".to_owned());
-        let asked = match verb {
-            Verb::Start => ask("StartUnit", CALL_LIMIT, manager.start_unit(unit_owned, mode)).await,
-            Verb::Stop => ask("StopUnit", CALL_LIMIT, manager.stop_unit(unit_owned, mode)).await,
-            Verb::Restart => ask("RestartUnit", CALL_LIMIT, manager.restart_unit(unit_owned, mode)).await,
+        let ask_for = move |manager: ManagerProxy<'static>| async move {
+            let (unit, mode) = (unit.to_owned(), "replace".to_owned());
+            match verb {
+                Verb::Start => ask("StartUnit", CALL_LIMIT, manager.start_unit(unit, mode)).await,
+                Verb::Stop => ask("StopUnit", CALL_LIMIT, manager.stop_unit(unit, mode)).await,
+                Verb::Restart => ask("RestartUnit", CALL_LIMIT, manager.restart_unit(unit, mode)).await,
+            }
         };
-        match asked {
+        match self.call(ask_for).await {
             Ok(job) => self.finish(verb, unit, &job, &mut jobs).await,
             Err(error) if error.is_no_such_unit() => Err(StartError::NoSuchUnit { unit: unit.to_owned() }),
             Err(error) => Err(error.into()),
@@ -256,18 +271,38 @@ impl Systemd {
             match self.unit(unit).await {
                 Ok(Some(status)) if status.job_pending => {}
                 Ok(status) => return Ok(verb.judge(status.as_ref())),
-                Err(error) if error.is_lost() => {}
+                Err(error) if error.is_passing() => continue,
                 Err(error) => return Err(error),
             }
             touched(&mut changes, unit).await;
         }
     }
 
-    /// The manager, as soon as there is a connection.
-    async fn manager(&self) -> Result<ManagerProxy<'static>, BusError> {
-        self.shared.signals.manager(CALL_LIMIT).await
+    /// Makes a call to the manager, as soon as there is a connection; anew where that ends meanwhile. Of no call does
+    /// it matter whether it was made twice.
+    async fn call<T, F>(&self, mut make: impl FnMut(ManagerProxy<'static>) -> F) -> Result<T, BusError>
+    where
+        F: Future<Output = Result<T, BusError>>,
+    {
+        loop {
+            let mut changes = self.changes();
+            let manager = self.shared.signals.manager(CALL_LIMIT).await?;
+            match make(manager).await {
+                Err(error) if error.is_lost() => {
+                    tracing::info!(%error, "asked again as soon as it is back");
+                    // The connection is known to be gone only when the next one is there.
+                    if tokio::time::timeout(CALL_LIMIT, touched(&mut changes, NO_UNIT)).await.is_err() {
+                        return Err(error);
+                    }
+                }
+                other => return other,
+            }
+        }
     }
 }
+
+/// Of this name, nothing changes.
+const NO_UNIT: &str = "";
 
 /// Returns when the unit has changed, or when that may have been missed.
 async fn touched(changes: &mut broadcast::Receiver<Change>, unit: &str) {

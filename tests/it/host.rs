@@ -91,6 +91,11 @@ impl Host {
         &self.address
     }
 
+    /// This machine, as the host sees it.
+    pub fn gateway(&self) -> String {
+        self.address.strip_suffix(".2").map(|network| format!("{network}.1")).expect("the second of four")
+    }
+
     /// A path of the host, as this machine sees it.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))

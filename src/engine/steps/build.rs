@@ -17,7 +17,7 @@ use crate::domain::name::EnvKey;
 use crate::domain::secret::Secret;
 use crate::engine::context::{Context, Halt};
 use crate::engine::{BuildLimits, Engine, log};
-use crate::host::systemd::{Ended, Limits, ServiceResult, Transient};
+use crate::host::systemd::{ActiveState, Ended, Limits, ServiceResult, Transient};
 
 pub(in crate::engine) async fn run(
     context: &mut Context,
@@ -47,17 +47,37 @@ const TASKS_MAX: u64 = 4096;
 /// A build yields the disk to what serves; the weight of others is 100.
 const IO_WEIGHT: u64 = 20;
 
+/// How much of the log is read to see why a build failed, in bytes.
+const TAIL: u64 = 8 * 1024;
+
+/// What Podman listens by.
+const PODMAN_SOCKET: &str = "podman.socket";
+
 /// Ends the build, if it runs.
 pub(super) async fn stop(context: &Context, deployment: &Deployment) {
     let unit = unit_name(deployment);
     let systemd = &context.engine.machine().systemd;
     log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
+    // On a full disk, Podman can remove something only once there is a little room.
+    super::retire::clear_workspace(context, deployment);
     context.engine.sweep_builds(deployment.created).await;
 }
 
 /// The name of the transient unit: `rivetr-build-blog-7.service`.
 pub(in crate::engine) fn unit_name(deployment: &Deployment) -> String {
     format!("rivetr-build-{}-{}.service", deployment.app_slug, deployment.number)
+}
+
+/// A build whose image nobody can ask for afterwards is not begun. That Podman listens is systemd's doing, and to ask
+/// systemd does not start it.
+async fn podman_listens(engine: &Engine) -> Result<(), Halt> {
+    let socket = engine.machine().systemd.unit(PODMAN_SOCKET).await;
+    let socket = socket.map_err(|error| Halt::because("asking systemd for Podman's socket", error))?;
+    // Where there is no such unit, somebody else may have Podman listen.
+    if socket.is_none_or(|socket| socket.active_state == ActiveState::Active) {
+        return Ok(());
+    }
+    Err(Halt::because("Podman is needed", engine.machine().podman.away("its socket is stopped")))
 }
 
 async fn built(context: &Context, deployment: &Deployment) -> Result<Option<ImageId>, Halt> {
@@ -74,6 +94,7 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
     let known =
         systemd.unit(&unit).await.map_err(|error| Halt::because("asking systemd for the build", error))?;
     if known.is_none() {
+        podman_listens(&engine).await?;
         if context.resumed
             && let Some(image) = built(context, deployment).await?
         {
@@ -98,7 +119,9 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
         }
         Some(_) | None => {
             let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
-            Err(Halt::Failed(explain(&bounds, ended.as_ref())))
+            let tail = engine.machine().workspace.log_tail(deployment, TAIL);
+            let tail = tail.map_err(|error| Halt::because("the build failed, and its log", error))?;
+            Err(Halt::Failed(explain(&bounds, ended.as_ref(), &tail)))
         }
     }
 }
@@ -161,7 +184,7 @@ fn inputs(engine: &Engine, deployment: &Deployment) -> Result<Vec<String>, Halt>
     variables.into_iter().map(option).collect()
 }
 
-fn explain(limits: &BuildLimits, ended: Option<&Ended>) -> String {
+fn explain(limits: &BuildLimits, ended: Option<&Ended>, said: &str) -> String {
     let Some(ended) = ended else {
         return "systemd has forgotten how the build ended; deploy again".to_owned();
     };
@@ -177,6 +200,11 @@ fn explain(limits: &BuildLimits, ended: Option<&Ended>) -> String {
             )
         }
         ServiceResult::Success => "the build ended well but left no image".to_owned(),
+        ServiceResult::ExitCode if said.to_lowercase().contains("no space left on device") => {
+            "the disk was full: free some space (podman image prune removes images that nobody uses), then deploy \
+             again"
+                .to_owned()
+        }
         ServiceResult::ExitCode => {
             format!("the build ended with exit status {}; its last lines above say why", ended.exit_status)
         }

@@ -18,6 +18,9 @@ use crate::domain::secret::Secret;
 use crate::domain::source::{GitUrl, TokenUser};
 use crate::files;
 
+/// How long a server may send next to nothing, in seconds.
+pub(super) const PATIENCE_SECONDS: &str = "30";
+
 /// How long a server of SSH may take to answer at first, and between two signs of life, in seconds.
 const SSH_PATIENCE: u32 = 15;
 
@@ -105,6 +108,11 @@ pub enum NotLetIn {
     /// No connection came about.
     #[error("{0}; check the address, and that this machine can reach it")]
     Unreachable(String),
+    /// It was let wait.
+    #[error(
+        "the server sent next to nothing for {PATIENCE_SECONDS} s: it hangs, or is overloaded; try again later"
+    )]
+    Silent,
 }
 
 impl Remote {
@@ -164,8 +172,23 @@ impl Remote {
         if with_token && says(&["error: 403"]) {
             return Some(NotLetIn::Forbidden);
         }
+        if says(&["Operation too slow", "Less than 1000 bytes/sec"]) {
+            return Some(NotLetIn::Silent);
+        }
         let redirects = ["error: 301", "error: 302", "error: 303", "error: 307", "error: 308"];
-        (with_token && says(&redirects)).then_some(NotLetIn::Redirected)
+        if with_token && says(&redirects) {
+            return Some(NotLetIn::Redirected);
+        }
+        let signs = [
+            "Failed to connect to",
+            "Could not resolve host",
+            "Connection timed out",
+            "Empty reply",
+            "reset",
+        ];
+        let (_, why) =
+            said.lines().find(|line| signs.iter().any(|sign| line.contains(sign)))?.split_once("': ")?;
+        Some(NotLetIn::Unreachable(why.to_owned()))
     }
 
     fn changed(&self, known: &[HostKey], said: &str) -> NotLetIn {
@@ -344,6 +367,14 @@ mod tests {
         let other = "No ED25519 host key is known for x and you have requested strict checking.";
         check(ssh, &key, other, "one of another kind");
         check(ssh, &key, "git@example.org: Permission denied (publickey).", "does not accept the app's key");
+        let curl = "fatal: unable to access 'https://example.org/a.git/': ";
+        let silent =
+            format!("{curl}Operation too slow. Less than 1000 bytes/sec transferred the last 30 seconds");
+        check(http, &token, &silent, "sent next to nothing for 30 s…try again later");
+        let refused =
+            format!("{curl}Failed to connect to example.org port 443 after 1 ms: Could not connect");
+        check(http, &Credential::None, &refused, "a.git: Failed to connect to example.org…check the address");
+
         let unreachable =
             "ssh: connect to host example.org port 2222: Connection refused\nfatal: Could not read";
         check(ssh, &key, unreachable, "Connection refused; check the address");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::process::{ProcessError, Running, printable};
 use super::progress::{each_line, is_progress};
-use super::remote::Remote;
+use super::remote::{PATIENCE_SECONDS, Remote};
 use super::{Git, GitError, commit, option};
 use crate::domain::key::HostKey;
 use crate::domain::source::{CommitId, Reference};
@@ -20,8 +20,8 @@ pub(super) const INCOMING: &str = "refs/rivetr/incoming";
 /// Below it, each commit that was fetched has a reference of its own name.
 pub(super) const FETCHED: &str = "refs/rivetr/fetched";
 
-/// 1000 bytes a second for half a minute is a connection that has died.
-const PATIENCE: [(&str, &str); 2] = [("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", "30")];
+/// Less than 1000 bytes a second for half a minute is a connection that has died.
+const PATIENCE: [(&str, &str); 2] = [("http.lowSpeedLimit", "1000"), ("http.lowSpeedTime", PATIENCE_SECONDS)];
 
 /// Flaws in old histories that harm nobody; everything else that `fsck` finds is refused.
 const HARMLESS: [&str; 6] = [

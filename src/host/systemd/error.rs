@@ -78,6 +78,11 @@ impl BusError {
         matches!(self, Self::Lost { .. })
     }
 
+    /// Whether nobody could be asked just now, which says nothing about what was asked.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Lost { .. } | Self::Unreachable { .. } | Self::Silent { .. })
+    }
+
     pub(super) fn is_no_such_unit(&self) -> bool {
         matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchUnit")
     }

@@ -138,3 +138,15 @@ async fn a_commit_that_was_judged_is_no_news() {
     store.live(&other).await;
     assert!(store.reader.knows_commit(other.id, &commit()).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_delivery_counts_once_also_when_the_clock_is_set_back() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let delivery = new(&app, "one", "body", Verdict::Deployed);
+    let (taken, _) = first(store.writer.take_delivery(delivery.clone(), NOW).await.unwrap());
+    for days in [-400, -1, 0] {
+        let again = store.writer.take_delivery(delivery.clone(), at(days)).await.unwrap();
+        assert_eq!(again, Taken::Again(taken.clone()));
+    }
+}

@@ -327,3 +327,26 @@ async fn what_was_handed_in_is_told_by_its_digest() {
 fn content() -> Digest {
     Digest::of_sum([7; 32])
 }
+
+#[tokio::test]
+async fn a_clock_that_jumps_loses_no_deployment_and_mixes_none_up() {
+    const YEAR: i64 = 365 * 24 * 60 * 60 * 1000;
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let first = store.writer.enqueue(app.id, Wish::of(Trigger::Push), NOW).await.unwrap().deployment;
+    let mut working = first.clone();
+    working.fetch().unwrap();
+    store.writer.save(&working, at(-YEAR)).await.unwrap();
+    let second = store.writer.enqueue(app.id, Wish::of(Trigger::Push), at(-YEAR)).await.unwrap().deployment;
+    let third = store.writer.enqueue(app.id, Wish::of(Trigger::Push), at(YEAR)).await.unwrap();
+    assert_eq!(third.superseded.iter().map(|old| old.id).collect::<Vec<_>>(), [second.id]);
+    let numbers = |list: Vec<Deployment>| list.iter().map(|one| one.number).collect::<Vec<_>>();
+    // Whose turn it is and which is the newest follow from the order in which they came.
+    assert_eq!(numbers(store.reader.unfinished().await.unwrap()), [1, 3]);
+    assert_eq!(numbers(store.reader.deployments(Some(app.id), None, 9).await.unwrap()), [3, 2, 1]);
+    let events = store.reader.events(first.id).await.unwrap();
+    assert_eq!(events, [(State::Queued, NOW), (State::Fetching, at(-YEAR))]);
+    store.writer.enqueue(app.id, Wish::of(Trigger::Push), NOW).await.unwrap();
+    store.writer.forget_deployments(app.id, 1, std::collections::BTreeSet::new()).await.unwrap();
+    assert_eq!(numbers(store.reader.deployments(Some(app.id), None, 9).await.unwrap()), [4, 3, 1]);
+}

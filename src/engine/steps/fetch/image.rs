@@ -142,8 +142,9 @@ async fn describe(context: &Context, deployment: &Deployment, image: &ImageRef) 
         name: unit_name(deployment),
         description: format!("Pull of {image}"),
         argv: argv.map_err(|error| Halt::because("signing in at the registry", error))?,
+        // What arrives lies there first; where the pull is killed, it goes with this deployment.
+        env: BTreeMap::from([("TMPDIR".to_owned(), dir.to_string_lossy().into_owned())]),
         dir,
-        env: BTreeMap::new(),
         output_file: workspace.log(deployment),
         slice: Some(SLICE.to_owned()),
         stop_timeout: STOP_TIMEOUT,
@@ -217,8 +218,8 @@ impl Failure {
         let host = image.registry();
         match self {
             Self::Slow(limit) => format!(
-                "{image} did not arrive within {} s. Raise timeout_s under [build], or deploy again: what has \
-                 arrived may be kept",
+                "{image} did not arrive within {} s: {host} is slow or hangs. Deploy again later, or raise timeout_s \
+                 under [build]",
                 limit.as_secs()
             ),
             Self::Memory(bytes) => format!(
