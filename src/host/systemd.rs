@@ -113,13 +113,15 @@ impl Systemd {
     /// does not write them into the cgroup (systemd 257). A unit that is not there needs none of it.
     pub async fn enforce_limits(&self, unit: &str) -> Result<(), BusError> {
         let call = "SetUnitProperties";
-        // To set any property writes all limits. This one sets nothing, and leaves no drop-in that would bind the next
-        // unit of this name.
-        let nothing = Variant::from(Vec::<String>::new()).try_into_owned();
-        let nothing = nothing.map_err(|cause| BusError::from_call(call, cause))?;
-        let properties = vec![("Markers".to_owned(), nothing)];
-        let manager = self.manager().await?;
-        match ask(call, CALL_LIMIT, manager.set_unit_properties(unit.to_owned(), true, properties)).await {
+        let enforce = move |manager: ManagerProxy<'static>| async move {
+            // To set any property writes all limits. This one sets nothing, and leaves no drop-in that would bind the
+            // next unit of this name.
+            let nothing = Variant::from(Vec::<String>::new()).try_into_owned();
+            let nothing = nothing.map_err(|cause| BusError::from_call(call, cause))?;
+            let properties = vec![("Markers".to_owned(), nothing)];
+            ask(call, CALL_LIMIT, manager.set_unit_properties(unit.to_owned(), true, properties)).await
+        };
+        match self.call(enforce).await {
             Err(error) if error.is_no_such_unit() => Ok(()),
             other => other,
         }
