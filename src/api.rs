@@ -16,6 +16,7 @@ mod git;
 mod hooks;
 mod input;
 mod key;
+mod linger;
 mod openapi;
 mod operate;
 mod project;

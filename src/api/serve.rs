@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::header;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +23,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::linger;
 use crate::auth::Peer;
 
 /// How long the head of a request may take, and how long a connection may idle before one.
@@ -133,7 +135,15 @@ where
 {
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(Body::new))
+        let waits = request.headers().contains_key(header::EXPECT);
+        let (head, body) = request.into_parts();
+        let (body, rest) = linger::split(body);
+        let answer = router.clone().oneshot(http::Request::from_parts(head, Body::new(body)));
+        async move {
+            let answer = answer.await;
+            rest.discard(waits).await;
+            answer
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_MAX);
@@ -163,6 +173,8 @@ mod tests {
     use axum::extract::Request;
     use axum::middleware::from_fn_with_state;
     use axum::routing::{get, post};
+    use http::StatusCode;
+    use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpStream, UnixStream};
 
@@ -188,7 +200,9 @@ mod tests {
             let router = Router::new()
                 .route("/peer", get(peer))
                 .route("/broken", get(broken))
-                .route("/over", post(over));
+                .route("/over", post(over))
+                .route("/begin", post(begin))
+                .route("/refused", post(async || StatusCode::UNPROCESSABLE_ENTITY));
             let router = router.layer(from_fn_with_state(Numbers::new(1), around));
             let stopping = CancellationToken::new();
             let mut server = JoinSet::new();
@@ -229,6 +243,13 @@ mod tests {
             .unwrap()
     }
 
+    /// Refuses once it has seen the first of what it is sent.
+    async fn begin(request: Request) -> StatusCode {
+        let mut body = request.into_body();
+        body.frame().await.unwrap().unwrap();
+        StatusCode::UNPROCESSABLE_ENTITY
+    }
+
     async fn broken() -> &'static str {
         panic!("a handler of this test")
     }
@@ -265,6 +286,34 @@ mod tests {
         let mut answer = String::new();
         timeout(SOON, connection.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert!(answer.starts_with("HTTP/1.1 101") && answer.ends_with("\r\n\r\nHI"), "{answer}");
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_while_still_sending_hears_why() {
+        let served = Served::new().await;
+        for path in ["/begin", "/refused"] {
+            let mut connection = served.unix().await;
+            let head = format!("POST {path} HTTP/1.1\r\nhost: rivetr\r\ncontent-length: 4000000\r\n\r\n");
+            connection.write_all(head.as_bytes()).await.unwrap();
+            for _ in 0..4000 {
+                timeout(SOON, connection.write_all(&[b'x'; 1000])).await.unwrap().unwrap();
+            }
+            assert!(ask(&mut connection, "/peer", ")").await.starts_with("HTTP/1.1 422"), "{path}");
+        }
+        served.stop().await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_to_be_asked_for_the_body_is_told_that_nobody_wants_it() {
+        let served = Served::new().await;
+        let mut connection = served.unix().await;
+        let head =
+            "POST /refused HTTP/1.1\r\nhost: rivetr\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(SOON, connection.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 422"), "{answer}");
         served.stop().await;
     }
 
