@@ -59,7 +59,7 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             }
             Err(halt) => end(&mut context, deployment, halt).await?,
         };
-        deployment = store_at_last(&mut context, &was, next).await?;
+        deployment = Box::pin(store_at_last(&mut context, &was, next)).await?;
         if was.state == State::Retiring && deployment.state == State::Live {
             engine.watch_over(&deployment);
             engine.tidy(&context.app, &deployment).await;

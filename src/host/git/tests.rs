@@ -429,7 +429,7 @@ async fn a_fetch_that_cannot_be_says_why() {
     let error = fetch(&server.remote(), &Reference::Commit(CommitId::parse(&"1".repeat(40)).unwrap())).await;
     assert!(error.contains("no commit 1111"), "{error}");
     let error = fetch(&open(&GitUrl::parse("http://127.0.0.1:1/x.git").unwrap()), &main_branch()).await;
-    assert!(error.starts_with("cannot fetch from http://127.0.0.1:1/x.git: fatal:"), "{error}");
+    assert!(error.starts_with("cannot fetch from http://127.0.0.1:1/x.git: Failed to connect"), "{error}");
     let error = fetch(&open(&GitUrl::parse("ssh://git@example.org/x.git").unwrap()), &main_branch()).await;
     assert!(error.contains("ssh is not allowed") && error.contains("http"), "{error}");
 }
