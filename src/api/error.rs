@@ -67,6 +67,8 @@ impl ApiError {
             tracing::error!(request, status, code, cause = chain(cause.as_ref()), "a request failed");
         } else if matches!(status, 401 | 403) {
             tracing::info!(target: "rivetr::audit", request, status, code, message, "a request was refused");
+        } else if self.status.is_server_error() {
+            tracing::warn!(request, status, code, message, "a request could not be done");
         } else {
             tracing::debug!(request, status, code, message, "a request was not done");
         }

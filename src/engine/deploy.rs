@@ -136,17 +136,19 @@ async fn end(context: &mut Context, deployment: Deployment, halt: Halt) -> Resul
     Ok(moved)
 }
 
-/// Stores a move as soon as it can be stored. To do the step again would be worse: what it needs may be gone by now,
-/// and the reason why it ended forgotten.
+/// Stores a move; one to an end, or past the commit, as soon as it can be stored. To do those again would be worse:
+/// what they need may be gone by now, and the reason why it ended forgotten. All other steps are done again: what they
+/// saw may not be true any more, and somebody may wish to stop.
 async fn store_at_last(
     context: &mut Context,
     was: &Deployment,
     next: Deployment,
 ) -> Result<Deployment, EngineError> {
+    let at_last = next.state.is_end() || was.state.is_past_commit();
     let mut warned = false;
     loop {
         match store(context, next.clone()).await {
-            Err(EngineError::Unavailable(reason)) if !context.engine.0.shutdown.is_cancelled() => {
+            Err(EngineError::Unavailable(reason)) if at_last && !context.engine.0.shutdown.is_cancelled() => {
                 if !std::mem::replace(&mut warned, true) {
                     tracing::warn!(app = %next.app_slug, deployment = next.number, reason, "not stored yet");
                     context.say(&next, format!("Warning: {reason}. Trying until it works."));
@@ -172,6 +174,8 @@ async fn store(context: &Context, next: Deployment) -> Result<Deployment, Engine
     match engine.0.writer.save(&next, engine.now()).await {
         Ok(()) => {
             engine.announce(&next);
+            // Once more, for a reference that was made after the first time and before the end was stored.
+            steps::log_failure(&next, "the push was not settled", engine.settle_push(&next).await);
             if next.state.is_end() && matches!(context.app.source, Source::Git(_)) {
                 engine.0.tasks.spawn({
                     let (engine, app) = (engine.clone(), context.app.clone());

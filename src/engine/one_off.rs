@@ -45,6 +45,8 @@ impl Engine {
         command: &[String],
         terminal: Option<Window>,
     ) -> Result<Session, EngineError> {
+        let alone = self.0.running_apart.take(app.id).await;
+        let app = &self.current(app).await?;
         let live = self.live_release(app).await?;
         let Some(image) = &live.image else { return Err(refused("its image is not known")) };
         let may = self.check_host_paths(&live.settings.runtime);
@@ -56,7 +58,6 @@ impl Engine {
         };
         words.extend_from_slice(command);
 
-        let alone = self.0.running_apart.take(app.id).await;
         let (one_off, address) = self.0.writer.begin_one_off(app.id).await?;
         let container = one_off.unit_name();
         let ending = Ending::of(self.clone(), Some(one_off.clone()));
@@ -145,7 +146,10 @@ impl Engine {
 
     /// Each part can be done twice.
     async fn remove_one_off(&self, one_off: &OneOff) -> Result<(), ApplyError> {
-        self.remove_units(&Owner::OneOff(one_off.clone())).await?;
+        let owner = Owner::OneOff(one_off.clone());
+        self.remove_units(&owner).await?;
+        // Also where a file was never whole, or its folder was not gone before rivetr was.
+        self.machine().units.remove_owner(&owner)?;
         self.machine().podman.remove_container(&one_off.unit_name()).await?;
         Ok(self.0.writer.end_one_off(one_off).await?)
     }

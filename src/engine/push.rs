@@ -149,6 +149,8 @@ impl Engine {
         }
         let deployment = self.deploy(app, Trigger::Push, Some(push.commit.clone())).await?;
         self.git().set_ref(&repo, &kept_by(&deployment), Some(&push.commit)).await.map_err(internal)?;
+        // Where it has ended in the meantime, nobody else removes the reference.
+        self.settle_push(&self.deployment(deployment.id).await?).await?;
         Ok(deployment)
     }
 

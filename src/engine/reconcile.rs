@@ -10,6 +10,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::{Engine, EngineError};
+use crate::domain::app::App;
 use crate::domain::name::Slug;
 use crate::host::systemd::{ActiveState, Change, UnitChange};
 
@@ -87,13 +88,18 @@ impl Engine {
             Err(error) => return tracing::error!(app = %slug, %error, "not looked after"),
         }
         let looked = if away {
-            self.sweep_units(&app).await
+            self.swept(&app).await
         } else {
             self.converge(&app).await.map_err(EngineError::internal)
         };
         if let Err(error) = looked {
             tracing::warn!(app = %slug, %error, "the units are not what they should be");
         }
+    }
+
+    async fn swept(&self, app: &App) -> Result<(), EngineError> {
+        self.sweep_units(app).await?;
+        self.forget_builds(app).await
     }
 
     async fn all_apps(&self) -> Vec<Slug> {

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::{Engine, EngineError, steps};
 use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, State};
+use crate::host::git;
 use crate::host::units::UnitsError;
 use crate::quadlet::path::Owner;
 use crate::store::{CreateProjectError, StoreError};
@@ -56,6 +57,9 @@ impl Engine {
         for app in &apps {
             if let Err(error) = self.machine().workspace.sweep_incoming(&app.slug) {
                 tracing::warn!(app = %app.slug, %error, "what interrupted uploads left is not removed");
+            }
+            if let Err(error) = git::unlock(&self.repo(&app.slug)) {
+                tracing::warn!(app = %app.slug, %error, "locks that an interrupted git left are not removed");
             }
         }
         for one_off in self.left_one_offs().await? {
@@ -127,12 +131,17 @@ impl Engine {
     }
 
     async fn recover_app(&self, app: &App) -> Result<(), EngineError> {
+        // It may be long ago that it was read: some apps take many tries.
+        let Some(app) = &self.reader().app_by_id(app.id).await? else { return Ok(()) };
         if app.deleting {
             // It waits for deployments to end, and those wait for the queue.
             self.go_on_deleting(app);
             return Ok(());
         }
         self.prepare(app).await?;
+        self.forget_builds(app).await?;
+        self.sweep_workspaces(app).await?;
+        self.sweep_uploads(&app.slug).await?;
         if self.is_past_commit(app).await? {
             // The pipeline goes on where it was, and removes what it replaces.
             return Ok(());
@@ -140,8 +149,6 @@ impl Engine {
         self.sweep_units(app).await?;
         // A change of limits may have been interrupted between the file and the kernel.
         self.enforce_limits(app).await?;
-        self.sweep_workspaces(app).await?;
-        self.sweep_uploads(&app.slug).await?;
         if self.unfinished_of(app).await?.is_empty() {
             steps::command::clear(self, app).await?;
         }
@@ -158,14 +165,19 @@ impl Engine {
     /// Makes the units of an app what they should be, and ends those of deployments that ended while systemd could not
     /// be told.
     pub(super) async fn sweep_units(&self, app: &App) -> Result<(), EngineError> {
-        for release in self.reader().releases(app.id).await? {
+        // Listed first: what went live since is either not on the list, or known as live.
+        let releases = self.reader().releases(app.id).await?;
+        let Some(app) = &self.reader().app_by_id(app.id).await? else { return Ok(()) };
+        if self.is_past_commit(app).await? {
+            return Ok(());
+        }
+        for release in releases {
             if release.state.is_end() && app.live != Some(release.id) {
                 self.remove_releases(app, &[release.id]).await?;
             }
         }
         self.converge(app).await?;
-        self.sweep_releases(app).await?;
-        self.forget_builds(app).await
+        Ok(self.sweep_releases(app).await?)
     }
 
     /// What is left to do once a release is live. Where rivetr ends before it is done, its next start does it.
@@ -183,7 +195,7 @@ impl Engine {
 
     /// Ends and forgets builds of deployments that have ended, and sweeps up after those that were killed before this
     /// run of rivetr, while another one was building.
-    async fn forget_builds(&self, app: &App) -> Result<(), EngineError> {
+    pub(super) async fn forget_builds(&self, app: &App) -> Result<(), EngineError> {
         let longest = u64::try_from(self.0.settings.build.timeout.as_millis()).unwrap_or(u64::MAX);
         let killed = |one: &&Deployment| {
             let end = one
@@ -198,8 +210,10 @@ impl Engine {
         let systemd = &self.machine().systemd;
         let prefix = format!("rivetr-build-{}-", app.slug);
         let pattern = format!("{prefix}*.service");
+        // Listed first: what is begun since then is not on the list.
+        let units = systemd.list(&[&pattern]).await.map_err(EngineError::internal)?;
         let running: BTreeSet<u32> = self.unfinished_of(app).await?.iter().map(|one| one.number).collect();
-        for unit in systemd.list(&[&pattern]).await.map_err(EngineError::internal)? {
+        for unit in units {
             // The pattern also finds the builds of an app whose name begins with this one's and a dash.
             let number = unit.unit.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".service"));
             let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };

@@ -199,7 +199,7 @@ impl Engine {
         })
     }
 
-    async fn current(&self, app: &App) -> Result<App, EngineError> {
+    pub(super) async fn current(&self, app: &App) -> Result<App, EngineError> {
         self.reader().app_by_id(app.id).await?.ok_or_else(|| EngineError::no_app(&app.slug))
     }
 }

@@ -1,7 +1,6 @@
 //! How things stand: what the store wants and what systemd shows, side by side.
 
-use futures_util::future::join_all;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast;
 
 use super::{Engine, EngineError};
@@ -65,15 +64,16 @@ impl Engine {
         let Some(id) = app.live else { return Ok(AppStatus { app, live: None, latest, units: Vec::new() }) };
         let live = self.deployment(id).await?;
         let found = self.units_of(&live).await?;
-        let units = join_all(found.into_iter().map(async |unit| UnitSummary {
+        let units = stream::iter(found).map(async |unit| UnitSummary {
             out_of_memory: self.ran_out_of_memory(&live, &unit).await,
             name: unit.unit,
             active_state: unit.active_state.as_str(),
             sub_state: unit.sub_state,
             restarts: unit.n_restarts,
             since: unit.since,
-        }));
-        Ok(AppStatus { app, units: units.await, live: Some(live), latest })
+        });
+        let units = units.buffered(AT_ONCE).collect().await;
+        Ok(AppStatus { app, units, live: Some(live), latest })
     }
 
     /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or
@@ -141,3 +141,6 @@ async fn newcomer(mut moves: broadcast::Receiver<(DeploymentId, State)>, reader:
 
 /// How many of the newest releases are searched for lines: journalctl takes one match a container.
 const RELEASES_MAX: u32 = 100;
+
+/// How many containers are looked at at once.
+const AT_ONCE: usize = 4;

@@ -23,6 +23,7 @@ use crate::domain::source::CommitId;
 use crate::files::{self, FileError};
 
 pub use self::remote::{Credential, NotLetIn, Remote};
+pub use self::tidy::unlock;
 pub use self::transfer::{Fetched, Service};
 pub use self::tree::{Exported, Note};
 

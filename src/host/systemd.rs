@@ -85,11 +85,6 @@ impl Systemd {
         self.job(Verb::Start, unit).await
     }
 
-    /// Restarts a unit, or starts it, and waits until its job has ended.
-    pub async fn restart(&self, unit: &str) -> Result<(), StartError> {
-        self.job(Verb::Restart, unit).await
-    }
-
     /// Stops a unit and waits until its job has ended. A unit that is not there is stopped.
     pub async fn stop(&self, unit: &str) -> Result<(), StartError> {
         match self.job(Verb::Stop, unit).await {
@@ -215,16 +210,23 @@ impl Systemd {
 
     async fn job(&self, verb: Verb, unit: &str) -> Result<(), StartError> {
         let mut jobs = self.shared.signals.jobs();
-        let ask_for = move |manager: ManagerProxy<'static>| async move {
-            let (unit, mode) = (unit.to_owned(), "replace".to_owned());
-            match verb {
-                Verb::Start => ask("StartUnit", CALL_LIMIT, manager.start_unit(unit, mode)).await,
-                Verb::Stop => ask("StopUnit", CALL_LIMIT, manager.stop_unit(unit, mode)).await,
-                Verb::Restart => ask("RestartUnit", CALL_LIMIT, manager.restart_unit(unit, mode)).await,
+        let mut again = false;
+        let ask_for = |manager: ManagerProxy<'static>| {
+            let again = std::mem::replace(&mut again, true);
+            async move {
+                let (name, mode) = (unit.to_owned(), "replace".to_owned());
+                match verb {
+                    // Where the first call came through, a command may have run by now: not twice.
+                    Verb::Start if again && is_begun(&manager, unit).await? => return Ok(None),
+                    Verb::Start => ask("StartUnit", CALL_LIMIT, manager.start_unit(name, mode)).await,
+                    Verb::Stop => ask("StopUnit", CALL_LIMIT, manager.stop_unit(name, mode)).await,
+                }
+                .map(Some)
             }
         };
         match self.call(ask_for).await {
-            Ok(job) => self.finish(verb, unit, &job, &mut jobs).await,
+            // Without a job to wait for, what the unit came to is looked at: the loss of the connection is among the jobs.
+            Ok(job) => self.finish(verb, unit, &job.unwrap_or_default(), &mut jobs).await,
             Err(error) if error.is_no_such_unit() => Err(StartError::NoSuchUnit { unit: unit.to_owned() }),
             Err(error) => Err(error.into()),
         }
@@ -280,8 +282,8 @@ impl Systemd {
         }
     }
 
-    /// Makes a call to the manager, as soon as there is a connection; anew where that ends meanwhile. Of no call does
-    /// it matter whether it was made twice.
+    /// Makes a call to the manager, as soon as there is a connection; anew where that ends meanwhile. Whoever hands in
+    /// what must not happen twice looks first.
     async fn call<T, F>(&self, mut make: impl FnMut(ManagerProxy<'static>) -> F) -> Result<T, BusError>
     where
         F: Future<Output = Result<T, BusError>>,
@@ -301,6 +303,12 @@ impl Systemd {
             }
         }
     }
+}
+
+/// Whether anything has come of a unit since it was made.
+async fn is_begun(manager: &ManagerProxy<'static>, unit: &str) -> Result<bool, BusError> {
+    let status = status::read(manager.inner().connection(), unit).await?;
+    Ok(status.is_some_and(|status| status.active_state != ActiveState::Inactive || status.job_pending))
 }
 
 /// Of this name, nothing changes.

@@ -415,6 +415,23 @@ async fn the_head_of_a_branch_is_asked_for_and_nothing_fetched() {
 }
 
 #[tokio::test]
+async fn locks_of_a_git_that_was_killed_hold_nothing_up_for_ever() {
+    let scene = Scene::new().await;
+    let commit = scene.commit("first").await;
+    scene.pushed(&commit).await;
+    let name = "refs/rivetr/deployments/1";
+    scene.git.set_ref(&scene.repo, name, Some(&commit)).await.unwrap();
+    for lock in ["packed-refs.lock", "refs/rivetr/deployments/1.lock"] {
+        files::write_whole(&scene.repo.join(lock), b"", 0o600).unwrap();
+        assert!(scene.git.set_ref(&scene.repo, name, None).await.is_err(), "{lock}");
+    }
+    unlock(&scene.repo).unwrap();
+    scene.git.set_ref(&scene.repo, name, None).await.unwrap();
+    assert_eq!(scene.git.refs(&scene.repo, "refs/rivetr").await.unwrap(), []);
+    unlock(&scene.dir.path().join("nowhere")).unwrap();
+}
+
+#[tokio::test]
 async fn a_fetch_that_cannot_be_says_why() {
     let scene = Scene::new().await;
     scene.commit("first").await;

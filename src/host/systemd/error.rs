@@ -165,8 +165,6 @@ pub enum Verb {
     Start,
     /// Bring it down.
     Stop,
-    /// Bring it down, if it is up, and up.
-    Restart,
 }
 
 impl Verb {
@@ -184,7 +182,6 @@ impl Verb {
         match self {
             Self::Start => "started",
             Self::Stop => "stopped",
-            Self::Restart => "restarted",
         }
     }
 }
