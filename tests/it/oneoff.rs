@@ -118,8 +118,8 @@ fn nothing_is_left_when_nobody_listens_any_more_or_rivetr_dies() {
 
     // As rivetr leaves it when it is killed while it writes the file.
     let folder = format!("{}/once-4711-blog", host.quadlets());
-    host.run(["mkdir", "--parents", &folder]).succeeds();
-    host.run(["touch", &format!("{folder}/.rivetr-half.new")]).succeeds();
+    host.as_owner(["mkdir", &folder]).succeeds();
+    host.as_owner(["touch", &format!("{folder}/.rivetr-half.new")]).succeeds();
     host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     nothing_left(&host);
 
