@@ -107,7 +107,8 @@ impl Engine {
         self.0.killed_builds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_killed_build(&self, since: Timestamp) {
+    /// Has the next sweep remove what a build left behind that began then.
+    pub(super) fn note_killed_build(&self, since: Timestamp) {
         let mut killed = self.killed_builds();
         *killed = Some(killed.map_or(since, |before| before.min(since)));
     }

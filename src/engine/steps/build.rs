@@ -100,6 +100,10 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
         {
             return Ok(image);
         }
+        if context.resumed {
+            // One that was begun before was ended and is forgotten: what it left goes when this one has ended.
+            engine.note_killed_build(deployment.created);
+        }
         let transient = describe(context, deployment).await?;
         context.say(deployment, format!("-----> Building {}", deployment.image_tag()));
         let started = systemd.start_transient(&transient).await;
