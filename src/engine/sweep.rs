@@ -26,6 +26,7 @@ impl Engine {
     /// fails the caller: it is done again after the next deployment.
     pub(super) async fn tidy_repo(&self, app: App) {
         let tidied = async {
+            let _alone = self.0.repositories.take(app.id).await;
             let kept = self.kept(&app).await?;
             // One that has not stored its commit yet may just have fetched it.
             if kept.iter().any(|one| one.commit.is_none() && !one.state.is_end()) {

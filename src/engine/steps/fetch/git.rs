@@ -4,7 +4,7 @@ use crate::domain::deployment::Deployment;
 use crate::domain::source::{Branch, CommitId, GitSource, Reference};
 use crate::engine::RemoteError;
 use crate::engine::context::{Context, Halt};
-use crate::host::git::{Fetched, GitError, Remote};
+use crate::host::git::{self, Fetched, GitError, Remote};
 
 /// The commit that was pushed to rivetr.
 pub(super) async fn pushed(
@@ -53,8 +53,12 @@ async fn fetch(
     let wanted = deployment.commit.clone().map_or_else(|| source.reference.clone(), Reference::Commit);
     context.say(deployment, format!("-----> Fetching {wanted} of {}", source.url));
     let repo = engine.repo(&deployment.app_slug);
+    let alone = engine.0.repositories.take(deployment.app).await;
+    // A fetch that was cancelled was killed, and may have left its locks.
+    git::unlock(&repo).map_err(|error| Halt::because("making the repository ready", error))?;
     let progress = |line: &str| context.say(deployment, format!("       {line}"));
     let Fetched { commit, met } = engine.git().fetch(&repo, &remote, &wanted, progress).await?;
+    drop(alone);
     for met in &met {
         let shown = format!("       {} is known by {} from now on", met.host, met.key.fingerprint());
         context.say(deployment, shown);
