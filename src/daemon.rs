@@ -16,6 +16,7 @@ use crate::config::settings::Settings;
 use crate::config::{self, Flags};
 use crate::host::layout::{Layout, Surroundings};
 use crate::host::process;
+use crate::host::sockets::Notifier;
 
 /// Runs the control plane until it is told to stop.
 #[must_use]
@@ -81,8 +82,10 @@ fn user_name(uid: u32) -> String {
     user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// Says why the process cannot go on.
+/// Says why the process cannot go on: to the log, and to who asks systemd.
 fn refuse(error: &dyn fmt::Display) -> ExitCode {
     tracing::error!("{error}");
+    // A status is one line.
+    Notifier.gave_up(&error.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "));
     ExitCode::FAILURE
 }

@@ -16,6 +16,7 @@ mod files;
 mod health;
 pub mod hooks;
 mod keys;
+mod leftovers;
 mod log;
 mod memory;
 mod one_off;
@@ -160,8 +161,7 @@ struct Inner {
     queue: queue::Queue,
     logs: log::LogHub,
     builds: Arc<Semaphore>,
-    /// When the oldest build began that was killed and not swept up after.
-    killed_builds: Mutex<Option<Timestamp>>,
+    leftovers: Mutex<leftovers::Leftovers>,
     publishing: tokio::sync::Mutex<()>,
     deleting: tokio::sync::Mutex<()>,
     changing: tokio::sync::Mutex<()>,
@@ -188,7 +188,7 @@ impl Engine {
             queue: queue::Queue::default(),
             logs: log::LogHub::default(),
             builds: Arc::new(Semaphore::new(settings.build.concurrency)),
-            killed_builds: Mutex::default(),
+            leftovers: Mutex::default(),
             publishing: tokio::sync::Mutex::default(),
             deleting: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::default(),

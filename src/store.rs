@@ -8,6 +8,7 @@
 mod address;
 mod app;
 mod change;
+mod damage;
 mod delivery;
 mod deployment;
 mod error;
@@ -38,6 +39,7 @@ mod testing;
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
 pub use change::ChangeAppError;
+pub use damage::cure;
 pub use delivery::{NewDelivery, Taken};
 pub use deployment::{EnqueueError, Enqueued, Return, SaveError, Wish};
 pub use error::StoreError;

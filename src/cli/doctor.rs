@@ -10,21 +10,21 @@ use clap::Args;
 
 use super::failure::{Exit, Failure};
 use super::session::Session;
-use super::setup::taken;
+use super::setup::{PODMAN, SYSTEMD, parse_version, taken};
 use super::table::table;
 use crate::api::client::Target;
 use crate::api::wire::{Check, CheckStatus, Health};
 use crate::config::environment::Environment;
 use crate::host::process::{Base, Spawn, hand_in};
+use crate::host::sockets::GAVE_UP;
 
 /// How long one look at the system may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// How soon to look again whether a service that does not answer has given up.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// The units that must be up for rivetr to work, in the order they depend on each other.
 const UNITS: [&str; 5] =
     ["rivetr.socket", "rivetr-http.socket", "rivetr.service", "rivetr-proxy.socket", "rivetr-proxy.service"];
-/// The oldest versions that are known to work.
-const PODMAN_MIN: (u32, u32) = (5, 4);
-const SYSTEMD_MIN: (u32, u32) = (252, 0);
 
 /// Look for what is wrong with rivetr and its host
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -33,10 +33,9 @@ pub struct Doctor {}
 
 impl Doctor {
     pub(super) async fn run(&self, session: &mut Session, environment: &Environment) -> Result<(), Failure> {
-        let answer = health(session).await;
-        let mut checks = match session.client.target() {
-            Target::Socket(path) => local_checks(path, environment, answer.is_err()).await,
-            Target::Http { .. } => Vec::new(),
+        let (answer, mut checks) = match session.client.target() {
+            Target::Socket(path) => look_here(session, path, environment).await,
+            Target::Http { .. } => (health(session).await, Vec::new()),
         };
         let exit = match answer {
             Ok(health) => {
@@ -63,8 +62,12 @@ async fn health(session: &Session) -> Result<Health, Failure> {
     Ok(session.client.get("/api/system/health").await?.decode()?)
 }
 
-/// What can be seen without rivetr: its units, and if it is `silent`, also what it would else tell itself.
-async fn local_checks(socket: &Path, environment: &Environment, silent: bool) -> Vec<Check> {
+/// What rivetr answers, or why it has given up, and what can be seen without it.
+async fn look_here(
+    session: &Session,
+    socket: &Path,
+    environment: &Environment,
+) -> (Result<Health, Failure>, Vec<Check>) {
     let place = environment.place();
     let own = socket.starts_with(&place.runtime_dir) && !environment.system_wide();
     hand_in(Base {
@@ -72,11 +75,49 @@ async fn local_checks(socket: &Path, environment: &Environment, silent: bool) ->
         home: place.home,
         user_runtime: place.xdg_runtime_dir.unwrap_or(place.runtime_dir),
     });
-    let mut checks = unit_checks(own).await;
+    let manager: &[&str] = if own { &["--user"] } else { &[] };
+    let answer = tokio::select! {
+        answer = health(session) => answer,
+        // Its socket is systemd's, and lets who asks wait for as long as the service is started again and again.
+        why = gave_up(manager) => Err(Failure::new(Exit::Unreachable, format!("rivetr.service gave up: {why}"))),
+    };
+    let checks = local_checks(socket, own, manager, answer.is_err()).await;
+    (answer, checks)
+}
+
+/// Why rivetr ended by itself; waits as long as it has not.
+async fn gave_up(manager: &[&str]) -> String {
+    loop {
+        let look = Spawn::new("systemctl").args(manager).args([
+            "show",
+            "--property=SubState,NRestarts,StatusText",
+            "--",
+        ]);
+        if let Ok(output) = look.args(["rivetr.service"]).limit(LOOK_LIMIT).output().await
+            && let Some(why) = reason(&String::from_utf8_lossy(&output.stdout))
+        {
+            return why.to_owned();
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// What the service said at its end, while it is at its end. Once is no end: it is started again, and may then work.
+fn reason(shown: &str) -> Option<&str> {
+    let property = |name| shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let state = property("SubState")?;
+    let again = property("NRestarts").is_some_and(|count| count != "0");
+    let ended = state == "failed" || (again && state.starts_with("auto-restart"));
+    property("StatusText")?.strip_prefix(GAVE_UP).filter(|_| ended)
+}
+
+/// What can be seen without rivetr: its units, and if it is `silent`, also what it would else tell itself.
+async fn local_checks(socket: &Path, own: bool, manager: &[&str], silent: bool) -> Vec<Check> {
+    let mut checks = unit_checks(own, manager).await;
     if silent {
         checks.insert(0, socket_check(socket));
-        checks.push(version_check("systemd", Spawn::new("systemctl").args(["--version"]), SYSTEMD_MIN).await);
-        checks.push(version_check("podman", Spawn::new("podman").args(["--version"]), PODMAN_MIN).await);
+        checks.push(version_check("systemd", Spawn::new("systemctl").args(["--version"]), SYSTEMD).await);
+        checks.push(version_check("podman", Spawn::new("podman").args(["--version"]), PODMAN).await);
     }
     checks
 }
@@ -94,8 +135,7 @@ fn socket_check(path: &Path) -> Check {
 }
 
 /// The units of rivetr, as their manager sees them: that of this user, or that of the machine.
-async fn unit_checks(own: bool) -> Vec<Check> {
-    let manager: &[&str] = if own { &["--user"] } else { &[] };
+async fn unit_checks(own: bool, manager: &[&str]) -> Vec<Check> {
     let look = Spawn::new("systemctl").args(manager).args(["is-active", "--"]).args(UNITS).limit(LOOK_LIMIT);
     // The exit status only says that one of them is not active; the words are read instead.
     match look.output().await {
@@ -151,7 +191,7 @@ async fn version_check(name: &str, look: Spawn, least: (u32, u32)) -> Check {
         Err(error) => return check(name, CheckStatus::Fail, error.to_string(), None),
     };
     let detail = output.lines().next().unwrap_or_default().trim().to_owned();
-    match version(&detail) {
+    match parse_version(&detail) {
         None => check(name, CheckStatus::Warn, format!("its version is not understood: {detail}"), None),
         Some(found) if found < least => {
             let cure = format!("rivetr needs {name} {}.{} or newer", least.0, least.1);
@@ -159,14 +199,6 @@ async fn version_check(name: &str, look: Spawn, least: (u32, u32)) -> Check {
         }
         Some(_) => check(name, CheckStatus::Ok, detail, None),
     }
-}
-
-/// The first two numbers of the first word that begins with a digit: `podman version 5.4.2`, `systemd 257 (…)`.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let word = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-    let mut numbers = word.split(|c: char| !c.is_ascii_digit());
-    let major = numbers.next()?.parse().ok()?;
-    Some((major, numbers.next().and_then(|minor| minor.parse().ok()).unwrap_or(0)))
 }
 
 fn check(name: &str, status: CheckStatus, detail: impl Into<String>, cure: Option<String>) -> Check {
@@ -197,16 +229,19 @@ fn words(checks: &[Check]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn versions() {
-        for (text, expect) in [
-            ("podman version 5.4.2", Some((5, 4))),
-            ("podman version 5.10.0-rc1", Some((5, 10))),
-            ("systemd 257 (257.9-1~deb13u1)", Some((257, 0))),
-            ("systemd v257~rc1", None),
-            ("", None),
+    #[tokio::test]
+    async fn a_version_that_is_too_old_is_told_with_what_is_needed() {
+        for (said, status) in [
+            ("podman version 5.4.2", CheckStatus::Ok),
+            ("podman version 5.10.0-rc1", CheckStatus::Ok),
+            ("podman version 5.3.9", CheckStatus::Fail),
+            ("podman version 4.9.3", CheckStatus::Fail),
+            ("podman version unknown", CheckStatus::Warn),
         ] {
-            assert_eq!(version(text), expect, "{text:?}");
+            let found = version_check("podman", Spawn::new("echo").args([said]), PODMAN).await;
+            assert_eq!((found.status, found.detail.contains(said)), (status, true), "{found:?}");
+            let cure = (status == CheckStatus::Fail).then_some("rivetr needs podman 5.4 or newer");
+            assert_eq!(found.cure.as_deref(), cure);
         }
     }
 
@@ -226,10 +261,25 @@ mod tests {
 
     #[tokio::test]
     async fn what_rivetr_tells_itself_is_not_looked_up_again() {
-        let environment = Environment::of(1000, "/nowhere", [("PATH", "/usr/bin:/bin")]);
-        let checks = local_checks(Path::new("/nowhere/api.sock"), &environment, false).await;
+        let checks = local_checks(Path::new("/nowhere/api.sock"), false, &[], false).await;
         let told = checks.iter().find(|check| ["socket", "systemd", "podman"].contains(&check.name.as_str()));
         assert_eq!((told, checks.is_empty()), (None, false));
+    }
+
+    #[test]
+    fn a_service_has_given_up_when_it_said_so_and_is_at_its_end() {
+        for (shown, why) in [
+            ("SubState=auto-restart\nNRestarts=0\nStatusText=Gave up: no keys\n", None),
+            ("SubState=auto-restart\nNRestarts=1\nStatusText=Gave up: no keys\n", Some("no keys")),
+            ("StatusText=Gave up: no keys\nNRestarts=12\nSubState=auto-restart-queued\n", Some("no keys")),
+            ("SubState=failed\nStatusText=Gave up: a=b\n", Some("a=b")),
+            ("SubState=running\nStatusText=Gave up: no keys\n", None),
+            ("SubState=auto-restart\nStatusText=Ready\n", None),
+            ("SubState=start\nStatusText=\n", None),
+            ("", None),
+        ] {
+            assert_eq!(reason(shown), why, "{shown}");
+        }
     }
 
     #[test]

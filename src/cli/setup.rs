@@ -24,6 +24,7 @@ mod units;
 
 use ground::{Ground, Way};
 pub(super) use ports::taken;
+pub(super) use require::{PODMAN, SYSTEMD, parse_version};
 use steps::Steps;
 
 /// Makes this machine run rivetr; run it again to upgrade.

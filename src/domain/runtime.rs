@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use self::amount::{Cpus, Memory};
-pub use self::label::Label;
+pub use self::label::{Label, Labels, Preset};
 pub use self::network::{Alias, ExtraHost, Protocol, PublishedPort};
 pub use self::process::{Capability, ContainerUser, Restart, StopSignal, Ulimit, Words};
 use super::volume::{ContainerPath, Mount, Tmpfs};
@@ -27,7 +27,7 @@ pub struct Runtime {
     /// Names that it finds besides those of DNS.
     pub extra_hosts: Vec<ExtraHost>,
     /// Labels of the container, besides rivetr's own.
-    pub labels: Vec<Label>,
+    pub labels: Vec<Labels>,
     /// What it may use; the one part that changes while it runs.
     pub limits: Limits,
     /// How many processes and threads it may have; none: Podman's own limit.

@@ -120,9 +120,11 @@ impl Engine {
             self.remove_volumes_of(app).await?;
         }
         steps::command::clear(self, app).await?;
-        self.remove_all_images(app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_deletion(app.id).await?;
+        if let Err(error) = self.sweep_images(&app.slug).await {
+            tracing::warn!(app = %app.slug, %error, "images not removed; the next start does it");
+        }
         tracing::info!(app = %app.slug, "app deleted");
         Ok(())
     }

@@ -99,11 +99,11 @@ impl Engine {
     pub(super) async fn check_runtime(
         &self,
         app: &Slug,
-        Settings { runtime, replicas, .. }: &Settings,
+        Settings { port, runtime, replicas, .. }: &Settings,
         before: Option<&Runtime>,
         administrator: bool,
     ) -> Result<(), EngineError> {
-        options::check(app, runtime)
+        options::check(app, *port, runtime)
             .map_err(|error| EngineError::Invalid { field: "runtime", message: error.to_string() })?;
         let taken = self.ports_of_others(app).await?;
         let circumstances = Circumstances {

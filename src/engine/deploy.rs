@@ -66,6 +66,8 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
         } else if deployment.state.is_end() {
             let swept = engine.sweep_deployments(&context.app).await;
             steps::log_failure(&deployment, "old deployments not forgotten", swept);
+            let swept = engine.sweep_images(&context.app.slug).await;
+            steps::log_failure(&deployment, "its image not removed", swept);
         }
     }
     Ok(())

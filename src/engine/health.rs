@@ -3,10 +3,19 @@
 mod machine;
 
 use std::fmt;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::Engine;
 use crate::host::layout::Manager;
 use crate::quadlet::features::PodmanFeatures;
+use crate::store::{self, StoreError};
+
+/// How long the database may take to be looked through: hundreds of MB take seconds.
+const STORE_LIMIT: Duration = Duration::from_secs(20);
+/// How long Podman may take to tell its version: less than whoever asks for all of this waits.
+const PODMAN_LIMIT: Duration = Duration::from_secs(30);
 
 /// The state of this rivetr.
 #[derive(Debug, Clone)]
@@ -40,26 +49,35 @@ pub enum CheckStatus {
 }
 
 impl Engine {
-    /// Looks at everything that rivetr needs.
+    /// Looks at everything that rivetr needs, at once: whoever asks does not wait for each that does not answer.
     pub async fn health(&self) -> Health {
-        let checks = vec![
-            self.check_store().await,
-            self.check_systemd().await,
-            self.check_podman().await,
-            self.check_proxy().await,
-            self.check_queue().await,
-        ];
-        Health { checks: checks.into_iter().chain(self.check_machine().await).collect() }
+        let (store, systemd, podman, proxy, queue, machine) = tokio::join!(
+            self.check_store(),
+            self.check_systemd(),
+            self.check_podman(),
+            self.check_proxy(),
+            self.check_queue(),
+            self.check_machine()
+        );
+        Health { checks: [store, systemd, podman, proxy, queue].into_iter().chain(machine).collect() }
     }
 
     async fn check_store(&self) -> Check {
-        match self.reader().integrity().await {
-            Ok(()) => Check::ok("database", "intact"),
-            Err(error) => Check::fail(
-                "database",
-                error,
-                "stop rivetr and bring back the newest file of its backup folder",
-            ),
+        match self.reader().integrity(STORE_LIMIT).await {
+            Ok(true) => Check::ok("database", "intact"),
+            Ok(false) => {
+                let detail = format!("not looked through within {} s", STORE_LIMIT.as_secs());
+                Check::warn("database", detail, "ask again when less is going on")
+            }
+            Err(StoreError::Corrupt(found)) => {
+                let layout = &self.machine().layout;
+                let cure = store::cure(&layout.database(), &layout.backups());
+                Check::fail("database", format!("damaged {found}"), cure)
+            }
+            Err(error @ (StoreError::DiskFull | StoreError::Disk(_))) => {
+                Check::fail("database", error, "see the check of the disk")
+            }
+            Err(error) => Check::fail("database", error, self.control("restart rivetr.service")),
         }
     }
 
@@ -77,13 +95,19 @@ impl Engine {
     }
 
     async fn check_podman(&self) -> Check {
-        let cure = "install Podman 5.4 or newer and enable podman.socket for the user of rivetr";
-        match self.machine().podman.version().await {
+        let Ok(version) = timeout(PODMAN_LIMIT, self.machine().podman.version()).await else {
+            let detail = format!("it does not answer within {} s", PODMAN_LIMIT.as_secs());
+            return Check::fail("podman", detail, self.control("restart podman.service"));
+        };
+        match version {
             Ok(version) => match PodmanFeatures::of(&version.to_string()) {
                 Ok(_) => Check::ok("podman", version),
-                Err(error) => Check::fail("podman", error, cure),
+                Err(error) => {
+                    let cure = "upgrade it (Debian 13 and Ubuntu 25.04 have one), then ";
+                    Check::fail("podman", error, cure.to_owned() + &self.control("restart podman.service"))
+                }
             },
-            Err(error) => Check::fail("podman", error, cure),
+            Err(error) => Check::fail("podman", error, self.control("enable --now podman.socket")),
         }
     }
 
@@ -94,6 +118,15 @@ impl Engine {
                 Check::ok("proxy", format!("serves the routes of generation {}", status.generation))
             }
             Err(error) => Check::fail("proxy", error, cure),
+        }
+    }
+
+    /// The command that does this with a unit of the manager that runs the apps.
+    fn control(&self, verb: &str) -> String {
+        let layout = &self.machine().layout;
+        match layout.manager {
+            Manager::User => format!("as {}: systemctl --user {verb}", layout.user),
+            Manager::System => format!("systemctl {verb}"),
         }
     }
 
@@ -121,6 +154,10 @@ impl Health {
 }
 
 impl Check {
+    fn warn(name: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { name, status: CheckStatus::Warn, detail: detail.into(), cure: Some(cure.into()) }
+    }
+
     fn ok(name: &'static str, detail: impl fmt::Display) -> Self {
         Self { name, status: CheckStatus::Ok, detail: detail.to_string(), cure: None }
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{Engine, EngineError, steps};
 use crate::domain::app::App;
-use crate::domain::deployment::{Deployment, State};
+use crate::domain::deployment::Deployment;
 use crate::host::git;
 use crate::host::units::UnitsError;
 use crate::quadlet::path::Owner;
@@ -18,9 +18,6 @@ use crate::store::{CreateProjectError, StoreError};
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest such wait.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
-
-/// How many of an app's newest deployments are looked at for builds that were killed.
-const RECENT: u32 = 50;
 
 /// How many apps are put in order at once: one whose container starts slowly does not hold up the others.
 const AT_ONCE: usize = 8;
@@ -54,6 +51,9 @@ impl Engine {
         let apps = self.reader().apps().await?;
         self.refuse_foreign_units(&apps)?;
         self.make_first_project().await?;
+        if let Err(error) = self.recall_killed_builds() {
+            tracing::warn!(%error, "what interrupted builds left may stay");
+        }
         for app in &apps {
             if let Err(error) = self.machine().workspace.sweep_incoming(&app.slug) {
                 tracing::warn!(app = %app.slug, %error, "what interrupted uploads left is not removed");
@@ -74,6 +74,7 @@ impl Engine {
             }
             let left = engine.until_shutdown(engine.recover(apps)).await.unwrap_or_default();
             engine.0.tasks.spawn(engine.clone().recover_rest(left));
+            engine.0.tasks.spawn(engine.clone().sweep_deleted());
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.dispatch().await;
@@ -121,6 +122,13 @@ impl Engine {
         recovered.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
     }
 
+    /// Removes the images of apps that are no more. No deployment waits for it: Podman may be slow.
+    async fn sweep_deleted(self) {
+        if let Some(Err(error)) = self.until_shutdown(self.sweep_images_of_none()).await {
+            tracing::warn!(%error, "images of deleted apps not removed");
+        }
+    }
+
     /// Gives an app the automatic host that follows from what is configured now.
     async fn name_anew(&self, app: &App) -> Result<(), EngineError> {
         let host = self.automatic_host(&app.slug)?;
@@ -152,7 +160,7 @@ impl Engine {
         if self.unfinished_of(app).await?.is_empty() {
             steps::command::clear(self, app).await?;
         }
-        self.sweep_images(app).await?;
+        self.sweep_images(&app.slug).await?;
         self.sweep_deployments(app).await?;
         self.settle_wish(app, false).await?;
         self.bring_to_scale(app).await?;
@@ -184,7 +192,7 @@ impl Engine {
     pub(super) async fn tidy(&self, app: &App, live: &Deployment) {
         steps::log_failure(live, "commands not forgotten", steps::command::clear_own(self, app, live).await);
         steps::log_failure(live, "old deployments not forgotten", self.sweep_deployments(app).await);
-        steps::log_failure(live, "old images not removed", self.sweep_images(app).await);
+        steps::log_failure(live, "old images not removed", self.sweep_images(&app.slug).await);
     }
 
     /// Whether a deployment of this app has been made live and is not yet done.
@@ -193,20 +201,8 @@ impl Engine {
         Ok(unfinished.iter().any(|one| one.app == app.id && one.state.is_past_commit()))
     }
 
-    /// Ends and forgets builds of deployments that have ended, and sweeps up after those that were killed before this
-    /// run of rivetr, while another one was building.
+    /// Ends and forgets builds of deployments that have ended, and sweeps up after those that were killed.
     pub(super) async fn forget_builds(&self, app: &App) -> Result<(), EngineError> {
-        let longest = u64::try_from(self.0.settings.build.timeout.as_millis()).unwrap_or(u64::MAX);
-        let killed = |one: &&Deployment| {
-            let end = one
-                .ended
-                .filter(|_| matches!(one.state, State::Cancelled | State::Superseded | State::Failed));
-            end.is_some_and(|end| self.now().millis_since(end) < longest)
-        };
-        let recent = self.reader().deployments(Some(app.id), None, RECENT).await?;
-        if let Some(since) = recent.iter().filter(killed).map(|one| one.created).min() {
-            self.sweep_builds(since).await;
-        }
         let systemd = &self.machine().systemd;
         let prefix = format!("rivetr-build-{}-", app.slug);
         let pattern = format!("{prefix}*.service");
@@ -217,12 +213,15 @@ impl Engine {
             // The pattern also finds the builds of an app whose name begins with this one's and a dash.
             let number = unit.unit.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(".service"));
             let Some(number) = number.and_then(|number| number.parse::<u32>().ok()) else { continue };
-            if !running.contains(&number) {
-                systemd.forget(&unit.unit).await.map_err(EngineError::internal)?;
-                if let Some(killed) = self.reader().deployment_numbered(app.id, number).await? {
-                    self.sweep_builds(killed.created).await;
-                }
+            if running.contains(&number) {
+                continue;
             }
+            let killed = self.reader().deployment_numbered(app.id, number).await?;
+            let since = killed.map_or(self.now(), |killed| killed.created);
+            self.kill_build(&unit.unit, since).await.map_err(EngineError::internal)?;
+        }
+        if let Err(error) = self.sweep_after_builds().await {
+            tracing::warn!(app = %app.slug, %error, "what builds left not removed");
         }
         Ok(())
     }

@@ -36,11 +36,6 @@ pub(super) async fn undo(context: &Context, deployment: &Deployment) {
         let numbers = deployment.settings.replicas.numbers();
         log_failure(deployment, "drop-ins not removed", engine.drop_carried(deployment, numbers, &live));
     }
-    // The image of what it brings back belongs to that.
-    if deployment.state >= State::Fetching && deployment.back_to.is_none() {
-        let removed = engine.machine().podman.untag_or_remove(&deployment.image_tag()).await;
-        log_failure(deployment, "image not removed", removed);
-    }
     retire::clear_workspace(context, deployment);
 }
 

@@ -1,25 +1,49 @@
 //! Removes what nobody needs any more, and only what rivetr made.
 
 use std::collections::BTreeSet;
-use std::sync::{MutexGuard, PoisonError};
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
-use crate::domain::time::Timestamp;
+use crate::domain::name::Slug;
 use crate::host::podman::PodmanError;
-use crate::host::systemd::{ActiveState, UnitSummary};
 
 /// More deployments than an app keeps (`keep_deployments`, and those of its images).
 const SEARCHED: u32 = 5000;
+/// What the names of all images begin with that deployments have.
+const IMAGES: &str = "localhost/rivetr/";
 
 impl Engine {
-    /// Keeps the newest images of an app, and those of every release that is or will be on this machine.
-    pub(super) async fn sweep_images(&self, app: &App) -> Result<(), EngineError> {
+    /// Keeps the newest images of an app, and those of every release that is or will be on this machine; none where
+    /// there is no such app. Not while a build runs: see [`Self::sweep_images`].
+    pub(super) async fn remove_images(&self, slug: &Slug) -> Result<(), EngineError> {
         // Listed first: whatever is there belongs to a deployment that was stored before.
-        let images = self.images_of(app).await?;
-        let kept = self.kept_origins(app).await?;
-        self.remove_images(app, images.into_iter().filter(|(number, _)| !kept.contains(number))).await
+        let images = self.images_of(slug).await?;
+        let kept = match self.reader().app(slug).await? {
+            Some(app) => self.kept_origins(&app).await?,
+            None => BTreeSet::new(),
+        };
+        for (_, name) in images.into_iter().filter(|(number, _)| !kept.contains(number)) {
+            match self.machine().podman.untag_or_remove(&name).await {
+                // Somebody runs a container from it: theirs to end.
+                Err(error @ PodmanError::InUse { .. }) => tracing::warn!(app = %slug, %error, "image kept"),
+                other => other.map_err(EngineError::internal)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the images of apps that are gone: rivetr may have ended before it could.
+    pub(super) async fn sweep_images_of_none(&self) -> Result<(), EngineError> {
+        let images = self.machine().podman.images_named(&format!("{IMAGES}*")).await;
+        let names = images.map_err(EngineError::internal)?.into_iter().flat_map(|image| image.names);
+        let of = |name: String| Slug::parse(name.strip_prefix(IMAGES)?.split_once(':')?.0).ok();
+        for slug in names.filter_map(of).collect::<BTreeSet<_>>() {
+            if self.reader().app(&slug).await?.is_none() {
+                self.sweep_images(&slug).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets the fetched commits that no kept deployment was made from, and has git free what they held. Never
@@ -79,83 +103,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Removes every image of an app.
-    pub(super) async fn remove_all_images(&self, app: &App) -> Result<(), EngineError> {
-        let images = self.images_of(app).await?;
-        self.remove_images(app, images.into_iter()).await
-    }
-
-    /// Removes the containers that a build left behind which began then and was killed, at the latest when no other
-    /// build runs any more.
-    pub(super) async fn sweep_builds(&self, since: Timestamp) {
-        self.note_killed_build(since);
-        self.sweep_killed_builds().await;
-    }
-
-    /// Removes what killed builds left behind, unless a build runs now: what it works in looks the same.
-    pub(super) async fn sweep_killed_builds(&self) {
-        loop {
-            let killed = self.killed_builds().take();
-            let Some(since) = killed else { return };
-            if !self.swept_builds(since).await {
-                self.note_killed_build(since);
-                return;
-            }
-        }
-    }
-
-    fn killed_builds(&self) -> MutexGuard<'_, Option<Timestamp>> {
-        self.0.killed_builds.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has the next sweep remove what a build left behind that began then.
-    pub(super) fn note_killed_build(&self, since: Timestamp) {
-        let mut killed = self.killed_builds();
-        *killed = Some(killed.map_or(since, |before| before.min(since)));
-    }
-
-    /// Whether it could be done. Older containers may be a person's own.
-    async fn swept_builds(&self, since: Timestamp) -> bool {
-        let all = u32::try_from(self.0.settings.build.concurrency).unwrap_or(u32::MAX);
-        let Ok(_alone) = self.0.builds.try_acquire_many(all) else { return false };
-        // A build of an earlier run of rivetr may not be picked up yet.
-        let units = self.machine().systemd.list(&["rivetr-build-*.service"]).await;
-        let over = |unit: &UnitSummary| {
-            matches!(unit.active_state, ActiveState::Inactive | ActiveState::Failed)
-                || unit.sub_state == "exited"
-        };
-        if !units.is_ok_and(|units| units.iter().all(over)) {
-            return false;
-        }
-        let removed = self.machine().podman.remove_build_leftovers(since..self.now()).await;
-        removed.inspect_err(|error| tracing::warn!(%error, "containers of old builds not removed")).is_ok()
-    }
-
     /// The images of an app by the numbers of their deployments, with their names.
-    async fn images_of(&self, app: &App) -> Result<Vec<(u32, String)>, EngineError> {
-        let name = format!("localhost/rivetr/{}", app.slug);
+    async fn images_of(&self, slug: &Slug) -> Result<Vec<(u32, String)>, EngineError> {
+        let name = format!("{IMAGES}{slug}");
         let prefix = format!("{name}:");
         // Not by a label: an image that came from a registry has none of ours.
         let images = self.machine().podman.images_named(&name).await.map_err(EngineError::internal)?;
         let names = images.into_iter().flat_map(|image| image.names);
         let numbered = names.filter_map(|name| Some((name.strip_prefix(&prefix)?.parse().ok()?, name)));
         Ok(numbered.collect())
-    }
-
-    async fn remove_images(
-        &self,
-        app: &App,
-        images: impl Iterator<Item = (u32, String)>,
-    ) -> Result<(), EngineError> {
-        for (_, name) in images {
-            match self.machine().podman.untag_or_remove(&name).await {
-                // Somebody runs a container from it: theirs to end.
-                Err(error @ PodmanError::InUse { .. }) => {
-                    tracing::warn!(app = %app.slug, %error, "image kept");
-                }
-                other => other.map_err(EngineError::internal)?,
-            }
-        }
-        Ok(())
     }
 }

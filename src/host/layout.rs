@@ -142,6 +142,12 @@ impl Layout {
         self.state.join("proxy/routes.json")
     }
 
+    /// Since when builds were killed that nobody has swept up after.
+    #[must_use]
+    pub fn killed_builds(&self) -> PathBuf {
+        self.state.join("killed-builds")
+    }
+
     /// Where the bare repositories of all apps lie.
     #[must_use]
     pub fn repositories(&self) -> PathBuf {

@@ -109,6 +109,9 @@ enum Listener {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Notifier;
 
+/// How the status of a service begins that has ended by itself; it stands until the next start.
+pub const GAVE_UP: &str = "Gave up: ";
+
 impl Notifier {
     /// It is up, and what it says of itself.
     pub fn ready(self, status: &str) {
@@ -126,6 +129,11 @@ impl Notifier {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
             Err(error) => tracing::warn!(%error, "systemd was not told of the reload: no monotonic clock"),
         }
+    }
+
+    /// It ends for a reason that a person has to know.
+    pub fn gave_up(self, why: &str) {
+        self.status(&format!("{GAVE_UP}{why}"));
     }
 
     /// It is going down.

@@ -1,8 +1,28 @@
 //! What this machine has left: room on its disks, and the resources that it lets a manager divide.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::files::{self, FileError};
+
+/// Where Podman looks for its helpers, and then for any program.
+const HELPERS: [&str; 10] = [
+    "/usr/local/libexec/podman",
+    "/usr/local/lib/podman",
+    "/usr/libexec/podman",
+    "/usr/lib/podman",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// The process 1 that Podman puts into a container that asks for one.
+#[must_use]
+pub fn init() -> Option<PathBuf> {
+    HELPERS.iter().map(|folder| Path::new(folder).join("catatonit")).find(|path| path.is_file())
+}
 
 /// Room on the disk that a path lies on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use super::layout::Layout;
 use crate::domain::deployment::Deployment;
 use crate::domain::image::Digest;
 use crate::domain::name::Slug;
+use crate::domain::time::Timestamp;
 use crate::files::{self, FileError};
 
 pub use crate::files::{Incoming, LogFile};
@@ -87,6 +88,33 @@ impl Workspace {
         let path = folder.join(name);
         files::write_whole(&path, bytes, 0o600)?;
         Ok(path)
+    }
+
+    /// Where a build says which image it has made; it goes with the checkout.
+    #[must_use]
+    pub fn image_file(&self, deployment: &Deployment) -> PathBuf {
+        self.0.deployment(&deployment.app_slug, deployment.number).join("image")
+    }
+
+    /// What stands there; none if there is no such file.
+    pub fn image_said(&self, deployment: &Deployment) -> Result<Option<String>, FileError> {
+        files::read_text(&self.image_file(deployment))
+    }
+
+    /// Writes down that builds were killed of which the oldest began then.
+    pub fn note_killed_builds(&self, since: Timestamp) -> Result<(), FileError> {
+        files::write_whole(&self.0.killed_builds(), format!("{}\n", since.0).as_bytes(), 0o600)
+    }
+
+    /// What [`Self::note_killed_builds`] wrote; none if it was forgotten, or is no moment.
+    pub fn killed_builds(&self) -> Result<Option<Timestamp>, FileError> {
+        let text = files::read_text(&self.0.killed_builds())?;
+        Ok(text.and_then(|text| text.trim().parse().ok()).map(Timestamp))
+    }
+
+    /// Forgets it.
+    pub fn forget_killed_builds(&self) -> Result<(), FileError> {
+        files::remove_file(&self.0.killed_builds())
     }
 
     /// The end of a deployment's log, at most so many bytes; lossy where it is not UTF-8.

@@ -189,7 +189,7 @@ fn container(
         .assignment("Label", "io.rivetr.project", project.slug.as_str())?;
     environment::variables(container, deployment, variables)?;
     environment::files(unit.section(Section::Container), files)?;
-    options::container(unit.section(Section::Container), app, runtime)?;
+    options::container(unit.section(Section::Container), app, deployment.settings.port, runtime)?;
     Ok(unit)
 }
 

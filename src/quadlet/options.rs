@@ -1,9 +1,11 @@
 //! The options of an app as lines of its container: what is the default leaves none.
 
+use std::num::NonZeroU16;
+
 use super::unit::{Section, SectionWriter, Unit, UnitTextError, ValueProblem};
 use super::volume;
 use crate::domain::name::Slug;
-use crate::domain::runtime::{Limits, Memory, Restart, Runtime, Words};
+use crate::domain::runtime::{Labels, Limits, Memory, Restart, Runtime, Words};
 use crate::domain::volume::{Mount, MountSource, Tmpfs};
 
 /// What root in a container may not do, unless it is given by name. What entry points need to prepare files and to
@@ -21,10 +23,12 @@ const LIMIT_KEYS: [&str; 3] = ["MemoryMax", "MemorySwapMax", "CPUQuota"];
 pub(super) fn container(
     section: SectionWriter<'_>,
     app: &Slug,
+    port: NonZeroU16,
     runtime: &Runtime,
 ) -> Result<(), UnitTextError> {
     let section = security(section, runtime)?;
     let section = network(section, runtime)?;
+    let section = labels(section, app, port, runtime)?;
     let section = process(section, runtime)?;
     storage(section, app, runtime).map(drop)
 }
@@ -48,9 +52,9 @@ pub(super) fn service(section: SectionWriter<'_>, runtime: &Runtime) -> Result<(
 }
 
 /// Whether a unit can carry all of this. Asked when it is set, long before a release.
-pub fn check(app: &Slug, runtime: &Runtime) -> Result<(), UnitTextError> {
+pub fn check(app: &Slug, port: NonZeroU16, runtime: &Runtime) -> Result<(), UnitTextError> {
     let mut unit = Unit::default();
-    container(unit.section(Section::Container), app, runtime)?;
+    container(unit.section(Section::Container), app, port, runtime)?;
     service(unit.section(Section::Service), runtime)
 }
 
@@ -83,11 +87,25 @@ fn security<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<Section
 fn network<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionWriter<'a>, UnitTextError> {
     let section = each(section, "PublishPort", &runtime.publish)?;
     let section = each(section, "NetworkAlias", &runtime.aliases)?;
-    let section = each(section, "AddHost", &runtime.extra_hosts)?;
-    runtime
-        .labels
-        .iter()
-        .try_fold(section, |section, label| section.assignment("Label", label.name(), label.value()))
+    each(section, "AddHost", &runtime.extra_hosts)
+}
+
+/// What was written out stands where a preset says something else.
+fn labels<'a>(
+    section: SectionWriter<'a>,
+    app: &Slug,
+    port: NonZeroU16,
+    runtime: &Runtime,
+) -> Result<SectionWriter<'a>, UnitTextError> {
+    let written = |name: &str| {
+        runtime.labels.iter().any(|labels| matches!(labels, Labels::One(label) if label.name() == name))
+    };
+    let is_one = |labels: &Labels| matches!(labels, Labels::One(_));
+    let all = runtime.labels.iter().flat_map(|labels| {
+        let stands = move |(name, _): &(&str, String)| is_one(labels) || !written(name);
+        labels.of(app, port).into_iter().filter(stands)
+    });
+    all.into_iter().try_fold(section, |section, (name, value)| section.assignment("Label", name, &value))
 }
 
 fn process<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionWriter<'a>, UnitTextError> {
@@ -165,14 +183,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::runtime::{
-        Alias, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Ulimit,
-    };
+    use crate::domain::runtime::{Alias, ContainerUser, Cpus, ExtraHost, Memory, PublishedPort, Ulimit};
     use crate::domain::volume::ContainerPath;
+
+    const PORT: NonZeroU16 = NonZeroU16::new(9100).unwrap();
+
+    #[test]
+    fn a_preset_brings_its_labels_and_what_is_written_out_goes_first() {
+        let labels =
+            ["prometheus.io/path=/own", "prometheus", "b=1"].map(|text| Labels::parse(text).unwrap());
+        let found = lines(&Runtime { labels: labels.to_vec(), ..Runtime::default() }).unwrap();
+        let found: Vec<_> = found.iter().filter_map(|line| line.strip_prefix("Label=")).collect();
+        let own = r#""prometheus.io/path=/own""#;
+        assert_eq!(
+            found,
+            [own, r#""prometheus.io/scrape=true""#, r#""prometheus.io/port=9100""#, r#""b=1""#]
+        );
+    }
 
     fn lines(runtime: &Runtime) -> Result<Vec<String>, UnitTextError> {
         let mut unit = Unit::default();
-        container(unit.section(Section::Container), &Slug::parse("blog").unwrap(), runtime)?;
+        container(unit.section(Section::Container), &Slug::parse("blog").unwrap(), PORT, runtime)?;
         service(unit.section(Section::Service), runtime)?;
         let text = unit.to_string();
         assert_eq!(Unit::parse(&text).unwrap().to_string(), text);
@@ -199,7 +230,7 @@ mod tests {
             Some(())
         });
         with(&|runtime| {
-            runtime.labels = vec![Label::parse(&format!("a={text}")).ok()?];
+            runtime.labels = vec![Labels::parse(&format!("a={text}")).ok()?];
             Some(())
         });
         with(&|runtime| {
@@ -275,7 +306,7 @@ mod tests {
     fn what_no_unit_can_carry_is_refused_when_it_is_set() {
         let entrypoint = Words::new(vec!["a\u{7f}".to_owned()]).unwrap();
         let runtime = Runtime { entrypoint: Some(entrypoint), ..Runtime::default() };
-        let refused = check(&Slug::parse("blog").unwrap(), &runtime).unwrap_err();
+        let refused = check(&Slug::parse("blog").unwrap(), PORT, &runtime).unwrap_err();
         assert_eq!(refused.name, "Entrypoint");
     }
 }

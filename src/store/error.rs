@@ -13,7 +13,7 @@ pub enum StoreError {
     )]
     DiskFull,
     /// The file is damaged.
-    #[error("the database is damaged ({0}): stop rivetr and put a backup in its place; apps go on running")]
+    #[error("the database is damaged ({0}): `rivetr doctor` says what to do; apps go on running")]
     Corrupt(String),
     /// A row holds something that rivetr never writes.
     #[error("the database holds a value that rivetr does not write, in {0}: undo what was edited by hand")]

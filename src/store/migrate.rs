@@ -11,8 +11,9 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite_migration::{M, Migrations, MigrationsBuilder};
 use thiserror::Error;
 
+use super::damage::{look_over, replace};
 use super::error::StoreError;
-use super::open::{Access, connect, create, look_over, sync_parent};
+use super::open::{Access, connect, create, sync_parent};
 use crate::domain::time::Timestamp;
 
 static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/migrations");
@@ -26,10 +27,8 @@ pub enum MigrateError {
     /// A newer rivetr wrote it.
     #[error(
         "the database {} was written by rivetr {written_by} (its schema has number {found}, this rivetr {VERSION} \
-         knows {known}): install that version or a newer one. To stay with this one: stop rivetr, move the file \
-         aside together with its -wal and -shm, and put the backup from before the upgrade in its place; it is \
-         in {}",
-        path.display(), backups.display()
+         knows {known}): install that version or a newer one. To stay with this one: {}",
+        path.display(), replace(path, &format!("the backup from before the upgrade, from {},", backups.display()))
     )]
     Newer {
         /// The file.

@@ -12,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
 use thiserror::Error;
 
+use super::damage::{self, look_over};
 use super::error::StoreError;
 use super::migrate::{self, MigrateError};
 use super::reader::Reader;
@@ -43,17 +44,16 @@ pub enum OpenError {
     },
     /// The file is damaged.
     #[error(
-        "the database {} is damaged ({detail}). Apps go on running. To repair: stop rivetr, move the file aside \
-         together with its -wal and -shm, and put the newest backup from {} in its place",
-        path.display(), backups.display()
+        "the database {} is damaged ({detail}). Apps go on running. To repair: {cure}",
+        path.display()
     )]
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// Where backups are kept.
-        backups: PathBuf,
         /// What the check found.
         detail: String,
+        /// What brings it back.
+        cure: String,
     },
     /// A database of another program.
     #[error("{} is a database, but not one of rivetr's: move it away, or name another state directory", path.display())]
@@ -92,7 +92,7 @@ pub fn open(path: &Path, backups: &Path, now: Timestamp) -> Result<(Writer, Read
     let failed = |cause: StoreError| {
         let path = path.to_owned();
         if let StoreError::Corrupt(detail) = cause {
-            return OpenError::Corrupt { path, backups: backups.to_owned(), detail };
+            return OpenError::Corrupt { detail, cure: damage::cure(&path, backups), path };
         }
         OpenError::Store { path, cause }
     };
@@ -164,16 +164,6 @@ pub(super) fn sync_parent(path: &Path) -> std::io::Result<()> {
         Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
         _ => Ok(()),
     }
-}
-
-/// SQLite's quick check: every page of every table and index, without comparing one with the other.
-pub(super) fn look_over(connection: &Connection) -> Result<(), StoreError> {
-    let mut statement = connection.prepare("PRAGMA quick_check(3)")?;
-    let found = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    if found == ["ok"] {
-        return Ok(());
-    }
-    Err(StoreError::Corrupt(found.join("; ").replace('\n', " ")))
 }
 
 enum Whose {
@@ -296,7 +286,7 @@ mod tests {
         std::io::Write::write_all(&mut File::create(&path).unwrap(), &[7; 8192]).unwrap();
         let error = open(&path, folder.path(), NOW).err().unwrap();
         assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
-        assert!(error.to_string().contains("put the newest backup"), "{error}");
+        assert!(error.to_string().contains("stop rivetr and what starts it"), "{error}");
 
         let other = folder.path().join("other.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();

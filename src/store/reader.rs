@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, InterruptHandle, Transaction};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
+use super::damage::look_through;
 use super::error::StoreError;
-use super::open::{Access, connect, look_over};
+use super::open::{Access, connect};
 use super::row;
 use super::writer::panic_message;
 use crate::domain::time::Timestamp;
@@ -26,17 +29,35 @@ struct Pool {
     path: PathBuf,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+    looking: tokio::sync::Mutex<()>,
+}
+
+/// Ends what a connection still does.
+struct Interrupt(InterruptHandle);
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.0.interrupt();
+    }
 }
 
 impl Reader {
     pub(super) fn new(path: PathBuf) -> Self {
         let permits = Arc::new(Semaphore::new(READERS));
-        Self { pool: Arc::new(Pool { path, permits, idle: Mutex::new(Vec::new()) }) }
+        let (idle, looking) = (Mutex::new(Vec::new()), tokio::sync::Mutex::new(()));
+        Self { pool: Arc::new(Pool { path, permits, idle, looking }) }
     }
 
-    /// Looks over every page of the database.
-    pub async fn integrity(&self) -> Result<(), StoreError> {
-        self.read(|tx| look_over(tx)).await
+    /// Looks through all of the database as it lies on the disk: a connection that has read before remembers. Whether
+    /// that was done within `limit`; whoever asks then, or has gone, has it ended. One looks at a time.
+    pub async fn integrity(&self, limit: Duration) -> Result<bool, StoreError> {
+        let look = async {
+            let _alone = self.pool.looking.lock().await;
+            let connection = self.in_turn(|pool| connect(&pool.path, Access::Read)).await?;
+            let _end = Interrupt(connection.get_interrupt_handle());
+            self.in_turn(move |_| look_through(&connection)).await
+        };
+        timeout(limit, look).await.map_or(Ok(false), |looked| looked.map(|()| true))
     }
 
     /// The newest moment that was written down: the clock cannot rightly be before it.
@@ -52,18 +73,31 @@ impl Reader {
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,
     {
-        let permit = Arc::clone(&self.pool.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| StoreError::Stopped("nothing reads any more".to_owned()))?;
-        let pool = Arc::clone(&self.pool);
-        // The permit goes along, so that the bound holds when the caller has gone.
-        let reading = spawn_blocking(move || {
+        self.in_turn(|pool| {
             let mut connection = pool.take()?;
             let transaction = connection.transaction()?;
             let found = question(&transaction)?;
             transaction.finish()?;
             pool.put_back(connection);
-            drop(permit);
             Ok(found)
+        })
+        .await
+    }
+
+    /// Does something that blocks, when fewer than [`READERS`] do so.
+    async fn in_turn<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Pool) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let permit = Arc::clone(&self.pool.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| StoreError::Stopped("nothing reads any more".to_owned()))?;
+        let pool = Arc::clone(&self.pool);
+        // The permit goes along, so that the bound holds when the caller has gone.
+        let reading = spawn_blocking(move || {
+            let done = work(&pool);
+            drop(permit);
+            done
         });
         reading.await.unwrap_or_else(|gone| {
             Err(match gone.try_into_panic() {
@@ -118,6 +152,16 @@ mod tests {
             assert!(matches!(outcome, Err(StoreError::Panicked(message)) if message == "boom"));
         }
         assert_eq!(store.reader.apps().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_takes_too_long_is_given_up_and_the_next_one_is_not() {
+        let store = Fixture::new();
+        let readers = u32::try_from(READERS).unwrap();
+        let busy = store.reader.pool.permits.acquire_many(readers).await.unwrap();
+        assert!(!store.reader.integrity(Duration::from_millis(1)).await.unwrap());
+        drop(busy);
+        assert!(store.reader.integrity(Duration::from_mins(1)).await.unwrap());
     }
 
     #[tokio::test]

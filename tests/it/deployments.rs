@@ -88,3 +88,23 @@ fn a_deployment_can_be_cancelled_while_it_builds() {
     host.assert_only("blog", &[1]);
     host.assert_images("blog", &[1]);
 }
+
+#[test]
+fn old_images_go_once_no_build_runs_that_may_need_them() {
+    let host = Host::boot("cached");
+    host.configure("[build]\nconcurrency = 2\n");
+    let (_repository, slow) = host.live_and_building("blog");
+    host.rivetr(["apps", "create", "docs", "--port", "8080"]).succeeds();
+    host.sample("docs").push().succeeds();
+    for _ in 0..3 {
+        host.rivetr(["deploy", "docs"]).succeeds();
+    }
+    assert_eq!(host.images(), ["blog:1", "docs:1", "docs:2", "docs:3", "docs:4"]);
+    host.rivetr(["cancel", "2"]).succeeds();
+    slow.end();
+    host.wait_for_images(&["blog:1", "docs:2", "docs:3", "docs:4"]);
+
+    host.as_owner(["podman", "tag", "localhost/rivetr/docs:4", "localhost/rivetr/gone:1"]).succeeds();
+    host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
+    host.wait_for_images(&["blog:1", "docs:2", "docs:3", "docs:4"]);
+}

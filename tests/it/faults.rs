@@ -1,6 +1,6 @@
 //! The daemon dies, and the apps do not notice.
 
-use crate::host::Host;
+use crate::host::{CONTAINERS, Host, Push};
 
 /// Where the daemon is made to die: the same list as in the engine.
 const FAILPOINTS: [&str; 13] = [
@@ -79,13 +79,7 @@ fn apps_answer_while_the_daemon_is_stopped_or_killed() {
 fn a_build_goes_on_while_the_daemon_is_killed() {
     let host = Host::boot("midbuild");
     host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
-    let repository = host.sample("blog");
-    let build = "FROM docker.io/library/busybox:stable\nCOPY index.html /www/index.html\nRUN sleep 5\n\
-                 STOPSIGNAL SIGKILL\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
-    repository.write("Containerfile", build);
-    repository.commit("A build that takes a while");
-    let mut push = repository.start_push();
-    push.wait_for("RUN sleep 5");
+    let push = building_a_while(&host);
     host.run(["systemctl", "kill", "--signal=KILL", "rivetr.service"]).succeeds();
     assert_ne!(push.end().code, 0, "a push whose rivetr died has not succeeded");
 
@@ -93,6 +87,27 @@ fn a_build_goes_on_while_the_daemon_is_killed() {
     assert_eq!(host.get("blog").status, 200);
     host.assert_only("blog", &[1]);
     host.assert_images("blog", &[1]);
+}
+
+#[test]
+fn what_a_build_left_that_was_begun_anew_goes_also_when_the_daemon_dies_again() {
+    let host = Host::boot("anew");
+    host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
+    let push = building_a_while(&host);
+    let build = "rivetr-build-blog-1.service";
+    host.run(["systemctl", "stop", "rivetr.socket", "rivetr-http.socket", "rivetr.service"]).succeeds();
+    push.kill();
+    host.systemctl(["kill", "--signal=KILL", build]).succeeds();
+    host.systemctl(["reset-failed", build]);
+    let left = host.names(CONTAINERS, "");
+    assert!(left.iter().any(|name| name.contains("working-container")), "the build left nothing: {left:?}");
+
+    host.run(["systemctl", "start", "rivetr.socket", "rivetr-http.socket", "rivetr.service"]).succeeds();
+    let began = |_| host.systemctl(["is-active", build]).code == 0;
+    assert!((0..1000).any(began), "the build did not begin anew");
+    host.run(["systemctl", "kill", "--signal=KILL", "rivetr.service"]).succeeds();
+    host.rivetr(["logs", "blog", "--build", "1"]).succeeds().says("-----> Live");
+    host.assert_only("blog", &[1]);
 }
 
 #[test]
@@ -161,4 +176,16 @@ fn the_proxy_dies_and_comes_back_with_the_same_routes() {
     host.run(["systemctl", "stop", "rivetr.service"]).succeeds();
     host.run(["systemctl", "kill", "--signal=KILL", "rivetr-proxy.service"]).succeeds();
     assert_eq!(host.get("blog").status, 200);
+}
+
+/// Pushes an app whose build takes a few seconds, and waits until that time has begun.
+fn building_a_while(host: &Host) -> Push {
+    let repository = host.sample("blog");
+    let build = "FROM docker.io/library/busybox:stable\nCOPY index.html /www/index.html\nRUN sleep 5\n\
+                 STOPSIGNAL SIGKILL\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n";
+    repository.write("Containerfile", build);
+    repository.commit("A build that takes a while");
+    let mut push = repository.start_push();
+    push.wait_for("RUN sleep 5");
+    push
 }

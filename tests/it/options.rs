@@ -14,7 +14,7 @@ fn a_container_has_what_its_app_asked_for() {
     #[rustfmt::skip]
     host.rivetr([
         "apps", "create", "blog", "--publish", "127.0.0.1:15432:8080", "--alias", "journal", "--add-host",
-        "printer.test:192.0.2.7", "--label", "team=a b$c%d", "--ulimit", "nofile=512:1024", "--cap-add", "NET_RAW",
+        "printer.test:192.0.2.7", "--label", "team=a b$c%d", "--label", "prometheus", "--ulimit", "nofile=512:1024", "--cap-add", "NET_RAW",
         "--read-only", "--user", "1000:1000", "--command", "httpd -f -p 8080 -h /www", "--workdir", "/www", "--init",
         "--shm-size", "32M", "--restart", "on-failure", "--stop-signal", "SIGINT", "--stop-timeout", "3", "--tmpfs",
         "/scratch:size=8M", "--memory", "256M", "--cpus", "0.5",
@@ -26,6 +26,7 @@ fn a_container_has_what_its_app_asked_for() {
     let container = &inspect[0];
     let config = &container["Config"];
     assert_eq!(config["Labels"]["team"], "a b$c%d");
+    assert_eq!(config["Labels"]["prometheus.io/port"], "8080");
     assert_eq!(config["Labels"]["io.rivetr.app"], "blog");
     assert_eq!((&config["User"], &config["WorkingDir"]), (&"1000:1000".into(), &"/www".into()));
     assert_eq!(config["StopTimeout"], 3);

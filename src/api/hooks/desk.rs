@@ -18,8 +18,13 @@ const PER_PEER: Rate = Rate { burst: 1000.0, per_second: 50.0 };
 const REFUSALS: Rate = Rate { burst: 50.0, per_second: 1.0 };
 /// How many peers are counted one by one; any more share one count.
 const PEERS_MAX: usize = 10_000;
-/// What all bodies together may take, in units of [`UNIT`].
-const ROOM: usize = 64 * 1024;
+/// What the beginnings of all bodies together may take, in units of [`UNIT`]: most webhooks are no longer than that,
+/// and whoever holds on to large ones does not keep them out.
+const BEGINNINGS: usize = 24 * 1024;
+/// The beginning of one body, in units of [`UNIT`].
+const BEGINNING: usize = 512;
+/// What all bodies together may take beyond their beginnings, in units of [`UNIT`].
+const REST: usize = 40 * 1024;
 /// One KiB.
 const UNIT: usize = 1024;
 
@@ -28,11 +33,18 @@ const UNIT: usize = 1024;
 pub struct Desk {
     peers: Arc<Mutex<HashMap<IpAddr, Bucket>>>,
     refusals: Arc<Mutex<Bucket>>,
-    room: Arc<Semaphore>,
+    beginnings: Arc<Semaphore>,
+    rest: Arc<Semaphore>,
 }
 
 /// The room that one body has taken; given back when dropped.
 pub struct Room {
+    beginning: Share,
+    rest: Share,
+}
+
+/// What is held of a room that all share.
+struct Share {
     all: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
 }
@@ -55,7 +67,8 @@ impl Desk {
         Self {
             peers: Arc::default(),
             refusals: Arc::new(Mutex::new(Bucket::full(&REFUSALS, now))),
-            room: Arc::new(Semaphore::new(ROOM)),
+            beginnings: Arc::new(Semaphore::new(BEGINNINGS)),
+            rest: Arc::new(Semaphore::new(REST)),
         }
     }
 
@@ -83,25 +96,36 @@ impl Desk {
 
     /// Room for one body.
     pub(super) fn room(&self) -> Room {
-        Room { all: Arc::clone(&self.room), held: None }
+        let share = |all| Share { all: Arc::clone(all), held: None };
+        Room { beginning: share(&self.beginnings), rest: share(&self.rest) }
     }
 }
 
 impl Room {
     /// Makes it large enough for this many bytes.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let units = bytes.div_ceil(UNIT);
+        let grown =
+            self.beginning.grow(units.min(BEGINNING)) && self.rest.grow(units.saturating_sub(BEGINNING));
+        if grown {
+            return Ok(());
+        }
+        let message = "too many large webhooks at once: send it again later";
+        Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message))
+    }
+}
+
+impl Share {
+    /// Holds this much from now on, if there is as much.
+    fn grow(&mut self, units: usize) -> bool {
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = u32::try_from(bytes.div_ceil(UNIT).saturating_sub(held)).unwrap_or(u32::MAX);
-        let busy = |_| {
-            let message = "too many large webhooks at once: send it again later";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
-        };
-        let permit = Arc::clone(&self.all).try_acquire_many_owned(more).map_err(busy)?;
+        let more = u32::try_from(units.saturating_sub(held)).unwrap_or(u32::MAX);
+        let Ok(permit) = Arc::clone(&self.all).try_acquire_many_owned(more) else { return false };
         match &mut self.held {
             Some(held) => held.merge(permit),
             None => self.held = Some(permit),
         }
-        Ok(())
+        true
     }
 }
 
@@ -181,19 +205,23 @@ mod tests {
     }
 
     #[test]
-    fn bodies_share_the_room_and_give_it_back() {
+    fn large_bodies_share_a_room_and_keep_no_small_one_out() {
+        const LARGE: usize = 25 * 1024 * UNIT;
         let desk = Desk::new(Instant::now());
         let (mut one, mut two) = (desk.room(), desk.room());
-        for kib in 1..=40 * 1024 {
+        for kib in 1..=25 * 1024 {
             one.grow(kib * UNIT).unwrap();
         }
-        two.grow(1).unwrap();
-        let refused = two.grow(25 * 1024 * UNIT).unwrap_err();
+        let refused = two.grow(LARGE).unwrap_err();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        drop(one);
-        two.grow(25 * 1024 * UNIT).unwrap();
+        let small: Vec<Room> = std::iter::repeat_with(|| desk.room())
+            .map_while(|mut room| room.grow(BEGINNING * UNIT).ok().map(|()| room))
+            .collect();
+        assert_eq!(small.len(), BEGINNINGS / BEGINNING - 2);
+        drop((one, small));
+        two.grow(LARGE).unwrap();
         drop(two);
-        assert_eq!(desk.room.available_permits(), ROOM);
+        assert_eq!((desk.beginnings.available_permits(), desk.rest.available_permits()), (BEGINNINGS, REST));
     }
 
     #[test]

@@ -86,7 +86,8 @@ options! {
         aliases: Vec<String>,
         /// Names that it finds: `name:address`.
         extra_hosts: Vec<String>,
-        /// Labels of its container: `name=value`.
+        /// Labels of its container: `name=value`, or the name of a program that looks for some: `prometheus`, `homepage`,
+        /// `diun`.
         labels: Vec<String>,
         /// The most memory it may use: `512M`. Changed while it runs.
         memory: String,

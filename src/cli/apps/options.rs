@@ -6,7 +6,7 @@ use crate::api::wire::{BuildOptions, DeployOptions, HealthOptions, Patch, Runtim
 use crate::domain::app::{HealthPath, Statuses};
 use crate::domain::build::{BuildArg, BuildOption, RepoPath, Stage};
 use crate::domain::runtime::{
-    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Restart, StopSignal,
+    Alias, Capability, ContainerUser, Cpus, ExtraHost, Labels, Memory, PublishedPort, Restart, StopSignal,
     Ulimit, Words,
 };
 use crate::domain::volume::{ContainerPath, Mount, Tmpfs};
@@ -64,9 +64,10 @@ pub struct Runtime {
     /// A name that it finds: name:address; may be repeated
     #[arg(long = "add-host", value_name = "HOST", value_parser = ExtraHost::parse)]
     extra_hosts: Vec<ExtraHost>,
-    /// A label of its container: name=value; may be repeated
-    #[arg(long = "label", value_name = "LABEL", value_parser = Label::parse)]
-    labels: Vec<Label>,
+    /// A label of its container: name=value, or those that a program looks for: prometheus, homepage, diun; may be
+    /// repeated
+    #[arg(long = "label", value_name = "LABEL", value_parser = Labels::parse)]
+    labels: Vec<Labels>,
     /// How many processes and threads it may have
     #[arg(long, value_name = "COUNT")]
     pids: Option<u32>,

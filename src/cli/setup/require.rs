@@ -12,9 +12,9 @@ use crate::host::process::Spawn;
 use crate::host::subordinate;
 
 /// Quadlet keys that rivetr writes came with this one.
-const PODMAN: (u32, u32) = (5, 4);
+pub(in crate::cli) const PODMAN: (u32, u32) = (5, 4);
 /// Debian 12's; older ones are not tried.
-const SYSTEMD: (u32, u32) = (252, 0);
+pub(in crate::cli) const SYSTEMD: (u32, u32) = (252, 0);
 
 /// Where programs are looked for.
 const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -110,7 +110,7 @@ async fn version(program: &str, name: &str, least: (u32, u32), cure: &str) -> Op
 }
 
 /// The first word that begins with a digit: of `systemd 257 (257.13-1)` and `podman version 5.4.2`.
-fn parse_version(text: &str) -> Option<(u32, u32)> {
+pub(in crate::cli) fn parse_version(text: &str) -> Option<(u32, u32)> {
     let word = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let mut numbers = word.split(|c: char| !c.is_ascii_digit());
     let major = numbers.next()?.parse().ok()?;
@@ -129,7 +129,9 @@ mod tests {
             ("systemd 262~rc1 (262~rc1-2)", Some((262, 0))),
             ("podman version 5.4.2", Some((5, 4))),
             ("podman version 6.0.0-dev", Some((6, 0))),
+            ("podman version 5.10.0-rc1", Some((5, 10))),
             ("podman version unknown", None),
+            ("systemd v257~rc1", None),
             ("", None),
         ] {
             assert_eq!(parse_version(text), version, "{text:?}");

@@ -3,7 +3,7 @@
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use super::{Check, CheckStatus};
+use super::Check;
 use crate::engine::Engine;
 use crate::host::layout::Manager;
 use crate::host::systemd::ActiveState;
@@ -23,11 +23,16 @@ const CLOCK_SLACK: i64 = 60_000;
 impl Engine {
     /// Looks at the machine.
     pub(super) async fn check_machine(&self) -> Vec<Check> {
-        let mut checks = vec![self.check_generator().await, self.check_controllers().await];
+        let user = self.machine().layout.manager == Manager::User;
+        let broker = async { if user { Some(self.check_broker().await) } else { None } };
+        let (generator, controllers, clock, broker) =
+            tokio::join!(self.check_generator(), self.check_controllers(), self.check_clock(), broker);
+        let mut checks = vec![generator, check_init(), controllers];
         checks.extend(self.check_room());
-        checks.push(self.check_clock().await);
-        if self.machine().layout.manager == Manager::User {
-            checks.extend([self.check_broker().await, self.check_linger(), self.check_ids()]);
+        checks.push(clock);
+        checks.extend(broker);
+        if user {
+            checks.extend([self.check_linger(), self.check_ids()]);
         }
         checks
     }
@@ -55,22 +60,35 @@ impl Engine {
             Ok(found) => found,
             Err(error) => return Check::fail("limits", error, "see the check of systemd"),
         };
-        let lacking: Vec<&str> =
-            CONTROLLERS.into_iter().filter(|one| !found.iter().any(|found| found == one)).collect();
-        if lacking.is_empty() {
-            return Check::ok("limits", format!("{} are enforced", CONTROLLERS.join(", ")));
+        match lacking(&found) {
+            None => Check::ok("limits", format!("{} are enforced", CONTROLLERS.join(", "))),
+            Some(lacking) => {
+                let detail = format!("{lacking} cannot be limited: no build or app is held to it");
+                Check::warn("limits", detail, self.delegation_cure())
+            }
         }
-        let detail = format!("{} cannot be limited: no build or app is held to it", lacking.join(", "));
-        Check::warn("limits", detail, self.delegation_cure())
     }
 
-    fn delegation_cure(&self) -> &'static str {
-        match self.machine().layout.manager {
-            Manager::User => {
-                "write `[Service]` and `Delegate=cpu cpuset io memory pids` into \
+    /// What the kernel does not give to anybody, no manager can be given.
+    fn delegation_cure(&self) -> String {
+        let whole = match survey::controllers("/") {
+            Ok(whole) => whole,
+            Err(error) => return format!("look at what the kernel gives: {error}"),
+        };
+        match (lacking(&whole), self.machine().layout.manager) {
+            (Some(lacking), _) => format!(
+                "boot with cgroup v2 alone, systemd.unified_cgroup_hierarchy=1, and where the kernel leaves them out, \
+                 with cgroup_enable={}",
+                lacking.replace(", ", " cgroup_enable=")
+            ),
+            (None, Manager::User) => "write `[Service]` and `Delegate=cpu cpuset io memory pids` into \
                  /etc/systemd/system/user@.service.d/delegate.conf, then reboot"
+                .to_owned(),
+            (None, Manager::System) => {
+                "look at which controllers rivetr.slice may use: systemctl show --property \
+                 DelegateControllers,ControlGroup rivetr.slice"
+                    .to_owned()
             }
-            Manager::System => "boot with cgroup v2 alone: systemd.unified_cgroup_hierarchy=1",
         }
     }
 
@@ -116,7 +134,7 @@ impl Engine {
     async fn check_broker(&self) -> Check {
         let layout = &self.machine().layout;
         let path = layout.netns_socket();
-        let cure = format!("as {}: systemctl --user restart {BROKER}", layout.user);
+        let cure = self.control(&format!("restart {BROKER}"));
         if !std::fs::metadata(&path).is_ok_and(|found| found.file_type().is_socket()) {
             let detail = format!("{} is missing: no app can be reached", path.display());
             return Check::fail(BROKER, detail, cure);
@@ -156,8 +174,39 @@ impl Engine {
     }
 }
 
-impl Check {
-    fn warn(name: &'static str, detail: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { name, status: CheckStatus::Warn, detail: detail.into(), cure: Some(cure.into()) }
+/// What of [`CONTROLLERS`] is not among these.
+fn lacking(found: &[String]) -> Option<String> {
+    let lacking = CONTROLLERS.into_iter().filter(|one| !found.iter().any(|found| found == one));
+    let lacking: Vec<&str> = lacking.collect();
+    (!lacking.is_empty()).then(|| lacking.join(", "))
+}
+
+/// Podman runs without its process 1, but not what asks for one.
+fn check_init() -> Check {
+    match survey::init() {
+        Some(path) => Check::ok("init", path.display().to_string()),
+        None => Check::warn(
+            "init",
+            "there is no catatonit where Podman looks for it: `rivetr run` and apps with --init cannot start",
+            "install catatonit, unless containers.conf names another",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_delegated_is_named() {
+        for (found, named) in [
+            ("cpuset cpu io memory hugetlb pids", None),
+            ("memory pids", Some("cpu")),
+            ("cpuset", Some("cpu, memory, pids")),
+            ("", Some("cpu, memory, pids")),
+        ] {
+            let found: Vec<String> = found.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(lacking(&found).as_deref(), named);
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(in crate::engine) async fn run(
     let engine = context.engine.clone();
     engine.failpoint("building");
     let built = build(context, &deployment).await;
-    engine.sweep_killed_builds().await;
+    log_failure(&deployment, "what builds left not removed", engine.sweep_after_builds().await);
     let image = built?;
     engine.failpoint("after-building");
     let addresses = super::addresses(context, &deployment).await?;
@@ -56,11 +56,12 @@ const PODMAN_SOCKET: &str = "podman.socket";
 /// Ends the build, if it runs.
 pub(super) async fn stop(context: &Context, deployment: &Deployment) {
     let unit = unit_name(deployment);
-    let systemd = &context.engine.machine().systemd;
-    log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
+    let ended = context.engine.kill_build(&unit, deployment.created).await;
+    log_failure(deployment, "build unit not forgotten", ended);
     // On a full disk, Podman can remove something only once there is a little room.
     super::retire::clear_workspace(context, deployment);
-    context.engine.sweep_builds(deployment.created).await;
+    let swept = context.engine.sweep_after_builds().await;
+    log_failure(deployment, "what builds left not removed", swept);
 }
 
 /// The name of the transient unit: `rivetr-build-blog-7.service`.
@@ -68,7 +69,7 @@ pub(in crate::engine) fn unit_name(deployment: &Deployment) -> String {
     format!("rivetr-build-{}-{}.service", deployment.app_slug, deployment.number)
 }
 
-/// A build whose image nobody can ask for afterwards is not begun. That Podman listens is systemd's doing, and to ask
+/// A build is not begun where nobody could start its container. That Podman listens is systemd's doing, and to ask
 /// systemd does not start it.
 async fn podman_listens(engine: &Engine) -> Result<(), Halt> {
     let socket = engine.machine().systemd.unit(PODMAN_SOCKET).await;
@@ -83,6 +84,14 @@ async fn podman_listens(engine: &Engine) -> Result<(), Halt> {
 async fn built(context: &Context, deployment: &Deployment) -> Result<Option<ImageId>, Halt> {
     let image = context.engine.machine().podman.image(&deployment.image_tag()).await;
     image.map_err(|error| Halt::because("asking Podman for the image", error))
+}
+
+/// The image that a build has made, as it says itself: to ask Podman takes a while where its service sleeps.
+fn made(context: &Context, deployment: &Deployment) -> Result<ImageId, Halt> {
+    let unsaid =
+        |why: &dyn std::fmt::Display| Halt::because("the build did not say which image it made", why);
+    let said = context.engine.machine().workspace.image_said(deployment).map_err(|error| unsaid(&error))?;
+    ImageId::parse(said.unwrap_or_default().trim()).map_err(|error| unsaid(&error))
 }
 
 async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId, Halt> {
@@ -115,19 +124,28 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
         engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), unit.clone(), over));
         systemd.ended(&unit).await.map_err(|error| Halt::because("waiting for the build", error))?
     };
-    log_failure(deployment, "build unit not forgotten", systemd.forget(&unit).await);
-    match built(context, deployment).await? {
-        Some(image) if ended.as_ref().is_none_or(|ended| ended.result == ServiceResult::Success) => Ok(image),
-        Some(_) | None if log::is_too_long(&engine, deployment) => {
-            Err(Halt::because("the build was ended", log::too_long(&engine)))
-        }
-        Some(_) | None => {
-            let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
-            let tail = engine.machine().workspace.log_tail(deployment, TAIL);
-            let tail = tail.map_err(|error| Halt::because("the build failed, and its log", error))?;
-            Err(Halt::Failed(explain(&bounds, ended.as_ref(), &tail)))
+    let forgotten = match &ended {
+        Some(ended) if ended.result == ServiceResult::Success => systemd.forget(&unit).await,
+        _ => engine.kill_build(&unit, deployment.created).await,
+    };
+    log_failure(deployment, "build unit not forgotten", forgotten);
+    match &ended {
+        Some(ended) if ended.result == ServiceResult::Success => return made(context, deployment),
+        Some(_) => {}
+        // systemd has forgotten how it ended.
+        None => {
+            if let Some(image) = built(context, deployment).await? {
+                return Ok(image);
+            }
         }
     }
+    if log::is_too_long(&engine, deployment) {
+        return Err(Halt::because("the build was ended", log::too_long(&engine)));
+    }
+    let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
+    let tail = engine.machine().workspace.log_tail(deployment, TAIL);
+    let tail = tail.map_err(|error| Halt::because("the build failed, and its log", error))?;
+    Err(Halt::Failed(explain(&bounds, ended.as_ref(), &tail)))
 }
 
 /// What a build may use: what its app says, and never more than the instance allows.
@@ -149,9 +167,9 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
     let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
     let inputs = inputs(engine, deployment)?;
     // Its images may lie at any registry.
-    let argv = engine
-        .with_sign_ins(deployment, None, "build", arguments(deployment, &place, &cgroup, &inputs))
-        .await;
+    let image_file = engine.machine().workspace.image_file(deployment);
+    let argv = arguments(deployment, &place, &cgroup, &image_file, &inputs);
+    let argv = engine.with_sign_ins(deployment, None, "build", argv).await;
     let argv = argv.map_err(|error| Halt::because("signing in at registries", error))?;
     Ok(Transient {
         name: unit,

@@ -142,6 +142,8 @@ impl Git {
             ("fetch.fsckObjects", "true"),
             // As one pack, so that the largest file is the size of what was fetched.
             ("fetch.unpackLimit", "1"),
+            // Whoever deploys would wait for it, and `free` does it afterwards.
+            ("maintenance.auto", "false"),
         ];
         let fetch = ["fetch", "--progress", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head"];
         let refspec = format!("+{}:{kept}", reference.wanted());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::build::{BuildArg, BuildOption, BuildOptions, RepoPath, Stage};
 use crate::domain::runtime::{
-    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Limits, Memory, PublishedPort, Restart,
+    Alias, Capability, ContainerUser, Cpus, ExtraHost, Labels, Limits, Memory, PublishedPort, Restart,
     Runtime, StopSignal, Ulimit, Words,
 };
 use crate::domain::volume::{ContainerPath, Mount, Tmpfs};
@@ -139,7 +139,7 @@ impl StoredRuntime {
             publish: all(&self.publish, PublishedPort::parse)?,
             aliases: all(&self.aliases, Alias::parse)?,
             extra_hosts: all(&self.extra_hosts, ExtraHost::parse)?,
-            labels: all(&self.labels, Label::parse)?,
+            labels: all(&self.labels, Labels::parse)?,
             limits: Limits {
                 memory: maybe(self.memory, Memory::parse)?,
                 cpus: maybe(self.cpus, Cpus::parse)?,

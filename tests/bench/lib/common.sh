@@ -11,15 +11,13 @@ readonly bench_host
 
 fail() { printf 'bench: %s\n' "$*" >&2; exit 1; }
 
-# boot: sets address, host_root and token; the host ends with this script.
+# boot: sets address and host_root; the host ends with this script.
 boot() {
-  local info setup
+  local info
   trap '"$host" down "$bench_host"' EXIT
   info=$("$host" up "$bench_host" --suite "$suite" --binary "$(release_binary)")
   address=$(jq --raw-output .address <<<"$info") host_root=$(jq --raw-output .root <<<"$info")
-  setup=$(in_host rivetr setup --json --url "http://$address" 2>/dev/null) || fail "rivetr setup failed in the host"
-  # shellcheck disable=SC2034 # for those who push
-  token=$(jq --raw-output .token <<<"$setup")
+  in_host rivetr setup --url "http://$address" >/dev/null 2>&1 || fail "rivetr setup failed in the host"
 }
 
 release_binary() (
@@ -42,6 +40,9 @@ copy_sample() {
   cp -rT "$root/tests/apps/hello" "$host_root$1"
   chmod -R a+rX "$host_root$1"
 }
+
+# The command `deliver` in the host, which sends webhooks.
+install_deliver() { install --mode 755 "$lib/deliver" "$host_root/usr/local/bin/deliver"; }
 
 # Figures of a machine that does other things too are worth little.
 busy() {

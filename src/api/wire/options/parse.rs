@@ -9,7 +9,7 @@ use crate::domain::app::{Commands, HealthAsk, HealthCheck, HealthPath, Settings,
 use crate::domain::build::{self, BuildArg, BuildOption, RepoPath, Stage};
 use crate::domain::name::InvalidName;
 use crate::domain::runtime::{
-    Alias, Capability, ContainerUser, Cpus, ExtraHost, Label, Memory, PublishedPort, Restart, Runtime,
+    Alias, Capability, ContainerUser, Cpus, ExtraHost, Labels, Memory, PublishedPort, Restart, Runtime,
     StopSignal, Ulimit, Words,
 };
 use crate::domain::volume::{ContainerPath, Mount, Tmpfs};
@@ -21,7 +21,7 @@ impl RuntimeOptions {
         form.list("publish", self.publish, &mut runtime.publish, PublishedPort::parse);
         form.list("aliases", self.aliases, &mut runtime.aliases, Alias::parse);
         form.list("extra_hosts", self.extra_hosts, &mut runtime.extra_hosts, ExtraHost::parse);
-        form.list("labels", self.labels, &mut runtime.labels, Label::parse);
+        form.list("labels", self.labels, &mut runtime.labels, Labels::parse);
         form.maybe("memory", self.memory, &mut runtime.limits.memory, text(Memory::parse));
         form.maybe("cpus", self.cpus, &mut runtime.limits.cpus, text(Cpus::parse));
         form.maybe("pids", self.pids, &mut runtime.pids, pids);

@@ -53,6 +53,7 @@ pub(super) fn arguments(
     deployment: &Deployment,
     place: &Place,
     cgroup: &str,
+    image_file: &Path,
     inputs: &[String],
 ) -> Vec<String> {
     let mut words = vec![
@@ -69,6 +70,7 @@ pub(super) fn arguments(
     words.extend(options(&deployment.settings.build));
     words.extend(deployment.settings.build.args.iter().map(|arg| format!("--build-arg={arg}")));
     words.extend_from_slice(inputs);
+    words.push(format!("--iidfile={}", image_file.display()));
     words.extend(["--".to_owned(), place.context.display().to_string()]);
     words
 }
