@@ -3,7 +3,7 @@
 //!
 //! That a build was killed is written down before: this process may end before no build runs. Images are found again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use tokio::sync::SemaphorePermit;
@@ -18,10 +18,11 @@ use crate::host::systemd::{ActiveState, StartError, UnitSummary};
 pub(super) struct Leftovers {
     /// When the oldest build began that was killed.
     killed: Option<Timestamp>,
-    /// Counts what was noted of killed builds: a sweep knows by it that there was more meanwhile.
+    /// Apps that may have images they do not keep, with their last note.
+    images: BTreeMap<Slug, u64>,
+    /// Counts what was noted: a sweep knows by it that there was more meanwhile. What it is at stays noted until it is
+    /// done, for whoever sweeps may be cancelled.
     notes: u64,
-    /// Apps that may have images they do not keep.
-    images: BTreeSet<Slug>,
 }
 
 impl Engine {
@@ -54,7 +55,7 @@ impl Engine {
     /// Removes the images that an app does not keep; all of them where there is no such app. At the latest when no
     /// build runs any more.
     pub(super) async fn sweep_images(&self, app: &Slug) -> Result<(), EngineError> {
-        self.leftovers().images.insert(app.clone());
+        self.leftovers().note_images(app);
         self.sweep_after_builds().await
     }
 
@@ -93,12 +94,12 @@ impl Engine {
     }
 
     async fn sweep_noted_images(&self) -> Result<(), EngineError> {
-        let apps = std::mem::take(&mut self.leftovers().images);
+        let apps = self.leftovers().images.clone();
         let mut swept = Ok(());
-        for app in apps {
-            if let Err(error) = self.remove_images(&app).await {
-                self.leftovers().images.insert(app);
-                swept = Err(error);
+        for (app, note) in apps {
+            match self.remove_images(&app).await {
+                Ok(()) => self.leftovers().images_removed(&app, note),
+                Err(error) => swept = Err(error),
             }
         }
         swept
@@ -125,5 +126,37 @@ impl Engine {
 impl Leftovers {
     fn is_any(&self) -> bool {
         self.killed.is_some() || !self.images.is_empty()
+    }
+
+    fn note_images(&mut self, app: &Slug) {
+        self.notes += 1;
+        self.images.insert(app.clone(), self.notes);
+    }
+
+    /// Forgets what was noted up to then.
+    fn images_removed(&mut self, app: &Slug, note: u64) {
+        if self.images.get(app) == Some(&note) {
+            self.images.remove(app);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_stay_noted_until_they_are_removed_and_so_does_what_was_noted_meanwhile() {
+        let blog = Slug::parse("blog").unwrap();
+        let mut left = Leftovers::default();
+        left.note_images(&blog);
+        let seen = left.images.clone();
+        assert!(left.is_any(), "a sweep that is cancelled has forgotten nothing");
+        left.note_images(&blog);
+        left.images_removed(&blog, seen[&blog]);
+        assert!(left.is_any(), "there was more meanwhile");
+        let seen = left.images.clone();
+        left.images_removed(&blog, seen[&blog]);
+        assert!(!left.is_any());
     }
 }
