@@ -151,6 +151,13 @@ impl Workspace {
 
     /// Removes the checkout of the deployment of this number.
     pub fn remove_number(&self, app: &Slug, number: u32) -> Result<(), FileError> {
+        let (source, removed) = (self.0.source(app, number), self.0.deployment(app, number).join("removed"));
+        // At once: half a checkout must not pass for a whole one. Where it cannot be, all of it goes below.
+        if let Err(error) = std::fs::rename(&source, &removed)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %source.display(), %error, "not set aside before it is removed");
+        }
         files::remove_tree(&self.0.deployment(app, number))
     }
 

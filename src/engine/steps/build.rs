@@ -5,6 +5,7 @@
 mod arguments;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::domain::build::BuildOptions;
 use crate::domain::deployment::{Deployment, ImageId};
 use crate::domain::name::EnvKey;
 use crate::domain::secret::Secret;
-use crate::engine::context::{Context, Halt};
+use crate::engine::context::{Context, Halt, Stop};
 use crate::engine::{BuildLimits, Engine, log};
 use crate::host::systemd::{ActiveState, Ended, Limits, ServiceResult, Transient};
 
@@ -110,6 +111,10 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
             return Ok(image);
         }
         if context.resumed {
+            // Its checkout went while it was being ended, and rivetr ended before that was stored.
+            if engine.machine().workspace.in_source(deployment, Path::new("")).is_none() {
+                return Err(Halt::Stopped(Stop::Cancel));
+            }
             // One that was begun before was ended and is forgotten: what it left goes when this one has ended.
             engine.note_killed_build(deployment.created);
         }
