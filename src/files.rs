@@ -102,6 +102,12 @@ pub fn remove_tree(path: &Path) -> Result<(), FileError> {
     unless_missing(removed).map_err(because("remove", path))
 }
 
+/// Gives what may be at `path` another name beside it, in one step, in place of what has that name.
+pub fn set_aside(path: &Path, aside: &Path) -> Result<(), FileError> {
+    remove_tree(aside)?;
+    unless_missing(fs::rename(path, aside)).map_err(because("rename", path))
+}
+
 /// Removes what an interrupted [`write_whole`] or a lost [`temporary_dir`] left in `directory`.
 pub fn sweep(directory: &Path) -> Result<(), FileError> {
     for name in names(directory)? {
@@ -305,6 +311,19 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_directory_is_set_aside_over_an_older_one_and_none_is_as_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, aside) = (dir.path().join("source"), dir.path().join("removed"));
+        for name in ["first", "second"] {
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join(name), "").unwrap();
+            set_aside(&path, &aside).unwrap();
+            assert_eq!((path.exists(), names(&aside).unwrap()), (false, vec![name.to_owned()]));
+        }
+        set_aside(&path, &aside).unwrap();
     }
 
     #[test]

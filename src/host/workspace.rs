@@ -151,14 +151,12 @@ impl Workspace {
 
     /// Removes the checkout of the deployment of this number.
     pub fn remove_number(&self, app: &Slug, number: u32) -> Result<(), FileError> {
-        let (source, removed) = (self.0.source(app, number), self.0.deployment(app, number).join("removed"));
-        // At once: half a checkout must not pass for a whole one. Where it cannot be, all of it goes below.
-        if let Err(error) = std::fs::rename(&source, &removed)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %source.display(), %error, "not set aside before it is removed");
+        let (source, folder) = (self.0.source(app, number), self.0.deployment(app, number));
+        // Half a checkout must not pass for a whole one, if rivetr ends while it is removed.
+        if let Err(error) = files::set_aside(&source, &folder.join("removed")) {
+            tracing::warn!(%error, "a checkout is not set aside before it is removed");
         }
-        files::remove_tree(&self.0.deployment(app, number))
+        files::remove_tree(&folder)
     }
 
     /// A file for what is being uploaded for an app; it goes with its handle unless it is kept.
