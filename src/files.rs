@@ -319,7 +319,7 @@ mod tests {
         let (path, aside) = (dir.path().join("source"), dir.path().join("removed"));
         for name in ["first", "second"] {
             fs::create_dir(&path).unwrap();
-            fs::write(path.join(name), "").unwrap();
+            write_whole(&path.join(name), b"", 0o600).unwrap();
             set_aside(&path, &aside).unwrap();
             assert_eq!((path.exists(), names(&aside).unwrap()), (false, vec![name.to_owned()]));
         }

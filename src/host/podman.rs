@@ -307,6 +307,8 @@ impl Podman {
 struct External {
     id: String,
     #[serde(default)]
+    names: Option<Vec<String>>,
+    #[serde(default)]
     state: String,
     #[serde(default)]
     command: Option<Vec<String>>,
@@ -316,9 +318,23 @@ struct External {
 
 impl External {
     fn is_leftover(&self, made: &Range<Timestamp>) -> bool {
-        let by_buildah = self.command.as_deref().is_some_and(|command| command == ["buildah"]);
+        // A build that is killed before it wrote what it is about leaves one of which only the name tells.
+        let by_buildah = match self.command.as_deref().unwrap_or_default() {
+            [command] if command == "buildah" => true,
+            [command] if command == "storage" => self.has_name_of_build(),
+            _ => false,
+        };
         let created = self.created.parse::<jiff::Timestamp>().map(|at| Timestamp(at.as_millisecond()));
         self.state == "storage" && by_buildah && created.is_ok_and(|at| made.contains(&at))
+    }
+
+    /// As buildah names them: `<image>-working-container`, and a number behind where there is one already.
+    fn has_name_of_build(&self) -> bool {
+        let of_build = |name: &String| {
+            name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '-')
+                .ends_with("-working-container")
+        };
+        self.names.iter().flatten().any(of_build)
     }
 }
 

@@ -370,9 +370,12 @@ impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let unit = if self.mode == Mode::Rootless { "user@*.service" } else { "*" };
-            let log = self.run(["journalctl", "--no-pager", "-n", "200", "-u", "rivetr*", "-u", unit]);
+            let log = self.run(["journalctl", "--no-pager", "-n", "400", "-u", "rivetr*", "-u", unit]);
+            // A container of Podman's has scopes of its own, which come and go by the hundred.
+            let lines: Vec<_> = log.stdout.lines().filter(|line| !line.contains(".scope")).collect();
+            let last = lines[lines.len().saturating_sub(60)..].join("\n") + "\n";
             // Before what went wrong, which is told last.
-            if let Err(error) = std::io::stdout().write_all(log.stdout.as_bytes()) {
+            if let Err(error) = std::io::stdout().write_all(last.as_bytes()) {
                 eprintln!("the journal is not shown: {error}");
             }
         }

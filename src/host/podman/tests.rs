@@ -155,13 +155,16 @@ async fn only_leftovers_of_builds_of_that_time_are_removed() {
         {"Id":"a1","State":"storage","Command":["buildah"],"Created":"2026-11-23T11:53:08.243584728Z","Labels":null},
         {"Id":"b2","State":"storage","Command":["buildah"],"Created":"2026-11-23T10:00:00Z"},
         {"Id":"c3","State":"running","Command":["buildah"],"Created":"2026-11-23T11:53:08Z"},
-        {"Id":"d4","State":"storage","Command":null,"Created":"2026-11-23T11:53:08Z"}]"#;
+        {"Id":"d4","State":"storage","Command":null,"Created":"2026-11-23T11:53:08Z"},
+        {"Id":"e5","Names":["x-working-container-2"],"State":"storage","Command":["storage"],"Created":"2026-11-23T11:53:08Z"},
+        {"Id":"f6","Names":["x"],"State":"storage","Command":["storage"],"Created":"2026-11-23T11:53:08Z"},
+        {"Id":"a7","Names":["x-working-container"],"State":"storage","Command":["sh"],"Created":"2026-11-23T11:53:08Z"}]"#;
     let mut answers = Answers::new(&[("GET ", "200 OK", body), ("DELETE ", "200 OK", "[]")]);
     let at = |text: &str| Timestamp(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
     let span = at("2026-11-23T11:53:00Z")..at("2026-11-23T11:54:00Z");
-    assert_eq!(answers.podman.remove_build_leftovers(span).await.unwrap(), 1);
-    let asked = answers.asked();
-    assert_eq!(asked[1..], ["DELETE /v5.0.0/libpod/containers/a1?force=true HTTP/1.1"]);
+    assert_eq!(answers.podman.remove_build_leftovers(span).await.unwrap(), 2);
+    let removed = |id: &str| format!("DELETE /v5.0.0/libpod/containers/{id}?force=true HTTP/1.1");
+    assert_eq!(answers.asked()[1..], [removed("a1"), removed("e5")]);
 }
 
 #[tokio::test]
