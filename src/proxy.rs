@@ -21,6 +21,9 @@ use tokio_util::task::TaskTracker;
 
 pub mod table;
 
+pub mod certs;
+pub mod rules;
+
 mod forward;
 
 mod authority;

@@ -1,7 +1,7 @@
 //! What the proxy serves: a table made from the store, never from memory.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -32,32 +32,25 @@ impl Engine {
         // One host twice is no table: rivetr's own stays where an app had it before.
         let own_host = self.0.settings.own_host.as_ref();
         let of_apps = routes.routes.iter().filter(|route| Some(&route.host) != own_host);
-        let own = own_host.into_iter().map(|host| Route {
-            host: host.as_str().to_owned(),
-            targets: vec![Target {
-                key: OWN_KEY.to_owned(),
-                via: Via::Host,
-                address: self.0.settings.own_address,
-            }],
+        let own = own_host.into_iter().map(|host| {
+            let address = self.0.settings.own_address;
+            let target = Target { key: OWN_KEY.to_owned(), via: Via::Host, address };
             // Above what a push may have and what is read of one that is too large: the daemon says why, not the
             // proxy, whose word git does not show.
-            body_limit: Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX)),
+            let body_limit = Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX));
+            Route { body_limit, ..Route::plain(host.as_str(), vec![target]) }
         });
-        let apps = of_apps.map(|route| Route {
-            host: route.host.as_str().to_owned(),
-            targets: route
-                .targets
-                .iter()
-                .map(|(replica, address)| Target {
-                    key: replica_name(&route.app, route.number, *replica),
-                    via: via(self),
-                    address: SocketAddr::V4(*address),
-                })
-                .collect(),
-            body_limit: None,
+        let apps = of_apps.map(|route| {
+            let target = |(replica, address): &(u8, SocketAddrV4)| Target {
+                key: replica_name(&route.app, route.number, *replica),
+                via: via(self),
+                address: SocketAddr::V4(*address),
+            };
+            Route::plain(route.host.as_str(), route.targets.iter().map(target).collect())
         });
         let path = self.machine().layout.routes();
-        let table = Routes { generation: routes.generation, routes: own.chain(apps).collect() };
+        let routes_now = own.chain(apps).collect();
+        let table = Routes { generation: routes.generation, routes: routes_now, ..Routes::default() };
         table::write(&path, &table).map_err(EngineError::internal)?;
         match self.machine().proxy.load().await {
             Ok(served) if served >= routes.generation => Ok(()),

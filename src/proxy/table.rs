@@ -2,7 +2,7 @@
 //!
 //! A table never changes; a new one takes its place whole. Nothing here knows what an app is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::drain::{Gauge, Registry};
+use super::rules::Rules;
 use crate::domain::name::{HostName, InvalidName};
 use crate::files;
 
@@ -37,17 +38,53 @@ pub struct Target {
     pub address: SocketAddr,
 }
 
-/// A host and who answer for it.
+/// A host, or a part of it, and who answer for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// The host of the request, lower-case, without port.
+    /// The host of the request, lower-case, without port; `*.example.org` for all with one label more.
     pub host: String,
+    /// Only paths that are this one or below it: it begins with a slash and, but for `/` itself, ends without.
+    #[serde(default = "root", skip_serializing_if = "is_root")]
+    pub path: String,
+    /// Whether targets see the path without that part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strip: bool,
     /// Who answer, each as good as any other; none: nobody does for now.
     pub targets: Vec<Target>,
     /// The largest request body in bytes; without it the proxy's own limit holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<u64>,
+    /// What else is done with its requests.
+    #[serde(default, skip_serializing_if = "is_plain")]
+    pub rules: Rules,
+}
+
+impl Route {
+    /// A whole host and nothing special.
+    #[must_use]
+    pub fn plain(host: &str, targets: Vec<Target>) -> Self {
+        Self {
+            host: host.to_owned(),
+            path: root(),
+            strip: false,
+            targets,
+            body_limit: None,
+            rules: Rules::default(),
+        }
+    }
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+fn is_root(path: &str) -> bool {
+    path == "/"
+}
+
+fn is_plain(rules: &Rules) -> bool {
+    *rules == Rules::default()
 }
 
 /// The content of `routes.json`.
@@ -56,8 +93,11 @@ pub struct Route {
 pub struct Routes {
     /// The number of this state of the routes.
     pub generation: u64,
-    /// One row a host.
+    /// One row a host and path.
     pub routes: Vec<Route>,
+    /// What is answered to an ACME server: the key authorization of each token (RFC 8555, 8.3).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub challenges: BTreeMap<String, String>,
 }
 
 /// A table that cannot be written, read or used.
@@ -156,10 +196,10 @@ impl Table {
 
     /// Makes a table whose targets count in the gauges of `registry`.
     pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Result<Self, TableError> {
-        let Routes { generation, routes } = routes;
+        let Routes { generation, routes, challenges: _ } = routes;
         let mut hosts = HashMap::with_capacity(routes.len());
         let targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
-        for Route { host, targets, body_limit } in routes {
+        for Route { host, path: _, strip: _, targets, body_limit, rules: _ } in routes {
             let host = HostName::parse(&host)?.to_string();
             let backend = |target: Target| Arc::new(Backend { gauge: registry.gauge(&target.key), target });
             let entry = Arc::new(Entry { backends: targets.into_iter().map(backend).collect(), body_limit });
@@ -191,7 +231,7 @@ mod tests {
             via: Via::Namespace,
             address: "10.90.0.5:8080".parse().unwrap(),
         };
-        Route { host: host.into(), targets: vec![target], body_limit: None }
+        Route::plain(host, vec![target])
     }
 
     #[test]
@@ -199,7 +239,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("routes.json");
         assert_eq!(read(&path).unwrap(), Routes::default());
-        let routes = Routes { generation: 9, routes: vec![route("blog.example.org")] };
+        let routes = Routes { generation: 9, routes: vec![route("blog.example.org")], ..Routes::default() };
         write(&path, &routes).unwrap();
         assert_eq!(read(&path).unwrap(), routes);
     }
@@ -209,7 +249,7 @@ mod tests {
         let registry = Registry::default();
         let make = |hosts: &[&str]| {
             let routes = hosts.iter().map(|host| route(host)).collect();
-            Table::new(Routes { generation: 1, routes }, 1, &registry)
+            Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &registry)
         };
         let table = make(&["Blog.Example.org", "b.example.org"]).unwrap();
         assert_eq!(
@@ -227,8 +267,8 @@ mod tests {
         let target =
             |key: &str| Target { key: key.into(), via: Via::Host, address: "127.0.0.1:80".parse().unwrap() };
         let targets = ["a", "b", "c"].map(target).to_vec();
-        let routes = vec![Route { host: "a.org".into(), targets, body_limit: None }];
-        let table = Table::new(Routes { generation: 1, routes }, 1, &registry).unwrap();
+        let routes = vec![Route::plain("a.org", targets)];
+        let table = Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &registry).unwrap();
         let entry = table.find("a.org").unwrap();
         let key = |turn, tried: &[String]| entry.pick(turn, tried).map(|found| found.target.key.clone());
         let picked: Vec<_> = (0..4).map(|turn| key(turn, &[]).unwrap()).collect();
@@ -243,8 +283,9 @@ mod tests {
         assert_eq!(key(0, &["a".into(), "b".into(), "c".into()]), None);
         drop(busy);
 
-        let nobody = vec![Route { host: "a.org".into(), targets: vec![], body_limit: None }];
-        let table = Table::new(Routes { generation: 2, routes: nobody }, 2, &registry).unwrap();
+        let nobody = vec![Route::plain("a.org", vec![])];
+        let table =
+            Table::new(Routes { generation: 2, routes: nobody, ..Routes::default() }, 2, &registry).unwrap();
         assert!(table.find("a.org").unwrap().pick(7, &[]).is_none());
     }
 

@@ -117,12 +117,11 @@ impl Proxy {
 fn table(generation: u64, routes: &[(&str, SocketAddr)]) -> Routes {
     let target =
         |address: &SocketAddr| Target { key: address.to_string(), via: Via::Host, address: *address };
-    let route = |rows: &[(&str, SocketAddr)]| Route {
-        host: rows[0].0.to_owned(),
-        targets: rows.iter().map(|(_, address)| target(address)).collect(),
-        body_limit: None,
+    let route = |rows: &[(&str, SocketAddr)]| {
+        Route::plain(rows[0].0, rows.iter().map(|(_, address)| target(address)).collect())
     };
-    Routes { generation, routes: routes.chunk_by(|a, b| a.0 == b.0).map(route).collect() }
+    let routes = routes.chunk_by(|a, b| a.0 == b.0).map(route).collect();
+    Routes { generation, routes, ..Routes::default() }
 }
 
 /// A target that gives each connection to `serve`; ends with what is returned.

@@ -62,8 +62,8 @@ async fn what_breaks_off_is_asked_of_another_if_it_may_be() {
 async fn a_host_without_targets_says_that_it_is_stopped() {
     let (one, _one) = echo("one").await;
     let proxy = Proxy::start(Limits::default(), &[("a.test", one)]).await;
-    let nobody = Route { host: "a.test".into(), targets: vec![], body_limit: None };
-    write(&proxy.routes, &Routes { generation: 2, routes: vec![nobody] }).unwrap();
+    let nobody = Route::plain("a.test", vec![]);
+    write(&proxy.routes, &Routes { generation: 2, routes: vec![nobody], ..Routes::default() }).unwrap();
     assert_eq!(proxy.link.load().await.unwrap(), 2);
     let answer = proxy.say(ASK).await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("The site is stopped"), "{answer}");
