@@ -30,14 +30,20 @@ mod authority;
 mod fields;
 mod refusal;
 
+mod conversation;
+mod patient;
+mod tls;
+
 mod body;
 mod head;
+mod multiplexed;
 mod upgrade;
 mod wire;
 
 mod dial;
 mod last_words;
 mod pool;
+mod sender;
 
 mod admission;
 mod board;
@@ -59,6 +65,8 @@ pub use limits::Limits;
 use board::{Board, LoadError};
 use dial::Dialer;
 use link::{Link, LinkError};
+use tls::{Shelf, TlsError};
+use worker::{Listener, Scheme};
 
 /// What the proxy is told before it starts.
 #[derive(Debug, Clone)]
@@ -67,6 +75,8 @@ pub struct Settings {
     pub workers: Option<usize>,
     /// The file of routes.
     pub routes: PathBuf,
+    /// The folder of certificates.
+    pub certs: PathBuf,
     /// Where the link to the control plane is offered.
     pub link: PathBuf,
     /// The socket of the broker; none where containers are reached from the host.
@@ -75,6 +85,15 @@ pub struct Settings {
     pub heartbeat: Option<Duration>,
     /// Waits and counts.
     pub limits: Limits,
+}
+
+/// What the proxy listens on.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For requests.
+    pub http: Vec<TcpListener>,
+    /// For handshakes, and requests behind them.
+    pub https: Vec<TcpListener>,
 }
 
 /// What whoever started the proxy may want to pass on.
@@ -101,6 +120,9 @@ pub enum ProxyError {
     /// The link cannot be offered.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// Hands cannot be shaken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A runtime, thread or signal handler cannot be made.
     #[error("the proxy cannot start: {0}")]
     Start(#[source] io::Error),
@@ -110,11 +132,7 @@ pub enum ProxyError {
 }
 
 /// Serves until SIGTERM or SIGINT, on this thread and one more for each worker.
-pub fn run(
-    settings: &Settings,
-    listeners: Vec<TcpListener>,
-    notify: impl Fn(Notice),
-) -> Result<(), ProxyError> {
+pub fn run(settings: &Settings, listeners: Listeners, notify: impl Fn(Notice)) -> Result<(), ProxyError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ProxyError::Start)?;
     let stop = CancellationToken::new();
@@ -123,15 +141,16 @@ pub fn run(
 
 async fn control(
     settings: &Settings,
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     notify: impl Fn(Notice),
     stop: CancellationToken,
 ) -> Result<(), ProxyError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ProxyError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProxyError::Start)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(ProxyError::Start)?;
-    let mut board = Board::open(settings.routes.clone());
-    let mut crew = Crew::start(settings, &listeners, &mut board, &stop)?;
+    let shelf = Arc::new(Shelf::new(settings.certs.clone())?);
+    let mut board = Board::open(settings.routes.clone(), Arc::clone(&shelf));
+    let mut crew = Crew::start(settings, &listeners, &shelf, &mut board, &stop)?;
     let board = Rc::new(board);
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
     let link = Link::bind(&settings.link, Rc::clone(&board), dialer)?;
@@ -187,7 +206,8 @@ struct Crew {
 impl Crew {
     fn start(
         settings: &Settings,
-        listeners: &[TcpListener],
+        listeners: &Listeners,
+        shelf: &Arc<Shelf>,
         board: &mut Board,
         stop: &CancellationToken,
     ) -> Result<Self, ProxyError> {
@@ -203,10 +223,12 @@ impl Crew {
             let (tables, serves) = board.join();
             let mut ends = Ends(Some(ends.clone()));
             let (limits, door, stop) = (Arc::clone(&limits), Arc::clone(&door), stop.clone());
+            let shelf = Arc::clone(shelf);
             let (broker, nonce) = (settings.broker.clone(), u32::from_ne_bytes(nonce));
             let work = move || {
                 let dialer = Dialer::new(broker, limits.connect);
-                let parts = worker::Parts { number, nonce, limits, tables, serves, dialer, door, stop };
+                let parts =
+                    worker::Parts { number, nonce, limits, tables, serves, shelf, dialer, door, stop };
                 ends.say(worker::run(parts, share).map_err(|error| ProxyError::Worker(error.to_string())));
             };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
@@ -250,17 +272,20 @@ impl Drop for Ends {
 
 /// Gives each worker its listeners, so that each listener is someone's:
 /// the kernel spreads connections over all of them, also over one that no one accepts on.
-fn share_out(listeners: &[TcpListener], workers: usize) -> Result<Vec<Vec<TcpListener>>, ProxyError> {
-    if listeners.is_empty() {
+fn share_out(listeners: &Listeners, workers: usize) -> Result<Vec<Vec<Listener>>, ProxyError> {
+    let Listeners { http, https } = listeners;
+    if http.is_empty() && https.is_empty() {
         return Err(ProxyError::NoListener);
     }
-    let mut shares: Vec<Vec<TcpListener>> = Vec::new();
+    let mut shares: Vec<Vec<Listener>> = Vec::new();
     shares.resize_with(workers, Vec::new);
-    let turns = workers.max(listeners.len());
-    for (turn, listener) in listeners.iter().cycle().take(turns).enumerate() {
-        let listener = listener.try_clone().map_err(ProxyError::Start)?;
-        if let Some(share) = shares.get_mut(turn % workers) {
-            share.push(listener);
+    for (scheme, listeners) in [(Scheme::Http, http), (Scheme::Https, https)] {
+        let turns = if listeners.is_empty() { 0 } else { workers.max(listeners.len()) };
+        for (turn, listener) in listeners.iter().cycle().take(turns).enumerate() {
+            let listener = listener.try_clone().map_err(ProxyError::Start)?;
+            if let Some(share) = shares.get_mut(turn % workers) {
+                share.push((scheme, listener));
+            }
         }
     }
     Ok(shares)

@@ -23,8 +23,14 @@ const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// How soon to look again whether a service that does not answer has given up.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// The units that must be up for rivetr to work, in the order they depend on each other.
-const UNITS: [&str; 5] =
-    ["rivetr.socket", "rivetr-http.socket", "rivetr.service", "rivetr-proxy.socket", "rivetr-proxy.service"];
+const UNITS: [&str; 6] = [
+    "rivetr.socket",
+    "rivetr-http.socket",
+    "rivetr.service",
+    "rivetr-proxy.socket",
+    "rivetr-proxy-tls.socket",
+    "rivetr-proxy.service",
+];
 
 /// Look for what is wrong with rivetr and its host
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

@@ -48,7 +48,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 21] = [
+pub static KEYS: [Key; 22] = [
     key(
         "log",
         "level",
@@ -78,6 +78,12 @@ pub static KEYS: [Key; 21] = [
         "listen",
         Field::Listen(|s| &mut s.proxy.listen),
         "Where the proxy listens if systemd hands in no socket.",
+    ),
+    key(
+        "proxy",
+        "listen_tls",
+        Field::Listen(|s| &mut s.proxy.listen_tls),
+        "Where the proxy listens for HTTPS if systemd hands in no socket.",
     ),
     key(
         "proxy",

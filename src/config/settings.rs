@@ -84,6 +84,8 @@ pub struct Api {
 pub struct Proxy {
     /// The address it listens on where systemd hands in no socket.
     pub listen: SocketAddr,
+    /// The same for HTTPS.
+    pub listen_tls: SocketAddr,
     /// How many threads serve; none: one for each processor, or one for each socket handed in.
     pub workers: Option<u32>,
 }
@@ -186,7 +188,11 @@ impl Settings {
             log: Log { level: Level::Info },
             instance: Instance { url: None, base_domain: None },
             api: Api { listen: SocketAddr::from(([127, 0, 0, 1], 7480)) },
-            proxy: Proxy { listen: SocketAddr::from(([0, 0, 0, 0], 8080)), workers: None },
+            proxy: Proxy {
+                listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+                listen_tls: SocketAddr::from(([0, 0, 0, 0], 8443)),
+                workers: None,
+            },
             network: Network { pool: Pool { base: Ipv4Addr::new(10, 90, 0, 0), prefix: 16 } },
             build: Build {
                 memory_mb: 2048,

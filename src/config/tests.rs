@@ -30,6 +30,7 @@ fn every_key_takes_a_good_value() {
         ("instance", "base_domain", "\"Apps.example.org\"", "\"apps.example.org\""),
         ("api", "listen", "\"[::1]:7000\"", "\"[::1]:7000\""),
         ("proxy", "listen", "\"0.0.0.0:80\"", "\"0.0.0.0:80\""),
+        ("proxy", "listen_tls", "\"0.0.0.0:443\"", "\"0.0.0.0:443\""),
         ("proxy", "workers", "2", "2"),
         ("network", "pool", "\"10.0.0.0/8\"", "\"10.0.0.0/8\""),
         ("build", "memory_mb", "0x1000", "4096"),

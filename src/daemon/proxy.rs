@@ -1,31 +1,38 @@
 //! The proxy: sockets from systemd, routes from disk and from the control plane.
 
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use super::{Process, refuse};
+use crate::config::settings::Proxy;
 use crate::host::layout::Manager;
 use crate::host::sockets::{Activated, Notifier};
-use crate::proxy::{self, Limits, Notice, Settings};
+use crate::proxy::{self, Limits, Listeners, Notice, Settings};
 
 pub(super) fn run(process: &Process) -> ExitCode {
     // Before any thread is started: it changes the environment.
-    let listeners = match Activated::take() {
-        Ok(mut activated) => activated.tcp_all("http"),
+    let mut activated = match Activated::take() {
+        Ok(activated) => activated,
         Err(error) => return refuse(&error),
     };
-    let listeners = match listeners {
-        handed_in if !handed_in.is_empty() => handed_in,
-        _ => match std::net::TcpListener::bind(process.settings.proxy.listen) {
-            Ok(listener) => vec![listener],
-            Err(error) => {
-                return refuse(&format!("cannot listen on {}: {error}", process.settings.proxy.listen));
-            }
-        },
+    let Proxy { listen, listen_tls, workers } = &process.settings.proxy;
+    let listeners = if activated.is_empty() {
+        let bind = |address: &SocketAddr| {
+            let bound = TcpListener::bind(address).map(|listener| vec![listener]);
+            bound.map_err(|error| refuse(&format!("cannot listen on {address}: {error}")))
+        };
+        match bind(listen).and_then(|http| Ok(Listeners { http, https: bind(listen_tls)? })) {
+            Ok(listeners) => listeners,
+            Err(refused) => return refused,
+        }
+    } else {
+        Listeners { http: activated.tcp_all("http"), https: activated.tcp_all("https") }
     };
     let notifier = Notifier;
     let settings = Settings {
-        workers: process.settings.proxy.workers.map(|workers| workers as usize),
+        workers: workers.map(|workers| workers as usize),
         routes: process.layout.routes(),
+        certs: process.layout.routes().with_file_name("certs"),
         link: process.layout.proxy_socket(),
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),

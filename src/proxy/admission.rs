@@ -1,11 +1,16 @@
 //! Who may open another connection: so many in all, and so many from one address. Asked once a connection.
+//! And who may shake hands for TLS once more, which costs a signature.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::time::Instant;
+
+use super::limits::HANDSHAKES_PER_SECOND;
 
 /// Descriptors that one client's connection may need: its own, and one to a target.
 const DESCRIPTORS_EACH: u64 = 2;
@@ -17,6 +22,14 @@ pub(super) struct Doorkeeper {
     client_limit: u32,
     total: AtomicU64,
     clients: Mutex<HashMap<IpAddr, u32>>,
+    greeted: Mutex<Greeted>,
+}
+
+/// Who has shaken hands how often since the second began.
+#[derive(Debug)]
+struct Greeted {
+    since: Instant,
+    clients: HashMap<IpAddr, u32>,
 }
 
 impl Doorkeeper {
@@ -30,7 +43,14 @@ impl Doorkeeper {
     }
 
     fn with(total_limit: u64, client_limit: u32) -> Arc<Self> {
-        Arc::new(Self { total_limit, client_limit, total: AtomicU64::new(0), clients: Mutex::default() })
+        let greeted = Greeted { since: Instant::now(), clients: HashMap::new() };
+        Arc::new(Self {
+            total_limit,
+            client_limit,
+            total: AtomicU64::new(0),
+            clients: Mutex::default(),
+            greeted: Mutex::new(greeted),
+        })
     }
 
     /// Counts a connection until the guard is dropped, or says no.
@@ -48,6 +68,19 @@ impl Doorkeeper {
             *count
         };
         (count <= self.client_limit).then_some(admission)
+    }
+
+    /// Whether a client may shake hands now.
+    pub(super) fn may_greet(&self, peer: IpAddr) -> bool {
+        let Some(client) = network(peer) else { return true };
+        let mut greeted = self.greeted.lock().unwrap_or_else(PoisonError::into_inner);
+        if greeted.since.elapsed() >= Duration::from_secs(1) {
+            // Also gives back what a flood from many addresses has taken.
+            *greeted = Greeted { since: Instant::now(), clients: HashMap::new() };
+        }
+        let count = greeted.clients.entry(client).or_insert(0);
+        *count = count.saturating_add(1);
+        *count <= HANDSHAKES_PER_SECOND
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
@@ -109,5 +142,17 @@ mod tests {
         check(&door, &["127.0.0.1"; 5], 4);
         check(&door, &["192.0.2.1", "192.0.2.1"], 2);
         assert!(door.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_handshakes_a_second() {
+        let door = Doorkeeper::with(4, 2);
+        let greet = |peer: &str, times| (0..times).filter(|_| door.may_greet(peer.parse().unwrap())).count();
+        for _second in 0..2 {
+            assert_eq!(greet("192.0.2.1", 300), 200);
+            assert_eq!(greet("::ffff:192.0.2.1", 1), 0, "it is the same client");
+            assert_eq!((greet("192.0.2.2", 1), greet("127.0.0.1", 300)), (1, 300));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::header::HOST;
 use http::uri::Authority as UriAuthority;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Uri, Version};
 
 use super::refusal::Refusal;
 use crate::domain::name::HostName;
@@ -18,15 +18,18 @@ pub(super) struct Authority {
 
 /// The one host that a request names, or why it is refused.
 ///
-/// The port is not compared with the listener's: in front of it may be a forwarded port.
-pub(super) fn authority(uri: &Uri, fields: &HeaderMap) -> Result<Authority, Refusal> {
+/// HTTP/2 says it in the address and need not repeat it. The port is not compared with the listener's: in front of it
+/// may be a forwarded port.
+pub(super) fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<Authority, Refusal> {
     let mut hosts = fields.get_all(HOST).iter();
     let field = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host,
-        (None, _) => return Err(Refusal::Malformed("there is no Host")),
+        (Some(host), None) => host.to_str().map_err(|_| Refusal::Malformed("Host is not a host name"))?,
+        (None, _) => match uri.authority() {
+            Some(authority) if version == Version::HTTP_2 => authority.as_str(),
+            Some(_) | None => return Err(Refusal::Malformed("there is no Host")),
+        },
         (Some(_), Some(_)) => return Err(Refusal::Malformed("there are two Hosts")),
     };
-    let field = field.to_str().map_err(|_| Refusal::Malformed("Host is not a host name"))?;
     let authority = parse(field)?;
     match uri.authority().map(UriAuthority::as_str) {
         Some(other) if parse(other)?.text != authority.text => {
@@ -64,16 +67,17 @@ fn parse(text: &str) -> Result<Authority, Refusal> {
     Ok(Authority { host, text })
 }
 
-/// Refuses methods and targets that are no one's to send through a proxy to an app.
-pub(super) fn request_line(method: &Method, uri: &Uri) -> Result<(), Refusal> {
+/// Refuses methods and targets that are no one's to send through a proxy to an app, and those that name another scheme
+/// than the one they came by.
+pub(super) fn request_line(method: &Method, uri: &Uri, scheme: &str) -> Result<(), Refusal> {
     if matches!(*method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::Method);
     }
     if !method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
         return Err(Refusal::UnknownMethod);
     }
-    if !matches!(uri.scheme_str(), None | Some("http" | "https")) {
-        return Err(Refusal::Malformed("the request line has another scheme than http"));
+    if uri.scheme_str().is_some_and(|named| named != scheme) {
+        return Err(Refusal::Malformed("the request line has another scheme than the connection"));
     }
     let path = uri.path();
     if path == "*" && *method == Method::OPTIONS {
@@ -99,7 +103,7 @@ mod tests {
         for host in hosts {
             fields.append(HOST, host.parse().unwrap());
         }
-        authority(&uri.parse().unwrap(), &fields)
+        authority(&uri.parse().unwrap(), &fields, Version::HTTP_11)
     }
 
     #[test]
@@ -114,6 +118,20 @@ mod tests {
             assert_eq!(of(uri, &[host]).unwrap().text, text, "{host}");
         }
         assert_eq!(of("/", &["[::1]"]).unwrap().host, None);
+    }
+
+    #[test]
+    fn http_2_need_not_repeat_it() {
+        let of = |uri: &str, fields: &HeaderMap| authority(&uri.parse().unwrap(), fields, Version::HTTP_2);
+        let mut fields = HeaderMap::new();
+        assert_eq!(of("https://A.org:8443/x", &fields).unwrap().text, "a.org:8443");
+        assert!(of("/x", &fields).is_err());
+        fields.insert(HOST, "a.org".parse().unwrap());
+        assert_eq!(of("/x", &fields).unwrap().text, "a.org");
+        assert_eq!(of("https://a.org/", &fields).unwrap().text, "a.org");
+        assert!(of("https://b.org/", &fields).is_err());
+        fields.append(HOST, "a.org".parse().unwrap());
+        assert!(of("https://a.org/", &fields).is_err());
     }
 
     #[test]
@@ -156,6 +174,8 @@ mod tests {
             ("GET", "/a%00", Some(400)),
             ("GET", "/a\\b", Some(400)),
             ("GET", "ftp://a/", Some(400)),
+            ("GET", "http://a/", Some(400)),
+            ("GET", "https://a/", None),
             ("CONNECT", "a:443", Some(405)),
             ("TRACE", "/", Some(405)),
             ("get", "/", Some(501)),
@@ -164,7 +184,8 @@ mod tests {
                 assert_eq!(status, Some(400), "{uri} is not even an address");
                 continue;
             };
-            let got = request_line(&method.parse().unwrap(), &uri).err().map(|r| r.status().as_u16());
+            let got =
+                request_line(&method.parse().unwrap(), &uri, "https").err().map(|r| r.status().as_u16());
             assert_eq!(got, status, "{method} {uri}");
         }
     }

@@ -10,11 +10,16 @@ use tokio::time::timeout;
 
 use super::drain::Registry;
 use super::table::{Routes, Table, TableError, read};
+use super::tls::Shelf;
+use crate::domain::name::HostName;
 
 /// How long workers may take to notice a table; they do within one turn of their loop.
 const NOTICE: Duration = Duration::from_secs(5);
 /// The sequence of the first table; workers begin with none, which is 0.
 const FIRST: u64 = 1;
+
+/// The key under which the control plane itself is routed.
+const OWN_KEY: &str = "rivetr";
 
 /// Why a table is not served.
 #[derive(Debug, Error)]
@@ -25,9 +30,10 @@ pub(super) enum LoadError {
     Worker,
 }
 
-/// The table of this process.
+/// The table of this process, and the certificates that go with it.
 pub(super) struct Board {
     path: PathBuf,
+    shelf: Arc<Shelf>,
     pub(super) registry: Registry,
     tables: watch::Sender<Arc<Table>>,
     serving: Vec<watch::Receiver<u64>>,
@@ -37,15 +43,16 @@ pub(super) struct Board {
 impl Board {
     /// A board with the routes on disk, before any worker accepts: a start must not answer 404 to anyone.
     /// Where they cannot be read it is empty, so that the control plane finds a proxy to give others to.
-    pub(super) fn open(path: PathBuf) -> Self {
+    pub(super) fn open(path: PathBuf, shelf: Arc<Shelf>) -> Self {
         let registry = Registry::default();
-        let table =
-            read(&path).and_then(|routes| Table::new(routes, FIRST, &registry)).unwrap_or_else(|error| {
-                tracing::error!(%error, "the proxy starts without routes");
-                Table::empty(FIRST)
-            });
+        let routes = read(&path).inspect(|routes| fill(&shelf, routes));
+        let table = routes.and_then(|routes| Table::new(routes, FIRST, &registry)).unwrap_or_else(|error| {
+            tracing::error!(%error, "the proxy starts without routes");
+            Table::empty(FIRST)
+        });
         Self {
             path,
+            shelf,
             registry,
             tables: watch::Sender::new(Arc::new(table)),
             serving: Vec::new(),
@@ -69,6 +76,8 @@ impl Board {
     pub(super) async fn load(&self) -> Result<u64, LoadError> {
         let _one_loads = self.loading.lock().await;
         let routes = read(&self.path)?;
+        // First, so that who hears of a new host is shown its certificate.
+        fill(&self.shelf, &routes);
         self.put(routes).await
     }
 
@@ -91,5 +100,13 @@ impl Board {
         self.settled().await?;
         self.registry.tidy();
         Ok(generation)
+    }
+}
+
+/// Takes up the certificates on disk, or leaves those that there were: routes are served in any case.
+fn fill(shelf: &Shelf, routes: &Routes) {
+    let own = routes.routes.iter().find(|route| route.targets.iter().any(|target| target.key == OWN_KEY));
+    if let Err(error) = shelf.load(own.and_then(|route| HostName::parse(&route.host).ok())) {
+        tracing::error!(%error, "the certificates on disk cannot be shown");
     }
 }

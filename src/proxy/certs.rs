@@ -1,9 +1,11 @@
 //! The certificates that the proxy shows, as the control plane hands them over: `certs/index.json`, and beside it a file
 //! of PEM for each, the key first, then the chain.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::table::TableError;
 use crate::files;
@@ -39,4 +41,26 @@ pub fn write(folder: &Path, index: &Index) -> Result<(), TableError> {
         .map_err(|source| TableError::Parse { path: path.clone(), source })?;
     text.push(b'\n');
     Ok(files::write_whole(&path, &text, 0o600)?)
+}
+
+/// An index that cannot be used.
+#[derive(Debug, Error)]
+pub(super) enum IndexError {
+    #[error("cannot read the index of certificates in {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} is not an index of certificates: {source}; start the control plane, it writes the file anew"
+    )]
+    Parse { path: PathBuf, source: serde_json::Error },
+}
+
+/// Reads what `write` wrote; an index that is not there yet names nothing.
+pub(super) fn read(folder: &Path) -> Result<Index, IndexError> {
+    let path = folder.join(INDEX);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::default()),
+        Err(source) => return Err(IndexError::Read { path, source }),
+    };
+    serde_json::from_slice(&text).map_err(|source| IndexError::Parse { path, source })
 }

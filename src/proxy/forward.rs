@@ -3,25 +3,21 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::TryFutureExt;
 use http::header::{ACCEPT, CONNECTION};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
-use hyper::client::conn as client;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::task::TaskTracker;
 
 use super::authority::{Authority, authority, request_line};
 use super::body::{AnswerBody, ClientBody, TargetBody, Upload};
 use super::dial::DialError;
 use super::drain::InFlight;
 use super::fields::{is_websocket, to_client, to_target};
-use super::last_words::LastWords;
-use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH, UPSTREAM_BUFFER};
-use super::pool::{Lease, Sender};
+use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH};
+use super::multiplexed;
+use super::pool::Lease;
 use super::refusal::Refusal;
+use super::rules::Protocol;
 use super::table::{Backend, Entry};
 use super::upgrade;
 use super::wire::{Deadline, Verdict};
@@ -32,6 +28,7 @@ type Answer = Response<AnswerBody>;
 /// Answers one request, whatever it is.
 pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Answer {
     let busy = client.wire.enter();
+    let multiplexed = request.version() == Version::HTTP_2;
     let number = client.count();
     let html = request
         .headers()
@@ -48,7 +45,13 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
         refusal.page(&id, html).map(AnswerBody::page)
     });
     let last = verdict != Verdict::Keep || client.is_worn(number);
-    if last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+    if multiplexed {
+        // What ends there is said once for the whole connection.
+        answer.headers_mut().remove(CONNECTION);
+        if last {
+            client.worn.notify_one();
+        }
+    } else if last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer.body_mut().hold(busy);
@@ -56,11 +59,15 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
 }
 
 async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<Answer, Refusal> {
-    request_line(request.method(), request.uri())?;
-    let Authority { host, text } = authority(request.uri(), request.headers())?;
-    let host = host.ok_or(Refusal::UnknownHost)?;
-    let entry = client.worker.find(host.as_str()).ok_or(Refusal::UnknownHost)?;
+    request_line(request.method(), request.uri(), client.origin.scheme)?;
+    if request.version() == Version::HTTP_2 {
+        multiplexed::judge(&mut request)?;
+    }
+    let Authority { host, text } = authority(request.uri(), request.headers(), request.version())?;
+    let host = host.filter(|host| client.may_ask(host)).ok_or_else(|| client.not_here())?;
+    let entry = client.worker.find(host.as_str()).ok_or_else(|| client.not_here())?;
     let websocket = request.method() == Method::GET
+        && entry.protocol == Protocol::Http1
         && request.version() == Version::HTTP_11
         && request.body().is_end_stream()
         && is_websocket(request.headers());
@@ -162,12 +169,12 @@ impl Errand<'_> {
         loop {
             let entry = self.worker.find(self.host).ok_or(Refusal::UnknownHost)?;
             let Some(backend) = self.pick(&entry, &mut tried) else { return Err(Refusal::Stopped) };
-            let others = entry.count().saturating_sub(1);
+            let (others, protocol) = (entry.count().saturating_sub(1), entry.protocol);
             let in_flight = backend.gauge.enter();
-            if let Some(lease) = pool.then(|| self.worker.pool.take(&backend, patience)).flatten() {
+            if let Some(lease) = pool.then(|| self.worker.pool.take(&backend, protocol, patience)).flatten() {
                 return Ok(Reached { backend, in_flight, lease, pooled: true, others });
             }
-            let error = match self.worker.connect(&backend.target, self.websocket).await {
+            let error = match self.worker.connect(&backend.target, protocol, self.websocket).await {
                 Ok(sender) => {
                     let lease = self.worker.pool.lease(sender, &backend);
                     return Ok(Reached { backend, in_flight, lease, pooled: false, others });
@@ -205,7 +212,7 @@ impl Errand<'_> {
         reached: &mut Reached,
         request: Request<ClientBody>,
     ) -> Result<Result<Response<Incoming>, Unsent>, Refusal> {
-        let sent = reached.lease.sender.try_send_request(request);
+        let sent = reached.lease.sender.try_send(request);
         tokio::pin!(sent);
         let begun = Instant::now();
         let limit = self.worker.limits.answer;
@@ -253,24 +260,4 @@ impl Errand<'_> {
 struct Unsent {
     request: Option<Request<ClientBody>>,
     error: hyper::Error,
-}
-
-/// Speaks HTTP on a new connection; `upgradable` if it may become a tunnel.
-pub(super) async fn handshake(
-    tasks: &TaskTracker,
-    stream: TcpStream,
-    upgradable: bool,
-) -> Result<Sender, hyper::Error> {
-    // How a connection ends is known to whoever waits for its answer.
-    let quiet = |error: hyper::Error| tracing::debug!(%error, "a connection to a target ended");
-    let mut builder = client::http1::Builder::new();
-    builder.max_buf_size(UPSTREAM_BUFFER);
-    if upgradable {
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-        tasks.spawn_local(connection.with_upgrades().unwrap_or_else(quiet));
-        return Ok(sender);
-    }
-    let (sender, connection) = builder.handshake(TokioIo::new(LastWords(stream))).await?;
-    tasks.spawn_local(connection.unwrap_or_else(quiet));
-    Ok(sender)
 }

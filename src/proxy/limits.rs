@@ -14,6 +14,25 @@ pub(super) const TARGET_BYTES: usize = 8 * 1024;
 pub(super) const UPSTREAM_BUFFER: usize = 64 * 1024;
 /// The slowest upload that is still served, in bytes a second, once [`Limits::body_idle`] has been waited in all.
 pub(super) const BODY_RATE: u64 = 256;
+/// New handshakes from one address in a second: each costs a signature, and browsers come back with a ticket.
+pub(super) const HANDSHAKES_PER_SECOND: u32 = 200;
+/// The fields of one request; for HTTP/1.1 it is hyper's own limit.
+pub(super) const FIELDS: usize = 100;
+/// Requests that one HTTP/2 client may have under way.
+pub(super) const STREAMS: u32 = 100;
+/// The bytes that may be on their way, unread, of one stream and of one connection of HTTP/2: what a client that is
+/// never answered costs at most.
+pub(super) const STREAM_WINDOW: u32 = 64 * 1024;
+/// See [`STREAM_WINDOW`].
+pub(super) const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The bytes of one HTTP/2 frame, which is the least that may be chosen.
+pub(super) const FRAME_BYTES: u32 = 16 * 1024;
+/// The bytes of all header fields of one HTTP/2 request.
+pub(super) const FIELDS_BYTES: u32 = 16 * 1024;
+/// The bytes of one stream's answer that wait for an HTTP/2 client.
+pub(super) const STREAM_BUFFER: usize = 64 * 1024;
+/// How often the other side of an HTTP/2 connection is asked whether it is still there, and how long it may take.
+pub(super) const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 /// The pause before each further try to connect to a target that refuses: an app that restarts is back soon.
 pub(super) const CONNECT_PAUSES: [Duration; 5] = [
     Duration::from_millis(50),
@@ -31,6 +50,8 @@ pub(super) const FRESH_ENOUGH: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// From accepting a connection to its first byte.
     pub first_byte: Duration,
+    /// From accepting a connection to the end of the TLS handshake.
+    pub handshake: Duration,
     /// From the first byte of a request to the end of its head.
     pub header: Duration,
     /// Between two requests on one connection.
@@ -72,6 +93,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
             header: Duration::from_secs(15),
             idle: Duration::from_mins(1),
             body_idle: Duration::from_secs(30),

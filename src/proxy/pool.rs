@@ -1,22 +1,21 @@
 //! Idle connections to targets, kept by one worker for itself: no locks.
 //!
-//! A connection belongs to one target, key and address; another release never gets it.
+//! A connection belongs to one target, key and address; another release never gets it. One that takes many requests
+//! at a time stays here meanwhile, and is the only one of its target.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::body::ClientBody;
 use super::limits::Limits;
+use super::rules::Protocol;
+use super::sender::Sender;
 use super::table::{Backend, Table, Target};
-
-/// What sends a request on a connection.
-pub(super) type Sender = SendRequest<ClientBody>;
 
 struct Idle {
     sender: Sender,
@@ -43,26 +42,44 @@ impl Pool {
         })
     }
 
-    /// The connection to `backend`'s target that was used last, if it was idle for less than `patience`.
+    /// The connection to `backend`'s target that was used last, if it was idle for less than `patience`; an end that
+    /// crosses a request on its way costs nothing in HTTP/2, so there it does not matter.
     pub(super) fn take(
         self: &Rc<Self>,
         backend: &Arc<Backend>,
-        patience: std::time::Duration,
+        protocol: Protocol,
+        patience: Duration,
     ) -> Option<Lease> {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(&backend.target)?;
         let before = connections.len();
-        connections.retain(|idle| !idle.sender.is_closed());
+        connections.retain(|idle| !idle.sender.is_closed() && idle.sender.protocol() == protocol);
         let now = Instant::now();
-        let found =
-            connections.iter().rposition(|idle| idle.sender.is_ready() && now - idle.since < patience);
-        let taken = found.map(|at| connections.remove(at));
+        let found = connections.iter().rposition(|idle| {
+            idle.sender.is_ready() && (protocol == Protocol::H2c || now - idle.since < patience)
+        });
+        let taken = found.and_then(|at| {
+            let idle = connections.get_mut(at)?;
+            idle.since = now;
+            idle.sender.share().or_else(|| Some(connections.remove(at).sender))
+        });
         self.count.set(self.count.get() - (before - connections.len()));
-        taken.map(|idle| self.lease(idle.sender, backend))
+        taken.map(|sender| self.hand_out(sender, backend))
     }
 
-    /// Makes a new connection one that may come here when it is idle.
+    /// Makes a new connection one that may come here when it is idle, or at once if others may share it.
     pub(super) fn lease(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>) -> Lease {
+        if let Some(shared) = sender.share() {
+            // Who was connected first while several tried is everybody's.
+            if let Some(lease) = self.take(backend, sender.protocol(), Duration::ZERO) {
+                return lease;
+            }
+            self.put(shared, backend);
+        }
+        self.hand_out(sender, backend)
+    }
+
+    fn hand_out(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>) -> Lease {
         Lease { sender, backend: Arc::clone(backend), pool: Rc::clone(self) }
     }
 
@@ -120,6 +137,12 @@ impl Pool {
             idle.insert(backend.target.clone(), Vec::new());
         }
         let Some(connections) = idle.get_mut(&backend.target) else { return };
+        if sender.protocol() == Protocol::H2c
+            && let Some(known) = connections.iter_mut().find(|idle| !idle.sender.is_closed())
+        {
+            known.since = Instant::now();
+            return;
+        }
         if connections.len() < self.limits.pool_per_target {
             connections.push(Idle { sender, since: Instant::now() });
             self.count.set(self.count.get() + 1);

@@ -14,6 +14,8 @@ pub(super) enum Refusal {
     Malformed(&'static str),
     #[error("no such host here")]
     UnknownHost,
+    #[error("the connection was not opened for this host")]
+    Misdirected,
     #[error("the method is not allowed through this proxy")]
     Method,
     #[error("the method is not known")]
@@ -43,6 +45,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::UnknownHost => StatusCode::NOT_FOUND,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -60,14 +63,19 @@ impl Refusal {
     fn keeps_connection(self) -> bool {
         matches!(
             self,
-            Self::UnknownHost | Self::BadAnswer | Self::Stopped | Self::Unreachable | Self::TooLate
+            Self::UnknownHost
+                | Self::Misdirected
+                | Self::BadAnswer
+                | Self::Stopped
+                | Self::Unreachable
+                | Self::TooLate
         )
     }
 
     /// What a visitor reads: what happened, and what to do.
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::UnknownHost => (
+            Self::UnknownHost | Self::Misdirected => (
                 "There is no site at this address",
                 "The server was reached, but it has nothing under this name. Check the address for a typing error; \
                  if the site is yours, add this host to the app.",

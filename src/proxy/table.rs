@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::drain::{Gauge, Registry};
-use super::rules::Rules;
+use super::rules::{Protocol, Rules};
 use crate::domain::name::{HostName, InvalidName};
 use crate::files;
 
@@ -153,6 +153,8 @@ pub fn read(path: &Path) -> Result<Routes, TableError> {
 pub(super) struct Entry {
     backends: Vec<Arc<Backend>>,
     pub(super) body_limit: Option<u64>,
+    /// What is spoken with all of them.
+    pub(super) protocol: Protocol,
 }
 
 /// A target, and its counters.
@@ -199,10 +201,11 @@ impl Table {
         let Routes { generation, routes, challenges: _ } = routes;
         let mut hosts = HashMap::with_capacity(routes.len());
         let targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
-        for Route { host, path: _, strip: _, targets, body_limit, rules: _ } in routes {
+        for Route { host, path: _, strip: _, targets, body_limit, rules } in routes {
             let host = HostName::parse(&host)?.to_string();
             let backend = |target: Target| Arc::new(Backend { gauge: registry.gauge(&target.key), target });
-            let entry = Arc::new(Entry { backends: targets.into_iter().map(backend).collect(), body_limit });
+            let backends = targets.into_iter().map(backend).collect();
+            let entry = Arc::new(Entry { backends, body_limit, protocol: rules.protocol });
             if hosts.insert(host.clone(), entry).is_some() {
                 return Err(TableError::Twice(host));
             }

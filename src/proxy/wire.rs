@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
 use super::head::{After, Scan, Scanner};
 use super::limits::{HEAD_BYTES, Limits};
+use super::patient::Patient;
 use super::refusal::Refusal;
 
 /// What the bytes say about a connection, for whoever answers its requests.
@@ -27,9 +28,13 @@ pub(super) struct Wire {
     last: OnceLock<(u32, Option<Refusal>)>,
     /// Requests that are being answered.
     busy: AtomicU32,
+    /// Grows whenever one begins or ends.
+    turns: AtomicU32,
     /// Set once the connection is a tunnel.
     raw: AtomicBool,
     touched: AtomicBool,
+    /// Set once no first request is waited for any more.
+    closing: AtomicBool,
 }
 
 /// What is known of one request from its bytes.
@@ -55,6 +60,7 @@ impl Wire {
     /// Counts a request as being answered until the guard is dropped; meanwhile the client may be silent.
     pub(super) fn enter(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::Relaxed);
+        self.turns.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
 
@@ -67,6 +73,22 @@ impl Wire {
     pub(super) fn touched(&self) -> bool {
         self.touched.load(Ordering::Relaxed)
     }
+
+    /// Ends the stream where nothing has come yet; whoever reads it must be made to read once more.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until nothing was asked or answered for at least `limit`, and at most twice that.
+    pub(super) async fn quiet(&self, limit: Duration) {
+        loop {
+            let turns = self.turns.load(Ordering::Relaxed);
+            sleep(limit).await;
+            if self.busy.load(Ordering::Relaxed) == 0 && self.turns.load(Ordering::Relaxed) == turns {
+                return;
+            }
+        }
+    }
 }
 
 /// A request that is being answered.
@@ -76,6 +98,7 @@ pub(super) struct Busy(Arc<Wire>);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.turns.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -96,7 +119,7 @@ enum State {
 
 /// A client's stream as hyper reads and writes it.
 pub(super) struct Intake<S> {
-    stream: S,
+    stream: Patient<S>,
     wire: Arc<Wire>,
     state: State,
     heads: u32,
@@ -107,7 +130,6 @@ pub(super) struct Intake<S> {
     reading: Deadline,
     /// Which wait `reading` is for: it starts anew when another begins.
     awaited: Option<Wait>,
-    writing: Deadline,
     limits: Arc<Limits>,
 }
 
@@ -121,7 +143,7 @@ enum Wait {
 impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
     pub(super) fn new(stream: S, wire: Arc<Wire>, limits: Arc<Limits>) -> Self {
         Self {
-            stream,
+            stream: Patient::new(stream, limits.write_stall),
             wire,
             state: State::Head,
             heads: 0,
@@ -130,7 +152,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             scanner: Scanner::default(),
             reading: Deadline::default(),
             awaited: None,
-            writing: Deadline::default(),
             limits,
         }
     }
@@ -167,6 +188,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             }
             self.buffer.reserve(2048);
             match poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer) {
+                Poll::Pending if !self.wire.touched() && self.wire.closing.load(Ordering::Relaxed) => {
+                    return Poll::Ready(Ok(false));
+                }
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(false)),
                 Poll::Ready(Ok(_)) => self.wire.touched.store(true, Ordering::Relaxed),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -286,49 +310,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
-    /// Fails a write that the client has not taken for too long.
-    fn patient<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if result.is_ready() {
-            self.writing.disarm();
-            return result;
-        }
-        ready!(self.writing.poll(cx, self.limits.write_stall));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
-    }
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Intake<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.patient(cx, result)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.patient(cx, result)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_flush(cx);
-        this.patient(cx, result)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let result = Pin::new(&mut this.stream).poll_shutdown(cx);
-        this.patient(cx, result)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -7,29 +7,41 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::{Admission, Doorkeeper};
+use super::conversation;
 use super::dial::{DialError, Dialer};
 use super::fields::Origin;
-use super::forward;
-use super::limits::{HEAD_BYTES, Limits};
-use super::pool::{Pool, Sender};
+use super::limits::Limits;
+use super::pool::Pool;
+use super::refusal::Refusal;
+use super::rules::Protocol;
+use super::sender::Sender;
 use super::table::{Entry, Table, Target};
-use super::wire::{Intake, Wire};
+use super::tls::{self, Secured, Shelf, Shown};
+use super::wire::Wire;
+use crate::domain::name::HostName;
 
 /// The pause after a failed accept: descriptors are free again soon, or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How clients of a listener begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// With a request.
+    Http,
+    /// With a handshake.
+    Https,
+}
+
+/// A listener, and how its clients begin.
+pub(super) type Listener = (Scheme, std::net::TcpListener);
 
 /// What a worker is made with.
 pub(super) struct Parts {
@@ -40,6 +52,7 @@ pub(super) struct Parts {
     pub(super) tables: watch::Receiver<Arc<Table>>,
     /// Where the worker says which table it serves, by its sequence.
     pub(super) serves: watch::Sender<u64>,
+    pub(super) shelf: Arc<Shelf>,
     pub(super) dialer: Dialer,
     pub(super) door: Arc<Doorkeeper>,
     pub(super) stop: CancellationToken,
@@ -55,6 +68,7 @@ pub(super) struct Worker {
     upstreams: TaskTracker,
     pub(super) stop: CancellationToken,
     table: RefCell<Arc<Table>>,
+    shelf: Arc<Shelf>,
     dialer: Dialer,
     door: Arc<Doorkeeper>,
     name: String,
@@ -63,14 +77,14 @@ pub(super) struct Worker {
 }
 
 /// Serves `listeners` on the calling thread until told to stop and done.
-pub(super) fn run(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
+pub(super) fn run(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, serve(parts, listeners))
 }
 
-async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
-    let Parts { number, nonce, limits, mut tables, serves, dialer, door, stop } = parts;
+async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
+    let Parts { number, nonce, limits, mut tables, serves, shelf, dialer, door, stop } = parts;
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
@@ -80,6 +94,7 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
         upstreams: TaskTracker::new(),
         stop,
         table: RefCell::new(table),
+        shelf,
         dialer,
         door,
         name: format!("{nonce:08x}-{number}"),
@@ -91,10 +106,10 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
     let pool = Rc::clone(&worker.pool);
     background.spawn_local(async move { pool.reap().await });
     let accepting = TaskTracker::new();
-    for listener in listeners {
+    for (scheme, listener) in listeners {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        accepting.spawn_local(accept(Rc::clone(&worker), listener));
+        accepting.spawn_local(accept(Rc::clone(&worker), scheme, listener));
     }
     accepting.close();
     accepting.wait().await;
@@ -117,7 +132,7 @@ async fn follow(worker: Rc<Worker>, mut tables: watch::Receiver<Arc<Table>>, ser
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+async fn accept(worker: Rc<Worker>, scheme: Scheme, listener: TcpListener) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let mut failing = false;
     loop {
@@ -130,7 +145,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
             Ok((stream, peer)) => {
                 failing = false;
                 let Some(admission) = worker.door.admit(peer.ip()) else { continue };
-                let connection = connection(Rc::clone(&worker), stream, peer, port, admission);
+                let connection = connection(Rc::clone(&worker), stream, peer, port, scheme, admission);
                 worker.tasks.spawn_local(connection);
             }
             Err(error) => {
@@ -149,53 +164,46 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     port: u16,
+    scheme: Scheme,
     _admission: Admission,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a client left at once");
         return;
     }
-    let limits = Arc::clone(&worker.limits);
-    let stop = worker.stop.clone();
-    let wire = Arc::new(Wire::default());
-    let intake = Intake::new(stream, Arc::clone(&wire), Arc::clone(&limits));
-    let client = Rc::new(Client {
-        worker,
-        wire,
-        origin: Origin { client: peer.ip().to_canonical(), scheme: "http", port },
-        opened: Instant::now(),
-        requests: Cell::new(0),
-    });
-    let server = {
-        let client = Rc::clone(&client);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let client = Rc::clone(&client);
-            async move { Ok::<_, std::convert::Infallible>(forward::serve(client, request).await) }
-        });
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            // Intake's deadlines come first; this one stands behind them.
-            .header_read_timeout(limits.idle.max(limits.first_byte) + limits.header)
-            .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(intake), service)
-            .with_upgrades()
-    };
-    tokio::pin!(server);
-    let ended = tokio::select! {
-        ended = server.as_mut() => ended,
-        () = stop.cancelled() => match timeout(limits.farewell, server.as_mut()).await {
-            Ok(ended) => ended,
-            // hyper would wait for a first request.
-            Err(_over) if !client.wire.touched() => return,
-            Err(_over) => {
-                server.as_mut().graceful_shutdown();
-                server.await
+    let ended = match scheme {
+        Scheme::Http => {
+            let origin = Origin { client: peer.ip().to_canonical(), scheme: "http", port };
+            conversation::http1(Client::new(worker, origin, None), stream).await
+        }
+        Scheme::Https => {
+            let Some((stream, shown)) = greet(&worker, stream, peer).await else { return };
+            let origin = Origin { client: peer.ip().to_canonical(), scheme: "https", port };
+            let client = Client::new(worker, origin, Some(shown));
+            if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2) {
+                conversation::http2(client, stream).await
+            } else {
+                conversation::http1(client, stream).await
             }
-        },
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(client = %peer, %error, "a client's connection broke off");
     }
+}
+
+/// Shakes hands with a client, unless it does so too often or too slowly.
+async fn greet(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<(Secured, Shown)> {
+    if !worker.door.may_greet(peer.ip()) {
+        return None;
+    }
+    let routed = |host: &HostName| worker.find(host.as_str()).is_some();
+    let greeted = timeout(worker.limits.handshake, tls::accept(&worker.shelf, routed, stream)).await;
+    let greeted = greeted.unwrap_or_else(|_over| Err(io::ErrorKind::TimedOut.into()));
+    greeted.unwrap_or_else(|error| {
+        tracing::debug!(client = %peer, %error, "a handshake came to nothing");
+        None
+    })
 }
 
 impl Worker {
@@ -212,9 +220,14 @@ impl Worker {
     }
 
     /// A new connection to a target, ready for a request.
-    pub(super) async fn connect(&self, target: &Target, upgradable: bool) -> Result<Sender, DialError> {
+    pub(super) async fn connect(
+        &self,
+        target: &Target,
+        protocol: Protocol,
+        upgradable: bool,
+    ) -> Result<Sender, DialError> {
         let stream = self.dialer.connect(target).await?;
-        let sender = forward::handshake(&self.upstreams, stream, upgradable).await;
+        let sender = Sender::begin(&self.upstreams, stream, protocol, upgradable).await;
         sender.map_err(|error| DialError::Other(target.address, io::Error::other(error)))
     }
 
@@ -231,11 +244,27 @@ pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) wire: Arc<Wire>,
     pub(super) origin: Origin,
+    /// What it was shown, if it came with TLS.
+    shown: Option<Shown>,
+    /// Told when an HTTP/2 connection has served long enough.
+    pub(super) worn: Notify,
     opened: Instant,
     requests: Cell<u32>,
 }
 
 impl Client {
+    fn new(worker: Rc<Worker>, origin: Origin, shown: Option<Shown>) -> Rc<Self> {
+        Rc::new(Self {
+            worker,
+            wire: Arc::default(),
+            origin,
+            shown,
+            worn: Notify::new(),
+            opened: Instant::now(),
+            requests: Cell::new(0),
+        })
+    }
+
     /// Counts a request and says which it is.
     pub(super) fn count(&self) -> u32 {
         let number = self.requests.get().saturating_add(1);
@@ -243,9 +272,25 @@ impl Client {
         number
     }
 
+    /// Whether it has not asked for anything yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.requests.get() == 0
+    }
+
     /// Whether the connection has served long enough, or the worker stops.
     pub(super) fn is_worn(&self, number: u32) -> bool {
         let limits = &self.worker.limits;
         number >= limits.requests || self.opened.elapsed() > limits.age || self.worker.stop.is_cancelled()
+    }
+
+    /// Whether `host` may be asked for here. With TLS the client must have been shown that this is that host: it may
+    /// believe that it is speaking with another.
+    pub(super) fn may_ask(&self, host: &HostName) -> bool {
+        self.shown.as_ref().is_none_or(|shown| shown.covers(host))
+    }
+
+    /// Why a host that is not here is refused: with TLS the client may find it over another connection.
+    pub(super) fn not_here(&self) -> Refusal {
+        if self.shown.is_some() { Refusal::Misdirected } else { Refusal::UnknownHost }
     }
 }

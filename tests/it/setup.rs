@@ -58,7 +58,7 @@ fn two_ways_do_not_mix() {
 #[test]
 fn the_units_are_well_formed_and_hardened() {
     let host = Host::boot("units");
-    let names = ["rivetr.socket", "rivetr-http.socket", "rivetr-proxy.socket"];
+    let names = ["rivetr.socket", "rivetr-http.socket", "rivetr-proxy.socket", "rivetr-proxy-tls.socket"];
     let verify = ["systemd-analyze", "verify"].into_iter().chain(names).chain(SERVICES);
     let verified = host.run(verify).succeeds();
     assert_eq!(verified.stderr, "", "systemd-analyze verify has nothing to say");

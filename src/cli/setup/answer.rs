@@ -24,8 +24,8 @@ pub(super) struct Answer {
     setup_url: Option<String>,
     /// Where apps answer.
     proxy_http: String,
-    /// Where apps answer with TLS; the proxy has none yet.
-    proxy_https: Option<String>,
+    /// Where apps answer with TLS.
+    proxy_https: String,
 }
 
 /// Waits until rivetr answers and makes the first token.
@@ -45,8 +45,9 @@ pub(super) async fn ask(
     steps.step(token.is_some(), what)?;
     let configured = files::read_text(&ground.config)?.as_deref().and_then(configured_url);
     let url = configured.unwrap_or_else(|| format!("http://127.0.0.1:{API_PORT}"));
-    let proxy_http = format!("http://{}", authority(host(&url), ground.http_port));
-    Ok(Answer { url, token, setup_url: None, proxy_http, proxy_https: None })
+    let proxy_http = format!("http://{}", authority(host(&url), ground.http_port, 80));
+    let proxy_https = format!("https://{}", authority(host(&url), ground.https_port, 443));
+    Ok(Answer { url, token, setup_url: None, proxy_http, proxy_https })
 }
 
 async fn first_token(client: &Client) -> Result<Option<String>, ClientError> {
@@ -66,10 +67,10 @@ impl Answer {
     }
 
     pub(super) fn words(&self, out: &mut dyn Write) -> Result<(), SetupError> {
-        let Self { url, token, setup_url: _, proxy_http, proxy_https: _ } = self;
+        let Self { url, token, setup_url: _, proxy_http, proxy_https } = self;
         writeln!(
             out,
-            "\nrivetr runs at {url}. Apps answer at {proxy_http}, each by a host name of its own."
+            "\nrivetr runs at {url}. Apps answer at {proxy_http} and {proxy_https}, each by a host name of its own."
         )?;
         match token {
             Some(token) => writeln!(
@@ -95,8 +96,8 @@ fn host(url: &str) -> &str {
     rest.split([':', '/']).next().unwrap_or(rest)
 }
 
-fn authority(host: &str, port: u16) -> String {
-    if port == 80 { host.to_owned() } else { format!("{host}:{port}") }
+fn authority(host: &str, port: u16, usual: u16) -> String {
+    if port == usual { host.to_owned() } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]
@@ -111,7 +112,7 @@ mod tests {
             token: Some("rvt_secret".to_owned()),
             setup_url: None,
             proxy_http: "http://192.0.2.7".to_owned(),
-            proxy_https: None,
+            proxy_https: "https://192.0.2.7".to_owned(),
         };
         answer.words(&mut paper).unwrap();
         let text = String::from_utf8(paper).unwrap();
@@ -126,7 +127,7 @@ mod tests {
             ("http://10.0.0.2:7480", 80, "10.0.0.2"),
             ("https://rivetr.example.org", 8080, "rivetr.example.org:8080"),
         ] {
-            assert_eq!(authority(host(url), port), expected);
+            assert_eq!(authority(host(url), port, 80), expected);
         }
     }
 }

@@ -63,6 +63,11 @@ impl Control<'_> {
         Ok(true)
     }
 
+    /// Whether any of these units is up.
+    pub(super) async fn any_active(self, units: &[&str]) -> Result<bool, ProcessError> {
+        Ok(self.command(&[&["is-active", "--quiet"], units].concat()).output().await?.status.success())
+    }
+
     /// Whether all of these units come up with the machine, or with their user's manager.
     pub(super) async fn all_enabled(self, units: &[&str]) -> Result<bool, ProcessError> {
         for unit in units {

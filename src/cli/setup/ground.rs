@@ -62,6 +62,7 @@ pub(super) struct Ground {
     pub(super) container_units: &'static [UnitFile],
     pub(super) config: PathBuf,
     pub(super) http_port: u16,
+    pub(super) https_port: u16,
 }
 
 /// Where a package has its program and its units.
@@ -85,6 +86,7 @@ impl Ground {
                 container_units: if way == Way::Package { units::PACKAGE_USER } else { &[] },
                 config: "/etc/rivetr/rivetr.toml".into(),
                 http_port: 80,
+                https_port: 443,
             },
             Way::Personal => {
                 let home = Account::caller()?.home;
@@ -97,6 +99,7 @@ impl Ground {
                     container_units: &[],
                     config: home.join(".config/rivetr/rivetr.toml"),
                     http_port: 8080,
+                    https_port: 8443,
                 }
             }
         };

@@ -74,6 +74,7 @@ async fn taken_ports(ground: &Ground) -> Result<Vec<String>, SetupError> {
     let mut lacking = Vec::new();
     for (port, unit, cure) in [
         (ground.http_port, "rivetr-proxy.socket", "stop it, or move it to another port"),
+        (ground.https_port, "rivetr-proxy-tls.socket", "stop it, or move it to another port"),
         (API_PORT, "rivetr-http.socket", "stop it"),
     ] {
         if control.all_active(&[unit]).await? {

@@ -7,9 +7,10 @@ use super::ground::{Ground, Way};
 use super::install::Changes;
 use super::steps::Steps;
 
-const SOCKETS: [&str; 3] = ["rivetr.socket", "rivetr-http.socket", "rivetr-proxy.socket"];
-const PROXY: &str = "rivetr-proxy.service";
 const DAEMON: &str = "rivetr.service";
+const DAEMON_SOCKETS: [&str; 2] = ["rivetr.socket", "rivetr-http.socket"];
+const PROXY: &str = "rivetr-proxy.service";
+const PROXY_SOCKETS: [&str; 2] = ["rivetr-proxy.socket", "rivetr-proxy-tls.socket"];
 const BROKER_SOCKET: &str = "rivetr-netns.socket";
 const BROKER: &str = "rivetr-netns.service";
 
@@ -35,9 +36,10 @@ pub(super) async fn all(
         let broker = start_broker(ground, containers, changes).await?;
         steps.step(broker, "network broker: rivetr-netns.socket")?;
     }
-    restart_changed_sockets(own, changes).await?;
-    let sockets = up(own, &SOCKETS).await?;
-    steps.step(sockets, &format!("sockets: {}", SOCKETS.join(", ")))?;
+    stop_under_other_sockets(own, changes).await?;
+    let names = [DAEMON_SOCKETS, PROXY_SOCKETS].concat();
+    let sockets = up(own, &names).await?;
+    steps.step(sockets, &format!("sockets: {}", names.join(", ")))?;
     // The proxy first: what serves is to be interrupted least, and the control plane looks for it.
     for (unit, other) in
         [(PROXY, changes.units.contains(PROXY)), (DAEMON, changes.config || changes.units.contains(DAEMON))]
@@ -88,13 +90,13 @@ async fn start_broker(
     Ok(started || other)
 }
 
-/// A socket cannot be opened anew under a running service.
-async fn restart_changed_sockets(control: Control<'_>, changes: &Changes) -> Result<(), SetupError> {
-    for (socket, service) in
-        [("rivetr.socket", DAEMON), ("rivetr-http.socket", DAEMON), ("rivetr-proxy.socket", PROXY)]
-    {
-        if changes.units.contains(socket) && control.all_active(&[socket]).await? {
-            control.systemctl(&["stop", socket, service]).await?;
+/// A socket cannot be opened under a running service, be it anew or for the first time.
+async fn stop_under_other_sockets(control: Control<'_>, changes: &Changes) -> Result<(), SetupError> {
+    for (sockets, service) in [(DAEMON_SOCKETS, DAEMON), (PROXY_SOCKETS, PROXY)] {
+        let changed = sockets.iter().any(|socket| changes.units.contains(*socket));
+        if changed && control.any_active(&[&sockets[..], &[service]].concat()).await? {
+            // Together: a request at a socket that stayed would start the service again.
+            control.systemctl(&[&["stop"], &sockets[..], &[service]].concat()).await?;
         }
     }
     Ok(())

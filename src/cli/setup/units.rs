@@ -17,17 +17,20 @@ macro_rules! units {
 }
 
 pub(super) const PACKAGE: &[UnitFile] = units!("package/system":
-    "rivetr.socket", "rivetr-http.socket", "rivetr.service", "rivetr-proxy.socket", "rivetr-proxy.service");
+    "rivetr.socket", "rivetr-http.socket", "rivetr.service",
+    "rivetr-proxy.socket", "rivetr-proxy-tls.socket", "rivetr-proxy.service");
 
 pub(super) const PACKAGE_USER: &[UnitFile] =
     units!("package/user": "rivetr-netns.socket", "rivetr-netns.service");
 
 pub(super) const PERSONAL: &[UnitFile] = units!("personal":
-    "rivetr.socket", "rivetr-http.socket", "rivetr.service", "rivetr-proxy.socket", "rivetr-proxy.service",
+    "rivetr.socket", "rivetr-http.socket", "rivetr.service",
+    "rivetr-proxy.socket", "rivetr-proxy-tls.socket", "rivetr-proxy.service",
     "rivetr-netns.socket", "rivetr-netns.service");
 
 pub(super) const SYSTEM_WIDE: &[UnitFile] = units!("system-wide":
-    "rivetr.socket", "rivetr-http.socket", "rivetr.service", "rivetr-proxy.socket", "rivetr-proxy.service");
+    "rivetr.socket", "rivetr-http.socket", "rivetr.service",
+    "rivetr-proxy.socket", "rivetr-proxy-tls.socket", "rivetr-proxy.service");
 
 pub(super) const SYSUSERS: &str = include_str!("../../../packaging/rivetr.sysusers");
 pub(super) const TMPFILES: &str = include_str!("../../../packaging/rivetr.tmpfiles");
