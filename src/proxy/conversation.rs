@@ -19,7 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use super::forward;
 use super::limits::{
-    CONNECTION_WINDOW, FIELDS_BYTES, FRAME_BYTES, HEAD_BYTES, PING, STREAM_BUFFER, STREAM_WINDOW, STREAMS,
+    CONNECTION_WINDOW, FIELDS_BYTES, FRAME_BYTES, HEAD_BYTES, PING_EVERY, PING_WAIT, STREAM_BUFFER,
+    STREAM_WINDOW, STREAMS,
 };
 use super::patient::Patient;
 use super::wire::Intake;
@@ -70,7 +71,6 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let limits = Arc::clone(&client.worker.limits);
-    let (ping, pong) = PING;
     let server = {
         let client = Rc::clone(&client);
         let streams = Beside(client.worker.tasks.clone());
@@ -86,8 +86,8 @@ where
             .max_frame_size(FRAME_BYTES)
             .max_header_list_size(FIELDS_BYTES)
             .max_send_buf_size(STREAM_BUFFER)
-            .keep_alive_interval(ping)
-            .keep_alive_timeout(pong)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_WAIT)
             .serve_connection(TokioIo::new(Patient::new(stream, limits.write_stall)), service)
     };
     tokio::pin!(server);
@@ -111,7 +111,7 @@ where
     // A client may open streams until it has heard of the end, and then has nothing left to say.
     tokio::select! {
         ended = server => ended,
-        () = client.wire.quiet(pong) => Ok(()),
+        () = client.wire.quiet(PING_WAIT) => Ok(()),
     }
 }
 

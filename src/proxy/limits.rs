@@ -31,8 +31,10 @@ pub(super) const FRAME_BYTES: u32 = 16 * 1024;
 pub(super) const FIELDS_BYTES: u32 = 16 * 1024;
 /// The bytes of one stream's answer that wait for an HTTP/2 client.
 pub(super) const STREAM_BUFFER: usize = 64 * 1024;
-/// How often the other side of an HTTP/2 connection is asked whether it is still there, and how long it may take.
-pub(super) const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+/// How often the other side of an HTTP/2 connection is asked whether it is still there.
+pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long it may take to say so.
+pub(super) const PING_WAIT: Duration = Duration::from_secs(10);
 /// The pause before each further try to connect to a target that refuses: an app that restarts is back soon.
 pub(super) const CONNECT_PAUSES: [Duration; 5] = [
     Duration::from_millis(50),

@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 use super::body::ClientBody;
 use super::conversation::Beside;
 use super::last_words::LastWords;
-use super::limits::{CONNECTION_WINDOW, PING, STREAM_BUFFER, STREAM_WINDOW, UPSTREAM_BUFFER};
+use super::limits::{
+    CONNECTION_WINDOW, PING_EVERY, PING_WAIT, STREAM_BUFFER, STREAM_WINDOW, UPSTREAM_BUFFER,
+};
 use super::rules::Protocol;
 
 /// One connection to a target.
@@ -37,7 +39,6 @@ impl Sender {
         // How a connection ends is known to whoever waits for its answer.
         let quiet = |error: hyper::Error| tracing::debug!(%error, "a connection to a target ended");
         if protocol == Protocol::H2c {
-            let (ping, pong) = PING;
             let mut builder = http2::Builder::new(Beside(tasks.clone()));
             builder
                 .timer(TokioTimer::new())
@@ -45,8 +46,8 @@ impl Sender {
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_header_list_size(u32::try_from(UPSTREAM_BUFFER).unwrap_or(u32::MAX))
                 .max_send_buf_size(STREAM_BUFFER)
-                .keep_alive_interval(ping)
-                .keep_alive_timeout(pong);
+                .keep_alive_interval(PING_EVERY)
+                .keep_alive_timeout(PING_WAIT);
             let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
             tasks.spawn_local(connection.unwrap_or_else(quiet));
             return Ok(Self::H2c(sender));

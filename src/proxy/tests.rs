@@ -21,13 +21,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::client::Client;
 use super::table::{Route, Routes, Target, Via, write};
-use super::{Limits, Notice, ProxyError, Settings, control};
+use super::{Limits, Listeners, Notice, ProxyError, Settings, control};
 
 mod framing;
+mod h2c;
+mod http2;
 mod patience;
 mod replicas;
+mod secure;
 mod serving;
 mod switching;
+mod tls;
 mod tunnels;
 
 /// No test waits longer than this for what must come.
@@ -36,8 +40,11 @@ const SURELY: Duration = Duration::from_secs(20);
 /// A running proxy.
 struct Proxy {
     address: SocketAddr,
+    /// The same with TLS.
+    secure: SocketAddr,
     link: Client,
     routes: PathBuf,
+    certs: PathBuf,
     stop: CancellationToken,
     thread: std::thread::JoinHandle<Result<(), ProxyError>>,
     _dir: TempDir,
@@ -54,9 +61,15 @@ impl Proxy {
         let path = dir.path().join("routes.json");
         write(&path, &table(1, routes)).unwrap();
         let address = listener.local_addr().unwrap();
+        let https = StdListener::bind("127.0.0.1:0").unwrap();
+        let secure = https.local_addr().unwrap();
+        let listeners = Listeners { http: vec![listener], https: vec![https] };
+        let certs = dir.path().join("certs");
+        std::fs::create_dir(&certs).unwrap();
         let settings = Settings {
             workers: Some(2),
             routes: path.clone(),
+            certs: certs.clone(),
             link: dir.path().join("proxy.sock"),
             broker: None,
             heartbeat: None,
@@ -73,10 +86,10 @@ impl Proxy {
                     ready.send(()).unwrap();
                 }
             };
-            LocalSet::new().block_on(&runtime, control(&settings, vec![listener], notify, stopped))
+            LocalSet::new().block_on(&runtime, control(&settings, listeners, notify, stopped))
         });
         timeout(SURELY, is_ready).await.unwrap().unwrap();
-        Self { address, link, routes: path, stop, thread, _dir: dir }
+        Self { address, secure, link, routes: path, certs, stop, thread, _dir: dir }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -94,8 +107,12 @@ impl Proxy {
     }
 
     async fn route(&self, generation: u64, routes: &[(&str, SocketAddr)]) {
-        write(&self.routes, &table(generation, routes)).unwrap();
-        assert_eq!(self.link.load().await.unwrap(), generation);
+        self.put(&table(generation, routes)).await;
+    }
+
+    async fn put(&self, routes: &Routes) {
+        write(&self.routes, routes).unwrap();
+        assert_eq!(self.link.load().await.unwrap(), routes.generation);
     }
 
     async fn in_flight(&self, key: SocketAddr) -> u64 {

@@ -93,8 +93,8 @@ async fn start_broker(
 /// A socket cannot be opened under a running service, be it anew or for the first time.
 async fn stop_under_other_sockets(control: Control<'_>, changes: &Changes) -> Result<(), SetupError> {
     for (sockets, service) in [(DAEMON_SOCKETS, DAEMON), (PROXY_SOCKETS, PROXY)] {
-        let changed = sockets.iter().any(|socket| changes.units.contains(*socket));
-        if changed && control.any_active(&[&sockets[..], &[service]].concat()).await? {
+        let other = sockets.iter().any(|socket| changes.units.contains(*socket));
+        if other && control.any_active(&[&sockets[..], &[service]].concat()).await? {
             // Together: a request at a socket that stayed would start the service again.
             control.systemctl(&[&["stop"], &sockets[..], &[service]].concat()).await?;
         }

@@ -313,14 +313,27 @@ async fn the_link_probes_and_counts() {
 
 #[test]
 fn every_listener_is_someones() {
+    use crate::proxy::{Scheme, share_out};
+    let bind = |count| (0..count).map(|_| StdListener::bind("127.0.0.1:0").unwrap()).collect::<Vec<_>>();
     for (listeners, workers) in [(1, 1), (1, 4), (2, 1), (3, 2), (2, 2), (5, 3)] {
-        let handed: Vec<_> = (0..listeners).map(|_| StdListener::bind("127.0.0.1:0").unwrap()).collect();
-        let expected: std::collections::BTreeSet<_> =
-            handed.iter().map(|listener| listener.local_addr().unwrap()).collect();
-        let shares = crate::proxy::share_out(&handed, workers).unwrap();
-        assert!(shares.len() == workers && shares.iter().all(|share| !share.is_empty()));
-        let found = shares.iter().flatten().map(|listener| listener.local_addr().unwrap()).collect();
-        assert_eq!(expected, found, "{listeners} listeners, {workers} workers");
+        let handed = Listeners { http: bind(listeners), https: bind(2) };
+        let of = |scheme, listeners: &[StdListener]| {
+            let address = |listener: &StdListener| (scheme == Scheme::Https, listener.local_addr().unwrap());
+            listeners.iter().map(address).collect::<Vec<_>>()
+        };
+        let expected = [of(Scheme::Http, &handed.http), of(Scheme::Https, &handed.https)];
+        let expected: std::collections::BTreeSet<_> = expected.into_iter().flatten().collect();
+        let shares = share_out(&handed, workers).unwrap();
+        assert_eq!(shares.len(), workers);
+        for scheme in [Scheme::Http, Scheme::Https] {
+            assert!(shares.iter().all(|share| share.iter().any(|(of, _)| *of == scheme)));
+        }
+        let found = shares
+            .iter()
+            .flatten()
+            .map(|(scheme, listener)| (*scheme == Scheme::Https, listener.local_addr().unwrap()));
+        assert_eq!(expected, found.collect(), "{listeners} listeners, {workers} workers");
     }
-    assert!(matches!(crate::proxy::share_out(&[], 2), Err(ProxyError::NoListener)));
+    let none = Listeners { http: bind(0), https: bind(0) };
+    assert!(matches!(share_out(&none, 2), Err(ProxyError::NoListener)));
 }

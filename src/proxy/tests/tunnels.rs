@@ -1,5 +1,6 @@
 //! `WebSocket`s (P2, P11).
 
+use super::secure::usual;
 use super::*;
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
@@ -92,5 +93,29 @@ async fn a_drain_and_a_stop_say_goodbye_between_frames() {
     timeout(SURELY, proxy.stop()).await.expect("it stops").unwrap();
     let mut rest = Vec::new();
     timeout(SURELY, streams[1].read_to_end(&mut rest)).await.expect("it ends").unwrap();
+    assert_eq!(rest, [0x88, 2, 3, 0xe9]);
+}
+
+#[tokio::test]
+async fn a_tunnel_behind_a_handshake() {
+    let (address, _target, mut asked) = agreeing().await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    // A browser that could speak HTTP/2 opens another connection for its tunnels.
+    let mut stream = proxy.greet(&usual(), "a.test").await.unwrap();
+    stream.write_all(UPGRADE.as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    assert!(asked.recv().await.unwrap().contains("x-forwarded-proto: https"));
+    for size in [5, 125] {
+        let sent = frame(&vec![7; size]);
+        let mut back = vec![0; sent.len()];
+        stream.write_all(&sent).await.unwrap();
+        stream.flush().await.unwrap();
+        timeout(SURELY, stream.read_exact(&mut back)).await.expect("it comes back").unwrap();
+        assert_eq!(back, sent);
+    }
+    timeout(SURELY, proxy.stop()).await.expect("it stops").unwrap();
+    let mut rest = Vec::new();
+    timeout(SURELY, stream.read_to_end(&mut rest)).await.expect("it ends").unwrap();
     assert_eq!(rest, [0x88, 2, 3, 0xe9]);
 }
