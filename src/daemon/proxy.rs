@@ -7,7 +7,7 @@ use crate::host::layout::Manager;
 use crate::host::sockets::{Activated, Notifier};
 use crate::proxy::{self, Limits, Notice, Settings};
 
-pub(super) fn run(process: &Process) -> ExitCode {
+pub(super) fn run(process: &Process, next: bool) -> ExitCode {
     // Before any thread is started: it changes the environment.
     let listeners = match Activated::take() {
         Ok(mut activated) => activated.tcp_all("http"),
@@ -23,10 +23,15 @@ pub(super) fn run(process: &Process) -> ExitCode {
         },
     };
     let notifier = Notifier;
+    let (mut link, mut sibling) = (process.layout.proxy_socket(), process.layout.next_proxy_socket());
+    if next {
+        std::mem::swap(&mut link, &mut sibling);
+    }
     let settings = Settings {
         workers: process.settings.proxy.workers.map(|workers| workers as usize),
         routes: process.layout.routes(),
-        link: process.layout.proxy_socket(),
+        link,
+        sibling,
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),
         limits: Limits::default(),

@@ -43,6 +43,7 @@ pub(super) struct Parts {
     pub(super) dialer: Dialer,
     pub(super) door: Arc<Doorkeeper>,
     pub(super) stop: CancellationToken,
+    pub(super) tunnels: CancellationToken,
 }
 
 /// What the requests of one worker share.
@@ -54,6 +55,8 @@ pub(super) struct Worker {
     /// Connections to targets; they end with those that use them.
     upstreams: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// Cancelled when tunnels are to end.
+    pub(super) tunnels: CancellationToken,
     table: RefCell<Arc<Table>>,
     dialer: Dialer,
     door: Arc<Doorkeeper>,
@@ -70,7 +73,7 @@ pub(super) fn run(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Re
 }
 
 async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
-    let Parts { number, nonce, limits, mut tables, serves, dialer, door, stop } = parts;
+    let Parts { number, nonce, limits, mut tables, serves, dialer, door, stop, tunnels } = parts;
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
@@ -79,6 +82,7 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
         stop,
+        tunnels,
         table: RefCell::new(table),
         dialer,
         door,
@@ -90,15 +94,24 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
     background.spawn_local(follow(Rc::clone(&worker), tables, serves));
     let pool = Rc::clone(&worker.pool);
     background.spawn_local(async move { pool.reap().await });
-    let accepting = TaskTracker::new();
+    let (accepting, enough) = (TaskTracker::new(), CancellationToken::new());
     for listener in listeners {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        accepting.spawn_local(accept(Rc::clone(&worker), listener));
+        accepting.spawn_local(accept(Rc::clone(&worker), listener, enough.clone()));
     }
+    worker.stop.cancelled().await;
+    worker.tasks.close();
+    // Who comes while idle connections end is answered, once, and need not wait for the next proxy.
+    if timeout(worker.limits.farewell, worker.tasks.wait()).await.is_err() {
+        tracing::debug!(
+            connections = worker.tasks.len(),
+            "no more are accepted, and these end with their requests"
+        );
+    }
+    enough.cancel();
     accepting.close();
     accepting.wait().await;
-    worker.tasks.close();
     worker.pool.clear();
     if timeout(worker.limits.stop, worker.tasks.wait()).await.is_err() {
         tracing::warn!(connections = worker.tasks.len(), "connections are cut: they did not end in time");
@@ -117,13 +130,13 @@ async fn follow(worker: Rc<Worker>, mut tables: watch::Receiver<Arc<Table>>, ser
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, enough: CancellationToken) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = worker.stop.cancelled() => return,
+            () = enough.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
