@@ -18,6 +18,7 @@ mod input;
 mod keys;
 mod logs;
 mod projects;
+mod proxy;
 mod registries;
 mod restart;
 mod rollback;
@@ -51,7 +52,12 @@ pub enum Invocation {
     /// Be the control plane.
     Serve(Flags),
     /// Be the proxy.
-    Proxy(Flags),
+    Proxy {
+        /// Where its configuration is.
+        flags: Flags,
+        /// Whether it stands in while the other is replaced.
+        next: bool,
+    },
     /// Be the namespace broker.
     Netns(Flags),
     /// A command has run, or could not; this is how it ended.
@@ -120,9 +126,7 @@ enum Command {
     /// Run the control plane; systemd starts it
     #[command(after_help = "Example: systemctl start rivetr.service")]
     Serve,
-    /// Run the proxy; systemd starts it
-    #[command(after_help = "Example: systemctl start rivetr-proxy.service")]
-    Proxy,
+    Proxy(proxy::Proxy),
     /// Hand out sockets of the containers' network; systemd starts it
     #[command(after_help = "Example: systemctl --user start rivetr-netns.service")]
     Netns,
@@ -213,7 +217,8 @@ fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
     };
     match command {
         Command::Serve => return Ok(Invocation::Serve(flags)),
-        Command::Proxy => return Ok(Invocation::Proxy(flags)),
+        Command::Proxy(proxy::Proxy { next, command: None }) => return Ok(Invocation::Proxy { flags, next }),
+        Command::Proxy(proxy::Proxy { command: Some(command), .. }) => block_on(command.run(json))?,
         Command::Netns => return Ok(Invocation::Netns(flags)),
         Command::Config(command) => {
             let text = command.run(&flags, environment, json)?;

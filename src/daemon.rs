@@ -24,10 +24,10 @@ pub fn serve(flags: &Flags) -> ExitCode {
     begin(flags).map_or_else(|refused| refused, |process| serve::run(&process))
 }
 
-/// Runs the proxy until it is told to stop.
+/// Runs the proxy until it is told to stop; as the `next` one it stands in while the other is replaced.
 #[must_use]
-pub fn proxy(flags: &Flags) -> ExitCode {
-    begin(flags).map_or_else(|refused| refused, |process| proxy::run(&process))
+pub fn proxy(flags: &Flags, next: bool) -> ExitCode {
+    begin(flags).map_or_else(|refused| refused, |process| proxy::run(&process, next))
 }
 
 /// Runs the broker of sockets until the namespace it stands in is gone.

@@ -12,10 +12,11 @@ use std::thread;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -79,6 +80,8 @@ pub struct Settings {
     pub certs: PathBuf,
     /// Where the link to the control plane is offered.
     pub link: PathBuf,
+    /// Where another proxy on the same sockets offers its own, while one replaces the other.
+    pub sibling: PathBuf,
     /// The socket of the broker; none where containers are reached from the host.
     pub broker: Option<PathBuf>,
     /// How often to say that the proxy is alive, if anyone listens.
@@ -148,17 +151,18 @@ async fn control(
     let mut terminate = signal(SignalKind::terminate()).map_err(ProxyError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProxyError::Start)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(ProxyError::Start)?;
+    // Before the routes are read: whoever is not answered here yet has written them by then, and who connects waits.
+    let link = Link::bind(&settings.link)?;
     let shelf = Arc::new(Shelf::new(settings.certs.clone())?);
     let mut board = Board::open(settings.routes.clone(), Arc::clone(&shelf));
-    let mut crew = Crew::start(settings, &listeners, &shelf, &mut board, &stop)?;
+    let ends = Ends { stop, tunnels: CancellationToken::new() };
+    let mut crew = Crew::start(settings, &listeners, &shelf, &mut board, &ends)?;
     let board = Rc::new(board);
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
-    let link = Link::bind(&settings.link, Rc::clone(&board), dialer)?;
     let tasks = TaskTracker::new();
-    tasks.spawn_local(link.serve());
-    // Routes that were written while nobody could be told at the link.
-    load(&board).await;
+    tasks.spawn_local(link.serve(Rc::clone(&board), dialer));
     board.settled().await.map_err(|error| ProxyError::Worker(error.to_string()))?;
+    tracing::info!(generation = board.generation(), "routes are served");
     notify(Notice::Ready(served(&board)));
     let period = settings.heartbeat.unwrap_or(Duration::from_hours(1)).max(Duration::from_millis(1));
     let mut heartbeat = interval_at(Instant::now() + period, period);
@@ -168,7 +172,7 @@ async fn control(
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            () = stop.cancelled() => break,
+            () = ends.stop.cancelled() => break,
             _ = hang_up.recv() => {
                 notify(Notice::Reloading);
                 load(&board).await;
@@ -179,8 +183,26 @@ async fn control(
         }
     }
     notify(Notice::Stopping);
-    stop.cancel();
+    ends.stop.cancel();
+    tasks.spawn_local(end_tunnels(settings.sibling.clone(), settings.limits.tunnels, ends.tunnels));
     crew.all_ended().await
+}
+
+/// How workers are told to end.
+#[derive(Clone)]
+struct Ends {
+    /// Requests in flight, and then the worker.
+    stop: CancellationToken,
+    /// Tunnels, which may be given more time.
+    tunnels: CancellationToken,
+}
+
+/// Gives tunnels their time, unless new clients wait for this process to end.
+async fn end_tunnels(sibling: PathBuf, time: Duration, end: CancellationToken) {
+    if UnixStream::connect(&sibling).await.is_ok() {
+        sleep(time).await;
+    }
+    end.cancel();
 }
 
 /// The routes on disk, or those served before.
@@ -209,7 +231,7 @@ impl Crew {
         listeners: &Listeners,
         shelf: &Arc<Shelf>,
         board: &mut Board,
-        stop: &CancellationToken,
+        told: &Ends,
     ) -> Result<Self, ProxyError> {
         let workers = settings.workers.or_else(|| thread::available_parallelism().ok().map(Into::into));
         let shares = share_out(listeners, workers.unwrap_or(1).max(1))?;
@@ -221,14 +243,25 @@ impl Crew {
         let working = shares.len();
         for (number, share) in shares.into_iter().enumerate() {
             let (tables, serves) = board.join();
-            let mut ends = Ends(Some(ends.clone()));
-            let (limits, door, stop) = (Arc::clone(&limits), Arc::clone(&door), stop.clone());
+            let mut ends = LastWord(Some(ends.clone()));
+            let (limits, door, told) = (Arc::clone(&limits), Arc::clone(&door), told.clone());
             let shelf = Arc::clone(shelf);
             let (broker, nonce) = (settings.broker.clone(), u32::from_ne_bytes(nonce));
             let work = move || {
                 let dialer = Dialer::new(broker, limits.connect);
-                let parts =
-                    worker::Parts { number, nonce, limits, tables, serves, shelf, dialer, door, stop };
+                let Ends { stop, tunnels } = told;
+                let parts = worker::Parts {
+                    number,
+                    nonce,
+                    limits,
+                    tables,
+                    serves,
+                    shelf,
+                    dialer,
+                    door,
+                    stop,
+                    tunnels,
+                };
                 ends.say(worker::run(parts, share).map_err(|error| ProxyError::Worker(error.to_string())));
             };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
@@ -254,9 +287,9 @@ impl Crew {
 }
 
 /// Says how a worker ended, also if it panics.
-struct Ends(Option<mpsc::UnboundedSender<Result<(), ProxyError>>>);
+struct LastWord(Option<mpsc::UnboundedSender<Result<(), ProxyError>>>);
 
-impl Ends {
+impl LastWord {
     fn say(&mut self, end: Result<(), ProxyError>) {
         if let Some(Err(unheard)) = self.0.take().map(|ends| ends.send(end)) {
             tracing::debug!(end = ?unheard.0, "no one waits for this worker");
@@ -264,7 +297,7 @@ impl Ends {
     }
 }
 
-impl Drop for Ends {
+impl Drop for LastWord {
     fn drop(&mut self) {
         self.say(Err(ProxyError::Worker("it panicked; the log says where".into())));
     }

@@ -126,6 +126,10 @@ impl From<SetupError> for Failure {
             SetupError::Silent { .. } => Exit::Unreachable,
             SetupError::Lacking(_)
             | SetupError::Start { .. }
+            | SetupError::Upgrading { .. }
+            | SetupError::NoCommand
+            | SetupError::Unready(_)
+            | SetupError::StandsIn(_)
             | SetupError::OtherWay { .. }
             | SetupError::User { .. }
             | SetupError::NoSubordinateIds { .. }

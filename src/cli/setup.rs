@@ -21,11 +21,13 @@ mod require;
 mod start;
 mod steps;
 mod units;
+mod upgrade;
 
 use ground::{Ground, Way};
 pub(super) use ports::taken;
 pub(super) use require::{PODMAN, SYSTEMD, parse_version};
 use steps::Steps;
+pub(super) use upgrade::command as upgrade_proxy;
 
 /// Makes this machine run rivetr; run it again to upgrade.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
@@ -104,6 +106,21 @@ pub enum SetupError {
         /// The command that shows more.
         look: String,
     },
+    /// Another one replaces the proxy.
+    #[error("another upgrade of the proxy is under way ({holder}); wait for its end")]
+    Upgrading {
+        /// The process that does, in words.
+        holder: String,
+    },
+    /// The proxy's unit starts nothing.
+    #[error("rivetr-proxy.service names no command (ExecStart=), so nothing can stand in for it")]
+    NoCommand,
+    /// What is installed does not become a proxy.
+    #[error("nothing is replaced, and the proxy that runs serves on: {0}")]
+    Unready(#[source] Box<SetupError>),
+    /// The proxy did not come back.
+    #[error("rivetr-proxy-next.service serves on in its place, until `rivetr proxy upgrade` succeeds: {0}")]
+    StandsIn(#[source] Box<SetupError>),
     /// rivetr runs and does not answer.
     #[error("rivetr was started and does not answer: {cause}. Look at: {look}")]
     Silent {

@@ -9,7 +9,7 @@ use crate::host::layout::Manager;
 use crate::host::sockets::{Activated, Notifier};
 use crate::proxy::{self, Limits, Listeners, Notice, Settings};
 
-pub(super) fn run(process: &Process) -> ExitCode {
+pub(super) fn run(process: &Process, next: bool) -> ExitCode {
     // Before any thread is started: it changes the environment.
     let mut activated = match Activated::take() {
         Ok(activated) => activated,
@@ -29,11 +29,16 @@ pub(super) fn run(process: &Process) -> ExitCode {
         Listeners { http: activated.tcp_all("http"), https: activated.tcp_all("https") }
     };
     let notifier = Notifier;
+    let (mut link, mut sibling) = (process.layout.proxy_socket(), process.layout.next_proxy_socket());
+    if next {
+        std::mem::swap(&mut link, &mut sibling);
+    }
     let settings = Settings {
         workers: workers.map(|workers| workers as usize),
         routes: process.layout.routes(),
         certs: process.layout.routes().with_file_name("certs"),
-        link: process.layout.proxy_socket(),
+        link,
+        sibling,
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),
         limits: Limits::default(),

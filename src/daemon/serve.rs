@@ -162,7 +162,7 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         units: UnitDirectory::new(layout, units::generator(layout.manager)?),
         workspace: Workspace::new(layout),
         journal: Journal::new(settings.place.uid),
-        proxy: Proxy::new(&layout.proxy_socket()),
+        proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
         layout: layout.clone(),
         systemd,
         git,

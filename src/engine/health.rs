@@ -114,6 +114,11 @@ impl Engine {
     async fn check_proxy(&self) -> Check {
         let cure = "look at: systemctl status rivetr-proxy.service";
         match self.machine().proxy.status().await {
+            Ok(status) if status.proxies > 1 => {
+                let detail =
+                    "a second one stands in for it: an upgrade of the proxy is under way, or was broken off";
+                Check::warn("proxy", detail, "if none is under way, run: rivetr proxy upgrade")
+            }
             Ok(status) => {
                 Check::ok("proxy", format!("serves the routes of generation {}", status.generation))
             }

@@ -1,6 +1,5 @@
 //! What the proxy serves: a table made from the store, never from memory.
 
-use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, replica_name};
 use crate::domain::name::HostName;
 use crate::host::layout::Manager;
-use crate::proxy::link::client::AskError;
 use crate::proxy::table::{self, Route, Routes, Target, Via};
 
 /// How long to wait before a proxy that did not answer is asked again.
@@ -58,7 +56,7 @@ impl Engine {
                 "the proxy still serves the routes of generation {served}, not {}",
                 routes.generation
             ))),
-            Err(error) if is_down(&error) => {
+            Err(error) if error.is_gone() => {
                 tracing::warn!("the proxy does not run; it will serve the new routes when it starts");
                 Ok(())
             }
@@ -119,13 +117,6 @@ impl Engine {
 pub(super) fn target(engine: &Engine, deployment: &Deployment, (replica, address): (u8, Ipv4Addr)) -> Target {
     let address = SocketAddr::from((address, deployment.settings.port.get()));
     Target { key: deployment.replica_name(replica), via: via(engine), address }
-}
-
-/// Nobody listens: the proxy does not run. Anything else may be a proxy that serves an older table.
-pub(super) fn is_down(error: &AskError) -> bool {
-    let nobody =
-        |error: &std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
-    matches!(error, AskError::Unreachable { source, .. } if nobody(source))
 }
 
 fn via(engine: &Engine) -> Via {

@@ -208,6 +208,12 @@ impl Layout {
         self.runtime.join("proxy.sock")
     }
 
+    /// The link to the proxy that stands in while the other is replaced.
+    #[must_use]
+    pub fn next_proxy_socket(&self) -> PathBuf {
+        self.runtime.join("proxy-next.sock")
+    }
+
     /// Where the broker hands out sockets of the rootless network.
     #[must_use]
     pub fn netns_socket(&self) -> PathBuf {

@@ -15,7 +15,9 @@ use crate::domain::name::HostName;
 
 /// How long workers may take to notice a table; they do within one turn of their loop.
 const NOTICE: Duration = Duration::from_secs(5);
-/// The sequence of the first table; workers begin with none, which is 0.
+/// What a worker serves that has not begun.
+const NONE: u64 = 0;
+/// The sequence of the first table.
 const FIRST: u64 = 1;
 
 /// The key under which the control plane itself is routed.
@@ -62,7 +64,7 @@ impl Board {
 
     /// What a worker needs to follow the board.
     pub(super) fn join(&mut self) -> (watch::Receiver<Arc<Table>>, watch::Sender<u64>) {
-        let (serves, serving) = watch::channel(0);
+        let (serves, serving) = watch::channel(NONE);
         self.serving.push(serving);
         (self.tables.subscribe(), serves)
     }
@@ -87,7 +89,11 @@ impl Board {
         for serving in &self.serving {
             let mut serving = serving.clone();
             let noticed = timeout(NOTICE, serving.wait_for(|serves| *serves >= sequence)).await;
-            noticed.map_err(|_over| LoadError::Worker)?.map_err(|_ended| LoadError::Worker)?;
+            let noticed = noticed.map_err(|_over| LoadError::Worker)?.is_ok();
+            // One that has ended serves nobody: the proxy stops, and others of it still have requests in flight.
+            if !noticed && *serving.borrow() == NONE {
+                return Err(LoadError::Worker);
+            }
         }
         Ok(())
     }

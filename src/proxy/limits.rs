@@ -89,6 +89,9 @@ pub struct Limits {
     pub farewell: Duration,
     /// How long requests in flight may go on once the proxy was asked to stop.
     pub stop: Duration,
+    /// How long tunnels may, where another proxy accepts meanwhile; where none does they are ended at once, for new
+    /// clients wait. Shorter than `stop`: what is said at their end has to come through.
+    pub tunnels: Duration,
 }
 
 impl Default for Limits {
@@ -113,6 +116,7 @@ impl Default for Limits {
             connections_per_client: 256,
             farewell: Duration::from_secs(1),
             stop: Duration::from_secs(30),
+            tunnels: Duration::from_secs(20),
         }
     }
 }

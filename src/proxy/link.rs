@@ -1,6 +1,7 @@
 //! The small protocol between control plane and proxy: one JSON object a line on a Unix socket.
 //!
 //! The proxy makes the socket and answers only root and its own user. [`client::Client`] is the other end.
+//! While one proxy replaces another there are two, each with a socket of its own, and both are asked.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,24 +76,22 @@ struct TargetLine {
 /// Answers the control plane.
 pub(super) struct Link {
     listener: UnixListener,
-    board: Rc<Board>,
-    dialer: Rc<Dialer>,
 }
 
 impl Link {
-    /// Puts a socket in the place of whatever is at `path`.
-    pub(super) fn bind(path: &Path, board: Rc<Board>, dialer: Rc<Dialer>) -> Result<Self, LinkError> {
+    /// Puts a socket in the place of whatever is at `path`. Who connects is answered once it is served.
+    pub(super) fn bind(path: &Path) -> Result<Self, LinkError> {
         let listener = bind_aside(path).map_err(|source| LinkError { path: path.to_owned(), source })?;
-        Ok(Self { listener, board, dialer })
+        Ok(Self { listener })
     }
 
-    /// Serves for ever.
-    pub(super) async fn serve(self) {
+    /// Serves for ever: a proxy that stops answers until its last request has ended.
+    pub(super) async fn serve(self, board: Rc<Board>, dialer: Rc<Dialer>) {
         let tasks = TaskTracker::new();
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) if is_trusted(&stream) => {
-                    let (board, dialer) = (Rc::clone(&self.board), Rc::clone(&self.dialer));
+                    let (board, dialer) = (Rc::clone(&board), Rc::clone(&dialer));
                     tasks.spawn_local(async move {
                         if let Err(error) = converse(stream, &board, &dialer).await {
                             tracing::debug!(%error, "a conversation over the link broke off");

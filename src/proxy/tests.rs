@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use super::table::{Route, Routes, Target, Via, write};
 use super::{Limits, Listeners, Notice, ProxyError, Settings, control};
 
 mod framing;
+mod generations;
 mod h2c;
 mod http2;
 mod patience;
@@ -47,7 +49,7 @@ struct Proxy {
     certs: PathBuf,
     stop: CancellationToken,
     thread: std::thread::JoinHandle<Result<(), ProxyError>>,
-    _dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl Proxy {
@@ -57,20 +59,27 @@ impl Proxy {
     }
 
     async fn start_on(listener: StdListener, limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        write(&dir.path().join("routes.json"), &table(1, routes)).unwrap();
+        Self::start_in(dir, ["proxy.sock", "next.sock"], listener, limits).await
+    }
+
+    /// With the routes that are there, and its own link before the other's.
+    async fn start_in(dir: Arc<TempDir>, links: [&str; 2], listener: StdListener, limits: Limits) -> Self {
         let path = dir.path().join("routes.json");
-        write(&path, &table(1, routes)).unwrap();
         let address = listener.local_addr().unwrap();
         let https = StdListener::bind("127.0.0.1:0").unwrap();
         let secure = https.local_addr().unwrap();
         let listeners = Listeners { http: vec![listener], https: vec![https] };
         let certs = dir.path().join("certs");
         std::fs::create_dir(&certs).unwrap();
+        let [link, sibling] = links.map(|link| dir.path().join(link));
         let settings = Settings {
             workers: Some(2),
             routes: path.clone(),
             certs: certs.clone(),
-            link: dir.path().join("proxy.sock"),
+            link,
+            sibling,
             broker: None,
             heartbeat: None,
             limits,
@@ -89,7 +98,7 @@ impl Proxy {
             LocalSet::new().block_on(&runtime, control(&settings, listeners, notify, stopped))
         });
         timeout(SURELY, is_ready).await.unwrap().unwrap();
-        Self { address, secure, link, routes: path, certs, stop, thread, _dir: dir }
+        Self { address, secure, link, routes: path, certs, stop, thread, dir }
     }
 
     async fn connect(&self) -> TcpStream {

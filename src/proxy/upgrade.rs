@@ -1,6 +1,6 @@
 //! `WebSocket`s: after the target's 101, and not before, bytes pass both ways until one side ends.
 //!
-//! When the release is retired or the proxy stops, the client is told with close code 1001 ("going away"),
+//! When the release is retired or the proxy's time is over, the client is told with close code 1001 ("going away"),
 //! between two frames of the target. Frames are followed only to find that place; none is changed or kept.
 
 use std::cell::Cell;
@@ -61,7 +61,7 @@ pub(super) fn begin(
             tokio::select! {
                 // An error means that the gauge is gone, and with it the target.
                 _ = leaving.wait_for(|leaving| *leaving) => {}
-                () = worker.stop.cancelled() => {}
+                () = worker.tunnels.cancelled() => {}
             }
         };
         if let Err(error) = tunnel(client, target, worker.limits.tunnel_idle, end).await {

@@ -56,6 +56,7 @@ pub(super) struct Parts {
     pub(super) dialer: Dialer,
     pub(super) door: Arc<Doorkeeper>,
     pub(super) stop: CancellationToken,
+    pub(super) tunnels: CancellationToken,
 }
 
 /// What the requests of one worker share.
@@ -67,6 +68,8 @@ pub(super) struct Worker {
     /// Connections to targets; they end with those that use them.
     upstreams: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// Cancelled when tunnels are to end.
+    pub(super) tunnels: CancellationToken,
     table: RefCell<Arc<Table>>,
     shelf: Arc<Shelf>,
     dialer: Dialer,
@@ -84,7 +87,7 @@ pub(super) fn run(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
 }
 
 async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
-    let Parts { number, nonce, limits, mut tables, serves, shelf, dialer, door, stop } = parts;
+    let Parts { number, nonce, limits, mut tables, serves, shelf, dialer, door, stop, tunnels } = parts;
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
@@ -93,6 +96,7 @@ async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
         stop,
+        tunnels,
         table: RefCell::new(table),
         shelf,
         dialer,
@@ -105,15 +109,24 @@ async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
     background.spawn_local(follow(Rc::clone(&worker), tables, serves));
     let pool = Rc::clone(&worker.pool);
     background.spawn_local(async move { pool.reap().await });
-    let accepting = TaskTracker::new();
+    let (accepting, enough) = (TaskTracker::new(), CancellationToken::new());
     for (scheme, listener) in listeners {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        accepting.spawn_local(accept(Rc::clone(&worker), scheme, listener));
+        accepting.spawn_local(accept(Rc::clone(&worker), scheme, listener, enough.clone()));
     }
+    worker.stop.cancelled().await;
+    worker.tasks.close();
+    // Who comes while idle connections end is answered, once, and need not wait for the next proxy.
+    if timeout(worker.limits.farewell, worker.tasks.wait()).await.is_err() {
+        tracing::debug!(
+            connections = worker.tasks.len(),
+            "no more are accepted, and these end with their requests"
+        );
+    }
+    enough.cancel();
     accepting.close();
     accepting.wait().await;
-    worker.tasks.close();
     worker.pool.clear();
     if timeout(worker.limits.stop, worker.tasks.wait()).await.is_err() {
         tracing::warn!(connections = worker.tasks.len(), "connections are cut: they did not end in time");
@@ -132,13 +145,13 @@ async fn follow(worker: Rc<Worker>, mut tables: watch::Receiver<Arc<Table>>, ser
     }
 }
 
-async fn accept(worker: Rc<Worker>, scheme: Scheme, listener: TcpListener) {
+async fn accept(worker: Rc<Worker>, scheme: Scheme, listener: TcpListener, enough: CancellationToken) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = worker.stop.cancelled() => return,
+            () = enough.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {

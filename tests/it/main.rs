@@ -37,6 +37,7 @@ mod rollback;
 mod setup;
 mod sources;
 mod units;
+mod upgrade;
 mod uploads;
 mod variables;
 mod volumes;

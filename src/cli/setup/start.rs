@@ -1,15 +1,17 @@
 //! Has the service managers take up what was installed, and starts anew only what is other than before.
 
+use std::io;
+
 use super::SetupError;
 use super::account::Account;
 use super::control::Control;
 use super::ground::{Ground, Way};
 use super::install::Changes;
 use super::steps::Steps;
+use super::upgrade::{self, PROXY};
 
 const DAEMON: &str = "rivetr.service";
 const DAEMON_SOCKETS: [&str; 2] = ["rivetr.socket", "rivetr-http.socket"];
-const PROXY: &str = "rivetr-proxy.service";
 const PROXY_SOCKETS: [&str; 2] = ["rivetr-proxy.socket", "rivetr-proxy-tls.socket"];
 const BROKER_SOCKET: &str = "rivetr-netns.socket";
 const BROKER: &str = "rivetr-netns.service";
@@ -69,8 +71,12 @@ async fn start_service(control: Control<'_>, unit: &str, other: bool) -> Result<
     if running && !other {
         return Ok(!enabled);
     }
-    // From a failed state too, and at once.
-    control.restart(unit).await?;
+    if running && unit == PROXY {
+        upgrade::replace(control, &mut io::sink()).await?;
+    } else {
+        // From a failed state too, and at once.
+        control.restart(unit).await?;
+    }
     Ok(true)
 }
 

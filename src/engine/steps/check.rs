@@ -168,7 +168,7 @@ async fn ask(engine: &Engine, probe: Probe, limit: Duration) -> Result<Duration,
         loop {
             match engine.machine().proxy.probe(probe.clone()).await {
                 // It is being started anew.
-                Err(error) if routes::is_down(&error) => engine.pause(ASK_AGAIN).await,
+                Err(error) if error.is_gone() => engine.pause(ASK_AGAIN).await,
                 other => return other,
             }
         }

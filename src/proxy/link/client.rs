@@ -1,9 +1,13 @@
-//! The control plane's end of the link: one connection a question.
+//! The control plane's end of the link: one connection a question, to every proxy that is there.
+//!
+//! One that is not there serves nobody, and reads the routes on disk before it does: see `control` in `proxy.rs`.
 
-use std::io;
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -14,6 +18,8 @@ use crate::proxy::probe::{Probe, ProbeOutcome};
 
 /// How long an answer may take beyond what was asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often one that ends before it answers is asked again: its successor may be there by then.
+const AGAIN: usize = 3;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -44,7 +50,9 @@ pub struct Drained {
 /// What the proxy is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// The generation of the routes it serves.
+    /// How many proxies answered: two while one replaces the other.
+    pub proxies: usize,
+    /// The generation of the routes that all of them serve.
     pub generation: u64,
     /// One row for each target that is routed or still busy.
     pub targets: Vec<TargetStatus>,
@@ -63,27 +71,37 @@ pub struct TargetStatus {
     pub idle: Option<Duration>,
 }
 
-/// Asks the proxy.
+/// Asks the proxy, and the one that replaces it.
 #[derive(Debug, Clone)]
 pub struct Client {
-    path: PathBuf,
+    paths: Vec<PathBuf>,
 }
 
 impl Client {
     /// Connects to the socket at `path` each time something is asked.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { paths: vec![path.to_owned()] }
     }
 
-    /// Makes the proxy serve the routes on disk. When this returns every request meets them.
+    /// Asks at another socket too, where somebody is there.
+    #[must_use]
+    pub fn and(mut self, path: &Path) -> Self {
+        self.paths.push(path.to_owned());
+        self
+    }
+
+    /// Makes every proxy serve the routes on disk. When this returns every request meets them.
     pub async fn load(&self) -> Result<u64, AskError> {
-        let answer = self.ask(&Ask::Load, Duration::ZERO).await?;
-        let Answer::Loaded { generation } = answer else { return Err(answer.into()) };
-        Ok(generation)
+        let mut oldest = u64::MAX;
+        for answer in self.ask_all(&Ask::Load, Duration::ZERO).await? {
+            let Answer::Loaded { generation } = answer else { return Err(answer.into()) };
+            oldest = oldest.min(generation);
+        }
+        Ok(oldest)
     }
 
-    /// Asks the proxy to probe a target on the path that traffic takes.
+    /// Asks one proxy to probe a target on the path that traffic takes.
     pub async fn probe(&self, probe: Probe) -> Result<ProbeOutcome, AskError> {
         let Probe { target, path, host, statuses, attempt, timeout } = probe;
         let (attempt_ms, timeout_ms) = (millis(attempt), millis(timeout));
@@ -96,39 +114,115 @@ impl Client {
         Ok(ProbeOutcome::Answered { after: Duration::from_millis(after_ms), status })
     }
 
-    /// Waits until nothing is in flight to the target with this key, or `limit` is over.
+    /// Waits until nothing is in flight to the target with this key, through any proxy, or `limit` is over.
     pub async fn drain(&self, key: &str, limit: Duration) -> Result<Drained, AskError> {
         let ask = Ask::Drain { key: key.to_owned(), limit_ms: millis(limit) };
-        let answer = self.ask(&ask, limit).await?;
-        let Answer::Drained { left } = answer else { return Err(answer.into()) };
-        Ok(Drained { left })
+        let mut drained = Drained { left: 0 };
+        for answer in self.ask_all(&ask, limit).await? {
+            let Answer::Drained { left } = answer else { return Err(answer.into()) };
+            drained.left += left;
+        }
+        Ok(drained)
     }
 
-    /// What the proxy serves and how busy it is.
+    /// What the proxies serve and how busy they are.
     pub async fn status(&self) -> Result<Status, AskError> {
-        let answer = self.ask(&Ask::Status, Duration::ZERO).await?;
-        let Answer::Status { generation, targets } = answer else { return Err(answer.into()) };
-        Ok(Status { generation, targets: targets.into_iter().map(TargetStatus::from).collect() })
+        let answers = self.ask_all(&Ask::Status, Duration::ZERO).await?;
+        let (proxies, mut oldest, mut merged) = (answers.len(), u64::MAX, BTreeMap::new());
+        for answer in answers {
+            let Answer::Status { generation, targets } = answer else { return Err(answer.into()) };
+            oldest = oldest.min(generation);
+            for target in targets.into_iter().map(TargetStatus::from) {
+                let merged = merged.entry(target.key.clone());
+                merged.and_modify(|merged: &mut TargetStatus| merged.add(&target)).or_insert(target);
+            }
+        }
+        Ok(Status { proxies, generation: oldest, targets: merged.into_values().collect() })
     }
 
+    /// Asks one proxy that is there, another if it leaves before it answers.
     async fn ask(&self, ask: &Ask, limit: Duration) -> Result<Answer, AskError> {
-        let exchange = async {
-            let mut stream = UnixStream::connect(&self.path).await?;
-            let mut line = serde_json::to_vec(ask)?;
-            line.push(b'\n');
-            stream.write_all(&line).await?;
-            let mut answer = String::new();
-            if BufReader::new(stream.take(LINE)).read_line(&mut answer).await? == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended before it answered"));
+        let mut gone = None;
+        for path in &self.paths {
+            match ask_again(path, ask, limit).await {
+                Err(error) if error.is_gone() => {
+                    gone.get_or_insert(error);
+                }
+                other => return other,
             }
-            Ok(answer)
-        };
-        let answer = timeout(limit + PATIENCE, exchange)
-            .await
-            .map_err(|_over| io::ErrorKind::TimedOut.into())
-            .and_then(|result| result)
-            .map_err(|source| AskError::Unreachable { path: self.path.clone(), source })?;
-        serde_json::from_str(&answer).map_err(|_| AskError::Senseless)
+        }
+        Err(gone.unwrap_or(AskError::Senseless))
+    }
+
+    /// Asks all that are there, at once; an error if nobody is.
+    async fn ask_all(&self, ask: &Ask, limit: Duration) -> Result<Vec<Answer>, AskError> {
+        let (mut answers, mut gone) = (Vec::new(), None);
+        for answer in join_all(self.paths.iter().map(|path| ask_again(path, ask, limit))).await {
+            match answer {
+                Ok(answer) => answers.push(answer),
+                Err(error) if error.is_gone() => {
+                    gone.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        gone.filter(|_| answers.is_empty()).map_or(Ok(answers), Err)
+    }
+}
+
+/// Asks at one socket, and anew where the proxy ends meanwhile.
+async fn ask_again(path: &Path, ask: &Ask, limit: Duration) -> Result<Answer, AskError> {
+    for _ in 1..AGAIN {
+        match ask_at(path, ask, limit).await {
+            Err(error) if error.broke_off() => {}
+            other => return other,
+        }
+    }
+    ask_at(path, ask, limit).await
+}
+
+async fn ask_at(path: &Path, ask: &Ask, limit: Duration) -> Result<Answer, AskError> {
+    let exchange = async {
+        let mut stream = UnixStream::connect(path).await?;
+        let mut line = serde_json::to_vec(ask)?;
+        line.push(b'\n');
+        stream.write_all(&line).await?;
+        let mut answer = String::new();
+        if BufReader::new(stream.take(LINE)).read_line(&mut answer).await? == 0 {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "it ended before it answered"));
+        }
+        Ok(answer)
+    };
+    let answer = timeout(limit + PATIENCE, exchange)
+        .await
+        .map_err(|_over| ErrorKind::TimedOut.into())
+        .and_then(|result| result)
+        .map_err(|source| AskError::Unreachable { path: path.to_owned(), source })?;
+    serde_json::from_str(&answer).map_err(|_| AskError::Senseless)
+}
+
+impl AskError {
+    /// Nobody listens: that proxy does not run. Anything else may be one that serves an older table.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.is_of(&[ErrorKind::NotFound, ErrorKind::ConnectionRefused])
+    }
+
+    fn broke_off(&self) -> bool {
+        self.is_of(&[ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe])
+    }
+
+    fn is_of(&self, kinds: &[ErrorKind]) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if kinds.contains(&source.kind()))
+    }
+}
+
+impl TargetStatus {
+    /// What another proxy has to do with the same target.
+    fn add(&mut self, other: &Self) {
+        self.in_flight += other.in_flight;
+        self.served += other.served;
+        self.idle = self.idle.into_iter().chain(other.idle).min();
     }
 }
 

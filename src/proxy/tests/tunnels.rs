@@ -3,11 +3,11 @@
 use super::secure::usual;
 use super::*;
 
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
+pub(super) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
                        Sec-WebSocket-Key: x\r\n\r\n";
 
 /// A target that agrees to become an echo, and says what it was asked.
-async fn agreeing() -> (SocketAddr, JoinSet<()>, tokio::sync::mpsc::UnboundedReceiver<String>) {
+pub(super) async fn agreeing() -> (SocketAddr, JoinSet<()>, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let (asked, is_asked) = tokio::sync::mpsc::unbounded_channel();
     let (address, target) = target(move |mut stream| {
         let asked = asked.clone();
@@ -24,7 +24,7 @@ async fn agreeing() -> (SocketAddr, JoinSet<()>, tokio::sync::mpsc::UnboundedRec
 }
 
 /// A small binary frame.
-fn frame(payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(payload: &[u8]) -> Vec<u8> {
     [&[0x82, u8::try_from(payload.len()).unwrap()], payload].concat()
 }
 
