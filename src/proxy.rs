@@ -30,6 +30,10 @@ mod authority;
 mod fields;
 mod refusal;
 
+pub mod access_log;
+pub mod metrics;
+mod record;
+
 mod body;
 mod head;
 mod upgrade;
@@ -56,9 +60,11 @@ mod tests;
 
 pub use limits::Limits;
 
+use access_log::Log;
 use board::{Board, LoadError};
 use dial::Dialer;
 use link::{Link, LinkError};
+use record::Recorder;
 
 /// What the proxy is told before it starts.
 #[derive(Debug, Clone)]
@@ -73,6 +79,8 @@ pub struct Settings {
     pub broker: Option<PathBuf>,
     /// How often to say that the proxy is alive, if anyone listens.
     pub heartbeat: Option<Duration>,
+    /// What is logged of requests; none: nothing.
+    pub access_log: Option<access_log::Settings>,
     /// Waits and counts.
     pub limits: Limits,
 }
@@ -131,7 +139,10 @@ async fn control(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ProxyError::Start)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(ProxyError::Start)?;
     let mut board = Board::open(settings.routes.clone());
-    let mut crew = Crew::start(settings, &listeners, &mut board, &stop)?;
+    let metrics = Arc::clone(&board.registry.metrics);
+    let log = settings.access_log.as_ref().map(|log| Log::begin(log, metrics)).transpose();
+    let log = log.map_err(ProxyError::Start)?;
+    let mut crew = Crew::start(settings, &listeners, &mut board, log.as_ref(), &stop)?;
     let board = Rc::new(board);
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
     let link = Link::bind(&settings.link, Rc::clone(&board), dialer)?;
@@ -152,6 +163,7 @@ async fn control(
             () = stop.cancelled() => break,
             _ = hang_up.recv() => {
                 notify(Notice::Reloading);
+                log.iter().for_each(Log::reopen);
                 load(&board).await;
                 notify(Notice::Ready(served(&board)));
             }
@@ -161,7 +173,9 @@ async fn control(
     }
     notify(Notice::Stopping);
     stop.cancel();
-    crew.all_ended().await
+    let ended = crew.all_ended().await;
+    log.iter().for_each(Log::close);
+    ended
 }
 
 /// The routes on disk, or those served before.
@@ -189,6 +203,7 @@ impl Crew {
         settings: &Settings,
         listeners: &[TcpListener],
         board: &mut Board,
+        log: Option<&Log>,
         stop: &CancellationToken,
     ) -> Result<Self, ProxyError> {
         let workers = settings.workers.or_else(|| thread::available_parallelism().ok().map(Into::into));
@@ -203,10 +218,12 @@ impl Crew {
             let (tables, serves) = board.join();
             let mut ends = Ends(Some(ends.clone()));
             let (limits, door, stop) = (Arc::clone(&limits), Arc::clone(&door), stop.clone());
-            let (broker, nonce) = (settings.broker.clone(), u32::from_ne_bytes(nonce));
+            let broker = settings.broker.clone();
+            let metrics = Arc::clone(&board.registry.metrics);
+            let recorder = Recorder::new(u32::from_ne_bytes(nonce), number, metrics, log.cloned());
             let work = move || {
                 let dialer = Dialer::new(broker, limits.connect);
-                let parts = worker::Parts { number, nonce, limits, tables, serves, dialer, door, stop };
+                let parts = worker::Parts { number, recorder, limits, tables, serves, dialer, door, stop };
                 ends.say(worker::run(parts, share).map_err(|error| ProxyError::Worker(error.to_string())));
             };
             let thread = thread::Builder::new().name(format!("worker-{number}"));

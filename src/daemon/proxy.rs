@@ -29,6 +29,7 @@ pub(super) fn run(process: &Process) -> ExitCode {
         link: process.layout.proxy_socket(),
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),
+        access_log: None,
         limits: Limits::default(),
     };
     let ended = proxy::run(&settings, listeners, |notice| match notice {

@@ -21,6 +21,7 @@ use super::fields::{is_websocket, to_client, to_target};
 use super::last_words::LastWords;
 use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH, UPSTREAM_BUFFER};
 use super::pool::{Lease, Sender};
+use super::record::{Record, X_REQUEST_ID};
 use super::refusal::Refusal;
 use super::table::{Backend, Entry};
 use super::upgrade;
@@ -33,6 +34,7 @@ type Answer = Response<AnswerBody>;
 pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Answer {
     let busy = client.wire.enter();
     let number = client.count();
+    let record = Record::begin(&client, &request);
     let html = request
         .headers()
         .get(ACCEPT)
@@ -40,26 +42,35 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     let verdict = client.wire.verdict(number);
     let outcome = match verdict {
         Verdict::Refuse(refusal) => Err(refusal),
-        Verdict::Keep | Verdict::Last => answer(&client, request).await,
+        Verdict::Keep | Verdict::Last => answer(&client, request, &record).await,
     };
     let mut answer = outcome.unwrap_or_else(|refusal| {
-        let id = client.worker.request_id();
+        record.refused(refusal);
+        let id = record.id();
         tracing::debug!(request = id, client = %client.origin.client, %refusal, "a request was refused");
-        refusal.page(&id, html).map(AnswerBody::page)
+        refusal.page(id, html).map(AnswerBody::page)
     });
+    record.answered(answer.status());
+    answer.headers_mut().insert(X_REQUEST_ID, record.name());
     let last = verdict != Verdict::Keep || client.is_worn(number);
     if last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer.body_mut().hold(busy);
+    answer.body_mut().note(record);
     answer
 }
 
-async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<Answer, Refusal> {
+async fn answer(
+    client: &Rc<Client>,
+    mut request: Request<Incoming>,
+    record: &Rc<Record>,
+) -> Result<Answer, Refusal> {
     request_line(request.method(), request.uri())?;
     let Authority { host, text } = authority(request.uri(), request.headers())?;
     let host = host.ok_or(Refusal::UnknownHost)?;
     let entry = client.worker.find(host.as_str()).ok_or(Refusal::UnknownHost)?;
+    record.belongs_to(entry.label.as_ref(), &entry.tally);
     let websocket = request.method() == Method::GET
         && request.version() == Version::HTTP_11
         && request.body().is_end_stream()
@@ -67,18 +78,20 @@ async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<A
     let upgraded = websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut head, body) = request.into_parts();
     to_target(&mut head.headers, &client.origin, &text, websocket)?;
+    head.headers.insert(X_REQUEST_ID, record.name());
     head.uri = origin_form(head.uri);
     head.version = Version::HTTP_11;
     let limits = &client.worker.limits;
     let limit = entry.body_limit.unwrap_or(limits.body_bytes);
     let (body, upload) = ClientBody::new(body, limit, Arc::clone(limits))?;
+    record.uploads(&upload);
     drop(entry);
     let errand =
-        Errand { worker: &client.worker, host: host.as_str(), upload: Rc::clone(&upload), websocket };
+        Errand { worker: &client.worker, record, host: host.as_str(), upload: Rc::clone(&upload), websocket };
     let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let agreed = upgraded.filter(|_| is_websocket(response.headers())).ok_or(Refusal::BadAnswer)?;
-        return upgrade::begin(client, agreed, response, reached.backend, reached.in_flight);
+        return upgrade::begin(client, agreed, response, reached.backend, reached.in_flight, record);
     }
     let (mut head, body) = response.into_parts();
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
@@ -115,6 +128,7 @@ struct Reached {
 /// One request on its way.
 struct Errand<'a> {
     worker: &'a Rc<Worker>,
+    record: &'a Record,
     host: &'a str,
     upload: Rc<Upload>,
     websocket: bool,
@@ -150,6 +164,7 @@ impl Errand<'_> {
             // The connection was stale, and so may be the others.
             self.worker.pool.forget(&reached.backend.target);
             pool = false;
+            self.record.tries_again();
         }
     }
 
@@ -162,6 +177,7 @@ impl Errand<'_> {
         loop {
             let entry = self.worker.find(self.host).ok_or(Refusal::UnknownHost)?;
             let Some(backend) = self.pick(&entry, &mut tried) else { return Err(Refusal::Stopped) };
+            self.record.goes_to(&backend);
             let others = entry.count().saturating_sub(1);
             let in_flight = backend.gauge.enter();
             if let Some(lease) = pool.then(|| self.worker.pool.take(&backend, patience)).flatten() {
@@ -177,6 +193,7 @@ impl Errand<'_> {
             backend.gauge.rest();
             tried.push(backend.target.key.clone());
             if entry.pick(0, &tried).is_some() {
+                self.record.tries_again();
                 continue;
             }
             let late = matches!(error, DialError::TimedOut(..));
@@ -186,6 +203,7 @@ impl Errand<'_> {
             };
             drop(in_flight);
             sleep(*pause).await;
+            self.record.tries_again();
         }
     }
 

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::dial::Dialer;
+use super::metrics::Counts;
 use super::probe::{Probe, ProbeOutcome, probe};
 use super::table::Target;
 
@@ -50,6 +51,7 @@ enum Ask {
         limit_ms: u64,
     },
     Status,
+    Metrics,
 }
 
 /// What the proxy answers.
@@ -61,6 +63,7 @@ enum Answer {
     Never { last: String },
     Drained { left: u64 },
     Status { generation: u64, targets: Vec<TargetLine> },
+    Metrics { counts: Counts },
     Failed { why: String },
 }
 
@@ -177,6 +180,7 @@ async fn answer(ask: Ask, board: &Board, dialer: &Dialer) -> Answer {
             let targets = board.registry.usage().into_iter().map(line).collect();
             Answer::Status { generation: board.generation(), targets }
         }
+        Ask::Metrics => Answer::Metrics { counts: board.registry.metrics.counts() },
     }
 }
 

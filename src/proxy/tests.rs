@@ -60,6 +60,7 @@ impl Proxy {
             link: dir.path().join("proxy.sock"),
             broker: None,
             heartbeat: None,
+            access_log: None,
             limits,
         };
         let link = Client::new(&settings.link);

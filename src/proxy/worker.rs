@@ -25,6 +25,7 @@ use super::fields::Origin;
 use super::forward;
 use super::limits::{HEAD_BYTES, Limits};
 use super::pool::{Pool, Sender};
+use super::record::Recorder;
 use super::table::{Entry, Table, Target};
 use super::wire::{Intake, Wire};
 
@@ -34,8 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a worker is made with.
 pub(super) struct Parts {
     pub(super) number: usize,
-    /// Makes request ids of one process differ from those of another.
-    pub(super) nonce: u32,
+    pub(super) recorder: Recorder,
     pub(super) limits: Arc<Limits>,
     pub(super) tables: watch::Receiver<Arc<Table>>,
     /// Where the worker says which table it serves, by its sequence.
@@ -54,11 +54,10 @@ pub(super) struct Worker {
     /// Connections to targets; they end with those that use them.
     upstreams: TaskTracker,
     pub(super) stop: CancellationToken,
+    pub(super) recorder: Recorder,
     table: RefCell<Arc<Table>>,
     dialer: Dialer,
     door: Arc<Doorkeeper>,
-    name: String,
-    requests: Cell<u64>,
     turn: Cell<usize>,
 }
 
@@ -70,7 +69,7 @@ pub(super) fn run(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Re
 }
 
 async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
-    let Parts { number, nonce, limits, mut tables, serves, dialer, door, stop } = parts;
+    let Parts { number, recorder, limits, mut tables, serves, dialer, door, stop } = parts;
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
@@ -79,11 +78,10 @@ async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Resul
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
         stop,
+        recorder,
         table: RefCell::new(table),
         dialer,
         door,
-        name: format!("{nonce:08x}-{number}"),
-        requests: Cell::new(0),
         turn: Cell::new(number),
     });
     let background = TaskTracker::new();
@@ -129,7 +127,11 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                let Some(admission) = worker.door.admit(peer.ip()) else { continue };
+                let Some(admission) = worker.door.admit(peer.ip()) else {
+                    worker.recorder.metrics.turned_away();
+                    continue;
+                };
+                worker.recorder.metrics.connected();
                 let connection = connection(Rc::clone(&worker), stream, peer, port, admission);
                 worker.tasks.spawn_local(connection);
             }
@@ -216,13 +218,6 @@ impl Worker {
         let stream = self.dialer.connect(target).await?;
         let sender = forward::handshake(&self.upstreams, stream, upgradable).await;
         sender.map_err(|error| DialError::Other(target.address, io::Error::other(error)))
-    }
-
-    /// A name for a request that a visitor can tell and the log can find.
-    pub(super) fn request_id(&self) -> String {
-        let number = self.requests.get() + 1;
-        self.requests.set(number);
-        format!("{}-{number}", self.name)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::{Answer, Ask, LINE, TargetLine, millis};
+use crate::proxy::metrics::Counts;
 use crate::proxy::probe::{Probe, ProbeOutcome};
 
 /// How long an answer may take beyond what was asked for.
@@ -111,6 +112,13 @@ impl Client {
         Ok(Status { generation, targets: targets.into_iter().map(TargetStatus::from).collect() })
     }
 
+    /// What the proxy has counted since it started.
+    pub async fn metrics(&self) -> Result<Counts, AskError> {
+        let answer = self.ask(&Ask::Metrics, Duration::ZERO).await?;
+        let Answer::Metrics { counts } = answer else { return Err(answer.into()) };
+        Ok(counts)
+    }
+
     async fn ask(&self, ask: &Ask, limit: Duration) -> Result<Answer, AskError> {
         let exchange = async {
             let mut stream = UnixStream::connect(&self.path).await?;
@@ -140,7 +148,8 @@ impl From<Answer> for AskError {
             | Answer::Answered { .. }
             | Answer::Never { .. }
             | Answer::Drained { .. }
-            | Answer::Status { .. } => Self::Senseless,
+            | Answer::Status { .. }
+            | Answer::Metrics { .. } => Self::Senseless,
         }
     }
 }
