@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use super::{Process, refuse};
+use crate::config::settings::{AccessLog, Logged};
 use crate::host::layout::Manager;
 use crate::host::sockets::{Activated, Notifier};
+use crate::proxy::access_log::{self, Choice};
 use crate::proxy::{self, Limits, Notice, Settings};
 
 pub(super) fn run(process: &Process) -> ExitCode {
@@ -29,7 +31,7 @@ pub(super) fn run(process: &Process) -> ExitCode {
         link: process.layout.proxy_socket(),
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),
-        access_log: None,
+        access_log: access_log(&process.settings.proxy.access_log),
         limits: Limits::default(),
     };
     let ended = proxy::run(&settings, listeners, |notice| match notice {
@@ -39,4 +41,15 @@ pub(super) fn run(process: &Process) -> ExitCode {
         Notice::Alive => notifier.alive(),
     });
     ended.map_or_else(|error| refuse(&error), |()| ExitCode::SUCCESS)
+}
+
+fn access_log(configured: &AccessLog) -> Option<access_log::Settings> {
+    let AccessLog { choice, sample, query, file } = configured;
+    let choice = match choice {
+        Logged::Off => return None,
+        Logged::Errors => Choice::Errors,
+        Logged::Sampled => Choice::Sampled(*sample),
+        Logged::All => Choice::All,
+    };
+    Some(access_log::Settings { choice, query: *query, file: file.clone(), clock: super::serve::now })
 }

@@ -21,11 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::client::Client;
 use super::table::{Route, Routes, Target, Via, write};
-use super::{Limits, Notice, ProxyError, Settings, control};
+use super::{Limits, Notice, ProxyError, Settings, access_log, control};
 
 mod framing;
 mod patience;
 mod replicas;
+mod seeing;
 mod serving;
 mod switching;
 mod tunnels;
@@ -50,6 +51,15 @@ impl Proxy {
     }
 
     async fn start_on(listener: StdListener, limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
+        Self::start_with(listener, limits, None, routes).await
+    }
+
+    async fn start_with(
+        listener: StdListener,
+        limits: Limits,
+        access_log: Option<access_log::Settings>,
+        routes: &[(&str, SocketAddr)],
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("routes.json");
         write(&path, &table(1, routes)).unwrap();
@@ -60,7 +70,7 @@ impl Proxy {
             link: dir.path().join("proxy.sock"),
             broker: None,
             heartbeat: None,
-            access_log: None,
+            access_log,
             limits,
         };
         let link = Client::new(&settings.link);
@@ -114,12 +124,14 @@ impl Proxy {
     }
 }
 
-/// Routes whose keys are the addresses of their targets; rows of one host stand side by side.
+/// Routes whose keys are the addresses of their targets, and whose labels are their hosts; rows of one host stand side
+/// by side.
 fn table(generation: u64, routes: &[(&str, SocketAddr)]) -> Routes {
     let target =
         |address: &SocketAddr| Target { key: address.to_string(), via: Via::Host, address: *address };
     let route = |rows: &[(&str, SocketAddr)]| {
-        Route::plain(rows[0].0, rows.iter().map(|(_, address)| target(address)).collect())
+        let plain = Route::plain(rows[0].0, rows.iter().map(|(_, address)| target(address)).collect());
+        Route { label: Some(rows[0].0.to_owned()), ..plain }
     };
     let routes = routes.chunk_by(|a, b| a.0 == b.0).map(route).collect();
     Routes { generation, routes, ..Routes::default() }

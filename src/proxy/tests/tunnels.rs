@@ -2,11 +2,11 @@
 
 use super::*;
 
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
+pub(super) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\
                        Sec-WebSocket-Key: x\r\n\r\n";
 
 /// A target that agrees to become an echo, and says what it was asked.
-async fn agreeing() -> (SocketAddr, JoinSet<()>, tokio::sync::mpsc::UnboundedReceiver<String>) {
+pub(super) async fn agreeing() -> (SocketAddr, JoinSet<()>, tokio::sync::mpsc::UnboundedReceiver<String>) {
     let (asked, is_asked) = tokio::sync::mpsc::unbounded_channel();
     let (address, target) = target(move |mut stream| {
         let asked = asked.clone();
