@@ -227,3 +227,125 @@ impl Desk {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn begin(file: &Path) -> (Log, Arc<Metrics>) {
+        let metrics = Arc::<Metrics>::default();
+        let file = Some(file.to_owned());
+        let settings = Settings { choice: Choice::All, query: false, file, clock: || Timestamp(0) };
+        (Log::begin(&settings, Arc::clone(&metrics)).unwrap(), metrics)
+    }
+
+    fn put(log: &Log, id: &str) {
+        log.put(&Line {
+            time: log.now(),
+            id,
+            client: "192.0.2.7".parse().unwrap(),
+            method: "GET",
+            host: None,
+            path: "/".into(),
+            query: None,
+            status: Some(200),
+            bytes: 0,
+            bytes_in: 0,
+            duration: Duration::ZERO,
+            app: None,
+            target: None,
+            protocol: "HTTP/1.1",
+            tls: false,
+            user_agent: None,
+            retries: 0,
+            refusal: None,
+            end: None,
+        });
+    }
+
+    /// The names in a file, and the numbers of lines that are missing.
+    fn read(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let word =
+            |line: serde_json::Value| line["id"].as_str().map_or(line["dropped"].to_string(), str::to_owned);
+        text.lines().map(line).map(word).collect()
+    }
+
+    #[test]
+    fn choices() {
+        for (choice, taken) in [
+            (Choice::Errors, &[][..]),
+            (Choice::Sampled(3), &[3, 6]),
+            (Choice::Sampled(1), &[1, 2, 3, 4, 5, 6, 7]),
+            (Choice::All, &[1, 2, 3, 4, 5, 6, 7]),
+        ] {
+            let takes: Vec<u64> = (1..8).filter(|number| choice.takes(*number)).collect();
+            assert_eq!(takes, taken, "{choice:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_closed_has_written_all_it_was_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved) = (dir.path().join("access.log"), dir.path().join("access.log.1"));
+        std::fs::File::create(&moved).unwrap();
+        for part in [&["1", "2"][..], &["3"]] {
+            let (log, metrics) = begin(&path);
+            for id in part {
+                put(&log, id);
+            }
+            log.close();
+            assert_eq!(metrics.counts().dropped_lines, 0);
+        }
+        assert_eq!(read(&path), ["1", "2", "3"]);
+
+        std::fs::rename(&path, &moved).unwrap();
+        let (log, _) = begin(&path);
+        log.reopen();
+        put(&log, "4");
+        log.close();
+        assert_eq!((read(&moved).len(), read(&path)), (3, vec!["4".to_owned()]));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted_and_told_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("later/access.log");
+        let (log, metrics) = begin(&path);
+        put(&log, "1");
+        put(&log, "2");
+        while metrics.counts().dropped_lines < 2 {
+            thread::yield_now();
+        }
+        std::fs::create_dir(dir.path().join("later")).unwrap();
+        put(&log, "3");
+        log.close();
+        assert_eq!(read(&path), ["2", "3"], "two lines are missing");
+    }
+
+    #[test]
+    fn so_many_lines_wait_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // Nobody opens the pipe, so the thread that writes does not come back from its first batch.
+        let (log, metrics) = begin(&pipe);
+        put(&log, "first");
+        while log.0.lock().waiting.lines > 0 {
+            thread::yield_now();
+        }
+        for _ in 0..LINES_MAX + 5 {
+            put(&log, "x");
+        }
+        let waiting = log.0.lock().waiting.bytes.len();
+        let held = log.0.lock().waiting.lines;
+        assert!(waiting <= BYTES_MAX && held <= LINES_MAX, "{waiting} bytes in {held} lines");
+        assert_eq!(metrics.counts().dropped_lines, LINES_MAX + 5 - held);
+        let begun = Instant::now();
+        log.close();
+        assert!(begun.elapsed() >= FAREWELL, "nobody takes the last lines");
+    }
+}

@@ -237,14 +237,12 @@ impl Record {
 
     fn count(&self, ended: Ended) {
         let worker = self.worker();
-        match self.owner.get() {
-            Some(owner) => owner.tally.leave(worker, ended),
-            None => {
-                let nobody = self.client.worker.recorder.metrics.nobody();
-                nobody.enter(worker);
-                nobody.leave(worker, ended);
-            }
-        }
+        let Some(owner) = self.owner.get() else {
+            let nobody = self.client.worker.recorder.metrics.nobody();
+            nobody.enter(worker);
+            return nobody.leave(worker, ended);
+        };
+        owner.tally.leave(worker, ended);
     }
 
     fn log(&self, log: &Log, noted: &Noted, duration: std::time::Duration, ended: Ended) {

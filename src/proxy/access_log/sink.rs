@@ -83,13 +83,12 @@ fn to_file(path: &Path, open: &mut Option<LogFile>, torn: &mut bool, lines: &[u8
 }
 
 fn to_journal(path: &Path, open: &mut Option<UnixDatagram>, lines: &[u8]) -> io::Result<()> {
-    let socket = match open {
-        Some(socket) => socket,
-        None => {
-            let socket = UnixDatagram::unbound()?;
-            socket.connect(path)?;
-            open.insert(socket)
-        }
+    let socket = if let Some(socket) = open {
+        socket
+    } else {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(path)?;
+        open.insert(socket)
     };
     let mut entry = FIELDS.to_vec();
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
