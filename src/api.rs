@@ -17,6 +17,7 @@ mod hooks;
 mod input;
 mod key;
 mod linger;
+mod metrics;
 mod openapi;
 mod operate;
 mod project;

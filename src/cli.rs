@@ -33,6 +33,7 @@ mod stop;
 mod table;
 mod terminal;
 mod tokens;
+mod traffic;
 mod volumes;
 mod webhooks;
 
@@ -136,6 +137,7 @@ enum Command {
 #[derive(Debug, Clone, Subcommand)]
 enum Remote {
     Status(status::Status),
+    Traffic(traffic::Traffic),
     /// Create, list, show, change and delete apps
     #[command(subcommand)]
     Apps(apps::Apps),
@@ -183,6 +185,7 @@ impl Remote {
     async fn run(self, session: &mut Session) -> Result<(), Failure> {
         match self {
             Self::Status(status) => status.run(session).await,
+            Self::Traffic(traffic) => traffic.run(session).await,
             Self::Apps(apps) => apps.run(session).await,
             Self::Deploy(deploy) => deploy.run(session).await,
             Self::Deployments(deployments) => deployments.run(session).await,

@@ -19,6 +19,7 @@ mod keys;
 mod leftovers;
 mod log;
 mod memory;
+pub mod metrics;
 mod one_off;
 mod projects;
 pub mod push;
@@ -176,6 +177,7 @@ struct Inner {
     moved: broadcast::Sender<(DeploymentId, State)>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    ends: metrics::Ends,
 }
 
 impl Engine {
@@ -202,6 +204,7 @@ impl Engine {
             features: OnceCell::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
+            ends: metrics::Ends::default(),
             settings,
             machine,
             vault: Arc::new(vault),
@@ -275,6 +278,7 @@ impl Engine {
             state = deployment.state.as_str(),
             "{} {}: {}", deployment.app_slug, deployment.number, deployment.state
         );
+        self.0.ends.count(deployment.state);
         self.0.logs.bump(deployment.id);
         // An error says that nobody listens, which is fine.
         self.0.moved.send((deployment.id, deployment.state)).ok();

@@ -205,7 +205,12 @@ impl LogFile {
     /// Adds one line, in one write, so that lines of several writers do not mix.
     pub fn line(&mut self, text: &str) -> Result<(), FileError> {
         let line = format!("{text}\n");
-        self.file.write_all(line.as_bytes()).map_err(because("write the log", &self.path))
+        self.lines(line.as_bytes())
+    }
+
+    /// Adds lines that have their ends, in one write unless the file takes only a part of it.
+    pub fn lines(&mut self, lines: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(lines).map_err(because("write the log", &self.path))
     }
 }
 

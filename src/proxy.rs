@@ -31,8 +31,11 @@ mod authority;
 mod fields;
 mod refusal;
 
+pub mod access_log;
 mod conversation;
+pub mod metrics;
 mod patient;
+mod record;
 mod tls;
 
 mod body;
@@ -63,9 +66,11 @@ mod tests;
 
 pub use limits::Limits;
 
+use access_log::Log;
 use board::{Board, LoadError};
 use dial::Dialer;
 use link::{Link, LinkError};
+use record::Recorder;
 use tls::{Shelf, TlsError};
 use worker::{Listener, Scheme};
 
@@ -86,6 +91,8 @@ pub struct Settings {
     pub broker: Option<PathBuf>,
     /// How often to say that the proxy is alive, if anyone listens.
     pub heartbeat: Option<Duration>,
+    /// What is logged of requests; none: nothing.
+    pub access_log: Option<access_log::Settings>,
     /// Waits and counts.
     pub limits: Limits,
 }
@@ -155,8 +162,11 @@ async fn control(
     let link = Link::bind(&settings.link)?;
     let shelf = Arc::new(Shelf::new(settings.certs.clone())?);
     let mut board = Board::open(settings.routes.clone(), Arc::clone(&shelf));
+    let metrics = Arc::clone(&board.registry.metrics);
+    let log = settings.access_log.as_ref().map(|log| Log::begin(log, metrics)).transpose();
+    let log = log.map_err(ProxyError::Start)?;
     let ends = Ends { stop, tunnels: CancellationToken::new() };
-    let mut crew = Crew::start(settings, &listeners, &shelf, &mut board, &ends)?;
+    let mut crew = Crew::start(settings, &listeners, &shelf, &mut board, log.as_ref(), &ends)?;
     let board = Rc::new(board);
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
     let tasks = TaskTracker::new();
@@ -175,6 +185,7 @@ async fn control(
             () = ends.stop.cancelled() => break,
             _ = hang_up.recv() => {
                 notify(Notice::Reloading);
+                log.iter().for_each(Log::reopen);
                 load(&board).await;
                 notify(Notice::Ready(served(&board)));
             }
@@ -185,7 +196,9 @@ async fn control(
     notify(Notice::Stopping);
     ends.stop.cancel();
     tasks.spawn_local(end_tunnels(settings.sibling.clone(), settings.limits.tunnels, ends.tunnels));
-    crew.all_ended().await
+    let ended = crew.all_ended().await;
+    log.iter().for_each(Log::close);
+    ended
 }
 
 /// How workers are told to end.
@@ -231,6 +244,7 @@ impl Crew {
         listeners: &Listeners,
         shelf: &Arc<Shelf>,
         board: &mut Board,
+        log: Option<&Log>,
         told: &Ends,
     ) -> Result<Self, ProxyError> {
         let workers = settings.workers.or_else(|| thread::available_parallelism().ok().map(Into::into));
@@ -245,14 +259,15 @@ impl Crew {
             let (tables, serves) = board.join();
             let mut ends = LastWord(Some(ends.clone()));
             let (limits, door, told) = (Arc::clone(&limits), Arc::clone(&door), told.clone());
-            let shelf = Arc::clone(shelf);
-            let (broker, nonce) = (settings.broker.clone(), u32::from_ne_bytes(nonce));
+            let (shelf, broker) = (Arc::clone(shelf), settings.broker.clone());
+            let metrics = Arc::clone(&board.registry.metrics);
+            let recorder = Recorder::new(u32::from_ne_bytes(nonce), number, metrics, log.cloned());
             let work = move || {
                 let dialer = Dialer::new(broker, limits.connect);
                 let Ends { stop, tunnels } = told;
                 let parts = worker::Parts {
                     number,
-                    nonce,
+                    recorder,
                     limits,
                     tables,
                     serves,

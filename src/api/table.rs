@@ -6,8 +6,8 @@ use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
 use super::{
-    Api, Route, app, deployment, exec, git, hooks, key, operate, project, registry, secret, settings, system,
-    token, upload, variable, volume, webhook, wire,
+    Api, Route, app, deployment, exec, git, hooks, key, metrics, operate, project, registry, secret,
+    settings, system, token, upload, variable, volume, webhook, wire,
 };
 
 /// Every route.
@@ -37,6 +37,12 @@ fn of_system() -> Vec<Route<Api>> {
         Route::get("/api/system/health", system::health)
             .about("How rivetr and its host do")
             .gives::<wire::Health>(StatusCode::OK),
+        Route::get("/metrics", metrics::show)
+            .about("What rivetr and its proxy count, for Prometheus")
+            .answers("text/plain"),
+        Route::get("/api/traffic", metrics::traffic)
+            .about("What was answered for each app since the proxy started")
+            .lists::<wire::Traffic>(),
     ]
 }
 
@@ -323,6 +329,8 @@ mod tests {
             ("GET /health", Access::Open),
             ("GET /api/openapi.json", read),
             ("GET /api/system/health", read),
+            ("GET /metrics", read),
+            ("GET /api/traffic", read),
             ("GET /api/apps", read),
             ("POST /api/apps", manage),
             ("GET /api/apps/{id}", read),

@@ -12,6 +12,7 @@ mod parse;
 mod registry;
 mod source;
 mod token;
+mod traffic;
 mod variable;
 mod webhook;
 
@@ -33,6 +34,7 @@ pub use parse::{
 pub use registry::{PutRegistry, Registry};
 pub use source::SetSource;
 pub use token::{CreateToken, CreatedToken, Scope, Token};
+pub use traffic::Traffic;
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 pub use webhook::{
     Delivery, DeliveryAnswer, EnableWebhook, EnabledWebhook, ShownDelivery, Webhook, Webhooks, parse_provider,

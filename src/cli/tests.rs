@@ -136,6 +136,7 @@ fn good_command_lines() {
         "netns",
         "status --json",
         "--json status",
+        "traffic --json",
         "apps list --server http://127.0.0.1:7480",
         "apps create blog --port 3000 --host a.example --host b.example --env A=1 --env B== --env-file -",
         "apps create blog --git https://example.org/a.git --branch main --health-path /up --health-timeout 5 --project p",
@@ -284,6 +285,25 @@ async fn apps_at_a_glance() {
          created     2026-11-23 11:00:00\n",
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_was_answered_for_each_app() {
+    let none = r#"{"app":"_none","requests":2,"errors":0,"median_us":900,"p99_us":4500,"bytes_in":0,"bytes_out":310,"in_flight":0,"retries":0}"#;
+    let rivetr = r#"{"app":"_rivetr","requests":0,"errors":0,"median_us":null,"p99_us":null,"bytes_in":0,"bytes_out":0,"in_flight":0,"retries":0}"#;
+    let blog = r#"{"app":"blog","requests":1000,"errors":3,"median_us":2500,"p99_us":1250000,"bytes_in":5,"bytes_out":73400320,"in_flight":1,"retries":1}"#;
+    let list = joined(&["{\"items\":[", none, ",", rivetr, ",", blog, "],\"next\":null}"]);
+    let api = Api::of(&[("GET /api/traffic", list)]);
+    api.check(
+        "traffic",
+        "APP     REQUESTS  ERRORS  MEDIAN  P99     IN   OUT     OPEN\n\
+         no app  2         0 %     0.9 ms  4.5 ms  0 B  310 B   0\n\
+         blog    1000      0.30 %  2.5 ms  1.25 s  5 B  70 MiB  1\n",
+    )
+    .await;
+    api.check("traffic --json", &format!("{list}\n")).await;
+    let api = Api::of(&[("GET /api/traffic", NOTHING)]);
+    api.check("traffic", "No request has come since the proxy started.\n").await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::raw::Raw;
-use super::settings::{InstanceUrl, Level, Pool, Protocol, Settings};
+use super::settings::{InstanceUrl, Level, Logged, Pool, Protocol, Settings};
 use crate::domain::name::HostName;
 use crate::domain::volume::ContainerPath;
 
@@ -31,7 +31,9 @@ enum Field {
     Whole(RangeInclusive<u32>, fn(&mut Settings) -> &mut u32),
     MaybeWhole(RangeInclusive<u32>, fn(&mut Settings) -> &mut Option<u32>),
     Seconds(RangeInclusive<u32>, fn(&mut Settings) -> &mut Duration),
+    Switch(fn(&mut Settings) -> &mut bool),
     Level(fn(&mut Settings) -> &mut Level),
+    Logged(fn(&mut Settings) -> &mut Logged),
     Loopback(fn(&mut Settings) -> &mut SocketAddr),
     Listen(fn(&mut Settings) -> &mut SocketAddr),
     Url(fn(&mut Settings) -> &mut Option<InstanceUrl>),
@@ -39,6 +41,7 @@ enum Field {
     Pool(fn(&mut Settings) -> &mut Pool),
     Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
     Directories(fn(&mut Settings) -> &mut Vec<PathBuf>),
+    File(fn(&mut Settings) -> &mut Option<PathBuf>),
 }
 
 const fn key(section: &'static str, name: &'static str, field: Field, about: &'static str) -> Key {
@@ -48,7 +51,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 22] = [
+pub static KEYS: [Key; 26] = [
     key(
         "log",
         "level",
@@ -90,6 +93,30 @@ pub static KEYS: [Key; 22] = [
         "workers",
         Field::MaybeWhole(1..=256, |s| &mut s.proxy.workers),
         "How many threads serve requests. Unset: one for each socket that systemd hands in, else one for each processor.",
+    ),
+    key(
+        "proxy",
+        "access_log",
+        Field::Logged(|s| &mut s.proxy.access_log.choice),
+        "Which requests are logged, one JSON object a line. \"errors\": those that the proxy refuses or that end with a status of 500 or more; \"sampled\": those, and some others.",
+    ),
+    key(
+        "proxy",
+        "access_log_sample",
+        Field::Whole(1..=1_000_000, |s| &mut s.proxy.access_log.sample),
+        "With \"sampled\", one request of so many is logged.",
+    ),
+    key(
+        "proxy",
+        "access_log_query",
+        Field::Switch(|s| &mut s.proxy.access_log.query),
+        "Whether the part of an address after its question mark is logged. It often holds secrets.",
+    ),
+    key(
+        "proxy",
+        "access_log_file",
+        Field::File(|s| &mut s.proxy.access_log.file),
+        "The file of the access log, in the proxy's own log directory. Unset: the journal, under the name rivetr-access.",
     ),
     key(
         "network",
@@ -202,7 +229,9 @@ impl Key {
         match &self.field {
             Field::Whole(range, _) | Field::MaybeWhole(range, _) => whole_from(range),
             Field::Seconds(range, _) => format!("{} (seconds)", whole_from(range)),
+            Field::Switch(_) => "true or false".to_owned(),
             Field::Level(_) => format!("one of {}", quoted(Level::ALL.map(Level::as_str))),
+            Field::Logged(_) => format!("one of {}", quoted(Logged::ALL.map(Logged::as_str))),
             Field::Loopback(_) => "a loopback address and a port, such as \"127.0.0.1:7480\"".to_owned(),
             Field::Listen(_) => "an address and a port, such as \"0.0.0.0:80\" or \"[::]:80\"".to_owned(),
             Field::Url(_) => {
@@ -216,6 +245,7 @@ impl Key {
             Field::Directories(_) => {
                 "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned()
             }
+            Field::File(_) => "an absolute path such as \"/var/log/rivetr/access.log\"".to_owned(),
         }
     }
 
@@ -228,13 +258,16 @@ impl Key {
             Field::Whole(_, at) => (*at(settings)).into(),
             Field::MaybeWhole(_, at) => (*at(settings)).into(),
             Field::Seconds(_, at) => at(settings).as_secs().into(),
+            Field::Switch(at) => (*at(settings)).into(),
             Field::Level(at) => at(settings).as_str().into(),
+            Field::Logged(at) => at(settings).as_str().into(),
             Field::Loopback(at) | Field::Listen(at) => at(settings).to_string().into(),
             Field::Url(at) => at(settings).as_ref().map(ToString::to_string).into(),
             Field::Domain(at) => at(settings).as_ref().map(ToString::to_string).into(),
             Field::Pool(at) => at(settings).to_string().into(),
             Field::Protocols(at) => at(settings).iter().map(|protocol| protocol.as_str()).collect(),
             Field::Directories(at) => at(settings).iter().map(|path| path.to_string_lossy()).collect(),
+            Field::File(at) => at(settings).as_ref().map(|path| path.to_string_lossy()).into(),
         }
     }
 
@@ -244,6 +277,8 @@ impl Key {
             Field::Whole(range, at) => *at(settings) = raw.whole(range)?,
             Field::MaybeWhole(range, at) => *at(settings) = Some(raw.whole(range)?),
             Field::Seconds(range, at) => *at(settings) = Duration::from_secs(raw.whole(range)?.into()),
+            Field::Switch(at) => *at(settings) = raw.switch()?,
+            Field::Logged(at) => *at(settings) = one_of(&Logged::ALL, Logged::as_str, raw.text()?)?,
             Field::Level(at) => *at(settings) = one_of(&Level::ALL, Level::as_str, raw.text()?)?,
             Field::Loopback(at) => {
                 *at(settings) = address(raw.text()?).filter(|address| address.ip().is_loopback())?;
@@ -258,10 +293,9 @@ impl Key {
                 *at(settings) = protocols.collect::<Option<Vec<_>>>()?;
             }
             Field::Directories(at) => {
-                let paths = raw.words()?.into_iter().map(|word| ContainerPath::parse(word).ok());
-                let paths = paths.map(|path| Some(PathBuf::from(path?.as_str())));
-                *at(settings) = paths.collect::<Option<Vec<_>>>()?;
+                *at(settings) = raw.words()?.into_iter().map(path).collect::<Option<Vec<_>>>()?;
             }
+            Field::File(at) => *at(settings) = Some(path(raw.text()?)?),
         }
         Some(())
     }
@@ -270,6 +304,11 @@ impl Key {
 /// Port 0 would be any port: nobody could find the listener.
 fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+}
+
+/// An absolute path without detours, other than the root.
+fn path(text: &str) -> Option<PathBuf> {
+    ContainerPath::parse(text).ok().map(|path| PathBuf::from(path.as_str()))
 }
 
 fn one_of<T: Copy>(all: &[T], word_of: fn(T) -> &'static str, word: &str) -> Option<T> {

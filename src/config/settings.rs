@@ -88,6 +88,34 @@ pub struct Proxy {
     pub listen_tls: SocketAddr,
     /// How many threads serve; none: one for each processor, or one for each socket handed in.
     pub workers: Option<u32>,
+    /// What is logged of requests.
+    pub access_log: AccessLog,
+}
+
+/// What is logged of requests, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Which requests.
+    pub choice: Logged,
+    /// One of so many requests, where samples are logged.
+    pub sample: u32,
+    /// Whether the part of an address after its question mark is logged.
+    pub query: bool,
+    /// The file; none: the journal.
+    pub file: Option<PathBuf>,
+}
+
+/// Which requests are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logged {
+    /// None.
+    Off,
+    /// Those that went wrong.
+    Errors,
+    /// Those, and one of so many others.
+    Sampled,
+    /// All.
+    All,
 }
 
 /// The networks of the projects.
@@ -192,6 +220,7 @@ impl Settings {
                 listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
                 listen_tls: SocketAddr::from(([0, 0, 0, 0], 8443)),
                 workers: None,
+                access_log: AccessLog { choice: Logged::Off, sample: 100, query: false, file: None },
             },
             network: Network { pool: Pool { base: Ipv4Addr::new(10, 90, 0, 0), prefix: 16 } },
             build: Build {
@@ -232,6 +261,22 @@ impl Level {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
+        }
+    }
+}
+
+impl Logged {
+    /// Every choice, least first.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Errors, Self::Sampled, Self::All];
+
+    /// The word people write.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Errors => "errors",
+            Self::Sampled => "sampled",
+            Self::All => "all",
         }
     }
 }

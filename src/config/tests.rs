@@ -32,6 +32,10 @@ fn every_key_takes_a_good_value() {
         ("proxy", "listen", "\"0.0.0.0:80\"", "\"0.0.0.0:80\""),
         ("proxy", "listen_tls", "\"0.0.0.0:443\"", "\"0.0.0.0:443\""),
         ("proxy", "workers", "2", "2"),
+        ("proxy", "access_log", "\"sampled\"", "\"sampled\""),
+        ("proxy", "access_log_sample", "10", "10"),
+        ("proxy", "access_log_query", "true", "true"),
+        ("proxy", "access_log_file", "\"/var/log/rivetr/access.log\"", "\"/var/log/rivetr/access.log\""),
         ("network", "pool", "\"10.0.0.0/8\"", "\"10.0.0.0/8\""),
         ("build", "memory_mb", "0x1000", "4096"),
         ("build", "cpu_percent", "50", "50"),
@@ -92,6 +96,21 @@ fn mistakes_are_named_with_place_and_cure() {
         ),
         ("[network]\npool = \"10.90.0.1/16\"", format!("F:2: [network] pool = \"10.90.0.1/16\": {network}")),
         ("[network]\npool = \"8.8.0.0/16\"", format!("F:2: [network] pool = \"8.8.0.0/16\": {network}")),
+        (
+            "[proxy]\naccess_log = \"some\"",
+            "F:2: [proxy] access_log = \"some\": expected one of \"off\", \"errors\", \"sampled\", \"all\""
+                .to_owned(),
+        ),
+        (
+            "[proxy]\naccess_log_query = 1",
+            "F:2: [proxy] access_log_query = 1: expected true or false".to_owned(),
+        ),
+        (
+            "[proxy]\naccess_log_file = \"access.log\"",
+            "F:2: [proxy] access_log_file = \"access.log\": expected an absolute path such as \
+             \"/var/log/rivetr/access.log\""
+                .to_owned(),
+        ),
         ("[api]\nlisten = \"0.0.0.0:7480\"", format!("F:2: [api] listen = \"0.0.0.0:7480\": {loopback}")),
         ("[api]\nlisten = \"127.0.0.1:0\"", format!("F:2: [api] listen = \"127.0.0.1:0\": {loopback}")),
         (
@@ -142,7 +161,12 @@ fn a_long_value_is_cut_and_stays_on_its_line() {
 fn the_environment_overrides_and_is_checked_likewise() {
     let effective = explain_text(
         "[build]\nmemory_mb = 512",
-        &[("RIVETR_BUILD_MEMORY_MB", "1024"), ("RIVETR_GIT_PROTOCOLS", "ssh, https"), ("RIVETR_TOKEN", "t")],
+        &[
+            ("RIVETR_BUILD_MEMORY_MB", "1024"),
+            ("RIVETR_GIT_PROTOCOLS", "ssh, https"),
+            ("RIVETR_PROXY_ACCESS_LOG_QUERY", "true"),
+            ("RIVETR_TOKEN", "t"),
+        ],
     )
     .unwrap();
     assert_eq!(
@@ -150,6 +174,7 @@ fn the_environment_overrides_and_is_checked_likewise() {
         ("1024".to_owned(), "RIVETR_BUILD_MEMORY_MB".to_owned())
     );
     assert_eq!(value_and_origin(&effective, "git", "protocols").0, "[\"ssh\",\"https\"]");
+    assert_eq!(value_and_origin(&effective, "proxy", "access_log_query").0, "true");
     for (variable, value, expect) in [
         (
             "RIVETR_BUILD_MEMORY_MB",

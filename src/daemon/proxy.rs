@@ -4,9 +4,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use super::{Process, refuse};
-use crate::config::settings::Proxy;
+use crate::config::settings::{AccessLog, Logged, Proxy};
 use crate::host::layout::Manager;
 use crate::host::sockets::{Activated, Notifier};
+use crate::proxy::access_log::{self, Choice};
 use crate::proxy::{self, Limits, Listeners, Notice, Settings};
 
 pub(super) fn run(process: &Process, next: bool) -> ExitCode {
@@ -15,7 +16,7 @@ pub(super) fn run(process: &Process, next: bool) -> ExitCode {
         Ok(activated) => activated,
         Err(error) => return refuse(&error),
     };
-    let Proxy { listen, listen_tls, workers } = &process.settings.proxy;
+    let Proxy { listen, listen_tls, workers, access_log: logged } = &process.settings.proxy;
     let listeners = if activated.is_empty() {
         let bind = |address: &SocketAddr| {
             let bound = TcpListener::bind(address).map(|listener| vec![listener]);
@@ -41,6 +42,7 @@ pub(super) fn run(process: &Process, next: bool) -> ExitCode {
         sibling,
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),
+        access_log: access_log(logged),
         limits: Limits::default(),
     };
     let ended = proxy::run(&settings, listeners, |notice| match notice {
@@ -50,4 +52,15 @@ pub(super) fn run(process: &Process, next: bool) -> ExitCode {
         Notice::Alive => notifier.alive(),
     });
     ended.map_or_else(|error| refuse(&error), |()| ExitCode::SUCCESS)
+}
+
+fn access_log(configured: &AccessLog) -> Option<access_log::Settings> {
+    let AccessLog { choice, sample, query, file } = configured;
+    let choice = match choice {
+        Logged::Off => return None,
+        Logged::Errors => Choice::Errors,
+        Logged::Sampled => Choice::Sampled(*sample),
+        Logged::All => Choice::All,
+    };
+    Some(access_log::Settings { choice, query: *query, file: file.clone(), clock: super::serve::now })
 }

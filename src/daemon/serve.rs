@@ -269,7 +269,7 @@ fn reload(process: &Process, notifier: Notifier) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
 }
 

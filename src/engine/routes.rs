@@ -19,6 +19,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 /// The key under which the proxy counts requests to rivetr itself.
 const OWN_KEY: &str = "rivetr";
+/// The label of those requests, which no app can have.
+const OWN_LABEL: &str = "_rivetr";
 /// The port that a URL need not name.
 const HTTP_PORT: u16 = 80;
 
@@ -36,7 +38,11 @@ impl Engine {
             // Above what a push may have and what is read of one that is too large: the daemon says why, not the
             // proxy, whose word git does not show.
             let body_limit = Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX));
-            Route { body_limit, ..Route::plain(host.as_str(), vec![target]) }
+            Route {
+                body_limit,
+                label: Some(OWN_LABEL.to_owned()),
+                ..Route::plain(host.as_str(), vec![target])
+            }
         });
         let apps = of_apps.map(|route| {
             let target = |(replica, address): &(u8, SocketAddrV4)| Target {
@@ -44,7 +50,8 @@ impl Engine {
                 via: via(self),
                 address: SocketAddr::V4(*address),
             };
-            Route::plain(route.host.as_str(), route.targets.iter().map(target).collect())
+            let plain = Route::plain(route.host.as_str(), route.targets.iter().map(target).collect());
+            Route { label: Some(route.app.to_string()), ..plain }
         });
         let path = self.machine().layout.routes();
         let routes_now = own.chain(apps).collect();

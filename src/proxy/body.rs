@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::drain::InFlight;
 use super::limits::{BODY_RATE, Limits};
 use super::pool::Lease;
+use super::record::Record;
 use super::refusal::Refusal;
 use super::wire::{Busy, Deadline};
 
@@ -35,6 +36,7 @@ pub(super) enum BodyError {
 pub(super) struct Upload {
     moved: Cell<Instant>,
     whole: Cell<bool>,
+    read: Cell<u64>,
     refusal: Cell<Option<Refusal>>,
 }
 
@@ -47,6 +49,11 @@ impl Upload {
     /// Whether all of it has been read.
     pub(super) fn whole(&self) -> bool {
         self.whole.get()
+    }
+
+    /// How many bytes of it have been read.
+    pub(super) fn read(&self) -> u64 {
+        self.read.get()
     }
 
     /// Why it was not read to its end.
@@ -81,6 +88,7 @@ impl ClientBody {
         let upload = Rc::new(Upload {
             moved: Cell::new(Instant::now()),
             whole: Cell::new(body.is_end_stream()),
+            read: Cell::new(0),
             refusal: Cell::new(None),
         });
         let shared = Rc::clone(&upload);
@@ -119,6 +127,7 @@ impl ClientBody {
             self.waited += now - since;
         }
         self.read = self.read.saturating_add(bytes);
+        self.upload.read.set(self.read);
         self.left = self.left.checked_sub(bytes).ok_or(Refusal::BodyTooLarge)?;
         let due = self.waited.as_secs().saturating_mul(BODY_RATE);
         if self.waited > self.limits.body_idle && self.read < due {
@@ -176,6 +185,7 @@ impl Body for ClientBody {
 pub(super) struct AnswerBody {
     source: Source,
     busy: Option<Busy>,
+    record: Option<Rc<Record>>,
 }
 
 enum Source {
@@ -186,17 +196,26 @@ enum Source {
 impl AnswerBody {
     /// A page of the proxy itself.
     pub(super) fn page(bytes: Bytes) -> Self {
-        Self { source: Source::Page(Full::new(bytes)), busy: None }
+        Self { source: Source::Page(Full::new(bytes)), busy: None, record: None }
     }
 
     /// What the target sends.
     pub(super) fn target(body: TargetBody) -> Self {
-        Self { source: Source::Target(Box::new(body)), busy: None }
+        Self { source: Source::Target(Box::new(body)), busy: None, record: None }
     }
 
     /// Keeps the client's connection counted as busy until the body is gone.
     pub(super) fn hold(&mut self, busy: Busy) {
         self.busy = Some(busy);
+    }
+
+    /// Notes what becomes of the body.
+    pub(super) fn note(&mut self, record: Rc<Record>) {
+        // hyper does not poll a body that is at its end, nor one that must not be sent.
+        if self.is_end_stream() || matches!(self.source, Source::Page(_)) {
+            record.is_whole();
+        }
+        self.record = Some(record);
     }
 }
 
@@ -208,12 +227,20 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().source {
+        let this = self.get_mut();
+        let polled = match &mut this.source {
             Source::Page(page) => Pin::new(page)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|result| result.map_err(|never| match never {}))),
             Source::Target(body) => body.poll_frame(cx),
+        };
+        if let Some(record) = &this.record {
+            record.follow(&polled);
+            if this.is_end_stream() {
+                record.is_whole();
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

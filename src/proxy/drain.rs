@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::metrics::Metrics;
+
 /// How long a target that refused a connection is asked only where there is no other.
 const REST: Duration = Duration::from_secs(1);
 
@@ -123,13 +125,15 @@ pub(super) struct Usage {
 /// Every gauge by the key of its target. Asked when tables change and over the link, never for a request.
 #[derive(Debug)]
 pub(super) struct Registry {
+    /// What outlives a table as gauges do.
+    pub(super) metrics: Arc<Metrics>,
     epoch: Instant,
     gauges: Mutex<BTreeMap<String, Arc<Gauge>>>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { epoch: Instant::now(), gauges: Mutex::default() }
+        Self { metrics: Arc::default(), epoch: Instant::now(), gauges: Mutex::default() }
     }
 }
 
@@ -156,6 +160,7 @@ impl Registry {
     /// Forgets the targets that no table and no request names any more.
     pub(super) fn tidy(&self) {
         self.lock().retain(|_, gauge| Arc::strong_count(gauge) > 1);
+        self.metrics.tidy();
     }
 
     /// What every known target has done.

@@ -16,6 +16,7 @@ use super::fields::{is_websocket, to_client, to_target};
 use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH};
 use super::multiplexed;
 use super::pool::Lease;
+use super::record::{Record, X_REQUEST_ID};
 use super::refusal::Refusal;
 use super::rules::Protocol;
 use super::table::{Backend, Entry};
@@ -30,6 +31,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     let busy = client.wire.enter();
     let multiplexed = request.version() == Version::HTTP_2;
     let number = client.count();
+    let record = Record::begin(&client, &request);
     let html = request
         .headers()
         .get(ACCEPT)
@@ -37,13 +39,16 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     let verdict = client.wire.verdict(number);
     let outcome = match verdict {
         Verdict::Refuse(refusal) => Err(refusal),
-        Verdict::Keep | Verdict::Last => answer(&client, request).await,
+        Verdict::Keep | Verdict::Last => answer(&client, request, &record).await,
     };
     let mut answer = outcome.unwrap_or_else(|refusal| {
-        let id = client.worker.request_id();
+        record.refused(refusal);
+        let id = record.id();
         tracing::debug!(request = id, client = %client.origin.client, %refusal, "a request was refused");
-        refusal.page(&id, html).map(AnswerBody::page)
+        refusal.page(id, html).map(AnswerBody::page)
     });
+    record.answered(answer.status());
+    answer.headers_mut().insert(X_REQUEST_ID, record.name());
     let last = verdict != Verdict::Keep || client.is_worn(number);
     if multiplexed {
         // What ends there is said once for the whole connection.
@@ -55,10 +60,15 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer.body_mut().hold(busy);
+    answer.body_mut().note(record);
     answer
 }
 
-async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<Answer, Refusal> {
+async fn answer(
+    client: &Rc<Client>,
+    mut request: Request<Incoming>,
+    record: &Rc<Record>,
+) -> Result<Answer, Refusal> {
     request_line(request.method(), request.uri(), client.origin.scheme)?;
     if request.version() == Version::HTTP_2 {
         multiplexed::judge(&mut request)?;
@@ -66,6 +76,7 @@ async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<A
     let Authority { host, text } = authority(request.uri(), request.headers(), request.version())?;
     let host = host.filter(|host| client.may_ask(host)).ok_or_else(|| client.not_here())?;
     let entry = client.worker.find(host.as_str()).ok_or_else(|| client.not_here())?;
+    record.belongs_to(entry.label.as_ref(), &entry.tally);
     let websocket = request.method() == Method::GET
         && entry.protocol == Protocol::Http1
         && request.version() == Version::HTTP_11
@@ -74,18 +85,20 @@ async fn answer(client: &Rc<Client>, mut request: Request<Incoming>) -> Result<A
     let upgraded = websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut head, body) = request.into_parts();
     to_target(&mut head.headers, &client.origin, &text, websocket)?;
+    head.headers.insert(X_REQUEST_ID, record.name());
     head.uri = origin_form(head.uri);
     head.version = Version::HTTP_11;
     let limits = &client.worker.limits;
     let limit = entry.body_limit.unwrap_or(limits.body_bytes);
     let (body, upload) = ClientBody::new(body, limit, Arc::clone(limits))?;
+    record.uploads(&upload);
     drop(entry);
     let errand =
-        Errand { worker: &client.worker, host: host.as_str(), upload: Rc::clone(&upload), websocket };
+        Errand { worker: &client.worker, record, host: host.as_str(), upload: Rc::clone(&upload), websocket };
     let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let agreed = upgraded.filter(|_| is_websocket(response.headers())).ok_or(Refusal::BadAnswer)?;
-        return upgrade::begin(client, agreed, response, reached.backend, reached.in_flight);
+        return upgrade::begin(client, agreed, response, reached.backend, reached.in_flight, record);
     }
     let (mut head, body) = response.into_parts();
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
@@ -122,6 +135,7 @@ struct Reached {
 /// One request on its way.
 struct Errand<'a> {
     worker: &'a Rc<Worker>,
+    record: &'a Record,
     host: &'a str,
     upload: Rc<Upload>,
     websocket: bool,
@@ -157,6 +171,7 @@ impl Errand<'_> {
             // The connection was stale, and so may be the others.
             self.worker.pool.forget(&reached.backend.target);
             pool = false;
+            self.record.tries_again();
         }
     }
 
@@ -169,6 +184,7 @@ impl Errand<'_> {
         loop {
             let entry = self.worker.find(self.host).ok_or(Refusal::UnknownHost)?;
             let Some(backend) = self.pick(&entry, &mut tried) else { return Err(Refusal::Stopped) };
+            self.record.goes_to(&backend);
             let (others, protocol) = (entry.count().saturating_sub(1), entry.protocol);
             let in_flight = backend.gauge.enter();
             if let Some(lease) = pool.then(|| self.worker.pool.take(&backend, protocol, patience)).flatten() {
@@ -184,6 +200,7 @@ impl Errand<'_> {
             backend.gauge.rest();
             tried.push(backend.target.key.clone());
             if entry.pick(0, &tried).is_some() {
+                self.record.tries_again();
                 continue;
             }
             let late = matches!(error, DialError::TimedOut(..));
@@ -193,6 +210,7 @@ impl Errand<'_> {
             };
             drop(in_flight);
             sleep(*pause).await;
+            self.record.tries_again();
         }
     }
 

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::board::Board;
 use super::dial::Dialer;
+use super::metrics::Counts;
 use super::probe::{Probe, ProbeOutcome, probe};
 use super::table::Target;
 
@@ -51,6 +52,7 @@ enum Ask {
         limit_ms: u64,
     },
     Status,
+    Metrics,
 }
 
 /// What the proxy answers.
@@ -62,6 +64,7 @@ enum Answer {
     Never { last: String },
     Drained { left: u64 },
     Status { generation: u64, targets: Vec<TargetLine> },
+    Metrics { counts: Counts },
     Failed { why: String },
 }
 
@@ -176,6 +179,7 @@ async fn answer(ask: Ask, board: &Board, dialer: &Dialer) -> Answer {
             let targets = board.registry.usage().into_iter().map(line).collect();
             Answer::Status { generation: board.generation(), targets }
         }
+        Ask::Metrics => Answer::Metrics { counts: board.registry.metrics.counts() },
     }
 }
 

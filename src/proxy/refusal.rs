@@ -136,9 +136,6 @@ impl Refusal {
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
         fields.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-        if let Ok(id) = HeaderValue::from_str(request_id) {
-            fields.insert(HeaderName::from_static("x-request-id"), id);
-        }
         if self == Self::Unreachable {
             fields.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::drain::{Gauge, Registry};
+use super::metrics::Tally;
 use super::rules::{Protocol, Rules};
 use crate::domain::name::{HostName, InvalidName};
 use crate::files;
@@ -55,6 +56,9 @@ pub struct Route {
     /// The largest request body in bytes; without it the proxy's own limit holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<u64>,
+    /// The name under which its requests are counted and logged: that of the app. Several routes may share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// What else is done with its requests.
     #[serde(default, skip_serializing_if = "is_plain")]
     pub rules: Rules,
@@ -70,6 +74,7 @@ impl Route {
             strip: false,
             targets,
             body_limit: None,
+            label: None,
             rules: Rules::default(),
         }
     }
@@ -155,6 +160,8 @@ pub(super) struct Entry {
     pub(super) body_limit: Option<u64>,
     /// What is spoken with all of them.
     pub(super) protocol: Protocol,
+    pub(super) label: Option<Arc<str>>,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// A target, and its counters.
@@ -201,11 +208,16 @@ impl Table {
         let Routes { generation, routes, challenges: _ } = routes;
         let mut hosts = HashMap::with_capacity(routes.len());
         let targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
-        for Route { host, path: _, strip: _, targets, body_limit, rules } in routes {
+        for Route { host, path: _, strip: _, targets, body_limit, label, rules } in routes {
             let host = HostName::parse(&host)?.to_string();
             let backend = |target: Target| Arc::new(Backend { gauge: registry.gauge(&target.key), target });
-            let backends = targets.into_iter().map(backend).collect();
-            let entry = Arc::new(Entry { backends, body_limit, protocol: rules.protocol });
+            let entry = Arc::new(Entry {
+                backends: targets.into_iter().map(backend).collect(),
+                body_limit,
+                protocol: rules.protocol,
+                tally: registry.metrics.tally(label.as_deref()),
+                label: label.map(Arc::from),
+            });
             if hosts.insert(host.clone(), entry).is_some() {
                 return Err(TableError::Twice(host));
             }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::client::Client;
 use super::table::{Route, Routes, Target, Via, write};
-use super::{Limits, Listeners, Notice, ProxyError, Settings, control};
+use super::{Limits, Listeners, Notice, ProxyError, Settings, access_log, control};
 
 mod framing;
 mod generations;
@@ -31,6 +31,7 @@ mod http2;
 mod patience;
 mod replicas;
 mod secure;
+mod seeing;
 mod serving;
 mod switching;
 mod tls;
@@ -59,13 +60,28 @@ impl Proxy {
     }
 
     async fn start_on(listener: StdListener, limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
+        Self::start_with(listener, limits, None, routes).await
+    }
+
+    async fn start_with(
+        listener: StdListener,
+        limits: Limits,
+        access_log: Option<access_log::Settings>,
+        routes: &[(&str, SocketAddr)],
+    ) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         write(&dir.path().join("routes.json"), &table(1, routes)).unwrap();
-        Self::start_in(dir, ["proxy.sock", "next.sock"], listener, limits).await
+        Self::start_in(dir, ["proxy.sock", "next.sock"], listener, limits, access_log).await
     }
 
     /// With the routes that are there, and its own link before the other's.
-    async fn start_in(dir: Arc<TempDir>, links: [&str; 2], listener: StdListener, limits: Limits) -> Self {
+    async fn start_in(
+        dir: Arc<TempDir>,
+        links: [&str; 2],
+        listener: StdListener,
+        limits: Limits,
+        access_log: Option<access_log::Settings>,
+    ) -> Self {
         let path = dir.path().join("routes.json");
         let address = listener.local_addr().unwrap();
         let https = StdListener::bind("127.0.0.1:0").unwrap();
@@ -82,6 +98,7 @@ impl Proxy {
             sibling,
             broker: None,
             heartbeat: None,
+            access_log,
             limits,
         };
         let link = Client::new(&settings.link);
@@ -139,12 +156,14 @@ impl Proxy {
     }
 }
 
-/// Routes whose keys are the addresses of their targets; rows of one host stand side by side.
+/// Routes whose keys are the addresses of their targets, and whose labels are their hosts; rows of one host stand side
+/// by side.
 fn table(generation: u64, routes: &[(&str, SocketAddr)]) -> Routes {
     let target =
         |address: &SocketAddr| Target { key: address.to_string(), via: Via::Host, address: *address };
     let route = |rows: &[(&str, SocketAddr)]| {
-        Route::plain(rows[0].0, rows.iter().map(|(_, address)| target(address)).collect())
+        let plain = Route::plain(rows[0].0, rows.iter().map(|(_, address)| target(address)).collect());
+        Route { label: Some(rows[0].0.to_owned()), ..plain }
     };
     let routes = routes.chunk_by(|a, b| a.0 == b.0).map(route).collect();
     Routes { generation, routes, ..Routes::default() }

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::body::AnswerBody;
 use super::drain::InFlight;
 use super::fields::to_client;
+use super::record::{Counted, Record};
 use super::refusal::Refusal;
 use super::table::Backend;
 use super::worker::Client;
@@ -39,6 +40,7 @@ pub(super) fn begin(
     mut response: Response<Incoming>,
     backend: Arc<Backend>,
     in_flight: InFlight,
+    record: &Rc<Record>,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let target_side = hyper::upgrade::on(&mut response);
     let (mut head, _none) = response.into_parts();
@@ -46,11 +48,13 @@ pub(super) fn begin(
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     client.wire.tunnel();
+    record.is_tunnel();
+    let record = Rc::clone(record);
     let (worker, wire) = (Rc::clone(&client.worker), Arc::clone(&client.wire));
     client.worker.tasks.spawn_local(async move {
         let (_in_flight, _busy) = (in_flight, wire.enter());
         let (client, target) = match tokio::try_join!(client_side, target_side) {
-            Ok((client, target)) => (TokioIo::new(client), TokioIo::new(target)),
+            Ok((client, target)) => (Counted { stream: TokioIo::new(client), record }, TokioIo::new(target)),
             Err(error) => {
                 tracing::debug!(%error, "an upgrade came to nothing");
                 return;

@@ -20,6 +20,7 @@ use super::dial::{DialError, Dialer};
 use super::fields::Origin;
 use super::limits::Limits;
 use super::pool::Pool;
+use super::record::Recorder;
 use super::refusal::Refusal;
 use super::rules::Protocol;
 use super::sender::Sender;
@@ -46,8 +47,7 @@ pub(super) type Listener = (Scheme, std::net::TcpListener);
 /// What a worker is made with.
 pub(super) struct Parts {
     pub(super) number: usize,
-    /// Makes request ids of one process differ from those of another.
-    pub(super) nonce: u32,
+    pub(super) recorder: Recorder,
     pub(super) limits: Arc<Limits>,
     pub(super) tables: watch::Receiver<Arc<Table>>,
     /// Where the worker says which table it serves, by its sequence.
@@ -70,12 +70,11 @@ pub(super) struct Worker {
     pub(super) stop: CancellationToken,
     /// Cancelled when tunnels are to end.
     pub(super) tunnels: CancellationToken,
+    pub(super) recorder: Recorder,
     table: RefCell<Arc<Table>>,
     shelf: Arc<Shelf>,
     dialer: Dialer,
     door: Arc<Doorkeeper>,
-    name: String,
-    requests: Cell<u64>,
     turn: Cell<usize>,
 }
 
@@ -87,7 +86,7 @@ pub(super) fn run(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
 }
 
 async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
-    let Parts { number, nonce, limits, mut tables, serves, shelf, dialer, door, stop, tunnels } = parts;
+    let Parts { number, recorder, limits, mut tables, serves, shelf, dialer, door, stop, tunnels } = parts;
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
@@ -97,12 +96,11 @@ async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
         upstreams: TaskTracker::new(),
         stop,
         tunnels,
+        recorder,
         table: RefCell::new(table),
         shelf,
         dialer,
         door,
-        name: format!("{nonce:08x}-{number}"),
-        requests: Cell::new(0),
         turn: Cell::new(number),
     });
     let background = TaskTracker::new();
@@ -157,7 +155,11 @@ async fn accept(worker: Rc<Worker>, scheme: Scheme, listener: TcpListener, enoug
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                let Some(admission) = worker.door.admit(peer.ip()) else { continue };
+                let Some(admission) = worker.door.admit(peer.ip()) else {
+                    worker.recorder.metrics.turned_away();
+                    continue;
+                };
+                worker.recorder.metrics.connected();
                 let connection = connection(Rc::clone(&worker), stream, peer, port, scheme, admission);
                 worker.tasks.spawn_local(connection);
             }
@@ -213,10 +215,17 @@ async fn greet(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<(
     let routed = |host: &HostName| worker.find(host.as_str()).is_some();
     let greeted = timeout(worker.limits.handshake, tls::accept(&worker.shelf, routed, stream)).await;
     let greeted = greeted.unwrap_or_else(|_over| Err(io::ErrorKind::TimedOut.into()));
-    greeted.unwrap_or_else(|error| {
-        tracing::debug!(client = %peer, %error, "a handshake came to nothing");
-        None
-    })
+    match greeted {
+        Ok(secured) => {
+            worker.recorder.metrics.shook_hands();
+            secured
+        }
+        Err(error) => {
+            worker.recorder.metrics.failed_to_shake_hands();
+            tracing::debug!(client = %peer, %error, "a handshake came to nothing");
+            None
+        }
+    }
 }
 
 impl Worker {
@@ -242,13 +251,6 @@ impl Worker {
         let stream = self.dialer.connect(target).await?;
         let sender = Sender::begin(&self.upstreams, stream, protocol, upgradable).await;
         sender.map_err(|error| DialError::Other(target.address, io::Error::other(error)))
-    }
-
-    /// A name for a request that a visitor can tell and the log can find.
-    pub(super) fn request_id(&self) -> String {
-        let number = self.requests.get() + 1;
-        self.requests.set(number);
-        format!("{}-{number}", self.name)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::{Answer, Ask, LINE, TargetLine, millis};
+use crate::proxy::metrics::Counts;
 use crate::proxy::probe::{Probe, ProbeOutcome};
 
 /// How long an answer may take beyond what was asked for.
@@ -140,6 +141,16 @@ impl Client {
         Ok(Status { proxies, generation: oldest, targets: merged.into_values().collect() })
     }
 
+    /// What the proxies have counted since they started.
+    pub async fn metrics(&self) -> Result<Counts, AskError> {
+        let mut sum = Counts::default();
+        for answer in self.ask_all(&Ask::Metrics, Duration::ZERO).await? {
+            let Answer::Metrics { counts } = answer else { return Err(answer.into()) };
+            sum.add(counts);
+        }
+        Ok(sum)
+    }
+
     /// Asks one proxy that is there, another if it leaves before it answers.
     async fn ask(&self, ask: &Ask, limit: Duration) -> Result<Answer, AskError> {
         let mut gone = None;
@@ -234,7 +245,8 @@ impl From<Answer> for AskError {
             | Answer::Answered { .. }
             | Answer::Never { .. }
             | Answer::Drained { .. }
-            | Answer::Status { .. } => Self::Senseless,
+            | Answer::Status { .. }
+            | Answer::Metrics { .. } => Self::Senseless,
         }
     }
 }

@@ -41,6 +41,8 @@ pub const ROWS: &[Row] = &[
     look("get /health", Reach::Nothing, "/health"),
     look("get /api/openapi.json", Reach::Read, "/api/openapi.json"),
     look("get /api/system/health", Reach::Read, "/api/system/health"),
+    look("get /metrics", Reach::Read, "/metrics"),
+    look("get /api/traffic", Reach::Read, "/api/traffic"),
     look("get /api/apps", Reach::Read, "/api/apps"),
     row(
         "post /api/apps",
