@@ -20,6 +20,7 @@ mod logs;
 mod projects;
 mod proxy;
 mod registries;
+mod requests;
 mod restart;
 mod rollback;
 mod run;
@@ -33,7 +34,6 @@ mod stop;
 mod table;
 mod terminal;
 mod tokens;
-mod traffic;
 mod volumes;
 mod webhooks;
 
@@ -137,7 +137,7 @@ enum Command {
 #[derive(Debug, Clone, Subcommand)]
 enum Remote {
     Status(status::Status),
-    Traffic(traffic::Traffic),
+    Requests(requests::Requests),
     /// Create, list, show, change and delete apps
     #[command(subcommand)]
     Apps(apps::Apps),
@@ -185,7 +185,7 @@ impl Remote {
     async fn run(self, session: &mut Session) -> Result<(), Failure> {
         match self {
             Self::Status(status) => status.run(session).await,
-            Self::Traffic(traffic) => traffic.run(session).await,
+            Self::Requests(requests) => requests.run(session).await,
             Self::Apps(apps) => apps.run(session).await,
             Self::Deploy(deploy) => deploy.run(session).await,
             Self::Deployments(deployments) => deployments.run(session).await,

@@ -22,15 +22,15 @@ pub(super) async fn show(_: Authorized<Read>, State(engine): State<Engine>) -> R
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
-pub(super) async fn traffic(
+pub(super) async fn requests(
     _: Authorized<Read>,
     State(engine): State<Engine>,
-) -> Result<Json<wire::List<wire::Traffic>>, ApiError> {
-    let Counts { apps, .. } = engine.traffic().await?;
+) -> Result<Json<wire::List<wire::Requests>>, ApiError> {
+    let Counts { apps, .. } = engine.request_counts().await?;
     let micros = |counts: &AppCounts, percent| {
         counts.percentile(percent).map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
     };
-    let row = |(app, counts): (String, AppCounts)| wire::Traffic {
+    let row = |(app, counts): (String, AppCounts)| wire::Requests {
         app,
         requests: counts.requests(),
         errors: counts.errors(),

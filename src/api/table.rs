@@ -40,9 +40,9 @@ fn of_system() -> Vec<Route<Api>> {
         Route::get("/metrics", metrics::show)
             .about("What rivetr and its proxy count, for Prometheus")
             .answers("text/plain"),
-        Route::get("/api/traffic", metrics::traffic)
+        Route::get("/api/requests", metrics::requests)
             .about("What was answered for each app since the proxy started")
-            .lists::<wire::Traffic>(),
+            .lists::<wire::Requests>(),
     ]
 }
 
@@ -330,7 +330,7 @@ mod tests {
             ("GET /api/openapi.json", read),
             ("GET /api/system/health", read),
             ("GET /metrics", read),
-            ("GET /api/traffic", read),
+            ("GET /api/requests", read),
             ("GET /api/apps", read),
             ("POST /api/apps", manage),
             ("GET /api/apps/{id}", read),

@@ -10,9 +10,9 @@ mod key;
 mod options;
 mod parse;
 mod registry;
+mod requests;
 mod source;
 mod token;
-mod traffic;
 mod variable;
 mod webhook;
 
@@ -32,9 +32,9 @@ pub use parse::{
     TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
 pub use registry::{PutRegistry, Registry};
+pub use requests::Requests;
 pub use source::SetSource;
 pub use token::{CreateToken, CreatedToken, Scope, Token};
-pub use traffic::Traffic;
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 pub use webhook::{
     Delivery, DeliveryAnswer, EnableWebhook, EnabledWebhook, ShownDelivery, Webhook, Webhooks, parse_provider,

@@ -136,7 +136,7 @@ fn good_command_lines() {
         "netns",
         "status --json",
         "--json status",
-        "traffic --json",
+        "requests --json",
         "apps list --server http://127.0.0.1:7480",
         "apps create blog --port 3000 --host a.example --host b.example --env A=1 --env B== --env-file -",
         "apps create blog --git https://example.org/a.git --branch main --health-path /up --health-timeout 5 --project p",
@@ -293,17 +293,17 @@ async fn what_was_answered_for_each_app() {
     let rivetr = r#"{"app":"_rivetr","requests":0,"errors":0,"median_us":null,"p99_us":null,"bytes_in":0,"bytes_out":0,"in_flight":0,"retries":0}"#;
     let blog = r#"{"app":"blog","requests":1000,"errors":3,"median_us":2500,"p99_us":1250000,"bytes_in":5,"bytes_out":73400320,"in_flight":1,"retries":1}"#;
     let list = joined(&["{\"items\":[", none, ",", rivetr, ",", blog, "],\"next\":null}"]);
-    let api = Api::of(&[("GET /api/traffic", list)]);
+    let api = Api::of(&[("GET /api/requests", list)]);
     api.check(
-        "traffic",
+        "requests",
         "APP     REQUESTS  ERRORS  MEDIAN  P99     IN   OUT     OPEN\n\
          no app  2         0 %     0.9 ms  4.5 ms  0 B  310 B   0\n\
          blog    1000      0.30 %  2.5 ms  1.25 s  5 B  70 MiB  1\n",
     )
     .await;
-    api.check("traffic --json", &format!("{list}\n")).await;
-    let api = Api::of(&[("GET /api/traffic", NOTHING)]);
-    api.check("traffic", "No request has come since the proxy started.\n").await;
+    api.check("requests --json", &format!("{list}\n")).await;
+    let api = Api::of(&[("GET /api/requests", NOTHING)]);
+    api.check("requests", "No request has come since the proxy started.\n").await;
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ impl Engine {
     }
 
     /// What the proxy has counted since it started.
-    pub async fn traffic(&self) -> Result<Counts, EngineError> {
+    pub async fn request_counts(&self) -> Result<Counts, EngineError> {
         self.machine().proxy.metrics().await.map_err(|error| EngineError::Unavailable(error.to_string()))
     }
 }

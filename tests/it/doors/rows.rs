@@ -42,7 +42,7 @@ pub const ROWS: &[Row] = &[
     look("get /api/openapi.json", Reach::Read, "/api/openapi.json"),
     look("get /api/system/health", Reach::Read, "/api/system/health"),
     look("get /metrics", Reach::Read, "/metrics"),
-    look("get /api/traffic", Reach::Read, "/api/traffic"),
+    look("get /api/requests", Reach::Read, "/api/requests"),
     look("get /api/apps", Reach::Read, "/api/apps"),
     row(
         "post /api/apps",

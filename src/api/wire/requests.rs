@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// What was answered for one app since the proxy started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Traffic {
+pub struct Requests {
     /// The app; `_rivetr` is rivetr itself, `_none` what was for no app.
     pub app: String,
     /// Requests that have ended.

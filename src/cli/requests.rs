@@ -1,4 +1,4 @@
-//! `rivetr traffic`: what was answered for each app since the proxy started.
+//! `rivetr requests`: what was answered for each app since the proxy started.
 
 use clap::Args;
 
@@ -9,17 +9,17 @@ use crate::api::wire::{self, List};
 
 /// Show the requests to each app since the proxy started: how many, how fast, and how many went wrong
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example: rivetr traffic")]
-pub struct Traffic {}
+#[command(after_help = "Example: rivetr requests")]
+pub struct Requests {}
 
-impl Traffic {
+impl Requests {
     pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
-        let answer = session.client.get("/api/traffic").await?;
-        session.show(&answer, |traffic: List<wire::Traffic>| words(&traffic.items))
+        let answer = session.client.get("/api/requests").await?;
+        session.show(&answer, |requests: List<wire::Requests>| words(&requests.items))
     }
 }
 
-fn words(apps: &[wire::Traffic]) -> String {
+fn words(apps: &[wire::Requests]) -> String {
     let rows: Vec<_> = apps.iter().filter(|app| app.requests + app.in_flight > 0).map(row).collect();
     if rows.is_empty() {
         return "No request has come since the proxy started.\n".to_owned();
@@ -27,7 +27,7 @@ fn words(apps: &[wire::Traffic]) -> String {
     table(["APP", "REQUESTS", "ERRORS", "MEDIAN", "P99", "IN", "OUT", "OPEN"], &rows)
 }
 
-fn row(app: &wire::Traffic) -> [String; 8] {
+fn row(app: &wire::Requests) -> [String; 8] {
     let name = match app.app.as_str() {
         "_rivetr" => "rivetr itself",
         "_none" => "no app",
