@@ -61,9 +61,8 @@ impl Place {
     async fn find(&self, app: &Slug, session: &Session) -> Result<wire::Domain, Failure> {
         let answer = session.client.get(&format!("/api/apps/{app}/domains")).await?;
         let domains: wire::List<wire::Domain> = answer.decode()?;
-        let here = |domain: &wire::Domain| {
-            domain.host == self.host.to_string() && domain.path == self.path.as_str()
-        };
+        let here =
+            |domain: &wire::Domain| domain.host == self.host.to_string() && domain.path == self.path.as_str();
         let missing = || {
             Failure::new(Exit::NotFound, format!("{app} has no domain {self}"))
                 .cure(format!("`rivetr domains list {app}` shows those it has"))

@@ -109,7 +109,8 @@ mod tests {
             let asked = Asked::parse(typed).unwrap();
             assert_eq!((asked.https, asked.host.as_str(), asked.whole().as_str()), (https, host, whole));
         }
-        for bad in ["", "/path", "ftp://a", "http://", "http://a:b/", "http://u@a/", "http://a/ b", "*.a.org"] {
+        for bad in ["", "/path", "ftp://a", "http://", "http://a:b/", "http://u@a/", "http://a/ b", "*.a.org"]
+        {
             assert!(Asked::parse(bad).is_err(), "{bad:?}");
         }
     }

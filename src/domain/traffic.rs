@@ -198,7 +198,9 @@ impl Protocol {
     /// Takes `http1` or `h2c`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let found = [Self::Http1, Self::H2c].into_iter().find(|protocol| protocol.as_str() == text);
-        found.ok_or_else(|| InvalidName::new("protocol", text, "use http1, or h2c for HTTP/2 as gRPC needs it"))
+        found.ok_or_else(|| {
+            InvalidName::new("protocol", text, "use http1, or h2c for HTTP/2 as gRPC needs it")
+        })
     }
 }
 

@@ -154,7 +154,9 @@ impl From<ChangeAppError> for EngineError {
     fn from(error: ChangeAppError) -> Self {
         let message = error.to_string();
         match error {
-            ChangeAppError::HostTaken { .. } | ChangeAppError::RedirectedTo { .. } => Self::Conflict { field: "hosts", message },
+            ChangeAppError::HostTaken { .. } | ChangeAppError::RedirectedTo { .. } => {
+                Self::Conflict { field: "hosts", message }
+            }
             ChangeAppError::NoApp | ChangeAppError::Deleting(_) => Self::Conflict { field: "app", message },
             ChangeAppError::Store(error) => error.into(),
         }

@@ -14,7 +14,7 @@ use crate::host::addresses;
 /// How long one name may take to be looked up.
 const LOOK_UP: Duration = Duration::from_secs(5);
 /// Names that are looked up at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 /// A name below a wildcard that nobody has made.
 const PROBE: &str = "rivetr-dns-check";
 
@@ -87,14 +87,20 @@ fn list(addresses: &[IpAddr]) -> String {
 impl Engine {
     /// Looks up where a domain leads; for all below a host, one name that stands for them.
     pub async fn check_dns(&self, pattern: &Pattern) -> Dns {
-        check(pattern.clone(), &self.own_addresses().await).await
+        let host = name_of(pattern);
+        let (ours, found) = tokio::join!(self.own_addresses(), look_up(&host));
+        judge(host, found, &ours)
     }
 
     /// The same for several, in their order.
     pub async fn check_dns_of(&self, domains: &[Domain]) -> Vec<Dns> {
-        let ours = &self.own_addresses().await;
-        let patterns: Vec<Pattern> = domains.iter().map(|domain| domain.site.host.clone()).collect();
-        stream::iter(patterns).map(|pattern| check(pattern, ours)).buffered(AT_ONCE).collect().await
+        let names: Vec<HostName> = domains.iter().map(|domain| name_of(&domain.site.host)).collect();
+        let looks = stream::iter(names).map(|host| async move {
+            let found = look_up(&host).await;
+            (host, found)
+        });
+        let (ours, found) = tokio::join!(self.own_addresses(), looks.buffered(AT_ONCE).collect::<Vec<_>>());
+        found.into_iter().map(|(host, found)| judge(host, found, &ours)).collect()
     }
 
     /// The addresses by which this machine is reached: its own, and those of the name that people know it by, which
@@ -125,22 +131,20 @@ struct Ours {
     shown: Vec<IpAddr>,
 }
 
-async fn check(pattern: Pattern, ours: &Ours) -> Dns {
-    let host = match pattern {
-        Pattern::Exact(host) => host,
-        // A name that is too long for one more label cannot be asked for; the one above it says most of it.
-        Pattern::Below(base) => {
-            HostName::parse(&format!("{PROBE}.{base}")).unwrap_or(base)
-        }
-    };
-    let found = look_up(&host).await;
-    judge(host, found, ours)
+/// The name to look up.
+fn name_of(pattern: &Pattern) -> HostName {
+    match pattern {
+        Pattern::Exact(host) => host.clone(),
+        // One that is too long for one more label cannot be asked for; the one above it says most of it.
+        Pattern::Below(base) => HostName::parse(&format!("{PROBE}.{base}")).unwrap_or_else(|_| base.clone()),
+    }
 }
 
 async fn look_up(host: &HostName) -> Result<Vec<IpAddr>, String> {
     let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host.as_str(), 0))).await;
     let found = found.map_err(|_| format!("no answer within {} seconds", LOOK_UP.as_secs()))?;
-    let mut addresses: Vec<IpAddr> = found.map_err(|error| error.to_string())?.map(|found| found.ip()).collect();
+    let mut addresses: Vec<IpAddr> =
+        found.map_err(|error| error.to_string())?.map(|found| found.ip()).collect();
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
@@ -150,7 +154,11 @@ fn judge(host: HostName, found: Result<Vec<IpAddr>, String>, ours: &Ours) -> Dns
     let to = match found {
         Ok(to) => to,
         // The words of getaddrinfo(3) for a name that is not there, in glibc and in musl.
-        Err(why) if ["not known", "does not resolve", "No address associated"].iter().any(|no| why.contains(no)) => {
+        Err(why)
+            if ["not known", "does not resolve", "No address associated"]
+                .iter()
+                .any(|no| why.contains(no)) =>
+        {
             return Dns::Nowhere(host);
         }
         Err(why) => return Dns::Unknown { host, why },
@@ -177,9 +185,11 @@ mod tests {
 
     #[test]
     fn what_a_look_tells() {
-        let addresses = |list: &[&str]| -> Vec<IpAddr> { list.iter().map(|text| text.parse().unwrap()).collect() };
+        let addresses =
+            |list: &[&str]| -> Vec<IpAddr> { list.iter().map(|text| text.parse().unwrap()).collect() };
         let check = |found: Result<&[&str], &str>, shown: &[&str], expect: &str| {
-            let ours = Ours { all: addresses(&["127.0.0.1", "10.0.0.2", "198.51.100.4"]), shown: addresses(shown) };
+            let ours =
+                Ours { all: addresses(&["127.0.0.1", "10.0.0.2", "198.51.100.4"]), shown: addresses(shown) };
             let host = HostName::parse("blog.example").unwrap();
             let dns = judge(host, found.map(addresses).map_err(str::to_owned), &ours);
             assert_eq!(dns.to_string(), expect);
@@ -212,7 +222,10 @@ mod tests {
     #[tokio::test]
     async fn this_machine_finds_itself() {
         let ours = Ours { all: addresses::own().unwrap(), shown: vec![] };
-        let localhost = Pattern::parse("localhost").unwrap();
-        assert_eq!(check(localhost, &ours).await.as_str(), "here");
+        let localhost = name_of(&Pattern::parse("localhost").unwrap());
+        let found = look_up(&localhost).await;
+        assert_eq!(judge(localhost, found, &ours).as_str(), "here");
+        let below = name_of(&Pattern::parse("*.a.org").unwrap());
+        assert_eq!(below.as_str(), "rivetr-dns-check.a.org");
     }
 }

@@ -3,11 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use thiserror::Error;
 
+use super::domain::{self, Claim};
 use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::domain::{self, Claim};
 use super::{key, mount, route, row, settings, source, variable};
 use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;

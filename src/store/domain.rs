@@ -45,7 +45,9 @@ pub enum DomainError {
         app: Slug,
     },
     /// It is the one that rivetr gives.
-    #[error("{0} is the name that rivetr gives to the app by itself: it cannot be removed, but it can redirect")]
+    #[error(
+        "{0} is the name that rivetr gives to the app by itself: it cannot be removed, but it can redirect"
+    )]
     Automatic(String),
     /// It is to redirect to something that the app does not answer at.
     #[error("the app does not answer at {0} itself: add that domain first")]
@@ -165,7 +167,8 @@ fn overlapping(
          WHERE project <> (SELECT project FROM app WHERE id = ?1) AND (host = ?2 OR {covers}) LIMIT 1"
     );
     row::first(tx, &sql, (app.0, pattern.to_string(), base), |row| {
-        let (host, path) = (row::parsed(row, "host", Pattern::parse)?, row::parsed(row, "path", PathPrefix::parse)?);
+        let (host, path) =
+            (row::parsed(row, "host", Pattern::parse)?, row::parsed(row, "path", PathPrefix::parse)?);
         let path = if path.is_root() { "" } else { path.as_str() };
         Ok((format!("{host}{path}"), row::parsed(row, "slug", Slug::parse)?))
     })
@@ -279,8 +282,8 @@ pub(super) fn site(row: &Row<'_>) -> Result<Site, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Fixture, NOW, host, new_app, slug};
     use super::super::SubnetPool;
+    use super::super::testing::{Fixture, NOW, host, new_app, slug};
     use super::*;
 
     fn site(text: &str) -> Site {

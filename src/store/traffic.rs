@@ -152,9 +152,15 @@ fn read(stored: Stored) -> Result<Traffic, InvalidName> {
         body_limit: body_limit.as_deref().map(BodyLimit::parse).transpose()?,
         answer_timeout: answer_timeout.as_deref().map(Span::parse).transpose()?,
         hsts: hsts.as_deref().map(Hsts::parse).transpose()?,
-        redirects: redirects.iter().map(|text| Redirect::parse(text)).collect::<Result<_, _>>()?,
-        request_fields: request_fields.iter().map(|text| FieldChange::parse(text)).collect::<Result<_, _>>()?,
-        response_fields: response_fields.iter().map(|text| FieldChange::parse(text)).collect::<Result<_, _>>()?,
+        redirects: redirects.iter().map(|text| Redirect::read(text)).collect::<Result<_, _>>()?,
+        request_fields: request_fields
+            .iter()
+            .map(|text| FieldChange::parse(text))
+            .collect::<Result<_, _>>()?,
+        response_fields: response_fields
+            .iter()
+            .map(|text| FieldChange::parse(text))
+            .collect::<Result<_, _>>()?,
         users: users.iter().map(user).collect::<Result<_, _>>()?,
         allow: allow.iter().map(|text| parse_network(text)).collect::<Result<_, _>>()?,
         maintenance: maintenance.as_deref().map(Notice::parse).transpose()?,

@@ -142,10 +142,12 @@ mod tests {
         };
         let plain = create(json!({"host": "A.org"})).unwrap();
         assert_eq!(plain, Site::plain(HostName::parse("a.org").unwrap()));
-        let said =
-            json!({"host": "*.a.org", "path": "/api/", "strip": true, "https_redirect": false, "redirect_to": "b.org"});
+        let said = json!({"host": "*.a.org", "path": "/api/", "strip": true, "https_redirect": false, "redirect_to": "b.org"});
         let site = create(said).unwrap();
-        assert_eq!((site.to_string().as_str(), site.strip, site.https_redirect), ("*.a.org/api", true, false));
+        assert_eq!(
+            (site.to_string().as_str(), site.strip, site.https_redirect),
+            ("*.a.org/api", true, false)
+        );
         assert_eq!(
             create(json!({"host": "a b", "path": "api", "redirect_to": "*.x"})).unwrap_err(),
             ["host", "path", "redirect_to"]

@@ -20,10 +20,12 @@ const PASSWORD_MAX: u64 = 64 * 1024;
 
 /// The arguments of `rivetr traffic set`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Examples: rivetr traffic set blog --body-limit 10M --redirect '^/old/(.*)$=/new/$1'\n          \
+#[command(
+    after_help = "Examples: rivetr traffic set blog --body-limit 10M --redirect '^/old/(.*)$=/new/$1'\n          \
                         rivetr traffic set blog --maintenance 'Back at noon'\n          \
                         rivetr traffic set blog --unset maintenance\n          \
-                        rivetr traffic set blog --user ada --password-stdin < password")]
+                        rivetr traffic set blog --user ada --password-stdin < password"
+)]
 pub struct Set {
     /// The app
     #[arg(value_parser = Slug::parse)]
@@ -74,7 +76,8 @@ pub struct Set {
 
 /// The name of an option that can be brought back to its default.
 fn option(text: &str) -> Result<&'static str, String> {
-    let names: Vec<&str> = TrafficOptions::NAMES.iter().copied().filter(|name| *name != "passwords").collect();
+    let names: Vec<&str> =
+        TrafficOptions::NAMES.iter().copied().filter(|name| *name != "passwords").collect();
     let found = names.iter().copied().find(|name| *name == text.replace('-', "_"));
     found.ok_or_else(|| format!("these can be unset: {}", names.join(", ")))
 }
@@ -184,6 +187,9 @@ mod tests {
         assert_eq!(request(&words, Some("correct horse")).unwrap(), expect);
         assert_eq!(request(&[], None).unwrap_err().exit, Exit::Usage);
         assert!(Line::try_parse_from(["set", "blog", "--user", "ada"]).is_err(), "without a password");
-        assert!(option("users").is_ok() && option("passwords").unwrap_err().contains("body_limit, answer_timeout"));
+        assert!(
+            option("users").is_ok()
+                && option("passwords").unwrap_err().contains("body_limit, answer_timeout")
+        );
     }
 }

@@ -41,8 +41,9 @@ impl FieldChange {
     /// Takes `Name: value`, which the field then has and no other; `Name:` takes the field away.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let refused = |rule| InvalidName::new("header", text, rule);
-        let (name, value) =
-            text.split_once(':').ok_or_else(|| refused("write it as `Name: value`, or `Name:` to take it away"))?;
+        let (name, value) = text
+            .split_once(':')
+            .ok_or_else(|| refused("write it as `Name: value`, or `Name:` to take it away"))?;
         let name = name.to_ascii_lowercase();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if !(1..=NAME_MAX).contains(&name.len()) || !name.chars().all(plain) {

@@ -26,22 +26,31 @@ impl Redirect {
     /// in which `$1` is what the first group captured and `$$` a dollar.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let refused = |rule| InvalidName::new("redirect", text, rule);
-        let rule = "write it as ^/old/(.*)$=/new/$1: an expression for the whole path, and a path or an address that begins \
-                    with http:// or https:// and a host; behind a space perhaps 301, 302, 303, 307 or 308";
+        let redirect = Self::read(text)?;
+        let expression = compile(&redirect.from).ok_or_else(|| {
+            refused("what stands before the = is no regular expression, or too large a one")
+        })?;
+        if groups(&redirect.to).any(|group| group.is_none_or(|group| group >= expression.captures_len())) {
+            return Err(refused(
+                "it names a group that the expression does not have; a dollar itself is written $$",
+            ));
+        }
+        Ok(redirect)
+    }
+
+    /// The same for what was parsed before: expressions take long to compile, and there may be thousands.
+    pub fn read(text: &str) -> Result<Self, InvalidName> {
+        let refused = || {
+            let rule = "write it as ^/old/(.*)$=/new/$1: an expression for the whole path, and a path or an address that \
+                        begins with http:// or https:// and a host; behind a space perhaps 301, 302, 303, 307 or 308";
+            InvalidName::new("redirect", text, rule)
+        };
         let (rest, status) = match text.rsplit_once(' ') {
             Some((rest, status)) => (rest, status.parse().ok()),
             None => (text, STATUSES.first().copied()),
         };
-        let status = status.filter(|status| STATUSES.contains(status)).ok_or_else(|| refused(rule))?;
-        let (from, to) = split(rest).ok_or_else(|| refused(rule))?;
-        if !is_address(to) {
-            return Err(refused(rule));
-        }
-        let expression = compile(from)
-            .ok_or_else(|| refused("what stands before the = is no regular expression, or too large a one"))?;
-        if groups(to).any(|group| group.is_none_or(|group| group >= expression.captures_len())) {
-            return Err(refused("it names a group that the expression does not have; a dollar itself is written $$"));
-        }
+        let status = status.filter(|status| STATUSES.contains(status)).ok_or_else(refused)?;
+        let (from, to) = split(rest).filter(|(_, to)| is_address(to)).ok_or_else(refused)?;
         Ok(Self { from: from.to_owned(), to: to.to_owned(), status })
     }
 
@@ -78,8 +87,8 @@ impl Redirect {
                 continue;
             }
             let (group, behind) = after.split_at(digits(after));
-            let captured = group.parse().ok().and_then(|number| captures.get(number));
-            target.push_str(captured.map_or("", |captured| captured.as_str()));
+            let part = group.parse().ok().and_then(|number| captures.get(number));
+            target.push_str(part.map_or("", |part| part.as_str()));
             rest = behind;
         }
         target.push_str(rest);

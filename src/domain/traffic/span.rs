@@ -83,7 +83,9 @@ impl Hsts {
             }
         }
         if hsts.preload && (!hsts.subdomains || max_age < Self::PRELOAD_LEAST) {
-            return Err(refused("browsers take only hosts into their lists that say 365d,subdomains,preload"));
+            return Err(refused(
+                "browsers take only hosts into their lists that say 365d,subdomains,preload",
+            ));
         }
         Ok(hsts)
     }

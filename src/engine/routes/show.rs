@@ -92,7 +92,12 @@ impl Engine {
         };
         let certified = self.has_certificate(&route.site.host);
         let (outcome, words) = judge(route, asked, certified);
-        Ok(Fate { route: Some(self.shown_route(route)), outcome, words, conditions: conditions(route, asked, certified) })
+        Ok(Fate {
+            route: Some(self.shown_route(route)),
+            outcome,
+            words,
+            conditions: conditions(route, asked, certified),
+        })
     }
 
     fn own_route(&self) -> Option<ShownRoute> {
@@ -107,7 +112,8 @@ impl Engine {
 
     fn shown_route(&self, route: &Route) -> ShownRoute {
         let Route { site, app, number, targets, traffic } = route;
-        let target = |(replica, address): &(u8, _)| (replica_name(app, *number, *replica), SocketAddr::V4(*address));
+        let target =
+            |(replica, address): &(u8, _)| (replica_name(app, *number, *replica), SocketAddr::V4(*address));
         ShownRoute {
             host: site.host.clone(),
             path: site.path.clone(),
@@ -132,7 +138,11 @@ fn unknown(routes: &[Route], asked: &Asked) -> String {
 }
 
 /// How a request ends that is let in: in the order in which the proxy asks.
-fn judge(Route { site, app, targets, traffic, .. }: &Route, asked: &Asked, certified: bool) -> (Outcome, String) {
+fn judge(
+    Route { site, app, targets, traffic, .. }: &Route,
+    asked: &Asked,
+    certified: bool,
+) -> (Outcome, String) {
     let Asked { https, host, path, query } = asked;
     let whole = asked.whole();
     let scheme = if *https { "https" } else { "http" };
@@ -256,7 +266,13 @@ mod tests {
         blog.traffic.redirects = vec![Redirect::parse("/api/old/(.*)=/api/$1 301").unwrap()];
         check(&blog, "a.org/api/old/x?y", false, Outcome::Redirected, "301 to /api/x?y");
         blog.targets.clear();
-        check(&blog, "a.org/api", false, Outcome::Refused, "503: blog is stopped; `rivetr start blog` brings it back");
+        check(
+            &blog,
+            "a.org/api",
+            false,
+            Outcome::Refused,
+            "503: blog is stopped; `rivetr start blog` brings it back",
+        );
         blog.traffic.maintenance = Some(Notice::parse("Back at noon").unwrap());
         check(&blog, "a.org/api", false, Outcome::Refused, "503: maintenance, \"Back at noon\"");
 

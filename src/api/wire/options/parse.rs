@@ -187,7 +187,8 @@ impl Form<'_> {
     }
 
     pub(super) fn wrong(&mut self, name: &str, why: &(impl Display + ?Sized)) {
-        let field = if self.section.is_empty() { name.to_owned() } else { format!("{}.{name}", self.section) };
+        let field =
+            if self.section.is_empty() { name.to_owned() } else { format!("{}.{name}", self.section) };
         self.errors.put(&field, why.to_string());
     }
 }

@@ -9,7 +9,8 @@ use super::{Patch, TrafficOptions};
 use crate::domain::name::InvalidName;
 use crate::domain::secret::Secret;
 use crate::domain::traffic::{
-    BodyLimit, FieldChange, Hsts, Notice, Protocol, Redirect, Span, Traffic, UserName, parse_network, parse_password,
+    BodyLimit, FieldChange, Hsts, Notice, Protocol, Redirect, Span, Traffic, UserName, parse_network,
+    parse_password,
 };
 
 /// New passwords, each with the name that it goes with.
@@ -25,11 +26,21 @@ impl TrafficOptions {
         form.maybe("hsts", self.hsts, &mut traffic.hsts, text(Hsts::parse));
         form.list("redirects", self.redirects, &mut traffic.redirects, Redirect::parse);
         form.list("request_headers", self.request_headers, &mut traffic.request_fields, FieldChange::parse);
-        form.list("response_headers", self.response_headers, &mut traffic.response_fields, FieldChange::parse);
+        form.list(
+            "response_headers",
+            self.response_headers,
+            &mut traffic.response_fields,
+            FieldChange::parse,
+        );
         form.list("allow", self.allow, &mut traffic.allow, parse_network);
         form.maybe("maintenance", self.maintenance, &mut traffic.maintenance, text(Notice::parse));
         form.put("sticky", self.sticky, (&mut traffic.sticky, false), Ok::<_, InvalidName>);
-        form.put("protocol", self.protocol, (&mut traffic.protocol, Protocol::default()), text(Protocol::parse));
+        form.put(
+            "protocol",
+            self.protocol,
+            (&mut traffic.protocol, Protocol::default()),
+            text(Protocol::parse),
+        );
         let passwords = users(&mut form, self.users, self.passwords, &mut traffic);
         if errors.0.is_empty() { Ok((traffic, passwords)) } else { Err(errors) }
     }
@@ -102,9 +113,13 @@ fn users(
         Patch::Set(named) => {
             traffic.users.retain(|user| named.iter().any(|name| name == user.name.as_str()));
             for (index, name) in named.iter().enumerate() {
-                let known = traffic.users.iter().map(|user| &user.name).chain(given.iter().map(|(name, _)| name));
+                let known =
+                    traffic.users.iter().map(|user| &user.name).chain(given.iter().map(|(name, _)| name));
                 if !known.into_iter().any(|known| known.as_str() == name) {
-                    form.wrong(&format!("users[{index}]"), "this user has no password yet: hand one in as well");
+                    form.wrong(
+                        &format!("users[{index}]"),
+                        "this user has no password yet: hand one in as well",
+                    );
                 }
             }
         }
@@ -157,7 +172,8 @@ mod tests {
             lay_over(json!({"passwords": {"eve": "correct horse", "bob": null}}), &before).unwrap();
         assert_eq!(after.users, [user("ada")]);
         assert_eq!(given, [(UserName::parse("eve").unwrap(), Secret::from("correct horse"))]);
-        let (after, _) = lay_over(json!({"users": ["eve"], "passwords": {"eve": "correct horse"}}), &before).unwrap();
+        let (after, _) =
+            lay_over(json!({"users": ["eve"], "passwords": {"eve": "correct horse"}}), &before).unwrap();
         assert_eq!(after.users, []);
         assert_eq!(lay_over(json!({"users": null}), &before).unwrap().0.users, []);
         for (wrong, field) in [
