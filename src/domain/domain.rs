@@ -110,10 +110,8 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.is_root() {
-            true => write!(f, "{}", self.host),
-            false => write!(f, "{}{}", self.host, self.path),
-        }
+        let path = if self.path.is_root() { "" } else { self.path.as_str() };
+        write!(f, "{}{path}", self.host)
     }
 }
 

@@ -86,12 +86,12 @@ impl Set {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         let name = self.name.clone();
         let password = self.password_stdin.then(read_password).transpose()?;
-        let request = self.request(password)?;
+        let request = self.request(password.as_deref())?;
         let answer = session.client.patch(&format!("/api/apps/{name}/traffic"), &request).await?;
         session.show(&answer, |traffic: TrafficOptions| words(&name, &traffic))
     }
 
-    fn request(self, password: Option<String>) -> Result<Value, Failure> {
+    fn request(self, password: Option<&str>) -> Result<Value, Failure> {
         let options = TrafficOptions {
             body_limit: text(self.body_limit),
             answer_timeout: text(self.answer_timeout),
@@ -155,7 +155,7 @@ mod tests {
 
     fn request(words: &[&str], password: Option<&str>) -> Result<Value, Failure> {
         let line = Line::try_parse_from(["set", "blog"].iter().chain(words)).unwrap();
-        line.set.request(password.map(str::to_owned))
+        line.set.request(password)
     }
 
     #[test]

@@ -31,10 +31,8 @@ pub(super) fn words(app: &Slug, traffic: &TrafficOptions) -> String {
     let Ok(Value::Object(options)) = serde_json::to_value(traffic) else { return nothing() };
     let mut lines = Vec::new();
     for (name, value) in &options {
-        match value {
-            Value::Array(items) => lines.extend(items.iter().map(|item| (name.as_str(), text(item)))),
-            other => lines.push((name.as_str(), text(other))),
-        }
+        let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        lines.extend(items.iter().map(|item| (name.as_str(), text(item))));
     }
     if lines.is_empty() { nothing() } else { facts(&lines) }
 }

@@ -7,7 +7,7 @@ use crate::domain::deployment::replica_name;
 use crate::domain::domain::{PathPrefix, Pattern, Site};
 use crate::domain::name::Slug;
 use crate::domain::route::{Asked, Route, meant};
-use crate::domain::traffic::Traffic;
+use crate::domain::traffic::{Protocol, Traffic};
 use crate::engine::{Engine, EngineError};
 
 /// A route, in words where it says more than where it leads.
@@ -222,7 +222,7 @@ fn in_words(site: &Site, traffic: &Traffic, certified: bool) -> Vec<String> {
         body_limit.map(|limit| format!("bodies up to {limit}")),
         answer_timeout.map(|timeout| format!("answers within {timeout}")),
         sticky.then(|| "sticky".to_owned()),
-        (*protocol != Default::default()).then(|| protocol.to_string()),
+        (*protocol != Protocol::default()).then(|| protocol.to_string()),
     ]
     .into_iter()
     .flatten()
@@ -237,7 +237,7 @@ fn joined<T: ToString>(items: &[T]) -> String {
 mod tests {
     use super::*;
     use crate::domain::name::HostName;
-    use crate::domain::traffic::{Notice, Protocol, Redirect, User, UserName, parse_network};
+    use crate::domain::traffic::{Notice, Redirect, User, UserName, parse_network};
 
     fn route(host: &str) -> Route {
         Route {
