@@ -9,6 +9,7 @@ mod config;
 mod deploy;
 mod deployments;
 mod doctor;
+mod domains;
 mod env;
 mod exec;
 mod failure;
@@ -23,6 +24,7 @@ mod registries;
 mod requests;
 mod restart;
 mod rollback;
+mod routes;
 mod run;
 mod scale;
 mod secrets;
@@ -34,6 +36,7 @@ mod stop;
 mod table;
 mod terminal;
 mod tokens;
+mod traffic;
 mod volumes;
 mod webhooks;
 
@@ -150,6 +153,13 @@ enum Remote {
     Stop(stop::Stop),
     Scale(scale::Scale),
     Logs(logs::Logs),
+    /// Add, list, change, check and remove the domains of an app
+    #[command(subcommand)]
+    Domains(domains::Domains),
+    /// See and change what the proxy does with the requests of an app
+    #[command(subcommand)]
+    Traffic(traffic::Traffic),
+    Routes(routes::Routes),
     /// Projects, and the environments in them
     #[command(subcommand)]
     Projects(projects::Projects),
@@ -196,6 +206,9 @@ impl Remote {
             Self::Stop(stop) => stop.run(session).await,
             Self::Scale(scale) => scale.run(session).await,
             Self::Logs(logs) => logs.run(session).await,
+            Self::Domains(domains) => domains.run(session).await,
+            Self::Traffic(traffic) => traffic.run(session).await,
+            Self::Routes(routes) => routes.run(session).await,
             Self::Projects(projects) => projects.run(session).await,
             Self::Env(env) => env.run(session).await,
             Self::Files(files) => files.run(session).await,

@@ -1,10 +1,12 @@
-//! What rivetr is about: names, projects, apps, deployments, routes, rights.
+//! What rivetr is about: names, projects, apps, deployments, domains, routes, rights.
 //!
 //! No input or output, no async, no clock, no serde: values and the moves they allow.
 
 pub mod app;
 pub mod build;
 pub mod deployment;
+#[expect(clippy::module_inception, reason = "a domain of an app is what people call it")]
+pub mod domain;
 pub mod dotenv;
 pub mod health;
 pub mod image;
@@ -20,6 +22,7 @@ pub mod runtime;
 pub mod secret;
 pub mod source;
 pub mod time;
+pub mod traffic;
 pub mod variable;
 pub mod volume;
 pub mod watch;

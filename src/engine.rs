@@ -9,6 +9,8 @@ mod catch_up;
 mod change;
 mod context;
 mod deploy;
+mod dns;
+mod domains;
 mod error;
 mod exec;
 mod failpoint;
@@ -35,6 +37,7 @@ mod secrets;
 mod status;
 mod steps;
 mod sweep;
+mod traffic;
 mod upload;
 mod variables;
 mod volume;
@@ -65,6 +68,7 @@ use crate::store::{Reader, SubnetPool, Writer};
 use crate::vault::{KeySource, Vault};
 
 pub use change::Changed;
+pub use dns::{Dns, Leads};
 pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
 pub use health::{Check, CheckStatus, Health};
@@ -72,7 +76,9 @@ pub use keys::RemoteError;
 pub use log::LogEntry;
 pub use recover::StartError;
 pub use rotation::Rotated;
+pub use routes::{Fate, Outcome, ShownRoute};
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
+pub use traffic::NewTraffic;
 pub use variables::{Shown, Ungiven};
 pub use volume::Volume;
 
@@ -85,8 +91,12 @@ pub struct Settings {
     pub keys: KeySource,
     /// The host under which rivetr itself is reached through its proxy.
     pub own_host: Option<HostName>,
+    /// Whether people reach rivetr itself by HTTPS.
+    pub own_https: bool,
     /// The port at which people reach the proxy.
     pub public_port: u16,
+    /// The port at which they reach it by HTTPS.
+    pub public_tls_port: u16,
     /// Where rivetr itself listens for its proxy.
     pub own_address: std::net::SocketAddr,
     /// Ports of the host that rivetr listens on.

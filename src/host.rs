@@ -2,6 +2,7 @@
 //!
 //! Decides nothing about apps: it does what it is told and reports what it saw.
 
+pub mod addresses;
 pub mod archive;
 pub mod git;
 pub mod journal;

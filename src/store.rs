@@ -1,4 +1,4 @@
-//! What rivetr knows, in one SQLite file: projects, apps, variables, deployments, hosts, addresses,
+//! What rivetr knows, in one SQLite file: projects, apps, variables, deployments, domains, addresses,
 //! tokens, webhooks, sign-ins at registries.
 //!
 //! [`Writer`] is one thread and every change is one transaction, on the disk before a call returns.
@@ -11,6 +11,7 @@ mod change;
 mod damage;
 mod delivery;
 mod deployment;
+mod domain;
 mod error;
 mod key;
 mod migrate;
@@ -27,6 +28,7 @@ mod scale;
 mod settings;
 mod source;
 mod token;
+mod traffic;
 mod variable;
 mod webhook;
 mod writer;
@@ -42,6 +44,7 @@ pub use change::ChangeAppError;
 pub use damage::cure;
 pub use delivery::{NewDelivery, Taken};
 pub use deployment::{EnqueueError, Enqueued, Return, SaveError, Wish};
+pub use domain::DomainError;
 pub use error::StoreError;
 pub use key::{CreateKeyError, DeleteKeyError};
 pub use migrate::MigrateError;
@@ -54,5 +57,6 @@ pub use registry::Registry;
 pub use reseal::Resealed;
 pub use scale::ScaleError;
 pub use token::{Token, TokenId};
+pub use traffic::SetTrafficError;
 pub use variable::SetVariablesError;
 pub use writer::Writer;

@@ -6,8 +6,8 @@ use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
 use super::{
-    Api, Route, app, deployment, exec, git, hooks, key, metrics, operate, project, registry, secret,
-    settings, system, token, upload, variable, volume, webhook, wire,
+    Api, Route, app, deployment, domain, exec, git, hooks, key, metrics, operate, project, registry, routing,
+    secret, settings, system, token, traffic, upload, variable, volume, webhook, wire,
 };
 
 /// Every route.
@@ -26,6 +26,7 @@ pub fn table() -> Vec<Route<Api>> {
         of_variables(),
         of_webhooks(),
         of_running_apps(),
+        of_domains(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -312,6 +313,38 @@ fn of_webhooks() -> Vec<Route<Api>> {
     ]
 }
 
+fn of_domains() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/api/apps/{id}/domains", domain::list)
+            .about("The domains of an app")
+            .query("dns", Type::Boolean, "Whether to look up where they point")
+            .lists::<wire::Domain>(),
+        Route::post("/api/apps/{id}/domains", domain::add)
+            .about("Give an app one more domain, which leads to it at once")
+            .takes::<wire::CreateDomain>()
+            .gives::<wire::Domain>(StatusCode::CREATED),
+        Route::patch("/api/domains/{id}", domain::change)
+            .about("Change what happens at a domain; null brings an option back to its default")
+            .takes::<wire::ChangeDomain>()
+            .gives::<wire::Domain>(StatusCode::OK),
+        Route::delete("/api/domains/{id}", domain::remove)
+            .about("Take a domain from its app")
+            .answers_nothing(),
+        Route::get("/api/apps/{id}/traffic", traffic::show)
+            .about("What the proxy does with the requests of an app, where that is not the default")
+            .gives::<wire::TrafficOptions>(StatusCode::OK),
+        Route::patch("/api/apps/{id}/traffic", traffic::change)
+            .about("Change what the proxy does with the requests of an app; null brings an option back to its default")
+            .takes::<wire::TrafficOptions>()
+            .gives::<wire::TrafficOptions>(StatusCode::OK),
+        Route::get("/api/routes", routing::list).about("Every route of the proxy").lists::<wire::Route>(),
+        Route::get("/api/routes/match", routing::find)
+            .about("What would become of a request")
+            .query("url", Type::String, "Its address")
+            .gives::<wire::RouteMatch>(StatusCode::OK),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Access, openapi};
@@ -397,6 +430,14 @@ mod tests {
             ("POST /api/apps/{id}/stop", deploy),
             ("POST /api/apps/{id}/scale", manage),
             ("POST /api/deployments/{id}/rollback", deploy),
+            ("GET /api/apps/{id}/domains", read),
+            ("POST /api/apps/{id}/domains", manage),
+            ("PATCH /api/domains/{id}", manage),
+            ("DELETE /api/domains/{id}", manage),
+            ("GET /api/apps/{id}/traffic", read),
+            ("PATCH /api/apps/{id}/traffic", manage),
+            ("GET /api/routes", read),
+            ("GET /api/routes/match", read),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

@@ -5,12 +5,14 @@
 
 mod answer;
 mod change;
+mod domain;
 pub mod frame;
 mod key;
 mod options;
 mod parse;
 mod registry;
 mod requests;
+mod route;
 mod source;
 mod token;
 mod variable;
@@ -24,15 +26,17 @@ use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
 pub use change::{ChangeApp, ChangedApp};
+pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
 pub use key::{CreateKey, Key, KnownHost};
-pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions};
+pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};
 pub use parse::{
     DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HOSTS_MAX, TOKEN_DAYS_DEFAULT,
     TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
 pub use registry::{PutRegistry, Registry};
 pub use requests::Requests;
+pub use route::{Route, RouteMatch, RouteTarget};
 pub use source::SetSource;
 pub use token::{CreateToken, CreatedToken, Scope, Token};
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
@@ -152,6 +156,12 @@ pub struct CreateApp {
 #[serde(transparent)]
 pub struct Hidden(pub String);
 
+/// A new password, or null for none any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Option<String>)]
+pub struct NewPassword(pub Option<Hidden>);
+
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -172,9 +182,9 @@ pub struct App {
     pub environment: String,
     /// The port it listens on in its container.
     pub port: u16,
-    /// The hosts whose requests it answers: its own, then the automatic one.
+    /// The hosts that it answers at, whole: its own, then the automatic one.
     pub hosts: Vec<String>,
-    /// Where people find it: one address for each of its hosts.
+    /// Where people find it: one address for each of its domains.
     pub urls: Vec<String>,
     /// Where it comes from: `push`, `git`, `image`, `upload` or `inline`.
     pub source: String,

@@ -101,7 +101,7 @@ fn changed(session: &mut Session, what: &str, app: &Slug) -> Result<(), Failure>
 }
 
 /// A path as it may stand behind the question mark of a request.
-fn encoded(path: &str) -> String {
+pub(super) fn encoded(path: &str) -> String {
     let byte = |byte: u8| {
         let plain = byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
         if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }

@@ -51,8 +51,7 @@ pub enum SetupError {
     Caller(&'static str),
     /// The address is none.
     #[error(
-        "--url {0:?} cannot be used: write http://HOST, with a port if it is not the usual one. \
-         There is no https yet"
+        "--url {0:?} cannot be used: write http://HOST or https://HOST, with a port if it is not the usual one"
     )]
     Url(String),
     /// The machine lacks something; all of it is named.

@@ -706,3 +706,101 @@ async fn webhooks() {
     let asked = api.asked.lock().unwrap();
     assert_eq!(asked[0], r#"POST /api/apps/blog/webhooks {"provider":"generic","watch":["api/**"]}"#);
 }
+
+#[tokio::test]
+async fn domains() {
+    const APEX: &str = r#"{"id":3,"app":"blog","host":"example.org","path":"/","strip":false,"redirect_to":null,"https_redirect":true,"automatic":false,"url":"http://example.org/","certificate":false,"dns":null}"#;
+    const WWW: &str = r#"{"id":4,"app":"blog","host":"www.example.org","path":"/","strip":false,"redirect_to":"example.org","https_redirect":true,"automatic":false,"url":null,"certificate":true,"dns":{"status":"elsewhere","detail":"DNS of www.example.org points to 192.0.2.7, not here (198.51.100.4)"}}"#;
+    const API: &str = r#"{"id":5,"app":"blog","host":"example.org","path":"/api","strip":true,"redirect_to":null,"https_redirect":false,"automatic":true,"url":"https://example.org/api","certificate":true,"dns":{"status":"here","detail":"DNS of example.org points here (198.51.100.4)"}}"#;
+    let domains = joined(&["{\"items\":[", APEX, ",", WWW, ",", API, "],\"next\":null}"]);
+    let looked = joined(&["{\"items\":[", WWW, ",", API, "],\"next\":null}"]);
+    let api = Api::of(&[
+        ("GET /api/apps/blog/domains", domains),
+        ("GET /api/apps/idle/domains", NOTHING),
+        ("GET /api/apps/blog/domains?dns=true", looked),
+        ("POST /api/apps/blog/domains", WWW),
+        ("PATCH /api/domains/5", API),
+        ("DELETE /api/domains/4", ""),
+    ]);
+    api.check(
+        "domains list blog",
+        "DOMAIN           DOES                                  HTTPS\n\
+         example.org      serves                                no certificate yet\n\
+         www.example.org  redirects to example.org              only\n\
+         example.org/api  serves, without /api; given by rivetr  and plain HTTP\n",
+    )
+    .await;
+    api.check("domains list idle", "idle has no domains. `rivetr domains add idle HOST` gives it one.\n")
+        .await;
+    api.check(
+        "domains check blog",
+        "DOMAIN           DNS\n\
+         www.example.org  DNS of www.example.org points to 192.0.2.7, not here (198.51.100.4)\n\
+         example.org/api  DNS of example.org points here (198.51.100.4)\n",
+    )
+    .await;
+    api.check(
+        "domains add blog www.example.org --redirect-to example.org --no-https-redirect",
+        "www.example.org redirects to example.org\n\
+         DNS of www.example.org points to 192.0.2.7, not here (198.51.100.4).\n",
+    )
+    .await;
+    api.check(
+        "domains set blog example.org/api --strip --https-redirect false",
+        "example.org/api leads to blog, which does not see /api: https://example.org/api\n\
+         DNS of example.org points here (198.51.100.4).\n",
+    )
+    .await;
+    api.check("domains remove blog www.example.org", "www.example.org does not lead to blog any more.\n")
+        .await;
+    let (_, outcome) = api.run("domains remove blog other.example.org").await;
+    assert_eq!(outcome.unwrap_err().exit, Exit::NotFound);
+    let (_, outcome) = api.run("domains set blog example.org").await;
+    assert_eq!(outcome.unwrap_err().exit, Exit::Usage);
+    let asked = api.asked.lock().unwrap();
+    let sent = |line: &str| asked.iter().any(|asked| asked == line);
+    assert!(sent(
+        r#"POST /api/apps/blog/domains {"host":"www.example.org","redirect_to":"example.org","https_redirect":false}"#
+    ));
+    assert!(sent(r#"PATCH /api/domains/5 {"strip":true,"https_redirect":false}"#));
+}
+
+#[tokio::test]
+async fn traffic_and_routes() {
+    const ROUTE: &str = r#"{"host":"example.org","path":"/","app":"blog","release":7,"targets":[{"name":"rivetr-app-blog-7","address":"10.90.0.2:8080"}],"rules":["sticky","h2c"]}"#;
+    let own = r#"{"host":"192.0.2.7","path":"/","app":null,"release":null,"targets":[{"name":"rivetr","address":"127.0.0.1:7480"}],"rules":[]}"#;
+    let routes = joined(&["{\"items\":[", own, ",", ROUTE, "],\"next\":null}"]);
+    let fate = joined(&[
+        "{\"route\":",
+        ROUTE,
+        ",\"outcome\":\"served\",\"detail\":\"blog answers\",\"conditions\":[\"403 for all but 192.0.2.0/24\"]}",
+    ]);
+    let traffic = r#"{"body_limit":"10M","redirects":["/a=/b","/c=/d"],"sticky":true}"#;
+    let api = Api::of(&[
+        ("GET /api/apps/blog/traffic", traffic),
+        ("GET /api/apps/idle/traffic", "{}"),
+        ("PATCH /api/apps/blog/traffic", traffic),
+        ("GET /api/routes", routes),
+        ("GET /api/routes/match?url=https%3A//example.org/x", fate),
+    ]);
+    let shown = "body_limit  10M\nredirects   /a=/b\nredirects   /c=/d\nsticky      true\n";
+    api.check("traffic show blog", shown).await;
+    api.check("traffic show idle", "The requests of idle are passed on as they are.\n").await;
+    api.check("traffic set blog --sticky --unset hsts", shown).await;
+    api.check(
+        "routes",
+        "HOST         PATH  APP     RELEASE  TARGETS         RULES\n\
+         192.0.2.7    /     rivetr  -        127.0.0.1:7480  -\n\
+         example.org  /     blog    7        10.90.0.2:8080  sticky; h2c\n",
+    )
+    .await;
+    api.check(
+        "routes match https://example.org/x",
+        "outcome  served\nanswer   blog answers\nbut      403 for all but 192.0.2.0/24\nroute    example.org/\n\
+         app      blog release 7\ntarget   rivetr-app-blog-7 10.90.0.2:8080\nrule     sticky\nrule     h2c\n",
+    )
+    .await;
+    let asked = api.asked.lock().unwrap();
+    let sent = r#"PATCH /api/apps/blog/traffic {"hsts":null,"sticky":true}"#;
+    assert!(asked.iter().any(|asked| asked == sent), "{asked:?}");
+}

@@ -235,7 +235,7 @@ impl Key {
             Field::Loopback(_) => "a loopback address and a port, such as \"127.0.0.1:7480\"".to_owned(),
             Field::Listen(_) => "an address and a port, such as \"0.0.0.0:80\" or \"[::]:80\"".to_owned(),
             Field::Url(_) => {
-                "an address such as \"http://rivetr.example.org\" or \"http://192.0.2.7:8080\"".to_owned()
+                "an address such as \"https://rivetr.example.org\" or \"http://192.0.2.7:8080\"".to_owned()
             }
             Field::Domain(_) => "a domain name such as \"apps.example.org\"".to_owned(),
             Field::Pool(_) => {

@@ -63,12 +63,14 @@ pub struct Instance {
     pub base_domain: Option<HostName>,
 }
 
-/// `http://host[:port]`.
+/// `http://host[:port]`, `https://host[:port]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceUrl {
+    /// Whether it is reached by HTTPS.
+    pub https: bool,
     /// The host.
     pub host: HostName,
-    /// The port; none: 80.
+    /// The port; none: the usual one, 80 or 443.
     pub port: Option<u16>,
 }
 
@@ -297,16 +299,20 @@ impl Protocol {
 }
 
 impl InstanceUrl {
-    /// Takes `http://host[:port]`, with or without a slash at the end.
+    /// Takes `http://host[:port]` or `https://host[:port]`, with or without a slash at the end.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("http://")?;
+        let (https, rest) = match text.split_once("://")? {
+            ("http", rest) => (false, rest),
+            ("https", rest) => (true, rest),
+            _ => return None,
+        };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match authority.split_once(':') {
             Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port != 0)?)),
             None => (authority, None),
         };
-        Some(Self { host: HostName::parse(host).ok()?, port })
+        Some(Self { https, host: HostName::parse(host).ok()?, port })
     }
 
     /// The IPv4 address that stands in place of a host name, if one does.
@@ -318,9 +324,10 @@ impl InstanceUrl {
 
 impl std::fmt::Display for InstanceUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.https { "https" } else { "http" };
         match self.port {
-            Some(port) => write!(f, "http://{}:{port}", self.host),
-            None => write!(f, "http://{}", self.host),
+            Some(port) => write!(f, "{scheme}://{}:{port}", self.host),
+            None => write!(f, "{scheme}://{}", self.host),
         }
     }
 }
@@ -386,13 +393,16 @@ mod tests {
             ("http://rivetr.example.org", "http://rivetr.example.org"),
             ("http://192.0.2.7:8080/", "http://192.0.2.7:8080"),
             ("http://Rivetr.Example.org", "http://rivetr.example.org"),
+            ("https://rivetr.example.org/", "https://rivetr.example.org"),
+            ("https://rivetr.example.org:8443", "https://rivetr.example.org:8443"),
         ] {
             assert_eq!(InstanceUrl::parse(typed).unwrap().to_string(), url);
         }
         for bad in [
             "",
             "rivetr.example.org",
-            "https://a",
+            "ftp://a",
+            "https://",
             "http://",
             "http://a/b",
             "http://a:0",

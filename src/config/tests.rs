@@ -114,9 +114,9 @@ fn mistakes_are_named_with_place_and_cure() {
         ("[api]\nlisten = \"0.0.0.0:7480\"", format!("F:2: [api] listen = \"0.0.0.0:7480\": {loopback}")),
         ("[api]\nlisten = \"127.0.0.1:0\"", format!("F:2: [api] listen = \"127.0.0.1:0\": {loopback}")),
         (
-            "[instance]\nurl = \"https://a.example\"",
-            "F:2: [instance] url = \"https://a.example\": expected an address such as \
-             \"http://rivetr.example.org\" or \"http://192.0.2.7:8080\""
+            "[instance]\nurl = \"ftp://a.example\"",
+            "F:2: [instance] url = \"ftp://a.example\": expected an address such as \
+             \"https://rivetr.example.org\" or \"http://192.0.2.7:8080\""
                 .to_owned(),
         ),
         (

@@ -177,7 +177,9 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         clock: now,
         keys,
         own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
+        own_https: settings.instance.url.as_ref().is_some_and(|url| url.https),
         public_port: public_port(process),
+        public_tls_port: public_tls_port(process),
         own_address: SocketAddr::from(([127, 0, 0, 1], settings.api.listen.port())),
         own_ports: own_ports(process),
         bind_roots: settings.volumes.bind_roots.clone(),
@@ -202,17 +204,24 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
 /// The ports of the API and of the proxy; those of the web are always the proxy's, also before it has them.
 fn own_ports(process: &Process) -> Vec<u16> {
     let settings = &process.settings;
-    vec![80, 443, settings.api.listen.port(), settings.proxy.listen.port(), public_port(process)]
+    let public = [public_port(process), public_tls_port(process)];
+    [80, 443, settings.api.listen.port(), settings.proxy.listen.port()].into_iter().chain(public).collect()
 }
 
 /// The port at which people reach the proxy: as its URL says, or as its sockets have it where it has none.
 fn public_port(process: &Process) -> u16 {
     let settings = &process.settings;
     match &settings.instance.url {
-        Some(url) => url.port.unwrap_or(80),
-        None if process.environment.system_wide() => 80,
-        None => settings.proxy.listen.port(),
+        Some(url) if !url.https => url.port.unwrap_or(80),
+        Some(_) | None if process.environment.system_wide() => 80,
+        Some(_) | None => settings.proxy.listen.port(),
     }
+}
+
+/// The port at which people reach the proxy by HTTPS, likewise.
+fn public_tls_port(process: &Process) -> u16 {
+    let url = process.settings.instance.url.as_ref().filter(|url| url.https);
+    url.and_then(|url| url.port).unwrap_or(443)
 }
 
 /// Without socket activation: the lock says that no other daemon uses this path.

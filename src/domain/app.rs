@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::build::BuildOptions;
 use super::deployment::DeploymentId;
+use super::domain::Domain;
 use super::mount::MountedFile;
 use super::name::{EnvKey, HostName, Slug};
 use super::project::Project;
@@ -32,8 +33,8 @@ pub struct App {
     pub environment: Slug,
     /// Where its code comes from.
     pub source: Source,
-    /// Every host that leads to it: its own in the order they were given, then the automatic one.
-    pub hosts: Vec<HostName>,
+    /// The domains that lead to it: its own in the order they were given, then the automatic one.
+    pub domains: Vec<Domain>,
     /// What the next deployment will run with, but for variables and files.
     pub settings: Settings,
     /// The names of its own variables.
@@ -48,6 +49,13 @@ pub struct App {
     pub deleting: bool,
     /// When it was created.
     pub created: Timestamp,
+}
+
+impl App {
+    /// The hosts that it answers at, whole.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        self.domains.iter().filter_map(|domain| domain.site.whole_host())
+    }
 }
 
 /// Whether somebody wants an app to run. What systemd shows may differ for a while.

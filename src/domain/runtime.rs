@@ -2,7 +2,7 @@
 //!
 //! Each option has one grammar, and `Display` writes what `parse` reads. What an app may ask for is [`policy`].
 
-mod amount;
+pub(super) mod amount;
 mod label;
 mod network;
 pub mod policy;

@@ -54,7 +54,7 @@ impl Engine {
             None => None,
         };
         let app = self.0.writer.change_app(before.id, settings, hosts).await?;
-        let hosts = app.hosts != before.hosts;
+        let hosts = app.domains != before.domains;
         let limits = app.settings.runtime.limits != before.settings.runtime.limits;
         if hosts {
             self.publish_routes().await?;
@@ -154,7 +154,9 @@ impl From<ChangeAppError> for EngineError {
     fn from(error: ChangeAppError) -> Self {
         let message = error.to_string();
         match error {
-            ChangeAppError::HostTaken { .. } => Self::Conflict { field: "hosts", message },
+            ChangeAppError::HostTaken { .. } | ChangeAppError::RedirectedTo { .. } => {
+                Self::Conflict { field: "hosts", message }
+            }
             ChangeAppError::NoApp | ChangeAppError::Deleting(_) => Self::Conflict { field: "app", message },
             ChangeAppError::Store(error) => error.into(),
         }

@@ -132,7 +132,8 @@ impl Engine {
     /// Gives an app the automatic host that follows from what is configured now.
     async fn name_anew(&self, app: &App) -> Result<(), EngineError> {
         let host = self.automatic_host(&app.slug)?;
-        if host.as_ref().is_none_or(|host| !app.hosts.contains(host)) {
+        let has = |host| app.domains.iter().any(|domain| domain.site.is_all_of(host));
+        if !host.as_ref().is_some_and(has) {
             self.0.writer.set_automatic_host(app.id, host).await.map_err(EngineError::internal)?;
         }
         Ok(())

@@ -1,16 +1,24 @@
 //! What the proxy serves: a table made from the store, never from memory.
 
+mod rules;
+mod show;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{Engine, EngineError, push};
+pub use self::show::{Fate, Outcome, ShownRoute};
+use super::{Engine, EngineError, Settings, push};
 use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, replica_name};
+use crate::domain::domain::{Pattern, Site};
 use crate::domain::name::HostName;
+use crate::domain::route::{Route, RouteTable};
+use crate::domain::traffic::BodyLimit;
 use crate::host::layout::Manager;
-use crate::proxy::table::{self, Route, Routes, Target, Via};
+use crate::proxy::rules::Rules;
+use crate::proxy::table::{self, Routes, Target, Via};
 
 /// How long to wait before a proxy that did not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -21,40 +29,28 @@ const LAST_ANSWER: Duration = Duration::from_secs(5);
 const OWN_KEY: &str = "rivetr";
 /// The label of those requests, which no app can have.
 const OWN_LABEL: &str = "_rivetr";
-/// The port that a URL need not name.
+/// The ports that a URL need not name.
 const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 impl Engine {
     /// Writes the table and has the proxy serve it. A proxy that is down reads it when it starts.
     pub(super) async fn publish_routes(&self) -> Result<(), EngineError> {
         let _alone = self.0.publishing.lock().await;
-        let routes = self.reader().routes().await?;
-        // One host twice is no table: rivetr's own stays where an app had it before.
-        let own_host = self.0.settings.own_host.as_ref();
-        let of_apps = routes.routes.iter().filter(|route| Some(&route.host) != own_host);
-        let own = own_host.into_iter().map(|host| {
+        let routes = self.table().await?;
+        let own = self.0.settings.own_host.as_ref().map(|host| {
             let address = self.0.settings.own_address;
             let target = Target { key: OWN_KEY.to_owned(), via: Via::Host, address };
             // Above what a push may have and what is read of one that is too large: the daemon says why, not the
             // proxy, whose word git does not show.
             let body_limit = Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX));
-            Route {
-                body_limit,
-                label: Some(OWN_LABEL.to_owned()),
-                ..Route::plain(host.as_str(), vec![target])
-            }
+            let https_only = self.0.settings.own_https && self.has_certificate(&Pattern::Exact(host.clone()));
+            let (label, rules) = (Some(OWN_LABEL.to_owned()), Rules { https_only, ..Rules::default() });
+            table::Route { body_limit, label, rules, ..table::Route::plain(host.as_str(), vec![target]) }
         });
-        let apps = of_apps.map(|route| {
-            let target = |(replica, address): &(u8, SocketAddrV4)| Target {
-                key: replica_name(&route.app, route.number, *replica),
-                via: via(self),
-                address: SocketAddr::V4(*address),
-            };
-            let plain = Route::plain(route.host.as_str(), route.targets.iter().map(target).collect());
-            Route { label: Some(route.app.to_string()), ..plain }
-        });
+        let apps = routes.routes.iter().map(|route| self.route(route));
         let path = self.machine().layout.routes();
-        let routes_now = own.chain(apps).collect();
+        let routes_now = own.into_iter().chain(apps).collect();
         let table = Routes { generation: routes.generation, routes: routes_now, ..Routes::default() };
         table::write(&path, &table).map_err(EngineError::internal)?;
         match self.machine().proxy.load().await {
@@ -71,25 +67,64 @@ impl Engine {
         }
     }
 
-    /// Where people find an app: one address for each of its hosts.
+    /// The routes of apps; one host twice is no table: rivetr's own stays where an app had it before.
+    async fn table(&self) -> Result<RouteTable, EngineError> {
+        let mut routes = self.reader().routes().await?;
+        let own_host = self.0.settings.own_host.as_ref();
+        routes.routes.retain(|route| own_host.is_none() || route.site.host.exact() != own_host);
+        Ok(routes)
+    }
+
+    /// A route as the proxy is told it.
+    fn route(&self, route: &Route) -> table::Route {
+        let Route { site, app, number, targets, traffic } = route;
+        let target = |(replica, address): &(u8, SocketAddrV4)| Target {
+            key: replica_name(app, *number, *replica),
+            via: via(self),
+            address: SocketAddr::V4(*address),
+        };
+        table::Route {
+            host: site.host.to_string(),
+            path: site.path.to_string(),
+            strip: site.strip,
+            targets: targets.iter().map(target).collect(),
+            label: Some(app.to_string()),
+            body_limit: traffic.body_limit.map(BodyLimit::bytes),
+            rules: rules::rules(site, traffic, self.has_certificate(&site.host)),
+        }
+    }
+
+    /// Where people find an app: one address for each domain at which it answers.
     #[must_use]
     pub fn urls(&self, app: &App) -> Vec<String> {
-        app.hosts.iter().map(|host| format!("{}/", self.url_of(host))).collect()
+        app.domains.iter().filter_map(|domain| self.url_of_site(&domain.site)).collect()
+    }
+
+    /// Where people find what a domain leads to; none: at many hosts, or at the one that it redirects to.
+    #[must_use]
+    pub fn url_of_site(&self, site: &Site) -> Option<String> {
+        let host = site.host.exact().filter(|_| site.redirect_to.is_none())?;
+        Some(format!("{}{}", self.url_of(host), site.path))
     }
 
     /// Where people find rivetr itself, without a slash at the end; none: only on this machine.
     #[must_use]
     pub fn own_url(&self) -> Option<String> {
-        self.0.settings.own_host.as_ref().map(|host| self.url_of(host))
+        let Settings { own_host, own_https, public_port, public_tls_port, .. } = &self.0.settings;
+        let port = if *own_https { *public_tls_port } else { *public_port };
+        own_host.as_ref().map(|host| url(*own_https, host, port))
     }
 
     fn url_of(&self, host: &HostName) -> String {
-        url(host, self.0.settings.public_port)
+        let https = self.has_certificate(&Pattern::Exact(host.clone()));
+        let port = if https { self.0.settings.public_tls_port } else { self.0.settings.public_port };
+        url(https, host, port)
     }
 }
 
-fn url(host: &HostName, port: u16) -> String {
-    if port == HTTP_PORT { format!("http://{host}") } else { format!("http://{host}:{port}") }
+fn url(https: bool, host: &HostName, port: u16) -> String {
+    let (scheme, usual) = if https { ("https", HTTPS_PORT) } else { ("http", HTTP_PORT) };
+    if port == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") }
 }
 
 impl Engine {
@@ -140,8 +175,14 @@ mod tests {
     #[test]
     fn a_url_names_a_port_that_is_not_the_usual_one() {
         let host = HostName::parse("blog.example.org").unwrap();
-        for (port, expect) in [(80, "http://blog.example.org"), (8080, "http://blog.example.org:8080")] {
-            assert_eq!(url(&host, port), expect);
+        for (https, port, expect) in [
+            (false, 80, "http://blog.example.org"),
+            (false, 8080, "http://blog.example.org:8080"),
+            (false, 443, "http://blog.example.org:443"),
+            (true, 443, "https://blog.example.org"),
+            (true, 8443, "https://blog.example.org:8443"),
+        ] {
+            assert_eq!(url(https, &host, port), expect);
         }
     }
 }

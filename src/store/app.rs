@@ -1,8 +1,9 @@
-//! Apps and the hosts they answer for.
+//! Apps, as people create and delete them.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use thiserror::Error;
 
+use super::domain::{self, Claim};
 use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
@@ -10,6 +11,7 @@ use super::writer::Writer;
 use super::{key, mount, route, row, settings, source, variable};
 use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
+use crate::domain::domain::{Pattern, Site};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::{GitAccess, Source};
 use crate::domain::time::Timestamp;
@@ -136,7 +138,7 @@ impl Writer {
         .await
     }
 
-    /// Forgets an app whose deletion has begun, with its deployments, hosts and addresses. Can be done twice.
+    /// Forgets an app whose deletion has begun, with its deployments, domains and addresses. Can be done twice.
     pub async fn finish_deletion(&self, app: AppId) -> Result<(), DeleteAppError> {
         self.write(move |tx| match by_id(tx, app)? {
             Some(App { deleting: true, .. }) => Ok(forget(tx, app)?),
@@ -263,44 +265,47 @@ fn missing(tx: &Transaction<'_>, new: &NewApp) -> Result<CreateAppError, StoreEr
     })
 }
 
-/// Gives a host to an app; if an app has it already, that one keeps it and is named.
+/// Gives a whole host to an app; if another app has it already, or one of another project what covers it, that one
+/// keeps it and is named.
 pub(super) fn claim(
     tx: &Transaction<'_>,
     app: AppId,
     host: &HostName,
     automatic: bool,
 ) -> Result<Option<Slug>, StoreError> {
-    if let Some(slug) = row::first(
-        tx,
-        "SELECT slug FROM app JOIN host ON host.app = app.id WHERE name = ?1",
-        [host.as_str()],
-        |row| row::parsed(row, "slug", Slug::parse),
-    )? {
-        return Ok(Some(slug));
-    }
-    tx.prepare_cached("INSERT INTO host (name, app, automatic) VALUES (?1, ?2, ?3)")?.execute((
-        host.as_str(),
-        app.0,
-        automatic,
-    ))?;
-    Ok(None)
+    Ok(match domain::claim(tx, app, &Site::plain(host.clone()), automatic)? {
+        Claim::Done(_) => None,
+        Claim::Taken(other) | Claim::Overlaps(_, other) => Some(other),
+    })
 }
 
 fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> Result<(), SetHostError> {
-    let Some(App { slug, live, hosts: before, .. }) = by_id(tx, app)? else {
+    let Some(before) = by_id(tx, app)? else {
         return Err(SetHostError::NoApp);
     };
-    tx.execute("DELETE FROM host WHERE app = ?1 AND automatic = 1", [app.0]).map_err(StoreError::from)?;
-    if let Some(host) = host
-        && let Some(other) = claim(tx, app, host, true)?
-        && other != slug
-    {
-        return Err(SetHostError::HostTaken { host: host.clone(), app: other });
+    let old = before.domains.iter().find(|domain| domain.automatic).map(|domain| &domain.site);
+    tx.execute("DELETE FROM domain WHERE app = ?1 AND automatic = 1", [app.0]).map_err(StoreError::from)?;
+    if let Some(host) = host {
+        // What was said about the old name holds for the new one.
+        let mut site = old.cloned().unwrap_or_else(|| Site::plain(host.clone()));
+        site.host = Pattern::Exact(host.clone());
+        site.redirect_to = site.redirect_to.filter(|to| to != host);
+        match domain::claim(tx, app, &site, true)? {
+            Claim::Taken(other) | Claim::Overlaps(_, other) if other != before.slug => {
+                return Err(SetHostError::HostTaken { host: host.clone(), app: other });
+            }
+            Claim::Done(_) | Claim::Taken(_) | Claim::Overlaps(..) => {}
+        }
     }
-    if live.is_some() && hosts(tx, app)? != before {
-        route::bump(tx)?;
+    // Who was sent to the old name is sent to the new one.
+    if let Some(Pattern::Exact(old)) = old.map(|site| &site.host) {
+        tx.execute(
+            "UPDATE domain SET redirect_to = nullif(?3, host) WHERE app = ?1 AND redirect_to = ?2",
+            (app.0, old.as_str(), host.map(HostName::as_str)),
+        )
+        .map_err(StoreError::from)?;
     }
-    Ok(())
+    Ok(domain::changed(tx, &before)?)
 }
 
 fn mark_deleting(tx: &Transaction<'_>, app: AppId, volumes: bool) -> Result<usize, StoreError> {
@@ -320,7 +325,7 @@ fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {
     tx.execute(&format!("DELETE FROM deployment_event WHERE {of_deployments}"), [app.0])?;
     tx.execute("DELETE FROM deployment WHERE app = ?1", [app.0])?;
     tx.execute("DELETE FROM one_off WHERE app = ?1", [app.0])?;
-    tx.execute("DELETE FROM host WHERE app = ?1", [app.0])?;
+    tx.execute("DELETE FROM domain WHERE app = ?1", [app.0])?;
     variable::forget(tx, app)?;
     mount::forget(tx, app)?;
     tx.execute("DELETE FROM app WHERE id = ?1", [app.0])?;
@@ -341,17 +346,11 @@ fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<App>, StoreErr
 
 /// The app with what stands in tables of its own.
 fn whole(connection: &Connection, app: App) -> Result<App, StoreError> {
-    let (hosts, variables) = (hosts(connection, app.id)?, variable::names(connection, app.id)?);
-    Ok(App { hosts, variables, ..app })
+    let (domains, variables) = (domain::of(connection, app.id)?, variable::names(connection, app.id)?);
+    Ok(App { domains, variables, ..app })
 }
 
-/// Its own in the order they were given, then the automatic one.
-pub(super) fn hosts(connection: &Connection, app: AppId) -> Result<Vec<HostName>, StoreError> {
-    let select = "SELECT name FROM host WHERE app = ?1 ORDER BY automatic, id";
-    row::all(connection, select, [app.0], |row| row::parsed(row, "name", HostName::parse))
-}
-
-/// Everything of an app but its hosts and variables, which stand in tables of their own.
+/// Everything of an app but its domains and variables, which stand in tables of their own.
 fn read(row: &Row<'_>) -> Result<App, StoreError> {
     Ok(App {
         id: AppId(row::number(row, "id")?),
@@ -359,7 +358,7 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
         project: project(row, "project_id", "project_slug", "subnet")?,
         environment: row::parsed(row, "environment", Slug::parse)?,
         source: row::parsed(row, "source", source::from_json)?,
-        hosts: Vec::new(),
+        domains: Vec::new(),
         settings: row::parsed(row, "settings", settings::from_json)?,
         variables: Vec::new(),
         live: row::number::<Option<i64>>(row, "live")?.map(DeploymentId),
@@ -404,7 +403,8 @@ mod tests {
         let wanted_port = wanted.settings.port;
         assert_eq!(app.settings, Settings::new(wanted_port), "variables have rows of their own");
         assert_eq!(app.variables, [wanted.settings.variables[0].key.clone()]);
-        assert_eq!(app.hosts, [host("z.example.org"), host("a.example.org"), automatic]);
+        let hosts = [host("z.example.org"), host("a.example.org"), automatic];
+        assert!(app.hosts().eq(&hosts), "{:?}", app.domains);
         assert_eq!((app.live, app.release, app.deleting, app.created), (None, None, false, NOW));
         assert_eq!(store.reader.app(&slug("blog")).await.unwrap().as_ref(), Some(&app));
         assert_eq!(store.reader.app_by_id(app.id).await.unwrap().as_ref(), Some(&app));
@@ -448,8 +448,18 @@ mod tests {
         let set = |name| store.writer.set_automatic_host(blog.id, name);
         set(Some(host("blog.one.test"))).await.unwrap();
         set(Some(host("blog.two.test"))).await.unwrap();
-        let hosts = async || store.reader.app_by_id(blog.id).await.unwrap().unwrap().hosts;
+        let hosts = async || {
+            let app = store.reader.app_by_id(blog.id).await.unwrap().unwrap();
+            app.hosts().cloned().collect::<Vec<_>>()
+        };
         assert_eq!(hosts().await, [host("blog.two.test")]);
+        let domain = store.reader.app_by_id(blog.id).await.unwrap().unwrap().domains.remove(0);
+        let plain = Site { https_redirect: false, ..domain.site };
+        store.writer.change_domain(domain.id, plain).await.unwrap();
+        set(Some(host("blog.three.test"))).await.unwrap();
+        let domain = store.reader.app_by_id(blog.id).await.unwrap().unwrap().domains.remove(0);
+        assert!(domain.site.is_all_of(&host("blog.three.test")) && !domain.site.https_redirect);
+        set(Some(host("blog.two.test"))).await.unwrap();
 
         let taken = store.writer.set_automatic_host(other.id, Some(host("blog.two.test"))).await.unwrap_err();
         assert!(matches!(taken, SetHostError::HostTaken { app, .. } if app == blog.slug));

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::error::StoreError;
 use super::writer::Writer;
-use super::{app, route, row, settings};
+use super::{app, domain, row, settings};
 use crate::domain::app::{App, AppId, Settings};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::runtime::Limits;
@@ -26,6 +26,14 @@ pub enum ChangeAppError {
         host: HostName,
         /// The app that has it.
         app: Slug,
+    },
+    /// Others of its domains redirect to the host.
+    #[error("{by} redirects to {host}: remove or change that one first, with `rivetr domains`")]
+    RedirectedTo {
+        /// The host.
+        host: HostName,
+        /// The domain that redirects.
+        by: String,
     },
     /// The database failed.
     #[error(transparent)]
@@ -84,20 +92,27 @@ fn limit(tx: &Transaction<'_>, app: AppId, limits: Limits) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Gives an app these whole hosts of its own. What else it has, parts of hosts and redirects, stays; so does what is
+/// said about a host that it keeps.
 fn set_hosts(tx: &Transaction<'_>, before: &App, wanted: &[HostName]) -> Result<(), ChangeAppError> {
-    tx.execute("DELETE FROM host WHERE app = ?1 AND automatic = 0", [before.id.0])
-        .map_err(StoreError::from)?;
+    for domain in before.domains.iter().filter(|domain| !domain.automatic) {
+        let Some(host) = domain.site.whole_host().filter(|host| !wanted.contains(host)) else { continue };
+        let by = before.domains.iter().find(|other| other.site.redirect_to.as_ref() == Some(host));
+        if let Some(by) = by {
+            return Err(ChangeAppError::RedirectedTo { host: host.clone(), by: by.site.to_string() });
+        }
+        tx.execute("DELETE FROM domain WHERE id = ?1", [domain.id.0]).map_err(StoreError::from)?;
+    }
     for host in wanted {
         if let Some(other) = app::claim(tx, before.id, host, false)?
             && other != before.slug
         {
             return Err(ChangeAppError::HostTaken { host: host.clone(), app: other });
         }
+        let serves = "UPDATE domain SET redirect_to = NULL WHERE app = ?1 AND host = ?2 AND path = '/'";
+        tx.execute(serves, (before.id.0, host.as_str())).map_err(StoreError::from)?;
     }
-    if before.live.is_some() && app::hosts(tx, before.id)? != before.hosts {
-        route::bump(tx)?;
-    }
-    Ok(())
+    Ok(domain::changed(tx, before)?)
 }
 
 #[cfg(test)]
@@ -108,6 +123,7 @@ mod tests {
     use super::super::testing::{Fixture, NOW, host};
     use super::*;
     use crate::domain::deployment::{DeploymentId, Trigger};
+    use crate::domain::domain::{PathPrefix, Site};
     use crate::domain::runtime::Memory;
 
     fn limited(text: &str) -> Settings {
@@ -146,24 +162,45 @@ mod tests {
         };
         let before = generation().await;
         let changed = change(&blog, &["b.test", "a.test"]).await.unwrap();
-        assert_eq!(changed.hosts, [host("b.test"), host("a.test"), host("blog.test")]);
+        assert!(changed.hosts().eq(&[host("b.test"), host("a.test"), host("blog.test")]));
         assert_eq!(generation().await, before + 1);
         change(&blog, &["b.test", "a.test"]).await.unwrap();
         assert_eq!(generation().await, before + 1, "nothing changed");
 
         let refused = change(&other, &["new.test", "a.test"]).await.unwrap_err();
         assert!(matches!(refused, ChangeAppError::HostTaken { app, .. } if app == blog.slug));
-        assert_eq!(
-            store.reader.app_by_id(other.id).await.unwrap().unwrap().hosts,
-            [],
-            "nothing of it is left"
-        );
+        let none = store.reader.app_by_id(other.id).await.unwrap().unwrap().domains;
+        assert_eq!(none, [], "nothing of it is left");
         change(&blog, &[]).await.unwrap();
         change(&other, &["a.test"]).await.unwrap();
 
         store.writer.begin_deletion(blog.id, true).await.unwrap();
         assert!(store.reader.takes_volumes_along(blog.id).await.unwrap());
         assert!(matches!(change(&blog, &[]).await.unwrap_err(), ChangeAppError::Deleting(_)));
+    }
+
+    #[tokio::test]
+    async fn what_is_said_about_a_host_stays_with_it() {
+        let store = Fixture::new();
+        let blog = store.app("blog").await;
+        let change = |hosts: &[&str]| {
+            let hosts = hosts.iter().map(|name| host(name)).collect();
+            store.writer.change_app(blog.id, blog.settings.clone(), Some(hosts))
+        };
+        let site = |name: &str| Site::plain(host(name));
+        let apex = Site { https_redirect: false, ..site("a.test") };
+        let api = Site { path: PathPrefix::parse("/api").unwrap(), ..site("c.test") };
+        let www = Site { redirect_to: Some(host("a.test")), ..site("www.a.test") };
+        for site in [&apex, &api, &www] {
+            store.writer.add_domain(blog.id, site.clone()).await.unwrap();
+        }
+        let sites = |app: App| app.domains.into_iter().map(|domain| domain.site).collect::<Vec<_>>();
+        let kept = sites(change(&["b.test", "a.test"]).await.unwrap());
+        assert_eq!(kept, [apex.clone(), api.clone(), www, site("b.test")]);
+        let refused = change(&["b.test"]).await.unwrap_err();
+        assert!(matches!(refused, ChangeAppError::RedirectedTo { .. }), "{refused}");
+        let served = sites(change(&["a.test", "www.a.test"]).await.unwrap());
+        assert_eq!(served, [apex, api, site("www.a.test")]);
     }
 
     #[tokio::test]

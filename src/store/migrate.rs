@@ -278,6 +278,33 @@ mod tests {
         assert!(!backups.exists());
     }
 
+    #[test]
+    fn hosts_become_domains() {
+        let migrations = migrations().unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrations.to_version(&mut connection, 8).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO project (id, slug, subnet) VALUES (1, 'p', '10.90.0.0/24'); \
+                 INSERT INTO environment (project, slug) VALUES (1, 'e'); \
+                 INSERT INTO app (id, slug, project, environment, source, settings, created) \
+                 VALUES (7, 'a', 1, 'e', '{}', '{}', 0); \
+                 INSERT INTO host (name, app, automatic) VALUES ('b.test', 7, 0), ('a.test', 7, 0), ('c.test', 7, 1);",
+            )
+            .unwrap();
+        migrations.to_latest(&mut connection).unwrap();
+        let mut domains = connection
+            .prepare(
+                "SELECT app || ' ' || host || path || ' ' || strip || https_redirect || automatic FROM domain ORDER BY id",
+            )
+            .unwrap();
+        let domains: Vec<String> =
+            domains.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(domains, ["7 b.test/ 010", "7 a.test/ 010", "7 c.test/ 011"]);
+        let traffic: String = connection.query_row("SELECT traffic FROM app", [], |row| row.get(0)).unwrap();
+        assert_eq!(traffic, "{}");
+    }
+
     /// The folder's migrations and one more.
     fn with_another(sql: &'static str) -> (Migrations<'static>, usize) {
         let newest = FOLDER.dirs().count();

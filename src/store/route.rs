@@ -1,4 +1,4 @@
-//! Which release answers for which host, and the number that grows whenever that changes.
+//! Which release answers for which requests, and the number that grows whenever that changes.
 
 use std::net::SocketAddrV4;
 
@@ -7,24 +7,24 @@ use rusqlite::Transaction;
 use super::error::StoreError;
 use super::project::parse_subnet;
 use super::reader::Reader;
-use super::row;
-use crate::domain::name::{HostName, Slug};
+use super::{domain, row, traffic};
+use crate::domain::name::Slug;
 use crate::domain::route::{Route, RouteTable};
 
 impl Reader {
-    /// Every host of every live release, by host; one that is stopped leads nowhere, one of an app that is being
+    /// Every domain of every live release, by host and path; one that is stopped leads nowhere, one of an app that is being
     /// deleted is not there.
     pub async fn routes(&self) -> Result<RouteTable, StoreError> {
         self.read(|tx| {
             let routes = row::all(
                 tx,
-                "SELECT host.name AS name, app.slug AS slug, deployment.number AS number, subnet, \
+                "SELECT domain.*, app.slug AS slug, deployment.number AS number, subnet, traffic, \
                  deployment.settings ->> '$.port' AS port, \
                  (SELECT json_group_array(json_array(container.number, container.host) \
                  ORDER BY container.number) FROM container \
                  WHERE container.deployment = app.live AND serves AND app.wish = 'run') AS containers \
-                 FROM host JOIN app ON app.id = host.app JOIN project ON project.id = app.project \
-                 JOIN deployment ON deployment.id = app.live WHERE NOT app.deleting ORDER BY name",
+                 FROM domain JOIN app ON app.id = domain.app JOIN project ON project.id = app.project \
+                 JOIN deployment ON deployment.id = app.live WHERE NOT app.deleting ORDER BY domain.host, path",
                 [],
                 |row| {
                     let subnet = row::parsed(row, "subnet", row::word(parse_subnet))?;
@@ -33,10 +33,11 @@ impl Reader {
                     let containers = row::parsed(row, "containers", json)?.into_iter();
                     let target = |(number, host)| (number, SocketAddrV4::new(subnet.host(host), port));
                     Ok(Route {
-                        host: row::parsed(row, "name", HostName::parse)?,
+                        site: domain::site(row)?,
                         app: row::parsed(row, "slug", Slug::parse)?,
                         number: row::number(row, "number")?,
                         targets: containers.map(target).collect(),
+                        traffic: row::parsed(row, "traffic", traffic::from_json)?,
                     })
                 },
             )?;
@@ -64,6 +65,8 @@ pub(super) fn bump(tx: &Transaction<'_>) -> Result<u64, StoreError> {
 mod tests {
     use super::super::testing::{Fixture, host};
     use super::*;
+    use crate::domain::domain::Site;
+    use crate::domain::traffic::Traffic;
 
     #[tokio::test]
     async fn each_host_of_a_live_release_has_a_route_and_each_change_a_generation() {
@@ -78,10 +81,11 @@ mod tests {
         let live = store.live(&blog).await;
         let table = store.reader.routes().await.unwrap();
         let wanted = Route {
-            host: host("blog.test"),
+            site: Site::plain(host("blog.test")),
             app: blog.slug.clone(),
             number: 1,
             targets: vec![(1, SocketAddrV4::new(live.addresses[0], 8080))],
+            traffic: Traffic::default(),
         };
         assert_eq!((table.generation, table.routes), (1, vec![wanted]));
 

@@ -147,6 +147,9 @@ fn state(client: &Client, host: &Host) -> Value {
         "/api/known-hosts",
         "/api/volumes",
         "/api/registries",
+        "/api/apps/blog/domains",
+        "/api/apps/blog/traffic",
+        "/api/routes",
     ]
     .map(ask);
     json!({ "tokens": tokens, "lists": lists, "files": files })

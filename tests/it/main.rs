@@ -17,6 +17,7 @@ mod chaos;
 mod commands;
 mod deployments;
 mod doctor;
+mod domains;
 mod doors;
 mod exec;
 mod failures;

@@ -113,7 +113,7 @@ mod tests {
             project: Project { id: ProjectId(1), slug: new.project, subnet },
             environment: new.environment,
             source: new.source,
-            hosts: new.hosts,
+            domains: Vec::new(),
             settings: new.settings,
             variables: vec![],
             live: None,

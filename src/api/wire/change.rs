@@ -12,7 +12,7 @@ use crate::domain::name::HostName;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChangeApp {
-    /// The hosts whose requests it answers, besides the automatic one: all of them.
+    /// The hosts that it answers at, whole, besides the automatic one: all of them. Its other domains stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
     /// The port it listens on in its container.

@@ -3,9 +3,14 @@
 
 mod parse;
 mod show;
+mod traffic;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
+
+use super::NewPassword;
 
 /// What a request says about one option.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -184,5 +189,36 @@ options! {
         interval_s: u64,
         /// How many answers in a row must fail until a release that serves counts as unhealthy; 3 if not said.
         retries: u32,
+    }
+}
+
+options! {
+    /// What the proxy does with the requests of an app, at once and for every release.
+    TrafficOptions {
+        /// The largest request body: `10M`; 100M if not said.
+        body_limit: String,
+        /// How long the app may take until it begins to answer: `30s`; 60s if not said, at most 1h.
+        answer_timeout: String,
+        /// For how long browsers are told to come by HTTPS alone: `365d`, `365d,subdomains`, `365d,subdomains,preload`.
+        hsts: String,
+        /// Where paths are redirected to: `^/old/(.*)$=/new/$1`, with a status behind it if it is not 302:
+        /// `^/old$=https://example.org/ 308`. The expression is for the whole path, and the first that fits counts.
+        redirects: Vec<String>,
+        /// Fields of requests that the app sees as they are said here: `X-Env: prod`, or `X-Env:` for not at all.
+        request_headers: Vec<String>,
+        /// Fields of answers, likewise.
+        response_headers: Vec<String>,
+        /// Who may come in by name and password. Of those who may already, others than these may no more.
+        users: Vec<String>,
+        /// New passwords by the name of the user, who may come in from now on; null: who may come in no more. Never shown.
+        passwords: BTreeMap<String, NewPassword>,
+        /// The networks from which one may come in: `192.0.2.0/24`, `2001:db8::1`; all if none is named.
+        allow: Vec<String>,
+        /// Nobody is let in, and this is what the page says.
+        maintenance: String,
+        /// Whether a visitor stays with the container that answered first.
+        sticky: bool,
+        /// What is spoken with the app: `http1`, or `h2c` as gRPC needs it.
+        protocol: String,
     }
 }

@@ -137,11 +137,11 @@ impl Ground {
     }
 }
 
-/// Takes an address as it can stand in the configuration: http, a host, perhaps a port.
+/// Takes an address as it can stand in the configuration: http or https, a host, perhaps a port.
 pub(super) fn check_url(text: &str) -> Result<String, SetupError> {
     let wrong = || SetupError::Url(text.to_owned());
     let url = text.strip_suffix('/').unwrap_or(text);
-    let rest = url.strip_prefix("http://").ok_or_else(wrong)?;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).ok_or_else(wrong)?;
     let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
     let host_is_one = crate::domain::name::HostName::parse(host).is_ok();
     let port_is_one = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
@@ -157,14 +157,15 @@ mod tests {
         for (typed, taken) in [
             ("http://rivetr.example.org", "http://rivetr.example.org"),
             ("http://10.0.0.2:8080/", "http://10.0.0.2:8080"),
+            ("https://rivetr.example.org/", "https://rivetr.example.org"),
         ] {
             assert_eq!(check_url(typed).unwrap(), taken);
         }
         for wrong in [
             "",
             "rivetr.example.org",
-            "https://rivetr.example.org",
             "ftp://x",
+            "https://",
             "http://",
             "http://a b",
             "http://a:0",

@@ -26,15 +26,7 @@ impl Memory {
         let refused = || {
             InvalidName::new("size", text, "write it as 512M or 2G, or in bytes; at least 4M, at most 1024T")
         };
-        let last = text.chars().last().map(|c| c.to_ascii_uppercase());
-        let unit = UNITS.into_iter().find(|(letter, _)| last == Some(*letter));
-        let (digits, power) = match unit {
-            Some((_, power)) => (text.get(..text.len() - 1).unwrap_or_default(), power),
-            None => (text, 0),
-        };
-        let number = digits.chars().all(|c| c.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
-        let bytes = number.and_then(|number| number.checked_mul(1 << power));
-        let bytes = bytes.filter(|bytes| (Self::MIN..=Self::MAX).contains(bytes));
+        let bytes = bytes(text).filter(|bytes| (Self::MIN..=Self::MAX).contains(bytes));
         bytes.map(Self).ok_or_else(refused)
     }
 
@@ -47,10 +39,27 @@ impl Memory {
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match UNITS.into_iter().find(|(_, power)| self.0.is_multiple_of(1 << power)) {
-            Some((letter, power)) => write!(f, "{}{letter}", self.0 >> power),
-            None => write!(f, "{}", self.0),
-        }
+        f.write_str(&shown(self.0))
+    }
+}
+
+/// Bytes from a number, with K, M, G or T behind it or without.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    let last = text.chars().last().map(|c| c.to_ascii_uppercase());
+    let unit = UNITS.into_iter().find(|(letter, _)| last == Some(*letter));
+    let (digits, power) = match unit {
+        Some((_, power)) => (text.get(..text.len() - 1).unwrap_or_default(), power),
+        None => (text, 0),
+    };
+    let number = digits.chars().all(|c| c.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    number.and_then(|number| number.checked_mul(1 << power))
+}
+
+/// Bytes as people write them, in the largest unit that has no rest.
+pub(crate) fn shown(bytes: u64) -> String {
+    match UNITS.into_iter().find(|(_, power)| bytes.is_multiple_of(1 << power)) {
+        Some((letter, power)) => format!("{}{letter}", bytes >> power),
+        None => bytes.to_string(),
     }
 }
 

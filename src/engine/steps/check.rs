@@ -142,7 +142,7 @@ fn probe(
         HealthAsk::Http { path, statuses } => (Some(path.as_str().to_owned()), *statuses),
         HealthAsk::Connect | HealthAsk::Command(_) => (None, Statuses::default()),
     };
-    let host = app.hosts.first().map(ToString::to_string);
+    let host = app.hosts().next().map(ToString::to_string);
     let target = routes::target(engine, deployment, replica);
     Probe { target, path, host, statuses: statuses.bounds(), attempt: health.attempt.min(timeout), timeout }
 }

@@ -125,14 +125,14 @@ impl HealthOptions {
     }
 }
 
-/// One section of a request, and where its mistakes go.
-struct Form<'a> {
-    section: &'static str,
-    errors: &'a mut FieldErrors,
+/// One section of a request, and where its mistakes go. The section without a name is the request itself.
+pub(super) struct Form<'a> {
+    pub(super) section: &'static str,
+    pub(super) errors: &'a mut FieldErrors,
 }
 
 impl Form<'_> {
-    fn put<W, T, E: Display>(
+    pub(super) fn put<W, T, E: Display>(
         &mut self,
         name: &str,
         patch: Patch<W>,
@@ -149,7 +149,7 @@ impl Form<'_> {
         }
     }
 
-    fn maybe<W, T, E: Display>(
+    pub(super) fn maybe<W, T, E: Display>(
         &mut self,
         name: &str,
         patch: Patch<W>,
@@ -159,7 +159,7 @@ impl Form<'_> {
         self.put(name, patch, (slot, None), |said| parse(said).map(Some));
     }
 
-    fn list<T, E: Display>(
+    pub(super) fn list<T, E: Display>(
         &mut self,
         name: &str,
         patch: Patch<Vec<String>>,
@@ -186,12 +186,14 @@ impl Form<'_> {
         }
     }
 
-    fn wrong(&mut self, name: &str, why: &(impl Display + ?Sized)) {
-        self.errors.put(&format!("{}.{name}", self.section), why.to_string());
+    pub(super) fn wrong(&mut self, name: &str, why: &(impl Display + ?Sized)) {
+        let field =
+            if self.section.is_empty() { name.to_owned() } else { format!("{}.{name}", self.section) };
+        self.errors.put(&field, why.to_string());
     }
 }
 
-fn text<T, E>(parse: fn(&str) -> Result<T, E>) -> impl FnOnce(String) -> Result<T, E> {
+pub(super) fn text<T, E>(parse: fn(&str) -> Result<T, E>) -> impl FnOnce(String) -> Result<T, E> {
     move |text| parse(&text)
 }
 

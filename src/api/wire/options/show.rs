@@ -131,12 +131,12 @@ impl HealthOptions {
     }
 }
 
-fn list<T: Display>(items: impl IntoIterator<Item = T>) -> Patch<Vec<String>> {
+pub(super) fn list<T: Display>(items: impl IntoIterator<Item = T>) -> Patch<Vec<String>> {
     let texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     Some(texts).filter(|texts| !texts.is_empty()).into()
 }
 
-fn text<T: Display>(value: Option<&T>) -> Patch<String> {
+pub(super) fn text<T: Display>(value: Option<&T>) -> Patch<String> {
     value.map(ToString::to_string).into()
 }
 
@@ -144,7 +144,7 @@ fn words(words: Option<&Words>) -> Patch<Vec<String>> {
     words.map(|words| words.as_slice().to_vec()).into()
 }
 
-fn unless<T: Copy + PartialEq>(value: T, default: T) -> Patch<T> {
+pub(super) fn unless<T: Copy + PartialEq>(value: T, default: T) -> Patch<T> {
     Some(value).filter(|value| *value != default).into()
 }
 
