@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod build;
+pub mod certificate;
 pub mod deployment;
 pub mod dotenv;
 pub mod health;
