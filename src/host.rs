@@ -2,7 +2,9 @@
 //!
 //! Decides nothing about apps: it does what it is told and reports what it saw.
 
+pub mod addresses;
 pub mod archive;
+pub mod certificates;
 pub mod git;
 pub mod journal;
 pub mod layout;

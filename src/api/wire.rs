@@ -4,6 +4,7 @@
 //! made from the engine's own values are built beside their routes. Secrets are named, never shown.
 
 mod answer;
+mod certificate;
 mod change;
 pub mod frame;
 mod key;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
+pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
 pub use frame::{Exec, Window};
 pub use key::{CreateKey, Key, KnownHost};

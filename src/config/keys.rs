@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::raw::Raw;
-use super::settings::{InstanceUrl, Level, Pool, Protocol, Settings};
+use super::settings::{Challenge, InstanceUrl, Level, Pool, Protocol, Settings};
 use crate::domain::name::HostName;
 use crate::domain::volume::ContainerPath;
 
@@ -39,6 +39,12 @@ enum Field {
     Pool(fn(&mut Settings) -> &mut Pool),
     Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
     Directories(fn(&mut Settings) -> &mut Vec<PathBuf>),
+    Flag(fn(&mut Settings) -> &mut bool),
+    Server(fn(&mut Settings) -> &mut String),
+    Email(fn(&mut Settings) -> &mut Option<String>),
+    Text(fn(&mut Settings) -> &mut Option<String>),
+    File(fn(&mut Settings) -> &mut Option<PathBuf>),
+    Challenge(fn(&mut Settings) -> &mut Challenge),
 }
 
 const fn key(section: &'static str, name: &'static str, field: Field, about: &'static str) -> Key {
@@ -48,7 +54,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 21] = [
+pub static KEYS: [Key; 29] = [
     key(
         "log",
         "level",
@@ -175,6 +181,49 @@ pub static KEYS: [Key; 21] = [
         Field::Directories(|s| &mut s.volumes.bind_roots),
         "Apps may mount the directories that lie directly in these, and nothing else of the host; none, unless you name some. Whoever may change apps can read and write all that lies there.",
     ),
+    key(
+        "acme",
+        "enabled",
+        Field::Flag(|s| &mut s.acme.enabled),
+        "Whether certificates are ordered for the hosts of apps and for rivetr's own.",
+    ),
+    key(
+        "acme",
+        "directory",
+        Field::Server(|s| &mut s.acme.directory),
+        "The directory of the ACME server that gives them.",
+    ),
+    key("acme", "email", Field::Email(|s| &mut s.acme.email), "Where the server may write to."),
+    key(
+        "acme",
+        "ca_file",
+        Field::File(|s| &mut s.acme.ca_file),
+        "A file of PEM with the roots to trust for the server. Unset: those of this machine.",
+    ),
+    key(
+        "acme",
+        "eab_kid",
+        Field::Text(|s| &mut s.acme.eab_kid),
+        "The name of your account at the server, if it wants one (external account binding).",
+    ),
+    key(
+        "acme",
+        "eab_hmac_key_file",
+        Field::File(|s| &mut s.acme.eab_hmac_key_file),
+        "The file that holds that account's HMAC key, in base64url.",
+    ),
+    key(
+        "acme",
+        "challenge",
+        Field::Challenge(|s| &mut s.acme.challenge),
+        "How the server sees that a name leads here.",
+    ),
+    key(
+        "acme",
+        "dns_check",
+        Field::Flag(|s| &mut s.acme.dns_check),
+        "Whether DNS must lead a name here before a certificate is ordered. Switch it off behind a proxy of others.",
+    ),
 ];
 
 impl Key {
@@ -210,6 +259,12 @@ impl Key {
             Field::Directories(_) => {
                 "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned()
             }
+            Field::Flag(_) => "true or false".to_owned(),
+            Field::Server(_) => "an address such as \"https://ca.example.org/directory\"".to_owned(),
+            Field::Email(_) => "an address such as \"ada@example.org\"".to_owned(),
+            Field::Text(_) => "a text of 1 to 200 characters".to_owned(),
+            Field::File(_) => "an absolute path such as \"/etc/rivetr/ca.pem\"".to_owned(),
+            Field::Challenge(_) => format!("one of {}", quoted(Challenge::ALL.map(Challenge::as_str))),
         }
     }
 
@@ -229,6 +284,11 @@ impl Key {
             Field::Pool(at) => at(settings).to_string().into(),
             Field::Protocols(at) => at(settings).iter().map(|protocol| protocol.as_str()).collect(),
             Field::Directories(at) => at(settings).iter().map(|path| path.to_string_lossy()).collect(),
+            Field::Flag(at) => (*at(settings)).into(),
+            Field::Server(at) => at(settings).as_str().into(),
+            Field::Email(at) | Field::Text(at) => at(settings).as_deref().into(),
+            Field::File(at) => at(settings).as_deref().map(|path| path.to_string_lossy()).into(),
+            Field::Challenge(at) => at(settings).as_str().into(),
         }
     }
 
@@ -256,6 +316,16 @@ impl Key {
                 let paths = paths.map(|path| Some(PathBuf::from(path?.as_str())));
                 *at(settings) = paths.collect::<Option<Vec<_>>>()?;
             }
+            Field::Flag(at) => *at(settings) = raw.flag()?,
+            Field::Server(at) => *at(settings) = server(raw.text()?)?,
+            Field::Email(at) => *at(settings) = Some(email(raw.text()?)?),
+            Field::Text(at) => *at(settings) = Some(plain(raw.text()?)?),
+            Field::File(at) => {
+                let path = Some(PathBuf::from(raw.text()?));
+                let path = path.filter(|path| path.is_absolute() && path.file_name().is_some());
+                *at(settings) = Some(path?);
+            }
+            Field::Challenge(at) => *at(settings) = one_of(&Challenge::ALL, Challenge::as_str, raw.text()?)?,
         }
         Some(())
     }
@@ -264,6 +334,25 @@ impl Key {
 /// Port 0 would be any port: nobody could find the listener.
 fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+}
+
+/// A directory of ACME is read over HTTPS alone.
+fn server(text: &str) -> Option<String> {
+    let uri: http::Uri = text.parse().ok()?;
+    let fine = uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty());
+    fine.then(|| text.to_owned())
+}
+
+fn email(text: &str) -> Option<String> {
+    let (user, host) = text.rsplit_once('@')?;
+    // What an address of mailto: would take for something else (RFC 6068).
+    let fine = !user.is_empty() && !user.contains(['?', '&', '%', ',', ' ']) && HostName::parse(host).is_ok();
+    plain(text).filter(|_| fine)
+}
+
+fn plain(text: &str) -> Option<String> {
+    let fine = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fine.then(|| text.to_owned())
 }
 
 fn one_of<T: Copy>(all: &[T], word_of: fn(T) -> &'static str, word: &str) -> Option<T> {

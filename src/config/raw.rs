@@ -34,6 +34,14 @@ impl Raw<'_> {
         }
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&self) -> Option<bool> {
+        match self {
+            Self::Toml(value) => value.as_bool(),
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
+
     /// A list of texts; in a variable they are separated by commas.
     pub(super) fn words(&self) -> Option<Vec<&str>> {
         match self {

@@ -241,7 +241,7 @@ impl State {
         self.must_be_ordering("issued")?;
         let life = Duration::from_millis(not_after.millis_since(not_before));
         // Between 63 and 70 percent of its life, so that those of one day are not all renewed on one day.
-        let renew_at = not_before.after(life * 2 / 3 - life / 30 + share(life / 15, random));
+        let renew_at = not_before.after(life * 19 / 30 + share(life / 15, random));
         *self = Self::Valid { not_after, renew_at: renew_at.max(now.after(SHORTEST_LIFE)) };
         Ok(())
     }
@@ -265,7 +265,8 @@ impl State {
                 (reason, pause, retry_after)
             }
             Trouble::Spent { until } => {
-                let reason = format!("{ORDERS_MAX} orders within a day are enough: the server locks out who asks on");
+                let reason =
+                    format!("{ORDERS_MAX} orders within a day are enough: the server locks out who asks on");
                 *self = Self::Failed { reason, next: until, failures };
                 return Ok(());
             }
@@ -301,8 +302,7 @@ fn grown(first: Duration, factor: u32, times: u32) -> Duration {
 
 /// A pause, a fifth shorter to a fifth longer, as the random number says.
 fn jittered(pause: Duration, random: u32) -> Duration {
-    let fifth = pause / 5;
-    pause - fifth + share(fifth * 2, random)
+    pause * 4 / 5 + share(pause * 2 / 5, random)
 }
 
 /// From nothing to all of it.
@@ -388,14 +388,15 @@ impl Own {
     }
 }
 
-/// Whether a name leads here and nowhere else, judged by what DNS says and by the addresses that are ours.
-pub fn judge_dns(name: &HostName, found: &[IpAddr], ours: &[IpAddr]) -> Result<(), String> {
+/// Whether a name leads here and nowhere else, judged by what DNS says, by all addresses that are ours, and by those
+/// of them that people know.
+pub fn judge_dns(name: &HostName, found: &[IpAddr], ours: &[IpAddr], shown: &[IpAddr]) -> Result<(), String> {
     let list = |addresses: &[IpAddr]| {
         let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         words.join(", ")
     };
     if found.is_empty() {
-        return Err(format!("DNS knows no address of {name}: let it point here ({})", list(ours)));
+        return Err(format!("DNS knows no address of {name}: let it point here ({})", list(shown)));
     }
     let elsewhere: Vec<IpAddr> = found.iter().copied().filter(|address| !ours.contains(address)).collect();
     if elsewhere.is_empty() {
@@ -403,7 +404,7 @@ pub fn judge_dns(name: &HostName, found: &[IpAddr], ours: &[IpAddr]) -> Result<(
     }
     // The server may ask any of them, and one of IPv6 first.
     let also = if elsewhere.len() == found.len() { "not here" } else { "not only here" };
-    Err(format!("DNS of {name} points to {}, {also} ({})", list(&elsewhere), list(ours)))
+    Err(format!("DNS of {name} points to {}, {also} ({})", list(&elsewhere), list(shown)))
 }
 
 #[cfg(test)]

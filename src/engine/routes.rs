@@ -25,8 +25,15 @@ const OWN_KEY: &str = "rivetr";
 const HTTP_PORT: u16 = 80;
 
 impl Engine {
-    /// Writes the table and has the proxy serve it. A proxy that is down reads it when it starts.
+    /// Writes the table and has the proxy serve it, and certificates looked after: hosts may be new. A proxy that is
+    /// down reads it when it starts.
     pub(super) async fn publish_routes(&self) -> Result<(), EngineError> {
+        self.hosts_changed();
+        self.publish_table().await
+    }
+
+    /// The same where no host is new.
+    pub(super) async fn publish_table(&self) -> Result<(), EngineError> {
         let _alone = self.0.publishing.lock().await;
         let routes = self.reader().routes().await?;
         // One host twice is no table: rivetr's own stays where an app had it before.
@@ -50,7 +57,8 @@ impl Engine {
         });
         let path = self.machine().layout.routes();
         let routes_now = own.chain(apps).collect();
-        let table = Routes { generation: routes.generation, routes: routes_now, ..Routes::default() };
+        let challenges = self.reader().challenges().await?;
+        let table = Routes { generation: routes.generation, routes: routes_now, challenges };
         table::write(&path, &table).map_err(EngineError::internal)?;
         match self.machine().proxy.load().await {
             Ok(served) if served >= routes.generation => Ok(()),

@@ -27,8 +27,10 @@ use crate::domain::secret::Secret;
 use crate::files;
 
 /// How the server is asked whether it has decided: soon at first, and then more seldom.
-const POLL: RetryPolicy =
-    RetryPolicy::new().initial_delay(Duration::from_millis(500)).backoff(1.5).timeout(Duration::from_secs(90));
+const POLL: RetryPolicy = RetryPolicy::new()
+    .initial_delay(Duration::from_millis(500))
+    .backoff(1.5)
+    .timeout(Duration::from_secs(90));
 
 /// Which server, and who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +70,13 @@ pub struct Server(Settings);
 /// An account at a server.
 #[derive(Clone)]
 pub struct Account {
-    account: instant_acme::Account,
+    inner: instant_acme::Account,
     directory: String,
 }
 
 /// An order for one name.
 pub struct Order {
-    order: instant_acme::Order,
+    inner: instant_acme::Order,
     name: HostName,
     directory: String,
 }
@@ -123,7 +125,7 @@ impl Server {
         let credentials: AccountCredentials =
             serde_json::from_slice(kept.reveal()).map_err(|_| AcmeError::NoAccount)?;
         let account = self.asked(self.builder()?.from_credentials(credentials)).await?;
-        Ok(Account { account, directory: self.0.directory.clone() })
+        Ok(Account { inner: account, directory: self.0.directory.clone() })
     }
 
     /// Makes an account, agreeing to the server's terms; and what is to be kept of it, sealed.
@@ -137,7 +139,7 @@ impl Server {
         let made = self.builder()?.create(&new, directory.clone(), external.as_ref());
         let (account, credentials) = self.asked(made).await?;
         let kept = serde_json::to_vec(&credentials).map_err(|error| self.confused(&error))?;
-        Ok((Account { account, directory: directory.clone() }, Secret::new(kept)))
+        Ok((Account { inner: account, directory: directory.clone() }, Secret::new(kept)))
     }
 
     fn builder(&self) -> Result<AccountBuilder, AcmeError> {
@@ -164,7 +166,8 @@ impl External {
         let path = key_file.display();
         let text = files::read_text(key_file).map_err(|error| AcmeError::here(error.to_string()))?;
         let text = text.map(Zeroizing::new);
-        let text = text.ok_or_else(|| AcmeError::here(format!("eab_hmac_key_file: there is no file {path}")))?;
+        let text =
+            text.ok_or_else(|| AcmeError::here(format!("eab_hmac_key_file: there is no file {path}")))?;
         let decoded = URL_SAFE_NO_PAD.decode(text.trim()).or_else(|_| URL_SAFE.decode(text.trim()));
         let key = decoded.map(Zeroizing::new).map_err(|_| {
             AcmeError::here(format!("eab_hmac_key_file: {path} does not hold a key in base64url"))
@@ -186,8 +189,8 @@ impl Account {
         let names = [Identifier::Dns(name.to_string())];
         let wish = NewOrder::new(&names);
         let asked = Asked { directory: &self.directory, name: Some(name) };
-        let order = asked.of(self.account.new_order(&wish)).await?;
-        Ok(Order { order, name: name.clone(), directory: self.directory.clone() })
+        let order = asked.of(self.inner.new_order(&wish)).await?;
+        Ok(Order { inner: order, name: name.clone(), directory: self.directory.clone() })
     }
 
     /// Has the first certificate of a chain revoked; one that is revoked already is as good.
@@ -196,7 +199,7 @@ impl Account {
         let certificate = certificate.map_err(|error| AcmeError::here(format!("not a chain: {error}")))?;
         let request =
             RevocationRequest { certificate: &certificate, reason: Some(RevocationReason::Superseded) };
-        match self.account.revoke(&request).await {
+        match self.inner.revoke(&request).await {
             Err(instant_acme::Error::Api(problem)) if words::kind(&problem) == "alreadyRevoked" => Ok(()),
             revoked => Asked { directory: &self.directory, name: None }.of(async { revoked }).await,
         }
@@ -208,7 +211,7 @@ impl Order {
     pub async fn proof(&mut self, way: Way) -> Result<Option<Proof>, AcmeError> {
         let (name, directory) = (&self.name, &self.directory);
         let asked = Asked { directory, name: Some(name) };
-        let mut authorizations = self.order.authorizations();
+        let mut authorizations = self.inner.authorizations();
         let Some(first) = authorizations.next().await else { return Ok(None) };
         let mut authorization = asked.of(async { first }).await?;
         if authorization.status == AuthorizationStatus::Valid {
@@ -220,7 +223,7 @@ impl Order {
 
     /// Tells the server that the proof is there, and waits until it has looked.
     pub async fn prove(&mut self, way: Way) -> Result<(), AcmeError> {
-        let Self { order, name, directory } = self;
+        let Self { inner: order, name, directory } = self;
         let asked = Asked { directory, name: Some(name) };
         let mut authorizations = order.authorizations();
         if let Some(first) = authorizations.next().await {
@@ -246,11 +249,11 @@ impl Order {
         let asked = Asked { directory: &self.directory, name: Some(&self.name) };
         let finished = async {
             // Where the server knew the name already, nobody has waited for the order yet.
-            if self.order.state().status == OrderStatus::Pending {
-                self.order.poll_ready(&POLL).await?;
+            if self.inner.state().status == OrderStatus::Pending {
+                self.inner.poll_ready(&POLL).await?;
             }
-            self.order.finalize_csr(request.der()).await?;
-            self.order.poll_certificate(&POLL).await
+            self.inner.finalize_csr(request.der()).await?;
+            self.inner.poll_certificate(&POLL).await
         };
         let chain = asked.of(finished).await?;
         Ok(Issued { chain, key: Secret::new(key.serialize_pem().into_bytes()) })
@@ -259,7 +262,7 @@ impl Order {
     async fn why_not(&mut self, of_order: Option<instant_acme::Problem>, way: Way) -> AcmeError {
         let asked = Asked { directory: &self.directory, name: Some(&self.name) };
         let looked = async {
-            let mut authorizations = self.order.authorizations();
+            let mut authorizations = self.inner.authorizations();
             let mut authorization = authorizations.next().await?.ok()?;
             let state = authorization.refresh().await.ok()?;
             let tried = state.challenges.iter().find(|challenge| challenge.r#type == kind(way))?;

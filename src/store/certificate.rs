@@ -191,8 +191,7 @@ impl Writer {
             let insert = "INSERT OR REPLACE INTO own_certificate \
                           (name, names, chain, key, issuer, not_before, not_after, added) \
                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-            let row =
-                (name.as_str(), names, chain, key.0, issuer, not_before.0, not_after.0, added.0);
+            let row = (name.as_str(), names, chain, key.0, issuer, not_before.0, not_after.0, added.0);
             Ok(tx.execute(insert, row).map(drop)?)
         })
         .await
@@ -229,7 +228,8 @@ impl Reader {
     pub async fn acme_account(&self, directory: &str) -> Result<Option<Sealed>, StoreError> {
         let directory = directory.to_owned();
         let select = "SELECT key FROM acme_account WHERE directory = ?1";
-        self.read(move |tx| row::first(tx, select, [directory], |row| Ok(Sealed(row::number(row, "key")?)))).await
+        self.read(move |tx| row::first(tx, select, [directory], |row| Ok(Sealed(row::number(row, "key")?))))
+            .await
     }
 
     /// What the proxy answers to each token.
@@ -244,7 +244,8 @@ impl Reader {
         let select = "SELECT name FROM certificate WHERE wanted = 1 AND not_before <= ?1 AND ?1 < not_after \
                       UNION SELECT value FROM own_certificate, json_each(names) \
                       WHERE not_before <= ?1 AND ?1 < not_after ORDER BY 1";
-        self.read(move |tx| row::all(tx, select, [now.0], |row| row::parsed(row, "name", CertName::parse))).await
+        self.read(move |tx| row::all(tx, select, [now.0], |row| row::parsed(row, "name", CertName::parse)))
+            .await
     }
 }
 
@@ -284,9 +285,7 @@ fn state(row: &Row<'_>, held: Option<&Held>) -> Result<State, StoreError> {
         ("queued", None, _) => Ok(State::Queued),
         ("waiting-for-dns", Some(reason), _) => Ok(State::WaitingForDns { reason, next }),
         ("ordering", None, _) => Ok(State::Ordering { failures }),
-        ("valid", None, Some(held)) => {
-            Ok(State::Valid { not_after: held.facts.not_after, renew_at: next })
-        }
+        ("valid", None, Some(held)) => Ok(State::Valid { not_after: held.facts.not_after, renew_at: next }),
         ("failed", Some(reason), _) => Ok(State::Failed { reason, next, failures }),
         _ => Err(StoreError::Malformed("state")),
     }
@@ -353,7 +352,11 @@ mod tests {
         assert!(!want(&["a.test", "b.test"], NOW).await);
         assert_eq!(listed().await, ["a.test", "b.test"]);
         let certificate = held(&["a.test"], 90);
-        store.writer.issue_certificate(&host("a.test"), &valid(&certificate), certificate.clone()).await.unwrap();
+        store
+            .writer
+            .issue_certificate(&host("a.test"), &valid(&certificate), certificate.clone())
+            .await
+            .unwrap();
         assert!(want(&[], NOW).await);
         assert_eq!(listed().await, [""; 0]);
         assert_eq!(store.reader.certified_names(NOW).await.unwrap(), []);

@@ -147,6 +147,7 @@ fn state(client: &Client, host: &Host) -> Value {
         "/api/known-hosts",
         "/api/volumes",
         "/api/registries",
+        "/api/certificates",
     ]
     .map(ask);
     json!({ "tokens": tokens, "lists": lists, "files": files })

@@ -55,7 +55,8 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Http, String> {
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let wrong = |error: &dyn std::fmt::Display| format!("ca_file: {} cannot be used: {error}", path.display());
+    let wrong =
+        |error: &dyn std::fmt::Display| format!("ca_file: {} cannot be used: {error}", path.display());
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
         let root = root.map_err(|error| wrong(&error))?;

@@ -30,17 +30,21 @@ impl Asked<'_> {
     pub async fn of<T>(self, request: impl Future<Output = Result<T, Error>>) -> Result<T, AcmeError> {
         TOLD.scope(Cell::new(None), async {
             let answer = request.await;
-            answer.map_err(|error| self.error(error, TOLD.with(Cell::get)))
+            answer.map_err(|error| self.error(&error, TOLD.with(Cell::get)))
         })
         .await
     }
 
-    fn error(self, error: Error, told: Option<Duration>) -> AcmeError {
-        let words = match error {
-            Error::Api(problem) => return self.problem(&problem, told),
-            Error::Timeout(_) => "it has not decided in time".to_owned(),
-            Error::Json(_) => "its answer is not ACME: look at directory in [acme]".to_owned(),
-            error => chain(&error),
+    fn error(self, error: &Error, told: Option<Duration>) -> AcmeError {
+        if let Error::Api(problem) = error {
+            return self.problem(problem, told);
+        }
+        let words = if let Error::Timeout(_) = error {
+            "it has not decided in time".to_owned()
+        } else if let Error::Json(_) = error {
+            "its answer is not ACME: look at directory in [acme]".to_owned()
+        } else {
+            chain(error)
         };
         let reason = tidy(&format!("{}: {words}", self.directory));
         AcmeError::Trouble(Trouble::Server { reason, retry_after: told })
