@@ -6,6 +6,7 @@
 
 mod app;
 mod around;
+mod certificate;
 pub mod client;
 mod deployment;
 mod domain;

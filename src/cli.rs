@@ -5,6 +5,7 @@
 
 mod apps;
 mod cancel;
+mod certs;
 mod config;
 mod deploy;
 mod deployments;
@@ -180,6 +181,9 @@ enum Remote {
     /// Sign in at registries of images
     #[command(subcommand)]
     Registries(registries::Registries),
+    /// See the certificates of all hosts, and hand in your own
+    #[command(subcommand)]
+    Certs(certs::Certs),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -217,6 +221,7 @@ impl Remote {
             Self::Exec(exec) => exec.run(session).await,
             Self::Run(run) => run.run(session).await,
             Self::Registries(registries) => registries.run(session).await,
+            Self::Certs(certs) => certs.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
             Self::Webhooks(webhooks) => webhooks.run(session).await,

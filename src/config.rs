@@ -55,6 +55,7 @@ pub fn explain(flags: &Flags, environment: &Environment) -> Result<Effective, Co
     }
     draft.apply_environment(environment);
     derive_base_domain(&mut draft);
+    check_account(&mut draft);
     let Draft { settings, origins, problems } = draft;
     if !problems.is_empty() {
         return Err(ConfigError { problems });
@@ -245,6 +246,18 @@ fn derive_base_domain(draft: &mut Draft) {
         instance.base_domain = Some(domain);
         draft.remember(key, Origin::Derived("[instance] url"));
     }
+}
+
+/// An account at the ACME server is a name and a key.
+fn check_account(draft: &mut Draft) {
+    let settings::Acme { eab_kid, eab_hmac_key_file, .. } = &draft.settings.acme;
+    let (place, given, other) = match (eab_kid, eab_hmac_key_file) {
+        (Some(kid), None) => ("[acme] eab_kid", format!("{kid:?}"), "eab_hmac_key_file"),
+        (None, Some(path)) => ("[acme] eab_hmac_key_file", format!("\"{}\"", path.display()), "eab_kid"),
+        _ => return,
+    };
+    let allowed = format!("{other} beside it, for only both together are an account");
+    draft.problems.push(Problem::Value { place: place.to_owned(), given, allowed });
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod build;
+pub mod certificate;
 pub mod deployment;
 #[expect(clippy::module_inception, reason = "a domain of an app is what people call it")]
 pub mod domain;

@@ -6,6 +6,7 @@
 mod app;
 mod apply;
 mod catch_up;
+mod certs;
 mod change;
 mod context;
 mod deploy;
@@ -55,6 +56,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::time::Timestamp;
+use crate::host::certificates::Certificates;
 use crate::host::git::Git;
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
@@ -67,6 +69,7 @@ use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
 use crate::vault::{KeySource, Vault};
 
+pub use certs::Acme;
 pub use change::Changed;
 pub use dns::{Dns, Leads};
 pub use error::EngineError;
@@ -123,6 +126,8 @@ pub struct Settings {
     pub queue_max: usize,
     /// The largest log of a deployment, in bytes.
     pub log_limit: u64,
+    /// How certificates are ordered; none: they are not.
+    pub acme: Option<Acme>,
 }
 
 /// Bounds of one build, so that it cannot take the host down.
@@ -156,6 +161,8 @@ pub struct Machine {
     pub journal: Journal,
     /// The proxy.
     pub proxy: Proxy,
+    /// The certificates that the proxy shows.
+    pub certificates: Certificates,
 }
 
 /// A cheap handle to the engine; every face holds one.
@@ -183,6 +190,7 @@ struct Inner {
     repositories: apply::Locks,
     uploading: tokio::sync::Mutex<()>,
     settling: apply::Locks,
+    certs: certs::Desk,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     tasks: TaskTracker,
@@ -211,6 +219,7 @@ impl Engine {
             repositories: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),
             settling: apply::Locks::default(),
+            certs: certs::Desk::default(),
             features: OnceCell::new(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

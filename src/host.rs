@@ -4,6 +4,7 @@
 
 pub mod addresses;
 pub mod archive;
+pub mod certificates;
 pub mod git;
 pub mod journal;
 pub mod layout;

@@ -10,8 +10,9 @@ pub mod vault;
 pub mod build;
 pub mod plan;
 pub mod quadlet;
-// What is kept, and this machine.
+// What is kept, this machine, and the world outside.
 pub mod host;
+pub mod remote;
 pub mod store;
 // The data plane.
 pub mod proxy;

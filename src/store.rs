@@ -1,5 +1,5 @@
 //! What rivetr knows, in one SQLite file: projects, apps, variables, deployments, domains, addresses,
-//! tokens, webhooks, sign-ins at registries.
+//! tokens, webhooks, sign-ins at registries, certificates.
 //!
 //! [`Writer`] is one thread and every change is one transaction, on the disk before a call returns.
 //! [`Reader`] is a few connections that cannot write and see one moment each. SQL lives here and
@@ -7,6 +7,7 @@
 
 mod address;
 mod app;
+mod certificate;
 mod change;
 mod damage;
 mod delivery;
@@ -40,6 +41,7 @@ mod testing;
 
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
+pub use certificate::{AskCertificateError, OrderBegun};
 pub use change::ChangeAppError;
 pub use damage::cure;
 pub use delivery::{NewDelivery, Taken};

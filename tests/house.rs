@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Each module in reading order, and the modules it may name besides itself.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("files", &[]),
     ("vault", &["domain", "files"]),
@@ -19,8 +19,9 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("plan", &["domain", "quadlet"]),
     ("store", &["domain"]),
     ("host", &["domain", "files", "quadlet"]),
+    ("remote", &["domain", "files"]),
     ("proxy", &["domain", "files"]),
-    ("engine", &["domain", "vault", "build", "quadlet", "plan", "store", "host", "proxy"]),
+    ("engine", &["domain", "vault", "build", "quadlet", "plan", "store", "host", "remote", "proxy"]),
     ("auth", &["domain", "store"]),
     ("api", &["domain", "store", "engine", "auth"]),
     ("config", &["domain", "store", "host", "proxy", "engine"]),

@@ -22,7 +22,7 @@ pub(super) async fn show(_: Authorized<Read>, State(engine): State<Engine>) -> R
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
-pub(super) async fn requests(
+pub(super) async fn by_app(
     _: Authorized<Read>,
     State(engine): State<Engine>,
 ) -> Result<Json<wire::List<wire::Requests>>, ApiError> {

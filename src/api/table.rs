@@ -6,8 +6,8 @@ use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
 use super::{
-    Api, Route, app, deployment, domain, exec, git, hooks, key, metrics, operate, project, registry, routing,
-    secret, settings, system, token, traffic, upload, variable, volume, webhook, wire,
+    Api, Route, app, certificate, deployment, domain, exec, git, hooks, key, metrics, operate, project,
+    registry, routing, secret, settings, system, token, traffic, upload, variable, volume, webhook, wire,
 };
 
 /// Every route.
@@ -21,6 +21,7 @@ pub fn table() -> Vec<Route<Api>> {
         of_keys(),
         of_volumes(),
         of_registries(),
+        of_certificates(),
         of_tokens(),
         of_git(),
         of_variables(),
@@ -41,7 +42,7 @@ fn of_system() -> Vec<Route<Api>> {
         Route::get("/metrics", metrics::show)
             .about("What rivetr and its proxy count, for Prometheus")
             .answers("text/plain"),
-        Route::get("/api/requests", metrics::requests)
+        Route::get("/api/requests", metrics::by_app)
             .about("What was answered for each app since the proxy started")
             .lists::<wire::Requests>(),
     ]
@@ -184,6 +185,28 @@ fn of_registries() -> Vec<Route<Api>> {
         Route::delete("/api/registries/{host}", registry::remove)
             .about("Forget a sign-in at a registry")
             .answers_nothing(),
+    ]
+}
+
+fn of_certificates() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/api/certificates", certificate::list)
+            .about("Every certificate: those that rivetr orders, and those that were handed in")
+            .lists::<wire::Certificate>(),
+        Route::post("/api/certificates", certificate::add)
+            .about("Hand in a certificate with its key, in place of the one of the same name")
+            .takes::<wire::AddCertificate>()
+            .gives::<wire::Certificate>(StatusCode::CREATED),
+        Route::get("/api/certificates/{name}", certificate::show)
+            .about("One certificate")
+            .gives::<wire::Certificate>(StatusCode::OK),
+        Route::delete("/api/certificates/{name}", certificate::remove)
+            .about("Take back a certificate that was handed in")
+            .answers_nothing(),
+        Route::post("/api/certificates/{name}/renew", certificate::renew)
+            .about("Order a new certificate for a name now")
+            .takes::<wire::RenewCertificate>()
+            .gives::<wire::Certificate>(StatusCode::ACCEPTED),
     ]
 }
 
@@ -398,6 +421,11 @@ mod tests {
             ("GET /api/registries", read),
             ("POST /api/registries", administer),
             ("DELETE /api/registries/{host}", administer),
+            ("GET /api/certificates", read),
+            ("POST /api/certificates", administer),
+            ("GET /api/certificates/{name}", read),
+            ("DELETE /api/certificates/{name}", administer),
+            ("POST /api/certificates/{name}/renew", manage),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

@@ -4,6 +4,7 @@
 //! made from the engine's own values are built beside their routes. Secrets are named, never shown.
 
 mod answer;
+mod certificate;
 mod change;
 mod domain;
 pub mod frame;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
+pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};

@@ -367,6 +367,45 @@ async fn registries_are_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn certificates_are_shown_with_what_they_wait_for() {
+    let valid = r#"{"name":"a.test","names":["a.test"],"source":"acme","state":"valid","reason":null,"next":"2026-12-20T11:00:00.000Z","issuer":"A CA","not_before":"2026-11-23T11:00:00.000Z","not_after":"2027-01-23T11:00:00.000Z","revoking":false}"#;
+    let own = r#"{"name":"*.b.test","names":["*.b.test","b.test"],"source":"own","state":"valid","reason":null,"next":null,"issuer":"B CA","not_before":"2026-11-23T11:00:00.000Z","not_after":"2027-01-24T11:00:00.000Z","revoking":false}"#;
+    let waits = r#"{"name":"c.test","names":["c.test"],"source":"acme","state":"waiting-for-dns","reason":"DNS of c.test points to 192.0.2.7, not here (198.51.100.4)","next":"2026-11-23T11:01:00.000Z","issuer":null,"not_before":null,"not_after":null,"revoking":false}"#;
+    let listed = joined(&["{\"items\":[", own, ",", valid, ",", waits, "],\"next\":null}"]);
+    let api = Api::of(&[
+        ("GET /api/certificates", listed),
+        ("GET /api/certificates/c.test", waits),
+        ("DELETE /api/certificates/*.b.test", ""),
+        ("POST /api/certificates/a.test/renew", valid),
+    ]);
+    api.check(
+        "certs list",
+        "NAME      STATE            UNTIL                ISSUER\n\
+         *.b.test  valid, your own  2027-01-24 11:00:00  B CA\n\
+         a.test    valid            2027-01-23 11:00:00  A CA\n\
+         c.test    waiting for dns  -                    -\n\n\
+         c.test: DNS of c.test points to 192.0.2.7, not here (198.51.100.4)\n",
+    )
+    .await;
+    api.check(
+        "certs show C.test",
+        "certificate  c.test\n\
+         names        c.test\n\
+         state        waiting for dns\n\
+         reason       DNS of c.test points to 192.0.2.7, not here (198.51.100.4)\n\
+         next         looked at again 2026-11-23 11:01:00\n\
+         issuer       -\n\
+         from         -\n\
+         until        -\n",
+    )
+    .await;
+    api.check("certs remove *.b.test", "Your certificate for *.b.test is shown no more.\n").await;
+    let renewed = "A new certificate for a.test is ordered. `rivetr certs show a.test` says how it goes.\n";
+    api.check("certs renew a.test --revoke", renewed).await;
+    assert_eq!(api.asked.lock().unwrap()[3], r#"POST /api/certificates/a.test/renew {"revoke":true}"#);
+}
+
+#[tokio::test]
 async fn what_to_do_next_fits_the_app() {
     let hidden =
         BLOG.replace("http://192.0.2.7/git/blog.git", "").replace("\"push_url\":\"\"", "\"push_url\":null");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::raw::Raw;
-use super::settings::{InstanceUrl, Level, Logged, Pool, Protocol, Settings};
+use super::settings::{Challenge, InstanceUrl, Level, Logged, Pool, Protocol, Settings};
 use crate::domain::name::HostName;
 use crate::domain::volume::ContainerPath;
 
@@ -31,7 +31,6 @@ enum Field {
     Whole(RangeInclusive<u32>, fn(&mut Settings) -> &mut u32),
     MaybeWhole(RangeInclusive<u32>, fn(&mut Settings) -> &mut Option<u32>),
     Seconds(RangeInclusive<u32>, fn(&mut Settings) -> &mut Duration),
-    Switch(fn(&mut Settings) -> &mut bool),
     Level(fn(&mut Settings) -> &mut Level),
     Logged(fn(&mut Settings) -> &mut Logged),
     Loopback(fn(&mut Settings) -> &mut SocketAddr),
@@ -41,7 +40,12 @@ enum Field {
     Pool(fn(&mut Settings) -> &mut Pool),
     Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
     Directories(fn(&mut Settings) -> &mut Vec<PathBuf>),
+    Flag(fn(&mut Settings) -> &mut bool),
+    Server(fn(&mut Settings) -> &mut String),
+    Email(fn(&mut Settings) -> &mut Option<String>),
+    Text(fn(&mut Settings) -> &mut Option<String>),
     File(fn(&mut Settings) -> &mut Option<PathBuf>),
+    Challenge(fn(&mut Settings) -> &mut Challenge),
 }
 
 const fn key(section: &'static str, name: &'static str, field: Field, about: &'static str) -> Key {
@@ -51,7 +55,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 26] = [
+pub static KEYS: [Key; 34] = [
     key(
         "log",
         "level",
@@ -109,7 +113,7 @@ pub static KEYS: [Key; 26] = [
     key(
         "proxy",
         "access_log_query",
-        Field::Switch(|s| &mut s.proxy.access_log.query),
+        Field::Flag(|s| &mut s.proxy.access_log.query),
         "Whether the part of an address after its question mark is logged. It often holds secrets.",
     ),
     key(
@@ -208,6 +212,49 @@ pub static KEYS: [Key; 26] = [
         Field::Directories(|s| &mut s.volumes.bind_roots),
         "Apps may mount the directories that lie directly in these, and nothing else of the host; none, unless you name some. Whoever may change apps can read and write all that lies there.",
     ),
+    key(
+        "acme",
+        "enabled",
+        Field::Flag(|s| &mut s.acme.enabled),
+        "Whether certificates are ordered for the hosts of apps and for rivetr's own.",
+    ),
+    key(
+        "acme",
+        "directory",
+        Field::Server(|s| &mut s.acme.directory),
+        "The directory of the ACME server that gives them.",
+    ),
+    key("acme", "email", Field::Email(|s| &mut s.acme.email), "Where the server may write to."),
+    key(
+        "acme",
+        "ca_file",
+        Field::File(|s| &mut s.acme.ca_file),
+        "A file of PEM with the roots to trust for the server. Unset: those of this machine.",
+    ),
+    key(
+        "acme",
+        "eab_kid",
+        Field::Text(|s| &mut s.acme.eab_kid),
+        "The name of your account at the server, if it wants one (external account binding).",
+    ),
+    key(
+        "acme",
+        "eab_hmac_key_file",
+        Field::File(|s| &mut s.acme.eab_hmac_key_file),
+        "The file that holds that account's HMAC key, in base64url.",
+    ),
+    key(
+        "acme",
+        "challenge",
+        Field::Challenge(|s| &mut s.acme.challenge),
+        "How the server sees that a name leads here.",
+    ),
+    key(
+        "acme",
+        "dns_check",
+        Field::Flag(|s| &mut s.acme.dns_check),
+        "Whether DNS must lead a name here before a certificate is ordered. Switch it off behind a proxy of others.",
+    ),
 ];
 
 impl Key {
@@ -229,7 +276,6 @@ impl Key {
         match &self.field {
             Field::Whole(range, _) | Field::MaybeWhole(range, _) => whole_from(range),
             Field::Seconds(range, _) => format!("{} (seconds)", whole_from(range)),
-            Field::Switch(_) => "true or false".to_owned(),
             Field::Level(_) => format!("one of {}", quoted(Level::ALL.map(Level::as_str))),
             Field::Logged(_) => format!("one of {}", quoted(Logged::ALL.map(Logged::as_str))),
             Field::Loopback(_) => "a loopback address and a port, such as \"127.0.0.1:7480\"".to_owned(),
@@ -245,7 +291,12 @@ impl Key {
             Field::Directories(_) => {
                 "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned()
             }
-            Field::File(_) => "an absolute path such as \"/var/log/rivetr/access.log\"".to_owned(),
+            Field::Flag(_) => "true or false".to_owned(),
+            Field::Server(_) => "an address such as \"https://ca.example.org/directory\"".to_owned(),
+            Field::Email(_) => "an address such as \"ada@example.org\"".to_owned(),
+            Field::Text(_) => "a text of 1 to 200 characters".to_owned(),
+            Field::File(_) => "an absolute path such as \"/etc/rivetr/ca.pem\"".to_owned(),
+            Field::Challenge(_) => format!("one of {}", quoted(Challenge::ALL.map(Challenge::as_str))),
         }
     }
 
@@ -258,7 +309,6 @@ impl Key {
             Field::Whole(_, at) => (*at(settings)).into(),
             Field::MaybeWhole(_, at) => (*at(settings)).into(),
             Field::Seconds(_, at) => at(settings).as_secs().into(),
-            Field::Switch(at) => (*at(settings)).into(),
             Field::Level(at) => at(settings).as_str().into(),
             Field::Logged(at) => at(settings).as_str().into(),
             Field::Loopback(at) | Field::Listen(at) => at(settings).to_string().into(),
@@ -267,7 +317,11 @@ impl Key {
             Field::Pool(at) => at(settings).to_string().into(),
             Field::Protocols(at) => at(settings).iter().map(|protocol| protocol.as_str()).collect(),
             Field::Directories(at) => at(settings).iter().map(|path| path.to_string_lossy()).collect(),
-            Field::File(at) => at(settings).as_ref().map(|path| path.to_string_lossy()).into(),
+            Field::Flag(at) => (*at(settings)).into(),
+            Field::Server(at) => at(settings).as_str().into(),
+            Field::Email(at) | Field::Text(at) => at(settings).as_deref().into(),
+            Field::File(at) => at(settings).as_deref().map(|path| path.to_string_lossy()).into(),
+            Field::Challenge(at) => at(settings).as_str().into(),
         }
     }
 
@@ -277,7 +331,6 @@ impl Key {
             Field::Whole(range, at) => *at(settings) = raw.whole(range)?,
             Field::MaybeWhole(range, at) => *at(settings) = Some(raw.whole(range)?),
             Field::Seconds(range, at) => *at(settings) = Duration::from_secs(raw.whole(range)?.into()),
-            Field::Switch(at) => *at(settings) = raw.switch()?,
             Field::Logged(at) => *at(settings) = one_of(&Logged::ALL, Logged::as_str, raw.text()?)?,
             Field::Level(at) => *at(settings) = one_of(&Level::ALL, Level::as_str, raw.text()?)?,
             Field::Loopback(at) => {
@@ -295,7 +348,12 @@ impl Key {
             Field::Directories(at) => {
                 *at(settings) = raw.words()?.into_iter().map(path).collect::<Option<Vec<_>>>()?;
             }
+            Field::Flag(at) => *at(settings) = raw.flag()?,
+            Field::Server(at) => *at(settings) = server(raw.text()?)?,
+            Field::Email(at) => *at(settings) = Some(email(raw.text()?)?),
+            Field::Text(at) => *at(settings) = Some(plain(raw.text()?)?),
             Field::File(at) => *at(settings) = Some(path(raw.text()?)?),
+            Field::Challenge(at) => *at(settings) = one_of(&Challenge::ALL, Challenge::as_str, raw.text()?)?,
         }
         Some(())
     }
@@ -309,6 +367,25 @@ fn address(text: &str) -> Option<SocketAddr> {
 /// An absolute path without detours, other than the root.
 fn path(text: &str) -> Option<PathBuf> {
     ContainerPath::parse(text).ok().map(|path| PathBuf::from(path.as_str()))
+}
+
+/// A directory of ACME is read over HTTPS alone.
+fn server(text: &str) -> Option<String> {
+    let uri: http::Uri = text.parse().ok()?;
+    let fine = uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty());
+    fine.then(|| text.to_owned())
+}
+
+fn email(text: &str) -> Option<String> {
+    let (user, host) = text.rsplit_once('@')?;
+    // What an address of mailto: would take for something else (RFC 6068).
+    let fine = !user.is_empty() && !user.contains(['?', '&', '%', ',', ' ']) && HostName::parse(host).is_ok();
+    plain(text).filter(|_| fine)
+}
+
+fn plain(text: &str) -> Option<String> {
+    let fine = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fine.then(|| text.to_owned())
 }
 
 fn one_of<T: Copy>(all: &[T], word_of: fn(T) -> &'static str, word: &str) -> Option<T> {

@@ -35,7 +35,7 @@ impl Raw<'_> {
     }
 
     /// Yes or no.
-    pub(super) fn switch(&self) -> Option<bool> {
+    pub(super) fn flag(&self) -> Option<bool> {
         match self {
             Self::Toml(value) => value.as_bool(),
             Self::Text(text) => text.parse().ok(),

@@ -28,6 +28,8 @@ pub struct Settings {
     pub git: Git,
     /// What apps may mount.
     pub volumes: Volumes,
+    /// How certificates are ordered.
+    pub acme: Acme,
     /// Where this process runs; from its environment, never from a file.
     pub place: Place,
 }
@@ -173,6 +175,38 @@ pub struct Volumes {
     pub bind_roots: Vec<PathBuf>,
 }
 
+/// How certificates are ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// Whether they are.
+    pub enabled: bool,
+    /// The address of the server's directory.
+    pub directory: String,
+    /// Where the server may write to.
+    pub email: Option<String>,
+    /// A file of roots to trust in place of those of this machine.
+    pub ca_file: Option<PathBuf>,
+    /// The name of an account that a person has at the server.
+    pub eab_kid: Option<String>,
+    /// The file that holds that account's HMAC key.
+    pub eab_hmac_key_file: Option<PathBuf>,
+    /// How the server sees that a name leads here.
+    pub challenge: Challenge,
+    /// Whether DNS is asked before an order whether the name leads here.
+    pub dns_check: bool,
+}
+
+/// How the server sees that a name leads here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// By HTTP, and in turns after a refusal.
+    Auto,
+    /// Over HTTP alone.
+    Http,
+    /// In a TLS handshake alone.
+    TlsAlpn,
+}
+
 /// Repositories elsewhere and pushes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Git {
@@ -245,6 +279,16 @@ impl Settings {
                 max_size_mb: 1024,
             },
             volumes: Volumes::default(),
+            acme: Acme {
+                enabled: true,
+                directory: "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+                email: None,
+                ca_file: None,
+                eab_kid: None,
+                eab_hmac_key_file: None,
+                challenge: Challenge::Auto,
+                dns_check: true,
+            },
             place,
         }
     }
@@ -279,6 +323,21 @@ impl Logged {
             Self::Errors => "errors",
             Self::Sampled => "sampled",
             Self::All => "all",
+        }
+    }
+}
+
+impl Challenge {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Http, Self::TlsAlpn];
+
+    /// The word people write.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Http => "http-01",
+            Self::TlsAlpn => "tls-alpn-01",
         }
     }
 }

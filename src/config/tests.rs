@@ -50,6 +50,12 @@ fn every_key_takes_a_good_value() {
         ("git", "protocols", "[\"https\", \"http\"]", "[\"https\",\"http\"]"),
         ("git", "timeout_s", "60", "60"),
         ("git", "max_size_mb", "10", "10"),
+        ("acme", "enabled", "false", "false"),
+        ("acme", "directory", "\"https://ca.test/dir\"", "\"https://ca.test/dir\""),
+        ("acme", "email", "\"ada@example.org\"", "\"ada@example.org\""),
+        ("acme", "ca_file", "\"/etc/ca.pem\"", "\"/etc/ca.pem\""),
+        ("acme", "challenge", "\"http-01\"", "\"http-01\""),
+        ("acme", "dns_check", "false", "false"),
     ] {
         let effective = explain_text(&format!("[{section}]\n{name} = {written}\n"), &[]).unwrap();
         let found = value_and_origin(&effective, section, name);
@@ -257,6 +263,26 @@ fn files_that_cannot_be_read_are_errors() {
     let binary = home.path().join("binary");
     std::io::Write::write_all(&mut std::fs::File::create(&binary).unwrap(), b"\xff\xfe").unwrap();
     assert!(load_from(binary).contains("cannot be read"));
+}
+
+#[test]
+fn an_account_is_a_name_and_a_key() {
+    let both = "[acme]\neab_kid = \"k\"\neab_hmac_key_file = \"/k\"";
+    assert!(explain_text(both, &[]).is_ok());
+    for (text, words) in [
+        ("eab_kid = \"k\"", "[acme] eab_kid = \"k\": expected eab_hmac_key_file beside it"),
+        ("eab_hmac_key_file = \"/k\"", "[acme] eab_hmac_key_file = \"/k\": expected eab_kid beside it"),
+        (
+            "directory = \"http://ca.test\"",
+            "expected an address such as \"https://ca.example.org/directory\"",
+        ),
+        ("email = \"ada@example.org?cc=x@y\"", "expected an address such as"),
+        ("ca_file = \"ca.pem\"", "expected an absolute path"),
+        ("enabled = 1", "expected true or false"),
+    ] {
+        let error = explain_text(&format!("[acme]\n{text}"), &[]).unwrap_err();
+        assert!(error.contains(words), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -12,10 +12,12 @@ use tokio_util::task::TaskTracker;
 use super::{Process, refuse};
 use crate::api::{self, Api};
 use crate::auth::{Auth, Owner};
-use crate::config::settings::Settings;
+use crate::config::settings::{Challenge, Settings};
+use crate::domain::certificate::{Way, Ways};
 use crate::domain::time::Timestamp;
-use crate::engine::{self, BuildLimits, Engine, Machine};
+use crate::engine::{self, Acme, BuildLimits, Engine, Machine};
 use crate::files::{Lock, LockError};
+use crate::host::certificates::Certificates;
 use crate::host::git::{Git, GitSettings};
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
@@ -25,6 +27,7 @@ use crate::host::systemd::Systemd;
 use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
+use crate::remote::acme::{self, External};
 use crate::store::{InvalidPool, SubnetPool};
 use crate::vault::{KeyRing, KeySource, RingError, Vault};
 use crate::{config, files, store};
@@ -163,6 +166,7 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         workspace: Workspace::new(layout),
         journal: Journal::new(settings.place.uid),
         proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
+        certificates: Certificates::new(layout.certificates()),
         layout: layout.clone(),
         systemd,
         git,
@@ -198,6 +202,31 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         keep_deployments: settings.deploy.keep_deployments,
         queue_max: settings.deploy.queue_max as usize,
         log_limit: u64::from(settings.deploy.log_limit_mb) * 1024 * 1024,
+        acme: certificates(&settings.acme),
+    })
+}
+
+fn certificates(settings: &config::settings::Acme) -> Option<Acme> {
+    let config::settings::Acme {
+        enabled,
+        directory,
+        email,
+        ca_file,
+        eab_kid,
+        eab_hmac_key_file,
+        challenge,
+        dns_check,
+    } = settings.clone();
+    let external = eab_kid.zip(eab_hmac_key_file).map(|(key_id, key_file)| External { key_id, key_file });
+    let ways = match challenge {
+        Challenge::Auto => Ways::Auto,
+        Challenge::Http => Ways::Only(Way::Http),
+        Challenge::TlsAlpn => Ways::Only(Way::TlsAlpn),
+    };
+    enabled.then_some(Acme {
+        server: acme::Settings { directory, email, ca_file, external },
+        ways,
+        dns_check,
     })
 }
 

@@ -10,4 +10,10 @@ impl Timestamp {
     pub fn millis_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
+
+    /// This much later.
+    #[must_use]
+    pub fn after(self, time: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+    }
 }

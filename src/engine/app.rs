@@ -30,6 +30,7 @@ impl Engine {
         new.source = self.sealed_source(&new.slug, new.source, new.git_token.take())?;
         let app = self.0.writer.create_app(new, automatic, self.now()).await?;
         self.prepare(&app).await?;
+        self.hosts_changed();
         Ok(app)
     }
 
@@ -122,6 +123,7 @@ impl Engine {
         steps::command::clear(self, app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_deletion(app.id).await?;
+        self.hosts_changed();
         if let Err(error) = self.sweep_images(&app.slug).await {
             tracing::warn!(app = %app.slug, %error, "images not removed; the next start does it");
         }

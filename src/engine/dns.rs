@@ -32,13 +32,15 @@ pub enum Dns {
     },
     /// There is no such name.
     Nowhere(HostName),
-    /// The look did not tell.
-    Unknown {
+    /// The look came to nothing.
+    Unanswered {
         /// What was looked up.
         host: HostName,
-        /// Why it does not tell.
+        /// Why.
         why: String,
     },
+    /// Nobody here knows which addresses are ours.
+    Unjudged(Leads),
 }
 
 /// A name, and the addresses that it leads to.
@@ -58,7 +60,7 @@ impl Dns {
             Self::Here(_) => "here",
             Self::Elsewhere { .. } => "elsewhere",
             Self::Nowhere(_) => "nowhere",
-            Self::Unknown { .. } => "unknown",
+            Self::Unanswered { .. } | Self::Unjudged(_) => "unknown",
         }
     }
 }
@@ -73,9 +75,15 @@ impl fmt::Display for Dns {
             Self::Nowhere(host) => {
                 write!(f, "there is no DNS entry for {host}: make an A or AAAA record that points here")
             }
-            Self::Unknown { host, why } => {
+            Self::Unanswered { host, why } => {
                 write!(f, "whether DNS of {host} points here cannot be told: {why}")
             }
+            Self::Unjudged(Leads { host, to }) => write!(
+                f,
+                "whether DNS of {host} points here cannot be told: it points to {}, and this machine has no public \
+                 address of its own; name its own in url under [instance] in rivetr.toml",
+                list(to)
+            ),
         }
     }
 }
@@ -88,7 +96,7 @@ impl Engine {
     /// Looks up where a domain leads; for all below a host, one name that stands for them.
     pub async fn check_dns(&self, pattern: &Pattern) -> Dns {
         let host = name_of(pattern);
-        let (ours, found) = tokio::join!(self.own_addresses(), look_up(&host));
+        let (ours, found) = tokio::join!(self.own_addresses(Some(&host)), look_up(&host));
         judge(host, found, &ours)
     }
 
@@ -99,18 +107,19 @@ impl Engine {
             let found = look_up(&host).await;
             (host, found)
         });
-        let (ours, found) = tokio::join!(self.own_addresses(), looks.buffered(AT_ONCE).collect::<Vec<_>>());
+        let (ours, found) =
+            tokio::join!(self.own_addresses(None), looks.buffered(AT_ONCE).collect::<Vec<_>>());
         found.into_iter().map(|(host, found)| judge(host, found, &ours)).collect()
     }
 
     /// The addresses by which this machine is reached: its own, and those of the name that people know it by, which
-    /// may be those of a router before it.
-    async fn own_addresses(&self) -> Ours {
+    /// may be those of a router before it. That name says nothing of itself where `asked` is about it.
+    async fn own_addresses(&self, asked: Option<&HostName>) -> Ours {
         let mut all = addresses::own().unwrap_or_else(|error| {
             tracing::warn!(%error, "the addresses of this machine cannot be read");
             Vec::new()
         });
-        let known = match &self.0.settings.own_host {
+        let known = match self.0.settings.own_host.as_ref().filter(|host| Some(*host) != asked) {
             Some(host) => look_up(host).await.unwrap_or_else(|error| {
                 tracing::debug!(%host, %error, "rivetr's own name is not found");
                 Vec::new()
@@ -161,20 +170,13 @@ fn judge(host: HostName, found: Result<Vec<IpAddr>, String>, ours: &Ours) -> Dns
         {
             return Dns::Nowhere(host);
         }
-        Err(why) => return Dns::Unknown { host, why },
+        Err(why) => return Dns::Unanswered { host, why },
     };
     let stray: Vec<IpAddr> = to.iter().copied().filter(|address| !ours.all.contains(address)).collect();
     match (to.is_empty(), stray.is_empty()) {
         (true, _) => Dns::Nowhere(host),
         (false, true) => Dns::Here(Leads { host, to }),
-        (false, false) if ours.shown.is_empty() => {
-            let why = format!(
-                "it points to {}, and this machine has no public address of its own; name its own in url under \
-                 [instance] in rivetr.toml",
-                list(&stray)
-            );
-            Dns::Unknown { host, why }
-        }
+        (false, false) if ours.shown.is_empty() => Dns::Unjudged(Leads { host, to: stray }),
         (false, false) => Dns::Elsewhere { stray: Leads { host, to: stray }, ours: ours.shown.clone() },
     }
 }

@@ -50,12 +50,6 @@ impl Engine {
         Ok((domain, app.ok_or(DomainError::NoDomain)?))
     }
 
-    /// Whether the proxy has a certificate for a host, or for all below one.
-    #[must_use]
-    pub fn has_certificate(&self, _: &Pattern) -> bool {
-        false
-    }
-
     async fn domain(&self, id: DomainId) -> Result<Domain, EngineError> {
         let missing = || EngineError::NotFound { what: "domain", name: id.0.to_string() };
         self.reader().domain(id).await?.ok_or_else(missing)

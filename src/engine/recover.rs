@@ -51,6 +51,7 @@ impl Engine {
         let apps = self.reader().apps().await?;
         self.refuse_foreign_units(&apps)?;
         self.make_first_project().await?;
+        self.recall_certificates().await?;
         if let Err(error) = self.recall_killed_builds() {
             tracing::warn!(%error, "what interrupted builds left may stay");
         }
@@ -77,6 +78,7 @@ impl Engine {
             engine.0.tasks.spawn(engine.clone().sweep_deleted());
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
             engine.0.tasks.spawn(engine.clone().catch_up());
+            engine.0.tasks.spawn(engine.clone().keep_certificates());
             engine.dispatch().await;
         });
         Ok(())

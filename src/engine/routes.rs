@@ -34,8 +34,15 @@ const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 
 impl Engine {
-    /// Writes the table and has the proxy serve it. A proxy that is down reads it when it starts.
+    /// Writes the table and has the proxy serve it, and certificates looked after: hosts may be new. A proxy that is
+    /// down reads it when it starts.
     pub(super) async fn publish_routes(&self) -> Result<(), EngineError> {
+        self.hosts_changed();
+        self.publish_table().await
+    }
+
+    /// The same where no host is new.
+    pub(super) async fn publish_table(&self) -> Result<(), EngineError> {
         let _alone = self.0.publishing.lock().await;
         let routes = self.table().await?;
         let own = self.0.settings.own_host.as_ref().map(|host| {
@@ -51,7 +58,8 @@ impl Engine {
         let apps = routes.routes.iter().map(|route| self.route(route));
         let path = self.machine().layout.routes();
         let routes_now = own.into_iter().chain(apps).collect();
-        let table = Routes { generation: routes.generation, routes: routes_now, ..Routes::default() };
+        let challenges = self.reader().challenges().await?;
+        let table = Routes { generation: routes.generation, routes: routes_now, challenges };
         table::write(&path, &table).map_err(EngineError::internal)?;
         match self.machine().proxy.load().await {
             Ok(served) if served >= routes.generation => Ok(()),

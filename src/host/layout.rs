@@ -142,6 +142,12 @@ impl Layout {
         self.state.join("proxy/routes.json")
     }
 
+    /// The certificates that the proxy shows.
+    #[must_use]
+    pub fn certificates(&self) -> PathBuf {
+        self.state.join("proxy/certs")
+    }
+
     /// Since when builds were killed that nobody has swept up after.
     #[must_use]
     pub fn killed_builds(&self) -> PathBuf {

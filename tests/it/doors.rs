@@ -150,6 +150,7 @@ fn state(client: &Client, host: &Host) -> Value {
         "/api/apps/blog/domains",
         "/api/apps/blog/traffic",
         "/api/routes",
+        "/api/certificates",
     ]
     .map(ask);
     json!({ "tokens": tokens, "lists": lists, "files": files })

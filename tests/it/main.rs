@@ -13,6 +13,7 @@
 )]
 
 mod boot;
+mod certs;
 mod chaos;
 mod commands;
 mod deployments;

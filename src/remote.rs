@@ -1,0 +1,3 @@
+//! The world outside: servers of others that rivetr speaks to.
+
+pub mod acme;
