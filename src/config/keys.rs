@@ -31,7 +31,6 @@ enum Field {
     Whole(RangeInclusive<u32>, fn(&mut Settings) -> &mut u32),
     MaybeWhole(RangeInclusive<u32>, fn(&mut Settings) -> &mut Option<u32>),
     Seconds(RangeInclusive<u32>, fn(&mut Settings) -> &mut Duration),
-    Switch(fn(&mut Settings) -> &mut bool),
     Level(fn(&mut Settings) -> &mut Level),
     Logged(fn(&mut Settings) -> &mut Logged),
     Loopback(fn(&mut Settings) -> &mut SocketAddr),
@@ -42,6 +41,7 @@ enum Field {
     Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
     Directories(fn(&mut Settings) -> &mut Vec<PathBuf>),
     File(fn(&mut Settings) -> &mut Option<PathBuf>),
+    Flag(fn(&mut Settings) -> &mut bool),
 }
 
 const fn key(section: &'static str, name: &'static str, field: Field, about: &'static str) -> Key {
@@ -103,7 +103,7 @@ pub static KEYS: [Key; 25] = [
     key(
         "proxy",
         "access_log_query",
-        Field::Switch(|s| &mut s.proxy.access_log.query),
+        Field::Flag(|s| &mut s.proxy.access_log.query),
         "Whether the part of an address after its question mark is logged. It often holds secrets.",
     ),
     key(
@@ -223,7 +223,7 @@ impl Key {
         match &self.field {
             Field::Whole(range, _) | Field::MaybeWhole(range, _) => whole_from(range),
             Field::Seconds(range, _) => format!("{} (seconds)", whole_from(range)),
-            Field::Switch(_) => "true or false".to_owned(),
+            Field::Flag(_) => "true or false".to_owned(),
             Field::Level(_) => format!("one of {}", quoted(Level::ALL.map(Level::as_str))),
             Field::Logged(_) => format!("one of {}", quoted(Logged::ALL.map(Logged::as_str))),
             Field::Loopback(_) => "a loopback address and a port, such as \"127.0.0.1:7480\"".to_owned(),
@@ -252,7 +252,7 @@ impl Key {
             Field::Whole(_, at) => (*at(settings)).into(),
             Field::MaybeWhole(_, at) => (*at(settings)).into(),
             Field::Seconds(_, at) => at(settings).as_secs().into(),
-            Field::Switch(at) => (*at(settings)).into(),
+            Field::Flag(at) => (*at(settings)).into(),
             Field::Level(at) => at(settings).as_str().into(),
             Field::Logged(at) => at(settings).as_str().into(),
             Field::Loopback(at) | Field::Listen(at) => at(settings).to_string().into(),
@@ -271,7 +271,7 @@ impl Key {
             Field::Whole(range, at) => *at(settings) = raw.whole(range)?,
             Field::MaybeWhole(range, at) => *at(settings) = Some(raw.whole(range)?),
             Field::Seconds(range, at) => *at(settings) = Duration::from_secs(raw.whole(range)?.into()),
-            Field::Switch(at) => *at(settings) = raw.switch()?,
+            Field::Flag(at) => *at(settings) = raw.flag()?,
             Field::Logged(at) => *at(settings) = one_of(&Logged::ALL, Logged::as_str, raw.text()?)?,
             Field::Level(at) => *at(settings) = one_of(&Level::ALL, Level::as_str, raw.text()?)?,
             Field::Loopback(at) => {

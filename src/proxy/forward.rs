@@ -34,7 +34,7 @@ type Answer = Response<AnswerBody>;
 pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Answer {
     let busy = client.wire.enter();
     let number = client.count();
-    let record = Record::begin(&client, &request);
+    let record = Record::begin(&client, &client.origin, &request);
     let html = request
         .headers()
         .get(ACCEPT)

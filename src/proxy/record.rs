@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::access_log::{Line, Log, cleaned};
 use super::body::Upload;
+use super::fields::Origin;
 use super::metrics::{Ended, Metrics, Tally};
 use super::refusal::Refusal;
 use super::table::Backend;
@@ -71,6 +72,7 @@ impl Recorder {
 /// What is noted of one request.
 pub(super) struct Record {
     client: Rc<Client>,
+    origin: Origin,
     begun: Instant,
     name: HeaderValue,
     /// The app that it is for, once that is known.
@@ -118,8 +120,8 @@ enum End {
 }
 
 impl Record {
-    /// Begins the record of a request.
-    pub(super) fn begin<B>(client: &Rc<Client>, request: &Request<B>) -> Rc<Self> {
+    /// Begins the record of a request that comes from there.
+    pub(super) fn begin<B>(client: &Rc<Client>, origin: &Origin, request: &Request<B>) -> Rc<Self> {
         let recorder = &client.worker.recorder;
         let (number, name) = recorder.name();
         let noted = recorder.log.as_ref().map(|log| {
@@ -136,6 +138,7 @@ impl Record {
         });
         Rc::new(Self {
             client: Rc::clone(client),
+            origin: origin.clone(),
             begun: Instant::now(),
             name,
             owner: OnceCell::new(),
@@ -254,7 +257,7 @@ impl Record {
         log.put(&Line {
             time: log.now(),
             id: self.id(),
-            client: self.client.origin.client,
+            client: self.origin.client,
             method: method.as_str(),
             host: host.map(|host| cleaned(host, HOST_MAX)),
             path: cleaned(uri.path().as_bytes(), PATH_MAX),
@@ -266,7 +269,7 @@ impl Record {
             app: self.owner.get().and_then(|owner| owner.label.as_deref()),
             target: target.as_ref().map(|backend| backend.target.key.as_str()),
             protocol: protocol(*version),
-            tls: self.client.origin.scheme == "https",
+            tls: self.origin.scheme == "https",
             user_agent: agent.as_ref().map(|agent| cleaned(agent.as_bytes(), AGENT_MAX)),
             retries: ended.retries,
             refusal: self.refusal.get().map(|refusal| refusal.to_string()),

@@ -34,6 +34,7 @@ mod pushes;
 mod relay;
 mod replicas;
 mod rollback;
+mod seeing;
 mod setup;
 mod sources;
 mod units;
