@@ -70,7 +70,7 @@ async fn answer(
     let Authority { host, text } = authority(request.uri(), request.headers())?;
     let host = host.ok_or(Refusal::UnknownHost)?;
     let entry = client.worker.find(host.as_str()).ok_or(Refusal::UnknownHost)?;
-    record.belongs_to(entry.label.as_ref(), &entry.tally);
+    record.belongs_to(&entry.tally);
     let websocket = request.method() == Method::GET
         && request.version() == Version::HTTP_11
         && request.body().is_end_stream()

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, USER_AGENT};
@@ -76,7 +77,7 @@ pub(super) struct Record {
     begun: Instant,
     name: HeaderValue,
     /// The app that it is for, once that is known.
-    owner: OnceCell<Owner>,
+    owner: OnceCell<Arc<Tally>>,
     upload: OnceCell<Rc<Upload>>,
     status: Cell<Option<StatusCode>>,
     refusal: Cell<Option<Refusal>>,
@@ -86,12 +87,6 @@ pub(super) struct Record {
     bytes_out: Cell<u64>,
     /// What only the log tells; none where nothing is logged.
     noted: Option<Box<Noted>>,
-}
-
-/// Who a request is counted for.
-struct Owner {
-    label: Option<Arc<str>>,
-    tally: Arc<Tally>,
 }
 
 /// What the log tells of the request's head, and of where it went.
@@ -164,10 +159,10 @@ impl Record {
     }
 
     /// It is known whose request it is.
-    pub(super) fn belongs_to(&self, label: Option<&Arc<str>>, tally: &Arc<Tally>) {
+    pub(super) fn belongs_to(&self, owner: &Arc<Tally>) {
         self.owner.get_or_init(|| {
-            tally.enter(self.worker());
-            Owner { label: label.cloned(), tally: Arc::clone(tally) }
+            owner.enter(self.worker());
+            Arc::clone(owner)
         });
     }
 
@@ -245,10 +240,10 @@ impl Record {
             nobody.enter(worker);
             return nobody.leave(worker, ended);
         };
-        owner.tally.leave(worker, ended);
+        owner.leave(worker, ended);
     }
 
-    fn log(&self, log: &Log, noted: &Noted, duration: std::time::Duration, ended: Ended) {
+    fn log(&self, log: &Log, noted: &Noted, duration: Duration, ended: Ended) {
         let Noted { chosen: _, method, uri, version, host, agent, target } = noted;
         let host = host.as_ref().map(HeaderValue::as_bytes);
         let host = host.or_else(|| uri.authority().map(|authority| authority.as_str().as_bytes()));
@@ -266,7 +261,7 @@ impl Record {
             bytes: ended.bytes_out,
             bytes_in: ended.bytes_in,
             duration,
-            app: self.owner.get().and_then(|owner| owner.label.as_deref()),
+            app: self.owner.get().and_then(|owner| owner.label()),
             target: target.as_ref().map(|backend| backend.target.key.as_str()),
             protocol: protocol(*version),
             tls: self.origin.scheme == "https",

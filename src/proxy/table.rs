@@ -158,7 +158,7 @@ pub fn read(path: &Path) -> Result<Routes, TableError> {
 pub(super) struct Entry {
     backends: Vec<Arc<Backend>>,
     pub(super) body_limit: Option<u64>,
-    pub(super) label: Option<Arc<str>>,
+    /// Where its requests are counted.
     pub(super) tally: Arc<Tally>,
 }
 
@@ -212,8 +212,7 @@ impl Table {
             let entry = Arc::new(Entry {
                 backends: targets.into_iter().map(backend).collect(),
                 body_limit,
-                tally: registry.metrics.tally(label.as_deref()),
-                label: label.map(Arc::from),
+                tally: registry.metrics.tally(label),
             });
             if hosts.insert(host.clone(), entry).is_some() {
                 return Err(TableError::Twice(host));

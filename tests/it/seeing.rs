@@ -69,5 +69,7 @@ fn requests_are_seen_in_traffic_in_metrics_and_in_both_kinds_of_access_log() {
         assert_served(soon(file, Option::is_some), path);
         host.run(["mv", "/var/log/rivetr/access.log", "/var/log/rivetr/access.log.1"]).succeeds();
         host.run(["systemctl", "reload", "rivetr-proxy.service"]).succeeds();
+        let begun = || host.path("/var/log/rivetr/access.log").exists();
+        assert!(soon(begun, |begun| *begun), "the file is not begun anew");
     }
 }
