@@ -40,11 +40,11 @@ enum Field {
     Pool(fn(&mut Settings) -> &mut Pool),
     Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
     Directories(fn(&mut Settings) -> &mut Vec<PathBuf>),
-    Flag(fn(&mut Settings) -> &mut bool),
     Server(fn(&mut Settings) -> &mut String),
     Email(fn(&mut Settings) -> &mut Option<String>),
     Text(fn(&mut Settings) -> &mut Option<String>),
     File(fn(&mut Settings) -> &mut Option<PathBuf>),
+    Flag(fn(&mut Settings) -> &mut bool),
     Challenge(fn(&mut Settings) -> &mut Challenge),
 }
 

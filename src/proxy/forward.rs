@@ -31,7 +31,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     let busy = client.wire.enter();
     let multiplexed = request.version() == Version::HTTP_2;
     let number = client.count();
-    let record = Record::begin(&client, &request);
+    let record = Record::begin(&client, &client.origin, &request);
     let html = request
         .headers()
         .get(ACCEPT)
@@ -76,7 +76,7 @@ async fn answer(
     let Authority { host, text } = authority(request.uri(), request.headers(), request.version())?;
     let host = host.filter(|host| client.may_ask(host)).ok_or_else(|| client.not_here())?;
     let entry = client.worker.find(host.as_str()).ok_or_else(|| client.not_here())?;
-    record.belongs_to(entry.label.as_ref(), &entry.tally);
+    record.belongs_to(&entry.tally);
     let websocket = request.method() == Method::GET
         && entry.protocol == Protocol::Http1
         && request.version() == Version::HTTP_11

@@ -3,7 +3,7 @@
 //! A worker counts in shards of its own, so that no request waits for another's. Tallies outlive the tables that name
 //! them. Nothing here knows how the numbers are shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -38,6 +38,8 @@ struct Shard {
 /// What is counted for one app.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    /// The name of the app; none for [`NOBODY`].
+    label: Option<String>,
     /// Made with the first request that a worker counts: most apps of a large table sleep.
     shards: [OnceLock<Box<Shard>>; SHARDS],
 }
@@ -55,6 +57,11 @@ pub(super) struct Ended {
 }
 
 impl Tally {
+    /// The name of the app, if it is one's.
+    pub(super) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
     /// Counts a request as being answered.
     pub(super) fn enter(&self, worker: usize) {
         if let Some(shard) = self.shard(worker) {
@@ -110,7 +117,7 @@ impl Tally {
 /// Everything that a proxy counts.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    tallies: Mutex<BTreeMap<String, Known>>,
+    tallies: Mutex<HashMap<String, Known>>,
     nobody: Arc<Tally>,
     connections: AtomicU64,
     turned_away: AtomicU64,
@@ -120,7 +127,7 @@ pub struct Metrics {
 }
 
 /// A tally, and since when no table and no request names it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     tally: Arc<Tally>,
     alone_since: Option<Instant>,
@@ -153,13 +160,15 @@ impl Metrics {
     }
 
     /// The tally of the app with this label, kept from table to table; without one it is [`NOBODY`]'s.
-    pub(super) fn tally(&self, label: Option<&str>) -> Arc<Tally> {
+    pub(super) fn tally(&self, label: Option<String>) -> Arc<Tally> {
         let Some(label) = label else { return Arc::clone(&self.nobody) };
         let mut tallies = self.lock();
-        if let Some(known) = tallies.get(label) {
+        if let Some(known) = tallies.get(&label) {
             return Arc::clone(&known.tally);
         }
-        Arc::clone(&tallies.entry(label.to_owned()).or_default().tally)
+        let tally = Arc::new(Tally { label: Some(label.clone()), ..Tally::default() });
+        tallies.insert(label, Known { tally: Arc::clone(&tally), alone_since: None });
+        tally
     }
 
     /// The tally of requests that are no app's.
@@ -196,7 +205,7 @@ impl Metrics {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         // The map is whole between any two statements here, so a panic elsewhere does not spoil it.
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,7 +228,7 @@ mod tests {
     #[test]
     fn what_workers_count_apart_is_told_as_one() {
         let metrics = Metrics::default();
-        let tally = metrics.tally(Some("blog"));
+        let tally = metrics.tally(Some("blog".to_owned()));
         for (worker, status, millis) in
             [(0, 200, 5), (1, 204, 6), (9, 404, 10_000), (0, 503, 10_001), (0, 0, 0)]
         {
@@ -250,14 +259,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_app_is_remembered_over_tables_and_for_a_while_after_the_last() {
         let metrics = Metrics::default();
-        let tally = metrics.tally(Some("blog"));
+        let tally = metrics.tally(Some("blog".to_owned()));
         tally.enter(0);
         tally.leave(0, ended(200, 1));
         drop(tally);
         metrics.tidy();
         tokio::time::advance(KEPT).await;
         assert_eq!(metrics.counts().apps["blog"].statuses[2], 1);
-        let again = metrics.tally(Some("blog"));
+        let again = metrics.tally(Some("blog".to_owned()));
         tokio::time::advance(KEPT).await;
         metrics.tidy();
         drop(again);

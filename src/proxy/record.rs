@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HOST, USER_AGENT};
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use super::access_log::{Line, Log, cleaned};
 use super::body::Upload;
+use super::fields::Origin;
 use super::metrics::{Ended, Metrics, Tally};
 use super::refusal::Refusal;
 use super::table::Backend;
@@ -71,10 +73,11 @@ impl Recorder {
 /// What is noted of one request.
 pub(super) struct Record {
     client: Rc<Client>,
+    origin: Origin,
     begun: Instant,
     name: HeaderValue,
     /// The app that it is for, once that is known.
-    owner: OnceCell<Owner>,
+    owner: OnceCell<Arc<Tally>>,
     upload: OnceCell<Rc<Upload>>,
     status: Cell<Option<StatusCode>>,
     refusal: Cell<Option<Refusal>>,
@@ -84,12 +87,6 @@ pub(super) struct Record {
     bytes_out: Cell<u64>,
     /// What only the log tells; none where nothing is logged.
     noted: Option<Box<Noted>>,
-}
-
-/// Who a request is counted for.
-struct Owner {
-    label: Option<Arc<str>>,
-    tally: Arc<Tally>,
 }
 
 /// What the log tells of the request's head, and of where it went.
@@ -118,8 +115,8 @@ enum End {
 }
 
 impl Record {
-    /// Begins the record of a request.
-    pub(super) fn begin<B>(client: &Rc<Client>, request: &Request<B>) -> Rc<Self> {
+    /// Begins the record of a request that comes from there.
+    pub(super) fn begin<B>(client: &Rc<Client>, origin: &Origin, request: &Request<B>) -> Rc<Self> {
         let recorder = &client.worker.recorder;
         let (number, name) = recorder.name();
         let noted = recorder.log.as_ref().map(|log| {
@@ -136,6 +133,7 @@ impl Record {
         });
         Rc::new(Self {
             client: Rc::clone(client),
+            origin: origin.clone(),
             begun: Instant::now(),
             name,
             owner: OnceCell::new(),
@@ -161,10 +159,10 @@ impl Record {
     }
 
     /// It is known whose request it is.
-    pub(super) fn belongs_to(&self, label: Option<&Arc<str>>, tally: &Arc<Tally>) {
+    pub(super) fn belongs_to(&self, owner: &Arc<Tally>) {
         self.owner.get_or_init(|| {
-            tally.enter(self.worker());
-            Owner { label: label.cloned(), tally: Arc::clone(tally) }
+            owner.enter(self.worker());
+            Arc::clone(owner)
         });
     }
 
@@ -242,10 +240,10 @@ impl Record {
             nobody.enter(worker);
             return nobody.leave(worker, ended);
         };
-        owner.tally.leave(worker, ended);
+        owner.leave(worker, ended);
     }
 
-    fn log(&self, log: &Log, noted: &Noted, duration: std::time::Duration, ended: Ended) {
+    fn log(&self, log: &Log, noted: &Noted, duration: Duration, ended: Ended) {
         let Noted { chosen: _, method, uri, version, host, agent, target } = noted;
         let host = host.as_ref().map(HeaderValue::as_bytes);
         let host = host.or_else(|| uri.authority().map(|authority| authority.as_str().as_bytes()));
@@ -254,7 +252,7 @@ impl Record {
         log.put(&Line {
             time: log.now(),
             id: self.id(),
-            client: self.client.origin.client,
+            client: self.origin.client,
             method: method.as_str(),
             host: host.map(|host| cleaned(host, HOST_MAX)),
             path: cleaned(uri.path().as_bytes(), PATH_MAX),
@@ -263,10 +261,10 @@ impl Record {
             bytes: ended.bytes_out,
             bytes_in: ended.bytes_in,
             duration,
-            app: self.owner.get().and_then(|owner| owner.label.as_deref()),
+            app: self.owner.get().and_then(|owner| owner.label()),
             target: target.as_ref().map(|backend| backend.target.key.as_str()),
             protocol: protocol(*version),
-            tls: self.client.origin.scheme == "https",
+            tls: self.origin.scheme == "https",
             user_agent: agent.as_ref().map(|agent| cleaned(agent.as_bytes(), AGENT_MAX)),
             retries: ended.retries,
             refusal: self.refusal.get().map(|refusal| refusal.to_string()),

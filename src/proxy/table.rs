@@ -160,7 +160,7 @@ pub(super) struct Entry {
     pub(super) body_limit: Option<u64>,
     /// What is spoken with all of them.
     pub(super) protocol: Protocol,
-    pub(super) label: Option<Arc<str>>,
+    /// Where its requests are counted.
     pub(super) tally: Arc<Tally>,
 }
 
@@ -215,8 +215,7 @@ impl Table {
                 backends: targets.into_iter().map(backend).collect(),
                 body_limit,
                 protocol: rules.protocol,
-                tally: registry.metrics.tally(label.as_deref()),
-                label: label.map(Arc::from),
+                tally: registry.metrics.tally(label),
             });
             if hosts.insert(host.clone(), entry).is_some() {
                 return Err(TableError::Twice(host));

@@ -36,6 +36,7 @@ mod pushes;
 mod relay;
 mod replicas;
 mod rollback;
+mod seeing;
 mod setup;
 mod sources;
 mod units;
