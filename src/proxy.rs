@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -22,12 +23,15 @@ use tokio_util::task::TaskTracker;
 pub mod table;
 
 pub mod certs;
+mod path;
 pub mod rules;
+mod site;
 
 mod forward;
 
 mod authority;
 mod fields;
+mod peer;
 mod refusal;
 
 mod body;
@@ -73,6 +77,12 @@ pub struct Settings {
     pub broker: Option<PathBuf>,
     /// How often to say that the proxy is alive, if anyone listens.
     pub heartbeat: Option<Duration>,
+    /// The proxies in front of this one: what they say of their clients is believed.
+    pub trusted: Vec<IpNet>,
+    /// Whether they introduce each connection by the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// The port at which visitors find HTTPS: where they are sent who come without.
+    pub https_port: u16,
     /// Waits and counts.
     pub limits: Limits,
 }
@@ -194,6 +204,7 @@ impl Crew {
         let workers = settings.workers.or_else(|| thread::available_parallelism().ok().map(Into::into));
         let shares = share_out(listeners, workers.unwrap_or(1).max(1))?;
         let limits = Arc::new(settings.limits.clone());
+        let trust = Arc::new(peer::Trust::new(settings.trusted.clone(), settings.proxy_protocol));
         let door = admission::Doorkeeper::new(limits.connections_per_client);
         let mut nonce = [0; 4];
         getrandom::fill(&mut nonce).map_err(|error| ProxyError::Start(io::Error::other(error)))?;
@@ -203,10 +214,22 @@ impl Crew {
             let (tables, serves) = board.join();
             let mut ends = Ends(Some(ends.clone()));
             let (limits, door, stop) = (Arc::clone(&limits), Arc::clone(&door), stop.clone());
+            let (trust, https_port) = (Arc::clone(&trust), settings.https_port);
             let (broker, nonce) = (settings.broker.clone(), u32::from_ne_bytes(nonce));
             let work = move || {
                 let dialer = Dialer::new(broker, limits.connect);
-                let parts = worker::Parts { number, nonce, limits, tables, serves, dialer, door, stop };
+                let parts = worker::Parts {
+                    number,
+                    nonce,
+                    limits,
+                    tables,
+                    serves,
+                    dialer,
+                    door,
+                    trust,
+                    https_port,
+                    stop,
+                };
                 ends.say(worker::run(parts, share).map_err(|error| ProxyError::Worker(error.to_string())));
             };
             let thread = thread::Builder::new().name(format!("worker-{number}"));

@@ -1,11 +1,12 @@
 //! The one table of what can be configured: where it stands, what is allowed, what it is for. Files, environment,
 //! `rivetr config check` and documentation all read it. The defaults stand in `settings`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::raw::Raw;
@@ -39,6 +40,8 @@ enum Field {
     Pool(fn(&mut Settings) -> &mut Pool),
     Protocols(fn(&mut Settings) -> &mut Vec<Protocol>),
     Directories(fn(&mut Settings) -> &mut Vec<PathBuf>),
+    Networks(fn(&mut Settings) -> &mut Vec<IpNet>),
+    Flag(fn(&mut Settings) -> &mut bool),
 }
 
 const fn key(section: &'static str, name: &'static str, field: Field, about: &'static str) -> Key {
@@ -48,7 +51,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 21] = [
+pub static KEYS: [Key; 23] = [
     key(
         "log",
         "level",
@@ -84,6 +87,18 @@ pub static KEYS: [Key; 21] = [
         "workers",
         Field::MaybeWhole(1..=256, |s| &mut s.proxy.workers),
         "How many threads serve requests. Unset: one for each socket that systemd hands in, else one for each processor.",
+    ),
+    key(
+        "proxy",
+        "trusted",
+        Field::Networks(|s| &mut s.proxy.trusted),
+        "The proxies in front of this one, by their networks: what they say of their clients is believed.",
+    ),
+    key(
+        "proxy",
+        "proxy_protocol",
+        Field::Flag(|s| &mut s.proxy.proxy_protocol),
+        "Whether the trusted proxies begin each connection with the PROXY protocol; then they must.",
     ),
     key(
         "network",
@@ -210,6 +225,8 @@ impl Key {
             Field::Directories(_) => {
                 "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned()
             }
+            Field::Networks(_) => "a list of networks such as [\"10.0.0.0/8\", \"2001:db8::/32\"]".to_owned(),
+            Field::Flag(_) => "true or false".to_owned(),
         }
     }
 
@@ -229,6 +246,8 @@ impl Key {
             Field::Pool(at) => at(settings).to_string().into(),
             Field::Protocols(at) => at(settings).iter().map(|protocol| protocol.as_str()).collect(),
             Field::Directories(at) => at(settings).iter().map(|path| path.to_string_lossy()).collect(),
+            Field::Networks(at) => at(settings).iter().map(ToString::to_string).collect(),
+            Field::Flag(at) => (*at(settings)).into(),
         }
     }
 
@@ -256,6 +275,11 @@ impl Key {
                 let paths = paths.map(|path| Some(PathBuf::from(path?.as_str())));
                 *at(settings) = paths.collect::<Option<Vec<_>>>()?;
             }
+            Field::Networks(at) => {
+                let networks = raw.words()?.into_iter().map(network);
+                *at(settings) = networks.collect::<Option<Vec<_>>>()?;
+            }
+            Field::Flag(at) => *at(settings) = raw.flag()?,
         }
         Some(())
     }
@@ -264,6 +288,12 @@ impl Key {
 /// Port 0 would be any port: nobody could find the listener.
 fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(address)
 }
 
 fn one_of<T: Copy>(all: &[T], word_of: fn(T) -> &'static str, word: &str) -> Option<T> {

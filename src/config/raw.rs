@@ -26,6 +26,14 @@ impl Raw<'_> {
         range.contains(&number).then_some(number)
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&self) -> Option<bool> {
+        match self {
+            Self::Toml(value) => value.as_bool(),
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
+
     /// A text.
     pub(super) fn text(&self) -> Option<&str> {
         match self {

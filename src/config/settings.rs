@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::domain::name::HostName;
 
 /// Everything that is configured.
@@ -86,6 +88,10 @@ pub struct Proxy {
     pub listen: SocketAddr,
     /// How many threads serve; none: one for each processor, or one for each socket handed in.
     pub workers: Option<u32>,
+    /// The proxies in front of it.
+    pub trusted: Vec<IpNet>,
+    /// Whether those introduce each connection by the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// The networks of the projects.
@@ -186,7 +192,12 @@ impl Settings {
             log: Log { level: Level::Info },
             instance: Instance { url: None, base_domain: None },
             api: Api { listen: SocketAddr::from(([127, 0, 0, 1], 7480)) },
-            proxy: Proxy { listen: SocketAddr::from(([0, 0, 0, 0], 8080)), workers: None },
+            proxy: Proxy {
+                listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+                workers: None,
+                trusted: Vec::new(),
+                proxy_protocol: false,
+            },
             network: Network { pool: Pool { base: Ipv4Addr::new(10, 90, 0, 0), prefix: 16 } },
             build: Build {
                 memory_mb: 2048,

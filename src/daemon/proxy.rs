@@ -7,6 +7,9 @@ use crate::host::layout::Manager;
 use crate::host::sockets::{Activated, Notifier};
 use crate::proxy::{self, Limits, Notice, Settings};
 
+/// Where visitors find HTTPS.
+const HTTPS_PORT: u16 = 443;
+
 pub(super) fn run(process: &Process) -> ExitCode {
     // Before any thread is started: it changes the environment.
     let listeners = match Activated::take() {
@@ -29,6 +32,9 @@ pub(super) fn run(process: &Process) -> ExitCode {
         link: process.layout.proxy_socket(),
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),
+        trusted: process.settings.proxy.trusted.clone(),
+        proxy_protocol: process.settings.proxy.proxy_protocol,
+        https_port: HTTPS_PORT,
         limits: Limits::default(),
     };
     let ended = proxy::run(&settings, listeners, |notice| match notice {

@@ -26,6 +26,7 @@ use super::{Limits, Notice, ProxyError, Settings, control};
 mod framing;
 mod patience;
 mod replicas;
+mod rules;
 mod serving;
 mod switching;
 mod tunnels;
@@ -50,18 +51,31 @@ impl Proxy {
     }
 
     async fn start_on(listener: StdListener, limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
+        Self::start_as(listener, table(1, routes), |settings| settings.limits = limits).await
+    }
+
+    /// Serves `routes` by settings that are the usual ones but for what `change` does.
+    async fn start_with(routes: Routes, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_as(StdListener::bind("127.0.0.1:0").unwrap(), routes, change).await
+    }
+
+    async fn start_as(listener: StdListener, routes: Routes, change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("routes.json");
-        write(&path, &table(1, routes)).unwrap();
+        write(&path, &routes).unwrap();
         let address = listener.local_addr().unwrap();
-        let settings = Settings {
+        let mut settings = Settings {
             workers: Some(2),
             routes: path.clone(),
             link: dir.path().join("proxy.sock"),
             broker: None,
             heartbeat: None,
-            limits,
+            trusted: Vec::new(),
+            proxy_protocol: false,
+            https_port: 443,
+            limits: Limits::default(),
         };
+        change(&mut settings);
         let link = Client::new(&settings.link);
         let (stop, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
         let stopped = stop.clone();
@@ -129,7 +143,16 @@ async fn target<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAd
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    target_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
+}
+
+fn target_on<F>(
+    listener: TcpListener,
+    serve: impl Fn(TcpStream) -> F + Send + 'static,
+) -> (SocketAddr, JoinSet<()>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let address = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();
     let serving = async move {
@@ -145,13 +168,16 @@ where
 
 /// A target that says back what it was sent, and its own name.
 async fn echo(name: &'static str) -> (SocketAddr, JoinSet<()>) {
-    target(move |stream| async move {
+    echo_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), name)
+}
+
+fn echo_on(listener: TcpListener, name: &'static str) -> (SocketAddr, JoinSet<()>) {
+    target_on(listener, move |stream| async move {
         let service =
             service_fn(move |request| async move { Ok::<_, Infallible>(repeat(name, request).await) });
         let _left =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     })
-    .await
 }
 
 async fn repeat(name: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,12 +25,17 @@ use super::dial::{DialError, Dialer};
 use super::fields::Origin;
 use super::forward;
 use super::limits::{HEAD_BYTES, Limits};
+use super::peer::{self, Trust};
 use super::pool::{Pool, Sender};
-use super::table::{Entry, Table, Target};
+use super::refusal::Refusal;
+use super::table::{Backend, Entry, Table, Target};
 use super::wire::{Intake, Wire};
 
 /// The pause after a failed accept: descriptors are free again soon, or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The pause before a target that keeps refusing is tried again.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a worker is made with.
 pub(super) struct Parts {
@@ -42,12 +48,17 @@ pub(super) struct Parts {
     pub(super) serves: watch::Sender<u64>,
     pub(super) dialer: Dialer,
     pub(super) door: Arc<Doorkeeper>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) https_port: u16,
     pub(super) stop: CancellationToken,
 }
 
 /// What the requests of one worker share.
 pub(super) struct Worker {
     pub(super) limits: Arc<Limits>,
+    pub(super) trust: Arc<Trust>,
+    /// Where visitors find HTTPS.
+    pub(super) https_port: u16,
     pub(super) pool: Rc<Pool>,
     /// What a stop waits for: clients and tunnels.
     pub(super) tasks: TaskTracker,
@@ -70,12 +81,14 @@ pub(super) fn run(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Re
 }
 
 async fn serve(parts: Parts, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
-    let Parts { number, nonce, limits, mut tables, serves, dialer, door, stop } = parts;
+    let Parts { number, nonce, limits, mut tables, serves, dialer, door, trust, https_port, stop } = parts;
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
         pool: Pool::new(Arc::clone(&table), Arc::clone(&limits)),
         limits,
+        trust,
+        https_port,
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
         stop,
@@ -129,7 +142,8 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                let Some(admission) = worker.door.admit(peer.ip()) else { continue };
+                let counted = worker.trust.counted(peer.ip());
+                let Some(admission) = worker.door.admit(counted) else { continue };
                 let connection = connection(Rc::clone(&worker), stream, peer, port, admission);
                 worker.tasks.spawn_local(connection);
             }
@@ -146,15 +160,16 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
 
 async fn connection(
     worker: Rc<Worker>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     port: u16,
-    _admission: Admission,
+    admission: Admission,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a client left at once");
         return;
     }
+    let Some((peer, _admission)) = introduced(&worker, &mut stream, peer, admission).await else { return };
     let limits = Arc::clone(&worker.limits);
     let stop = worker.stop.clone();
     let wire = Arc::new(Wire::default());
@@ -198,10 +213,42 @@ async fn connection(
     }
 }
 
+/// Who the client is behind a proxy that says so, and the client's own admission; none: it is not served.
+async fn introduced(
+    worker: &Worker,
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    admission: Admission,
+) -> Option<(SocketAddr, Admission)> {
+    if !worker.trust.introduces(peer.ip()) {
+        return Some((peer, admission));
+    }
+    match timeout(worker.limits.first_byte, peer::introduction(stream)).await {
+        Ok(Ok(None)) => Some((peer, admission)),
+        Ok(Ok(Some(client))) => {
+            let counted = worker.trust.counted(client.ip());
+            worker.door.admit(counted).map(|admission| (client, admission))
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection is closed: a proxy did not introduce its client");
+            None
+        }
+        Err(_over) => {
+            tracing::debug!(%peer, "a connection is closed: a proxy was too slow to introduce its client");
+            None
+        }
+    }
+}
+
 impl Worker {
-    /// Who answers for `host` now.
-    pub(super) fn find(&self, host: &str) -> Option<Arc<Entry>> {
-        self.table.borrow().find(host).cloned()
+    /// Who answers for `path` of `host` now.
+    pub(super) fn find(&self, host: &str, path: &str) -> Result<Arc<Entry>, Refusal> {
+        self.table.borrow().find(host, path).map(Arc::clone)
+    }
+
+    /// What an ACME server is told now that asks for a token of ours.
+    pub(super) fn challenge(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
+        self.table.borrow().challenge(method, path)
     }
 
     /// Whose turn it is among equals: each time the next one's.
@@ -216,6 +263,25 @@ impl Worker {
         let stream = self.dialer.connect(target).await?;
         let sender = forward::handshake(&self.upstreams, stream, upgradable).await;
         sender.map_err(|error| DialError::Other(target.address, io::Error::other(error)))
+    }
+
+    /// Sees to it that a target which keeps refusing gets requests again once it takes connections, and not before.
+    pub(super) fn look_after(self: &Rc<Self>, backend: Arc<Backend>) {
+        let worker = Rc::clone(self);
+        self.upstreams.spawn_local(async move {
+            loop {
+                sleep(PROBE_PAUSE).await;
+                let wanted = worker.table.borrow().leads_to(&backend.target);
+                if !wanted || worker.stop.is_cancelled() {
+                    return;
+                }
+                if worker.dialer.connect(&backend.target).await.is_ok() {
+                    backend.gauge.wake();
+                    return;
+                }
+                backend.gauge.rest_on();
+            }
+        });
     }
 
     /// A name for a request that a visitor can tell and the log can find.
