@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,12 +24,15 @@ use tokio_util::task::TaskTracker;
 pub mod table;
 
 pub mod certs;
+mod path;
 pub mod rules;
+mod site;
 
 mod forward;
 
 mod authority;
 mod fields;
+mod peer;
 mod refusal;
 
 pub mod access_log;
@@ -93,6 +97,12 @@ pub struct Settings {
     pub heartbeat: Option<Duration>,
     /// What is logged of requests; none: nothing.
     pub access_log: Option<access_log::Settings>,
+    /// The proxies in front of this one: what they say of their clients is believed.
+    pub trusted: Vec<IpNet>,
+    /// Whether they introduce each connection by the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// The port at which visitors find HTTPS: where they are sent who come without.
+    pub https_port: u16,
     /// Waits and counts.
     pub limits: Limits,
 }
@@ -250,6 +260,7 @@ impl Crew {
         let workers = settings.workers.or_else(|| thread::available_parallelism().ok().map(Into::into));
         let shares = share_out(listeners, workers.unwrap_or(1).max(1))?;
         let limits = Arc::new(settings.limits.clone());
+        let trust = Arc::new(peer::Trust::new(settings.trusted.clone(), settings.proxy_protocol));
         let door = admission::Doorkeeper::new(limits.connections_per_client);
         let mut nonce = [0; 4];
         getrandom::fill(&mut nonce).map_err(|error| ProxyError::Start(io::Error::other(error)))?;
@@ -260,6 +271,7 @@ impl Crew {
             let mut ends = LastWord(Some(ends.clone()));
             let (limits, door, told) = (Arc::clone(&limits), Arc::clone(&door), told.clone());
             let (shelf, broker) = (Arc::clone(shelf), settings.broker.clone());
+            let (trust, https_port) = (Arc::clone(&trust), settings.https_port);
             let metrics = Arc::clone(&board.registry.metrics);
             let recorder = Recorder::new(u32::from_ne_bytes(nonce), number, metrics, log.cloned());
             let work = move || {
@@ -274,6 +286,8 @@ impl Crew {
                     shelf,
                     dialer,
                     door,
+                    trust,
+                    https_port,
                     stop,
                     tunnels,
                 };

@@ -1,11 +1,12 @@
 //! The one table of what can be configured: where it stands, what is allowed, what it is for. Files, environment,
 //! `rivetr config check` and documentation all read it. The defaults stand in `settings`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde_json::Value;
 
 use super::raw::Raw;
@@ -44,6 +45,7 @@ enum Field {
     Email(fn(&mut Settings) -> &mut Option<String>),
     Text(fn(&mut Settings) -> &mut Option<String>),
     File(fn(&mut Settings) -> &mut Option<PathBuf>),
+    Networks(fn(&mut Settings) -> &mut Vec<IpNet>),
     Flag(fn(&mut Settings) -> &mut bool),
     Challenge(fn(&mut Settings) -> &mut Challenge),
 }
@@ -55,7 +57,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 34] = [
+pub static KEYS: [Key; 36] = [
     key(
         "log",
         "level",
@@ -121,6 +123,18 @@ pub static KEYS: [Key; 34] = [
         "access_log_file",
         Field::File(|s| &mut s.proxy.access_log.file),
         "The file of the access log, in the proxy's own log directory. Unset: the journal, under the name rivetr-access.",
+    ),
+    key(
+        "proxy",
+        "trusted",
+        Field::Networks(|s| &mut s.proxy.trusted),
+        "The proxies in front of this one, by their networks: what they say of their clients is believed.",
+    ),
+    key(
+        "proxy",
+        "proxy_protocol",
+        Field::Flag(|s| &mut s.proxy.proxy_protocol),
+        "Whether the trusted proxies begin each connection with the PROXY protocol; then they must.",
     ),
     key(
         "network",
@@ -291,6 +305,7 @@ impl Key {
             Field::Directories(_) => {
                 "a list of absolute paths such as [\"/srv/media\"], none of them /".to_owned()
             }
+            Field::Networks(_) => "a list of networks such as [\"10.0.0.0/8\", \"2001:db8::/32\"]".to_owned(),
             Field::Flag(_) => "true or false".to_owned(),
             Field::Server(_) => "an address such as \"https://ca.example.org/directory\"".to_owned(),
             Field::Email(_) => "an address such as \"ada@example.org\"".to_owned(),
@@ -317,6 +332,7 @@ impl Key {
             Field::Pool(at) => at(settings).to_string().into(),
             Field::Protocols(at) => at(settings).iter().map(|protocol| protocol.as_str()).collect(),
             Field::Directories(at) => at(settings).iter().map(|path| path.to_string_lossy()).collect(),
+            Field::Networks(at) => at(settings).iter().map(ToString::to_string).collect(),
             Field::Flag(at) => (*at(settings)).into(),
             Field::Server(at) => at(settings).as_str().into(),
             Field::Email(at) | Field::Text(at) => at(settings).as_deref().into(),
@@ -347,6 +363,9 @@ impl Key {
             }
             Field::Directories(at) => {
                 *at(settings) = raw.words()?.into_iter().map(path).collect::<Option<Vec<_>>>()?;
+            }
+            Field::Networks(at) => {
+                *at(settings) = raw.words()?.into_iter().map(network).collect::<Option<Vec<_>>>()?;
             }
             Field::Flag(at) => *at(settings) = raw.flag()?,
             Field::Server(at) => *at(settings) = server(raw.text()?)?,
@@ -386,6 +405,12 @@ fn email(text: &str) -> Option<String> {
 fn plain(text: &str) -> Option<String> {
     let fine = (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     fine.then(|| text.to_owned())
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(address)
 }
 
 fn one_of<T: Copy>(all: &[T], word_of: fn(T) -> &'static str, word: &str) -> Option<T> {

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::domain::name::HostName;
 
 /// Everything that is configured.
@@ -94,6 +96,10 @@ pub struct Proxy {
     pub workers: Option<u32>,
     /// What is logged of requests.
     pub access_log: AccessLog,
+    /// The proxies in front of it.
+    pub trusted: Vec<IpNet>,
+    /// Whether those introduce each connection by the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// What is logged of requests, and where.
@@ -257,6 +263,8 @@ impl Settings {
                 listen_tls: SocketAddr::from(([0, 0, 0, 0], 8443)),
                 workers: None,
                 access_log: AccessLog { choice: Logged::Off, sample: 100, query: false, file: None },
+                trusted: Vec::new(),
+                proxy_protocol: false,
             },
             network: Network { pool: Pool { base: Ipv4Addr::new(10, 90, 0, 0), prefix: 16 } },
             build: Build {

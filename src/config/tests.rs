@@ -36,6 +36,8 @@ fn every_key_takes_a_good_value() {
         ("proxy", "access_log_sample", "10", "10"),
         ("proxy", "access_log_query", "true", "true"),
         ("proxy", "access_log_file", "\"/var/log/rivetr/access.log\"", "\"/var/log/rivetr/access.log\""),
+        ("proxy", "trusted", "[\"10.0.0.0/8\", \"::1\"]", "[\"10.0.0.0/8\",\"::1/128\"]"),
+        ("proxy", "proxy_protocol", "true", "true"),
         ("network", "pool", "\"10.0.0.0/8\"", "\"10.0.0.0/8\""),
         ("build", "memory_mb", "0x1000", "4096"),
         ("build", "cpu_percent", "50", "50"),
@@ -128,6 +130,16 @@ fn mistakes_are_named_with_place_and_cure() {
         (
             "[git]\nprotocols = [\"ext\"]",
             "F:2: [git] protocols = [\"ext\"]: expected a list of \"https\", \"ssh\", \"http\"".to_owned(),
+        ),
+        (
+            "[proxy]\ntrusted = [\"10.0.0.0/33\"]",
+            "F:2: [proxy] trusted = [\"10.0.0.0/33\"]: expected a list of networks such as [\"10.0.0.0/8\", \
+             \"2001:db8::/32\"]"
+                .to_owned(),
+        ),
+        (
+            "[proxy]\nproxy_protocol = \"yes\"",
+            "F:2: [proxy] proxy_protocol = \"yes\": expected true or false".to_owned(),
         ),
         (
             "[git]\nprotocols = []",

@@ -10,13 +10,17 @@ use crate::host::sockets::{Activated, Notifier};
 use crate::proxy::access_log::{self, Choice};
 use crate::proxy::{self, Limits, Listeners, Notice, Settings};
 
+/// Where visitors find HTTPS.
+const HTTPS_PORT: u16 = 443;
+
 pub(super) fn run(process: &Process, next: bool) -> ExitCode {
     // Before any thread is started: it changes the environment.
     let mut activated = match Activated::take() {
         Ok(activated) => activated,
         Err(error) => return refuse(&error),
     };
-    let Proxy { listen, listen_tls, workers, access_log: logged } = &process.settings.proxy;
+    let Proxy { listen, listen_tls, workers, access_log: logged, trusted, proxy_protocol } =
+        &process.settings.proxy;
     let listeners = if activated.is_empty() {
         let bind = |address: &SocketAddr| {
             let bound = TcpListener::bind(address).map(|listener| vec![listener]);
@@ -43,6 +47,9 @@ pub(super) fn run(process: &Process, next: bool) -> ExitCode {
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),
         heartbeat: notifier.watchdog().map(|limit| limit / 2),
         access_log: access_log(logged),
+        trusted: trusted.clone(),
+        proxy_protocol: *proxy_protocol,
+        https_port: HTTPS_PORT,
         limits: Limits::default(),
     };
     let ended = proxy::run(&settings, listeners, |notice| match notice {

@@ -53,13 +53,13 @@ impl Doorkeeper {
         })
     }
 
-    /// Counts a connection until the guard is dropped, or says no.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Admission> {
+    /// Counts a connection until the guard is dropped, or says no; one of nobody counts in all alone.
+    pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Admission> {
         if self.total.fetch_add(1, Ordering::Relaxed) >= self.total_limit {
             self.total.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let admission = Admission { door: Arc::clone(self), client: network(peer) };
+        let admission = Admission { door: Arc::clone(self), client: peer.and_then(network) };
         let Some(client) = admission.client else { return Some(admission) };
         let count = {
             let mut clients = self.lock();
@@ -93,7 +93,7 @@ impl Doorkeeper {
 #[derive(Debug)]
 pub(super) struct Admission {
     door: Arc<Doorkeeper>,
-    /// None for the machine itself.
+    /// None for the machine itself and for proxies that speak for others.
     client: Option<IpAddr>,
 }
 
@@ -112,7 +112,7 @@ impl Drop for Admission {
 }
 
 /// What counts as one client: an address, or the /64 that one household gets of IPv6.
-fn network(peer: IpAddr) -> Option<IpAddr> {
+pub(super) fn network(peer: IpAddr) -> Option<IpAddr> {
     match peer.to_canonical() {
         own if own.is_loopback() => None,
         IpAddr::V4(address) => Some(address.into()),
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn check(door: &Arc<Doorkeeper>, peers: &[&str], admitted: usize) {
-        let held: Vec<_> = peers.iter().filter_map(|peer| door.admit(peer.parse().unwrap())).collect();
+        let held: Vec<_> = peers.iter().filter_map(|peer| door.admit(Some(peer.parse().unwrap()))).collect();
         assert_eq!(held.len(), admitted, "{peers:?}");
     }
 
@@ -140,6 +140,9 @@ mod tests {
         check(&door, &["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"], 3);
         check(&door, &["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"], 3);
         check(&door, &["127.0.0.1"; 5], 4);
+        let of_nobody: Vec<_> = (0..5).filter_map(|_| door.admit(None)).collect();
+        assert_eq!(of_nobody.len(), 4);
+        drop(of_nobody);
         check(&door, &["192.0.2.1", "192.0.2.1"], 2);
         assert!(door.lock().is_empty());
     }

@@ -11,9 +11,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
+use super::rules::Book;
 
 /// How long a target that refused a connection is asked only where there is no other.
 const REST: Duration = Duration::from_secs(1);
+/// The same for one that keeps refusing: a dead target stops costing time.
+const LONG_REST: Duration = Duration::from_secs(10);
+/// Within this time a target keeps refusing if it does so three times.
+const KEEPS: Duration = Duration::from_secs(10);
 
 /// The counters of one target.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(super) struct Gauge {
     last_used: AtomicU64,
     /// Milliseconds from `epoch` to the end of its rest.
     rests_until: AtomicU64,
+    /// When it refused the last two times, the earlier first.
+    refused: Mutex<[Option<Instant>; 2]>,
     emptied: Notify,
     leaving: watch::Sender<bool>,
 }
@@ -39,6 +46,7 @@ impl Gauge {
             served: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
             rests_until: AtomicU64::new(0),
+            refused: Mutex::default(),
             emptied: Notify::new(),
             leaving: watch::Sender::new(false),
         }
@@ -57,7 +65,38 @@ impl Gauge {
 
     /// It did not take a request: others come first for a moment.
     pub(super) fn rest(&self) {
-        self.rests_until.store(millis(self.epoch.elapsed() + REST), Ordering::Relaxed);
+        self.rests_until.fetch_max(self.after(REST), Ordering::Relaxed);
+    }
+
+    /// It refused a connection: others come first, for longer if it keeps refusing. True when the longer rest begins;
+    /// whoever is told looks after the target until it takes connections again.
+    pub(super) fn refused(&self) -> bool {
+        let now = Instant::now();
+        // Each change is one statement, so a panic elsewhere does not spoil it.
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let [before_last, last] = *refused;
+        *refused = [last, Some(now)];
+        drop(refused);
+        if before_last.is_none_or(|at| at + KEEPS < now) {
+            self.rest();
+            return false;
+        }
+        self.rests_until.swap(self.after(LONG_REST), Ordering::Relaxed) <= self.after(REST)
+    }
+
+    /// It still does not take connections.
+    pub(super) fn rest_on(&self) {
+        self.rests_until.fetch_max(self.after(LONG_REST), Ordering::Relaxed);
+    }
+
+    /// It takes connections: its rest is over.
+    pub(super) fn wake(&self) {
+        self.rests_until.store(0, Ordering::Relaxed);
+    }
+
+    /// Milliseconds from `epoch` to what will be in so long.
+    fn after(&self, wait: Duration) -> u64 {
+        millis(self.epoch.elapsed() + wait)
     }
 
     /// Whether others come first.
@@ -122,18 +161,25 @@ pub(super) struct Usage {
     pub(super) idle: Option<Duration>,
 }
 
-/// Every gauge by the key of its target. Asked when tables change and over the link, never for a request.
+/// What outlives a table: every gauge by the key of its target, and the rules that were checked. Asked when tables
+/// change and over the link, never for a request.
 #[derive(Debug)]
 pub(super) struct Registry {
     /// What outlives a table as gauges do.
     pub(super) metrics: Arc<Metrics>,
+    pub(super) book: Book,
     epoch: Instant,
     gauges: Mutex<BTreeMap<String, Arc<Gauge>>>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { metrics: Arc::default(), epoch: Instant::now(), gauges: Mutex::default() }
+        Self {
+            metrics: Arc::default(),
+            book: Book::default(),
+            epoch: Instant::now(),
+            gauges: Mutex::default(),
+        }
     }
 }
 
@@ -157,10 +203,11 @@ impl Registry {
         }
     }
 
-    /// Forgets the targets that no table and no request names any more.
+    /// Forgets the targets and rules that no table and no request names any more.
     pub(super) fn tidy(&self) {
         self.lock().retain(|_, gauge| Arc::strong_count(gauge) > 1);
         self.metrics.tidy();
+        self.book.tidy();
     }
 
     /// What every known target has done.
@@ -215,6 +262,29 @@ mod tests {
         assert!(gauge.is_resting());
         tokio::time::sleep(REST).await;
         assert!(!gauge.is_resting());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_keeps_refusing_rests_until_it_is_woken() {
+        let gauge = Registry::default().gauge("a");
+        for _ in 0..3 {
+            assert!(!gauge.refused());
+            tokio::time::sleep(KEEPS).await;
+            assert!(!gauge.is_resting(), "it refuses now and then");
+        }
+        tokio::time::sleep(KEEPS).await;
+        let told: Vec<_> = (0..4).map(|_| gauge.refused()).collect();
+        assert_eq!(told, [false, false, true, false], "one looks after it");
+        tokio::time::sleep(LONG_REST / 2).await;
+        assert!(gauge.is_resting());
+        gauge.rest_on();
+        tokio::time::sleep(LONG_REST / 2).await;
+        assert!(gauge.is_resting());
+        gauge.wake();
+        assert!(!gauge.is_resting());
+        gauge.rest_on();
+        tokio::time::sleep(LONG_REST).await;
+        assert!(!gauge.is_resting(), "no rest is for ever");
     }
 
     #[tokio::test(start_paused = true)]

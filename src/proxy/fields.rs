@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::refusal::Refusal;
 
 /// Who asked, and how, as the socket shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Origin {
     pub(super) client: IpAddr,
     /// `http` or `https`.
@@ -46,6 +46,12 @@ const OF_THE_PROXY: [HeaderName; 7] = [
 /// Fields that a client would name in Connection only to make them vanish.
 const NEVER_NOMINATED: [&str; 6] =
     ["host", "authorization", "cookie", "forwarded", "content-length", "x-real-ip"];
+
+/// Whether a field is the connection's or this proxy's, so that no rule of a route may touch it.
+pub(super) fn is_reserved(name: &HeaderName) -> bool {
+    let own = [&HOST, &CONTENT_LENGTH, &TE, &EXPECT];
+    OF_ONE_HOP.iter().chain(&OF_THE_PROXY).chain(own).any(|reserved| reserved == name) || is_ambiguous(name)
+}
 
 /// Whether the request asks to become a WebSocket.
 pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
@@ -157,11 +163,14 @@ fn strip_nominated(fields: &mut HeaderMap, from_client: bool) -> Result<(), Refu
 
 /// Drops names that a target may take for others: `X_Real_IP` is `X-Real-IP` to many.
 fn strip_ambiguous(fields: &mut HeaderMap) {
-    let ambiguous = |name: &&HeaderName| name.as_str().bytes().any(|b| b == b'_' || b == b'.');
-    let names: Vec<HeaderName> = fields.keys().filter(ambiguous).cloned().collect();
+    let names: Vec<HeaderName> = fields.keys().filter(|name| is_ambiguous(name)).cloned().collect();
     for name in names {
         fields.remove(name);
     }
+}
+
+fn is_ambiguous(name: &HeaderName) -> bool {
+    name.as_str().bytes().any(|b| b == b'_' || b == b'.')
 }
 
 #[cfg(test)]

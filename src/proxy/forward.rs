@@ -12,13 +12,14 @@ use super::authority::{Authority, authority, request_line};
 use super::body::{AnswerBody, ClientBody, TargetBody, Upload};
 use super::dial::DialError;
 use super::drain::InFlight;
-use super::fields::{is_websocket, to_client, to_target};
+use super::fields::{Origin, is_websocket, to_client, to_target};
 use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH};
 use super::multiplexed;
 use super::pool::Lease;
 use super::record::{Record, X_REQUEST_ID};
 use super::refusal::Refusal;
 use super::rules::Protocol;
+use super::rules::policy::{Asked, Gate, Marks, Visit};
 use super::table::{Backend, Entry};
 use super::upgrade;
 use super::wire::{Deadline, Verdict};
@@ -31,22 +32,25 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     let busy = client.wire.enter();
     let multiplexed = request.version() == Version::HTTP_2;
     let number = client.count();
-    let record = Record::begin(&client, &client.origin, &request);
+    let origin = client.worker.trust.origin(client.origin, request.headers());
+    let record = Record::begin(&client, &origin, &request);
     let html = request
         .headers()
         .get(ACCEPT)
         .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
     let verdict = client.wire.verdict(number);
+    let mut marks = Marks::default();
     let outcome = match verdict {
         Verdict::Refuse(refusal) => Err(refusal),
-        Verdict::Keep | Verdict::Last => answer(&client, request, &record).await,
+        Verdict::Keep | Verdict::Last => answer(&client, &origin, &mut marks, request, &record).await,
     };
     let mut answer = outcome.unwrap_or_else(|refusal| {
         record.refused(refusal);
         let id = record.id();
-        tracing::debug!(request = id, client = %client.origin.client, %refusal, "a request was refused");
-        refusal.page(id, html).map(AnswerBody::page)
+        tracing::debug!(request = id, client = %origin.client, %refusal, "a request was refused");
+        refusal.page(id, html, marks.notice.as_deref()).map(AnswerBody::page)
     });
+    marks.put(answer.headers_mut());
     record.answered(answer.status());
     answer.headers_mut().insert(X_REQUEST_ID, record.name());
     let last = verdict != Verdict::Keep || client.is_worn(number);
@@ -66,6 +70,8 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
 
 async fn answer(
     client: &Rc<Client>,
+    origin: &Origin,
+    marks: &mut Marks,
     mut request: Request<Incoming>,
     record: &Rc<Record>,
 ) -> Result<Answer, Refusal> {
@@ -74,9 +80,22 @@ async fn answer(
         multiplexed::judge(&mut request)?;
     }
     let Authority { host, text } = authority(request.uri(), request.headers(), request.version())?;
+    if let Some(proof) = client.worker.challenge(request.method(), request.uri().path()) {
+        return Ok(proof.map(AnswerBody::page));
+    }
     let host = host.filter(|host| client.may_ask(host)).ok_or_else(|| client.not_here())?;
-    let entry = client.worker.find(host.as_str()).ok_or_else(|| client.not_here())?;
+    let uri = request.uri().clone();
+    let entry = client.worker.find(host.as_str(), uri.path()).map_err(|refusal| match refusal {
+        Refusal::UnknownHost => client.not_here(),
+        other => other,
+    })?;
     record.belongs_to(&entry.tally);
+    let https_port = client.worker.https_port;
+    let asked = Asked { origin, host: host.as_str(), authority: &text, https_port };
+    let visit = match entry.gate(&mut request, asked, marks).await? {
+        Gate::Open(visit) => visit,
+        Gate::Moved(moved) => return Ok(moved.map(AnswerBody::page)),
+    };
     let websocket = request.method() == Method::GET
         && entry.protocol == Protocol::Http1
         && request.version() == Version::HTTP_11
@@ -84,17 +103,25 @@ async fn answer(
         && is_websocket(request.headers());
     let upgraded = websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut head, body) = request.into_parts();
-    to_target(&mut head.headers, &client.origin, &text, websocket)?;
+    to_target(&mut head.headers, origin, &text, websocket)?;
     head.headers.insert(X_REQUEST_ID, record.name());
-    head.uri = origin_form(head.uri);
+    visit.to_target(&mut head.headers);
+    head.uri = entry.inside(origin_form(head.uri))?;
     head.version = Version::HTTP_11;
     let limits = &client.worker.limits;
     let limit = entry.body_limit.unwrap_or(limits.body_bytes);
     let (body, upload) = ClientBody::new(body, limit, Arc::clone(limits))?;
     record.uploads(&upload);
     drop(entry);
-    let errand =
-        Errand { worker: &client.worker, record, host: host.as_str(), upload: Rc::clone(&upload), websocket };
+    let errand = Errand {
+        worker: &client.worker,
+        record,
+        host: host.as_str(),
+        path: uri.path(),
+        visit: &visit,
+        upload: Rc::clone(&upload),
+        websocket,
+    };
     let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let agreed = upgraded.filter(|_| is_websocket(response.headers())).ok_or(Refusal::BadAnswer)?;
@@ -102,6 +129,7 @@ async fn answer(
     }
     let (mut head, body) = response.into_parts();
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
+    visit.to_client(&mut head.headers, &reached.backend);
     head.version = Version::HTTP_11;
     // Who answers before it has read everything hangs up next, and may not have said so.
     let reusable = !websocket && upload.whole();
@@ -137,6 +165,8 @@ struct Errand<'a> {
     worker: &'a Rc<Worker>,
     record: &'a Record,
     host: &'a str,
+    path: &'a str,
+    visit: &'a Visit,
     upload: Rc<Upload>,
     websocket: bool,
 }
@@ -182,7 +212,7 @@ impl Errand<'_> {
         let mut pauses = CONNECT_PAUSES.iter();
         let mut tried = Vec::new();
         loop {
-            let entry = self.worker.find(self.host).ok_or(Refusal::UnknownHost)?;
+            let entry = self.worker.find(self.host, self.path)?;
             let Some(backend) = self.pick(&entry, &mut tried) else { return Err(Refusal::Stopped) };
             self.record.goes_to(&backend);
             let (others, protocol) = (entry.count().saturating_sub(1), entry.protocol);
@@ -197,7 +227,9 @@ impl Errand<'_> {
                 }
                 Err(error) => error,
             };
-            backend.gauge.rest();
+            if backend.gauge.refused() && others > 0 {
+                self.worker.look_after(Arc::clone(&backend));
+            }
             tried.push(backend.target.key.clone());
             if entry.pick(0, &tried).is_some() {
                 self.record.tries_again();
@@ -214,8 +246,12 @@ impl Errand<'_> {
         }
     }
 
-    /// Whose turn it is; from the beginning where all were tried, or others have taken their place.
+    /// Whom the visitor stays with, or else whose turn it is; from the beginning where all were tried, or others have
+    /// taken their place.
     fn pick(&self, entry: &Entry, tried: &mut Vec<String>) -> Option<Arc<Backend>> {
+        if let Some(known) = self.visit.visitor().and_then(|visitor| entry.known(visitor, tried)) {
+            return Some(Arc::clone(known));
+        }
         let turn = self.worker.turn();
         if let Some(next) = entry.pick(turn, tried) {
             return Some(Arc::clone(next));
@@ -233,7 +269,7 @@ impl Errand<'_> {
         let sent = reached.lease.sender.try_send(request);
         tokio::pin!(sent);
         let begun = Instant::now();
-        let limit = self.worker.limits.answer;
+        let limit = self.visit.answer(&self.worker.limits);
         loop {
             // An upload may take long; the wait for the answer begins when it last moved.
             let until = self.upload.moved().max(begun) + limit;

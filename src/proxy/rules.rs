@@ -1,6 +1,17 @@
 //! What the proxy does with the requests of a route besides passing them on, as it stands in `routes.json`.
+//! [`policy`] is what becomes of it.
 
 use serde::{Deserialize, Serialize};
+
+pub(super) mod policy;
+
+mod book;
+mod changes;
+mod password;
+mod redirect;
+pub(super) mod sticky;
+
+pub(super) use book::Book;
 
 /// Everything that one route says otherwise than the proxy would.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

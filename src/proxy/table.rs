@@ -1,4 +1,4 @@
-//! Which host is answered by which targets: the file `routes.json`, and the table that workers read.
+//! Which host and path are answered by which targets: the file `routes.json`, and the table that workers read.
 //!
 //! A table never changes; a new one takes its place whole. Nothing here knows what an app is.
 
@@ -8,12 +8,21 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Response, Uri};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::drain::{Gauge, Registry};
 use super::metrics::Tally;
+use super::path;
+use super::refusal::Refusal;
+use super::rules::policy::{Policy, RuleError};
+use super::rules::sticky::Mark;
 use super::rules::{Protocol, Rules};
+use super::site::{Site, is_route_path};
 use crate::domain::name::{HostName, InvalidName};
 use crate::files;
 
@@ -130,9 +139,31 @@ pub enum TableError {
     /// A host that no request could carry.
     #[error("the routes name a host that no request can carry: {0}")]
     Host(#[from] InvalidName),
-    /// One host, two rows.
-    #[error("the routes name the host {0} twice")]
+    /// A path that no request could be below for certain.
+    #[error(
+        "the routes name the path {path} of {host}; write it as /api or /a/b, without escapes and without a slash \
+         at its end"
+    )]
+    Path {
+        /// The host.
+        host: String,
+        /// Its path.
+        path: String,
+    },
+    /// One host and path, two rows.
+    #[error("the routes name {0} twice")]
     Twice(String),
+    /// A rule that cannot be followed.
+    #[error("the rules of {route} cannot be used: {rule}")]
+    Rule {
+        /// The host and path.
+        route: String,
+        /// Which rule, why, and what would do.
+        rule: RuleError,
+    },
+    /// What no ACME server would ask for.
+    #[error("the routes hold a challenge that is none of ACME: {0:?}")]
+    Challenge(String),
 }
 
 /// Writes `routes` whole, readable by the owner alone.
@@ -153,11 +184,15 @@ pub fn read(path: &Path) -> Result<Routes, TableError> {
     serde_json::from_slice(&text).map_err(|source| TableError::Parse { path: path.to_owned(), source })
 }
 
-/// What a worker finds for a host.
+/// What a worker finds for a host and path.
 #[derive(Debug)]
 pub(super) struct Entry {
     backends: Vec<Arc<Backend>>,
     pub(super) body_limit: Option<u64>,
+    /// What targets do not see of a path; empty if they see all of it.
+    stripped: Box<str>,
+    /// None where the route has no rules.
+    pub(super) policy: Option<Arc<Policy>>,
     /// What is spoken with all of them.
     pub(super) protocol: Protocol,
     /// Where its requests are counted.
@@ -169,9 +204,24 @@ pub(super) struct Entry {
 pub(super) struct Backend {
     pub(super) target: Target,
     pub(super) gauge: Arc<Gauge>,
+    /// How a visitor who stays with it is known; none where nobody stays.
+    pub(super) mark: Option<Mark>,
 }
 
 impl Entry {
+    fn new(route: Route, registry: &Registry) -> Result<Self, RuleError> {
+        let Route { host: _, path, strip, targets, body_limit, label, rules } = route;
+        let backend = |target: Target| {
+            let mark = rules.sticky.then(|| Mark::new(&target.key, &path));
+            Arc::new(Backend { gauge: registry.gauge(&target.key), target, mark })
+        };
+        let backends = targets.into_iter().map(backend).collect();
+        let stripped = if strip { path.trim_end_matches('/').into() } else { Box::default() };
+        let policy = registry.book.policy(&rules)?;
+        let tally = registry.metrics.tally(label);
+        Ok(Self { backends, body_limit, stripped, policy, protocol: rules.protocol, tally })
+    }
+
     /// The target with the fewest requests under way, of those whose keys are not among `tried`; one that has just
     /// refused comes last. Among equals it is their turn, one after the other.
     pub(super) fn pick(&self, turn: usize, tried: &[String]) -> Option<&Arc<Backend>> {
@@ -181,10 +231,52 @@ impl Entry {
         left.min_by_key(|backend| (backend.gauge.is_resting(), backend.gauge.in_flight()))
     }
 
+    /// The target that a visitor stays with, while it is there and takes requests.
+    pub(super) fn known(&self, visitor: &str, tried: &[String]) -> Option<&Arc<Backend>> {
+        let known = |backend: &&Arc<Backend>| backend.mark.as_ref().is_some_and(|mark| mark.is(visitor));
+        let left =
+            |backend: &&Arc<Backend>| !tried.contains(&backend.target.key) && !backend.gauge.is_resting();
+        self.backends.iter().find(known).filter(left)
+    }
+
+    /// Whether visitors stay with a target.
+    pub(super) fn is_sticky(&self) -> bool {
+        self.backends.iter().any(|backend| backend.mark.is_some())
+    }
+
     /// How many targets there are.
     pub(super) fn count(&self) -> usize {
         self.backends.len()
     }
+
+    /// The address that the target sees, of one that this route was found for.
+    pub(super) fn inside(&self, uri: Uri) -> Result<Uri, Refusal> {
+        if self.stripped.is_empty() {
+            return Ok(uri);
+        }
+        let whole = uri.path();
+        let Some(rest) = whole.strip_prefix(&*self.stripped) else { return Ok(uri) };
+        let rest = if rest.is_empty() { "/" } else { rest };
+        if !path::is_plain(whole) {
+            let below = |read: &str, inner: &str| read.strip_prefix(&*self.stripped) == Some(inner);
+            let contained = below(&path::canonical(whole)?, &path::canonical(rest)?)
+                && below(&path::laxest(whole), &path::laxest(rest));
+            if !contained {
+                return Err(Refusal::Malformed("the path leads out of its route"));
+            }
+        }
+        let inner = uri.query().map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
+        let inner = PathAndQuery::try_from(inner);
+        inner.map(Uri::from).map_err(|_| Refusal::Malformed("the path is not one without its first part"))
+    }
+}
+
+/// Below this path an ACME server looks for what proves a host to be ours (RFC 8555, 8.3).
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
+
+/// Whether an ACME server may be asking: it is never sent elsewhere.
+pub(super) fn is_challenge(path: &str) -> bool {
+    path.starts_with(CHALLENGES)
 }
 
 /// The routes as workers read them.
@@ -193,46 +285,95 @@ pub(super) struct Table {
     pub(super) generation: u64,
     /// Grows with each table of this process, also when the generation does not.
     pub(super) sequence: u64,
-    hosts: HashMap<String, Arc<Entry>>,
+    hosts: HashMap<String, Site>,
+    /// By what stands behind `*.`.
+    wildcards: HashMap<String, Site>,
     targets: HashSet<Target>,
+    challenges: HashMap<String, Bytes>,
 }
 
 impl Table {
     /// A table without routes.
     pub(super) fn empty(sequence: u64) -> Self {
-        Self { generation: 0, sequence, hosts: HashMap::new(), targets: HashSet::new() }
-    }
-
-    /// Makes a table whose targets count in the gauges of `registry`.
-    pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Result<Self, TableError> {
-        let Routes { generation, routes, challenges: _ } = routes;
-        let mut hosts = HashMap::with_capacity(routes.len());
-        let targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
-        for Route { host, path: _, strip: _, targets, body_limit, label, rules } in routes {
-            let host = HostName::parse(&host)?.to_string();
-            let backend = |target: Target| Arc::new(Backend { gauge: registry.gauge(&target.key), target });
-            let entry = Arc::new(Entry {
-                backends: targets.into_iter().map(backend).collect(),
-                body_limit,
-                protocol: rules.protocol,
-                tally: registry.metrics.tally(label),
-            });
-            if hosts.insert(host.clone(), entry).is_some() {
-                return Err(TableError::Twice(host));
-            }
+        Self {
+            generation: 0,
+            sequence,
+            hosts: HashMap::new(),
+            wildcards: HashMap::new(),
+            targets: HashSet::new(),
+            challenges: HashMap::new(),
         }
-        Ok(Self { generation, sequence, hosts, targets })
     }
 
-    /// Who answers for `host`, which is lower-case and without port.
-    pub(super) fn find(&self, host: &str) -> Option<&Arc<Entry>> {
-        self.hosts.get(host)
+    /// Makes a table whose targets count in the gauges of `registry`, and whose rules are those in its book where
+    /// they have not changed.
+    pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Result<Self, TableError> {
+        let Routes { generation, routes, challenges } = routes;
+        let mut table = Self { generation, ..Self::empty(sequence) };
+        table.hosts.reserve(routes.len());
+        table.targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
+        for route in routes {
+            table.add(route, registry)?;
+        }
+        for (token, answer) in challenges {
+            if !is_token(&token) || !answer.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(TableError::Challenge(token));
+            }
+            table.challenges.insert(token, Bytes::from(answer));
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, route: Route, registry: &Registry) -> Result<(), TableError> {
+        let (sites, star, rest) = match route.host.strip_prefix("*.") {
+            Some(rest) => (&mut self.wildcards, "*.", rest),
+            None => (&mut self.hosts, "", route.host.as_str()),
+        };
+        let host = HostName::parse(rest)?;
+        let path = route.path.clone();
+        if !is_route_path(&path) {
+            return Err(TableError::Path { host: route.host, path });
+        }
+        let shown = format!("{star}{host}{}", if is_root(&path) { "" } else { &path });
+        let entry = Entry::new(route, registry);
+        let entry = entry.map_err(|rule| TableError::Rule { route: shown.clone(), rule })?;
+        let site = sites.entry(host.to_string()).or_default();
+        if site.add(&path, Arc::new(entry)) { Ok(()) } else { Err(TableError::Twice(shown)) }
+    }
+
+    /// Who answers for `path` of `host`.
+    pub(super) fn find(&self, host: &str, path: &str) -> Result<&Arc<Entry>, Refusal> {
+        let site = self.site(host).ok_or(Refusal::UnknownHost)?;
+        site.find(path)?.ok_or(Refusal::UnknownPath)
+    }
+
+    /// The routes of `host`, which is lower-case and without port. A host of its own comes before a wildcard, also
+    /// where it has nothing at some path.
+    pub(super) fn site(&self, host: &str) -> Option<&Site> {
+        let wild = || self.wildcards.get(host.split_once('.')?.1);
+        self.hosts.get(host).or_else(wild)
+    }
+
+    /// What an ACME server is told that asks for a token of ours.
+    pub(super) fn challenge(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
+        if self.challenges.is_empty() || !matches!(*method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let answer = self.challenges.get(path.strip_prefix(CHALLENGES)?)?;
+        let mut response = Response::new(answer.clone());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        Some(response)
     }
 
     /// Whether any host leads to this target, key and address.
     pub(super) fn leads_to(&self, target: &Target) -> bool {
         self.targets.contains(target)
     }
+}
+
+/// Tokens are written in the alphabet of base64url (RFC 8555, 8.3).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 #[cfg(test)]
@@ -267,12 +408,163 @@ mod tests {
         };
         let table = make(&["Blog.Example.org", "b.example.org"]).unwrap();
         assert_eq!(
-            table.find("blog.example.org").unwrap().pick(0, &[]).unwrap().target.key,
+            table.find("blog.example.org", "/").unwrap().pick(0, &[]).unwrap().target.key,
             "rivetr-app-blog-7"
         );
-        assert!(table.find("c.example.org").is_none());
-        assert!(matches!(make(&["a.org", "A.org."]), Err(TableError::Twice(host)) if host == "a.org"));
+        assert_eq!(table.find("c.example.org", "/").unwrap_err(), Refusal::UnknownHost);
+        assert!(matches!(make(&["a.org", "A.org."]), Err(TableError::Twice(route)) if route == "a.org"));
         assert!(matches!(make(&["a b"]), Err(TableError::Host(_))));
+    }
+
+    fn table_of(routes: Vec<Route>) -> Result<Table, TableError> {
+        Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &Registry::default())
+    }
+
+    /// A route whose target is called after it: `a.org/api`, or `a.org/api!` if the path is stripped.
+    fn named(name: &str) -> Route {
+        let strip = name.ends_with('!');
+        let (host, path) = name.trim_end_matches('!').split_once('/').unwrap();
+        let address = "127.0.0.1:80".parse().unwrap();
+        let target = Target { key: name.to_owned(), via: Via::Host, address };
+        Route { path: format!("/{path}"), strip, ..Route::plain(host, vec![target]) }
+    }
+
+    #[test]
+    fn which_route_answers() {
+        let names =
+            ["a.org/", "a.org/api", "a.org/api/v2", "b.org/x", "*.a.org/", "*.a.org/api", "w.a.org/only"];
+        let table = table_of(names.map(named).to_vec()).unwrap();
+        for (host, path, expected) in [
+            ("a.org", "/", Ok("a.org/")),
+            ("a.org", "/api", Ok("a.org/api")),
+            ("a.org", "/api/", Ok("a.org/api")),
+            ("a.org", "/api/x", Ok("a.org/api")),
+            ("a.org", "/apix", Ok("a.org/")),
+            ("a.org", "/API", Ok("a.org/")),
+            ("a.org", "/api/v2", Ok("a.org/api/v2")),
+            ("a.org", "/api/v2/x/y", Ok("a.org/api/v2")),
+            ("a.org", "/api/v20", Ok("a.org/api")),
+            ("a.org", "/x/api", Ok("a.org/")),
+            ("a.org", "*", Ok("a.org/")),
+            ("a.org", "/api/./x", Ok("a.org/api")),
+            ("a.org", "/x/../y", Ok("a.org/")),
+            ("a.org", "/api/%78", Ok("a.org/api")),
+            ("a.org", "/a%20b;c", Ok("a.org/")),
+            ("a.org", "/api/../x", Err(400)),
+            ("a.org", "/x/../api", Err(400)),
+            ("a.org", "/%61pi", Err(400)),
+            ("a.org", "/api/%2e%2E/x", Err(400)),
+            ("a.org", "/api%2fv2", Err(400)),
+            ("a.org", "//api", Err(400)),
+            ("a.org", "/api//v2", Err(400)),
+            ("a.org", "/api;x/y", Err(400)),
+            ("a.org", "/x/%252e%252e/api", Err(400)),
+            ("a.org", "/%zz", Err(400)),
+            ("b.org", "/x", Ok("b.org/x")),
+            ("b.org", "/", Err(404)),
+            ("b.org", "*", Err(404)),
+            ("c.a.org", "/", Ok("*.a.org/")),
+            ("c.a.org", "/api/x", Ok("*.a.org/api")),
+            ("d.c.a.org", "/", Err(404)),
+            ("w.a.org", "/only", Ok("w.a.org/only")),
+            ("w.a.org", "/api", Err(404)),
+            ("org", "/", Err(404)),
+        ] {
+            let found = table.find(host, path);
+            let found = found.map(|entry| entry.pick(0, &[]).unwrap().target.key.as_str());
+            assert_eq!(found.map_err(|refusal| refusal.status().as_u16()), expected, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn what_targets_see_of_a_path() {
+        let names = ["a.org/", "a.org/api!", "b.org/!"].map(named).to_vec();
+        let table = table_of(names).unwrap();
+        for (host, uri, expected) in [
+            ("a.org", "/x?y=%20", Ok("/x?y=%20")),
+            ("a.org", "/api", Ok("/")),
+            ("a.org", "/api?y", Ok("/?y")),
+            ("a.org", "/api/", Ok("/")),
+            ("a.org", "/api/x/?y=/api", Ok("/x/?y=/api")),
+            ("a.org", "/api/api/x", Ok("/api/x")),
+            ("a.org", "/api/%7Ex", Ok("/%7Ex")),
+            ("a.org", "/api/x/../y", Ok("/x/../y")),
+            ("a.org", "/api/../api/x", Err(400)),
+            ("a.org", "/api/x/../../api/y", Err(400)),
+            ("a.org", "/api/..%2fapi/y", Err(400)),
+            ("b.org", "/x", Ok("/x")),
+        ] {
+            let uri: Uri = uri.parse().unwrap();
+            let seen = table.find(host, uri.path()).and_then(|entry| entry.inside(uri.clone()));
+            let seen = seen.map(|seen| seen.to_string()).map_err(|refusal| refusal.status().as_u16());
+            assert_eq!(seen.as_deref(), expected.as_ref().map(|seen| *seen), "{host}{uri}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_path_reaches_another_route(pieces in proptest::collection::vec(0..11_usize, 0..12)) {
+            let words = ["/", ".", "..", "%2e", "a", "api", "%61pi", "%2f", ";x", "//", "%252e"];
+            let path: String = std::iter::once("/").chain(pieces.into_iter().map(|at| words[at])).collect();
+            let table = table_of(["a.org/", "a.org/api!"].map(named).to_vec()).unwrap();
+            let uri: Uri = path.parse().unwrap();
+            let seen = table.find("a.org", &path).and_then(|entry| Ok((entry, entry.inside(uri)?)));
+            if let Ok((entry, inner)) = seen {
+                let key = entry.pick(0, &[]).unwrap().target.key.as_str();
+                for read in [path::canonical(&path).unwrap().into_owned(), path::laxest(&path)] {
+                    let below = read == "/api" || read.starts_with("/api/");
+                    proptest::prop_assert_eq!(key == "a.org/api!", below, "{} is read as {}", path, read);
+                }
+                if key == "a.org/api!" {
+                    let inner = path::laxest(inner.path());
+                    let whole = path::laxest(&path);
+                    proptest::prop_assert_eq!(whole.strip_prefix("/api").unwrap().trim_start_matches('/'), &inner[1..]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_route() {
+        for name in
+            ["a.org/api/", "a.org/a//b", "a.org/%61", "a.org/..", "a.org/a/./b", "a.org/a;b", "a.org/a?b"]
+        {
+            assert!(matches!(table_of(vec![named(name)]), Err(TableError::Path { .. })), "{name}");
+        }
+        for host in ["*", "*.", "*.*.org", "a.*.org", ".org"] {
+            assert!(matches!(table_of(vec![Route::plain(host, vec![])]), Err(TableError::Host(_))), "{host}");
+        }
+        let twice = table_of(["*.a.org/b", "*.A.org/b!"].map(named).to_vec()).unwrap_err();
+        assert_eq!(twice.to_string(), "the routes name *.a.org/b twice");
+        let mut route = named("a.org/b");
+        route.rules.allow = vec!["home".into()];
+        let error = table_of(vec![route]).unwrap_err().to_string();
+        assert!(error.starts_with("the rules of a.org/b cannot be used: allow \"home\": write"), "{error}");
+        let challenges = [("a/b".to_owned(), "x".to_owned())].into();
+        let table = Table::new(Routes { challenges, ..Routes::default() }, 1, &Registry::default());
+        assert!(matches!(table, Err(TableError::Challenge(token)) if token == "a/b"));
+    }
+
+    #[test]
+    fn ten_thousand_routes_are_each_found() {
+        let name = |number: usize| match number % 4 {
+            0 => format!("h{number}.test/"),
+            1 => format!("h{}.test/p{number}", number % 100),
+            2 => format!("many.test/{}/p{number}", number % 100),
+            _ => format!("*.w{number}.test/"),
+        };
+        let table = table_of((0..10_000).map(|number| named(&name(number))).collect()).unwrap();
+        for number in 0..10_000 {
+            let name = name(number);
+            let (host, path) = name.split_once('/').unwrap();
+            let (host, path) = (host.replace('*', "x"), format!("/{path}").replace("//", "/"));
+            let below = if path == "/" { "/q".to_owned() } else { format!("{path}/q") };
+            for asked in [&path, &below] {
+                let found = table.find(&host, asked).unwrap().pick(0, &[]).unwrap();
+                assert_eq!(found.target.key, name, "{host}{asked}");
+            }
+        }
+        assert_eq!(table.find("many.test", "/1/p").unwrap_err(), Refusal::UnknownPath);
     }
 
     #[test]
@@ -283,7 +575,7 @@ mod tests {
         let targets = ["a", "b", "c"].map(target).to_vec();
         let routes = vec![Route::plain("a.org", targets)];
         let table = Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &registry).unwrap();
-        let entry = table.find("a.org").unwrap();
+        let entry = table.find("a.org", "/").unwrap();
         let key = |turn, tried: &[String]| entry.pick(turn, tried).map(|found| found.target.key.clone());
         let picked: Vec<_> = (0..4).map(|turn| key(turn, &[]).unwrap()).collect();
         assert_eq!(picked, ["a", "b", "c", "a"], "equals take turns");
@@ -300,7 +592,7 @@ mod tests {
         let nobody = vec![Route::plain("a.org", vec![])];
         let table =
             Table::new(Routes { generation: 2, routes: nobody, ..Routes::default() }, 2, &registry).unwrap();
-        assert!(table.find("a.org").unwrap().pick(7, &[]).is_none());
+        assert!(table.find("a.org", "/").unwrap().pick(7, &[]).is_none());
     }
 
     #[test]

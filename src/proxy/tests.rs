@@ -30,6 +30,7 @@ mod h2c;
 mod http2;
 mod patience;
 mod replicas;
+mod rules;
 mod secure;
 mod seeing;
 mod serving;
@@ -60,18 +61,19 @@ impl Proxy {
     }
 
     async fn start_on(listener: StdListener, limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
-        Self::start_with(listener, limits, None, routes).await
+        Self::start_as(listener, table(1, routes), |settings| settings.limits = limits).await
     }
 
-    async fn start_with(
-        listener: StdListener,
-        limits: Limits,
-        access_log: Option<access_log::Settings>,
-        routes: &[(&str, SocketAddr)],
-    ) -> Self {
+    /// Serves `routes` by settings that are the usual ones but for what `change` does.
+    async fn start_with(routes: Routes, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_as(StdListener::bind("127.0.0.1:0").unwrap(), routes, change).await
+    }
+
+    async fn start_as(listener: StdListener, routes: Routes, change: impl FnOnce(&mut Settings)) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        write(&dir.path().join("routes.json"), &table(1, routes)).unwrap();
-        Self::start_in(dir, ["proxy.sock", "next.sock"], listener, limits, access_log).await
+        write(&dir.path().join("routes.json"), &routes).unwrap();
+        std::fs::create_dir(dir.path().join("certs")).unwrap();
+        Self::start_in(dir, ["proxy.sock", "next.sock"], listener, change).await
     }
 
     /// With the routes that are there, and its own link before the other's.
@@ -79,8 +81,7 @@ impl Proxy {
         dir: Arc<TempDir>,
         links: [&str; 2],
         listener: StdListener,
-        limits: Limits,
-        access_log: Option<access_log::Settings>,
+        change: impl FnOnce(&mut Settings),
     ) -> Self {
         let path = dir.path().join("routes.json");
         let address = listener.local_addr().unwrap();
@@ -88,9 +89,8 @@ impl Proxy {
         let secure = https.local_addr().unwrap();
         let listeners = Listeners { http: vec![listener], https: vec![https] };
         let certs = dir.path().join("certs");
-        std::fs::create_dir(&certs).unwrap();
         let [link, sibling] = links.map(|link| dir.path().join(link));
-        let settings = Settings {
+        let mut settings = Settings {
             workers: Some(2),
             routes: path.clone(),
             certs: certs.clone(),
@@ -98,9 +98,13 @@ impl Proxy {
             sibling,
             broker: None,
             heartbeat: None,
-            access_log,
-            limits,
+            access_log: None,
+            trusted: Vec::new(),
+            proxy_protocol: false,
+            https_port: 443,
+            limits: Limits::default(),
         };
+        change(&mut settings);
         let link = Client::new(&settings.link);
         let (stop, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
         let stopped = stop.clone();
@@ -174,7 +178,16 @@ async fn target<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> (SocketAd
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    target_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
+}
+
+fn target_on<F>(
+    listener: TcpListener,
+    serve: impl Fn(TcpStream) -> F + Send + 'static,
+) -> (SocketAddr, JoinSet<()>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let address = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();
     let serving = async move {
@@ -190,13 +203,16 @@ where
 
 /// A target that says back what it was sent, and its own name.
 async fn echo(name: &'static str) -> (SocketAddr, JoinSet<()>) {
-    target(move |stream| async move {
+    echo_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), name)
+}
+
+fn echo_on(listener: TcpListener, name: &'static str) -> (SocketAddr, JoinSet<()>) {
+    target_on(listener, move |stream| async move {
         let service =
             service_fn(move |request| async move { Ok::<_, Infallible>(repeat(name, request).await) });
         let _left =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     })
-    .await
 }
 
 async fn repeat(name: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Method, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
@@ -19,12 +21,13 @@ use super::conversation;
 use super::dial::{DialError, Dialer};
 use super::fields::Origin;
 use super::limits::Limits;
+use super::peer::{self, Trust};
 use super::pool::Pool;
 use super::record::Recorder;
 use super::refusal::Refusal;
 use super::rules::Protocol;
 use super::sender::Sender;
-use super::table::{Entry, Table, Target};
+use super::table::{Backend, Entry, Table, Target};
 use super::tls::{self, Secured, Shelf, Shown};
 use super::wire::Wire;
 use crate::domain::name::HostName;
@@ -32,6 +35,8 @@ use crate::domain::name::HostName;
 /// The pause after a failed accept: descriptors are free again soon, or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The pause before a target that keeps refusing is tried again.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// How clients of a listener begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scheme {
@@ -55,6 +60,8 @@ pub(super) struct Parts {
     pub(super) shelf: Arc<Shelf>,
     pub(super) dialer: Dialer,
     pub(super) door: Arc<Doorkeeper>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) https_port: u16,
     pub(super) stop: CancellationToken,
     pub(super) tunnels: CancellationToken,
 }
@@ -62,6 +69,9 @@ pub(super) struct Parts {
 /// What the requests of one worker share.
 pub(super) struct Worker {
     pub(super) limits: Arc<Limits>,
+    pub(super) trust: Arc<Trust>,
+    /// Where visitors find HTTPS.
+    pub(super) https_port: u16,
     pub(super) pool: Rc<Pool>,
     /// What a stop waits for: clients and tunnels.
     pub(super) tasks: TaskTracker,
@@ -86,12 +96,27 @@ pub(super) fn run(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
 }
 
 async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
-    let Parts { number, recorder, limits, mut tables, serves, shelf, dialer, door, stop, tunnels } = parts;
+    let Parts {
+        number,
+        recorder,
+        limits,
+        mut tables,
+        serves,
+        shelf,
+        dialer,
+        door,
+        trust,
+        https_port,
+        stop,
+        tunnels,
+    } = parts;
     let table = Arc::clone(&tables.borrow_and_update());
     serves.send_replace(table.sequence);
     let worker = Rc::new(Worker {
         pool: Pool::new(Arc::clone(&table), Arc::clone(&limits)),
         limits,
+        trust,
+        https_port,
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
         stop,
@@ -155,7 +180,7 @@ async fn accept(worker: Rc<Worker>, scheme: Scheme, listener: TcpListener, enoug
         match accepted {
             Ok((stream, peer)) => {
                 failing = false;
-                let Some(admission) = worker.door.admit(peer.ip()) else {
+                let Some(admission) = worker.door.admit(worker.trust.counted(peer.ip())) else {
                     worker.recorder.metrics.turned_away();
                     continue;
                 };
@@ -176,16 +201,17 @@ async fn accept(worker: Rc<Worker>, scheme: Scheme, listener: TcpListener, enoug
 
 async fn connection(
     worker: Rc<Worker>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     port: u16,
     scheme: Scheme,
-    _admission: Admission,
+    admission: Admission,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a client left at once");
         return;
     }
+    let Some((peer, _admission)) = introduced(&worker, &mut stream, peer, admission).await else { return };
     let ended = match scheme {
         Scheme::Http => {
             let origin = Origin { client: peer.ip().to_canonical(), scheme: "http", port };
@@ -212,10 +238,9 @@ async fn greet(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<(
     if !worker.door.may_greet(peer.ip()) {
         return None;
     }
-    let routed = |host: &HostName| worker.find(host.as_str()).is_some();
+    let routed = |host: &HostName| worker.is_routed(host);
     let greeted = timeout(worker.limits.handshake, tls::accept(&worker.shelf, routed, stream)).await;
-    let greeted = greeted.unwrap_or_else(|_over| Err(io::ErrorKind::TimedOut.into()));
-    match greeted {
+    match greeted.unwrap_or_else(|_over| Err(io::ErrorKind::TimedOut.into())) {
         Ok(secured) => {
             worker.recorder.metrics.shook_hands();
             secured
@@ -228,10 +253,47 @@ async fn greet(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<(
     }
 }
 
+/// Who the client is behind a proxy that says so, and the client's own admission; none: it is not served.
+async fn introduced(
+    worker: &Worker,
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    admission: Admission,
+) -> Option<(SocketAddr, Admission)> {
+    if !worker.trust.introduces(peer.ip()) {
+        return Some((peer, admission));
+    }
+    match timeout(worker.limits.first_byte, peer::introduction(stream)).await {
+        Ok(Ok(None)) => Some((peer, admission)),
+        Ok(Ok(Some(client))) => {
+            let counted = worker.trust.counted(client.ip());
+            worker.door.admit(counted).map(|admission| (client, admission))
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection is closed: a proxy did not introduce its client");
+            None
+        }
+        Err(_over) => {
+            tracing::debug!(%peer, "a connection is closed: a proxy was too slow to introduce its client");
+            None
+        }
+    }
+}
+
 impl Worker {
-    /// Who answers for `host` now.
-    pub(super) fn find(&self, host: &str) -> Option<Arc<Entry>> {
-        self.table.borrow().find(host).cloned()
+    /// Who answers for `path` of `host` now.
+    pub(super) fn find(&self, host: &str, path: &str) -> Result<Arc<Entry>, Refusal> {
+        self.table.borrow().find(host, path).map(Arc::clone)
+    }
+
+    /// Whether anybody answers for `host` now.
+    fn is_routed(&self, host: &HostName) -> bool {
+        self.table.borrow().site(host.as_str()).is_some()
+    }
+
+    /// What an ACME server is told now that asks for a token of ours.
+    pub(super) fn challenge(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
+        self.table.borrow().challenge(method, path)
     }
 
     /// Whose turn it is among equals: each time the next one's.
@@ -251,6 +313,25 @@ impl Worker {
         let stream = self.dialer.connect(target).await?;
         let sender = Sender::begin(&self.upstreams, stream, protocol, upgradable).await;
         sender.map_err(|error| DialError::Other(target.address, io::Error::other(error)))
+    }
+
+    /// Sees to it that a target which keeps refusing gets requests again once it takes connections, and not before.
+    pub(super) fn look_after(self: &Rc<Self>, backend: Arc<Backend>) {
+        let worker = Rc::clone(self);
+        self.upstreams.spawn_local(async move {
+            loop {
+                sleep(PROBE_PAUSE).await;
+                let wanted = worker.table.borrow().leads_to(&backend.target);
+                if !wanted || worker.stop.is_cancelled() {
+                    return;
+                }
+                if worker.dialer.connect(&backend.target).await.is_ok() {
+                    backend.gauge.wake();
+                    return;
+                }
+                backend.gauge.rest_on();
+            }
+        });
     }
 }
 

@@ -14,8 +14,10 @@ impl Pair {
     async fn start(limits: Limits, routes: &[(&str, SocketAddr)]) -> Self {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let old = Proxy::start_on(listener.try_clone().unwrap(), limits.clone(), routes).await;
-        let next =
-            Proxy::start_in(Arc::clone(&old.dir), ["next.sock", "proxy.sock"], listener, limits, None).await;
+        let next = Proxy::start_in(Arc::clone(&old.dir), ["next.sock", "proxy.sock"], listener, |settings| {
+            settings.limits = limits
+        })
+        .await;
         let link = old.link.clone().and(&old.dir.path().join("next.sock"));
         Self { old, next, link }
     }

@@ -18,7 +18,8 @@ async fn logging(choice: Choice, query: bool, file: &Path, routes: &[(&str, Sock
     let clock = || Timestamp(1_795_433_078_120);
     let log = access_log::Settings { choice, query, file: Some(file.to_owned()), clock };
     let limits = Limits { requests: u32::MAX, ..Limits::default() };
-    Proxy::start_with(StdListener::bind("127.0.0.1:0").unwrap(), limits, Some(log), routes).await
+    let change = |settings: &mut Settings| (settings.limits, settings.access_log) = (limits, Some(log));
+    Proxy::start_with(table(1, routes), change).await
 }
 
 /// The lines that a proxy has logged by the time it has stopped.
