@@ -97,6 +97,10 @@ fn a_person_needs_no_root() {
     assert!(answer["token"].as_str().unwrap().starts_with("rvt_"));
     as_ada(&["/home/ada/.local/bin/rivetr", "status"]).succeeds();
     as_ada(&["rivetr", "setup", "--user"]).succeeds().says("Nothing had to be changed.");
+    let upgrade = ["/home/ada/.local/bin/rivetr", "proxy", "upgrade"];
+    as_ada(&upgrade).succeeds().says("serving routes of generation");
+    as_ada(&["rivetr", "setup", "--user"]).succeeds().says("Nothing had to be changed.");
+    host.run(upgrade).exits(2).says("that user calls `rivetr proxy upgrade`");
     host.run(["rivetr", "setup", "--user"]).exits(2).says("not as root");
     host.run(["id", "rivetr"]).exits(1);
 }

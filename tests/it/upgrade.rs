@@ -95,6 +95,8 @@ fn an_upgrade_that_was_killed_is_taken_up_again_and_tunnels_get_their_time() {
     // Close, with "going away".
     assert_eq!(tunnel.rest(), [0x88, 2, 3, 0xe9]);
     println!("an upgrade that was killed: {}", load.lost_nothing());
+    let status = host.rivetr(["status"]).succeeds();
+    assert!(!status.stdout.contains("proxy"), "{}", status.stdout);
     assert_alone(&host);
     Tunnel::open(&host, "talk").echoes("hello again");
 }
@@ -179,6 +181,4 @@ fn assert_alone(host: &Host) {
     let units = ["systemctl", "list-units", "--all", "--plain", "--no-legend", NEXT];
     assert_eq!(host.run(units).succeeds().stdout, "");
     assert!(!host.list("/run/systemd/system").contains(&NEXT.to_owned()));
-    let status = host.rivetr(["status"]).succeeds();
-    assert!(!status.stdout.contains("proxy"), "{}", status.stdout);
 }

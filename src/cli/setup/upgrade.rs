@@ -158,6 +158,8 @@ mod tests {
             let next = next_unit(text, "rivetr-proxy.socket a.socket").unwrap();
             let (same, own) = next.split_once(text).unwrap();
             assert_eq!(same.lines().count(), 1, "{same}");
+            // The flag is of the sockets, which both have: a start without it has the other block in accept.
+            assert!(text.contains("\nNonBlocking=yes\n"));
             let expect = "\n[Unit]\nDescription=rivetr proxy (stands in during an upgrade)\n\n[Service]\nExecStart=\n\
                           ExecStart=/usr/bin/rivetr proxy --next\nSockets=rivetr-proxy.socket a.socket\nRestart=no\n";
             assert_eq!(own, expect);
