@@ -31,12 +31,12 @@ mod fields;
 mod refusal;
 
 mod conversation;
-mod patient;
+mod multiplexed;
 mod tls;
 
 mod body;
 mod head;
-mod multiplexed;
+mod patient;
 mod upgrade;
 mod wire;
 

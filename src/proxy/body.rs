@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::drain::InFlight;
+use super::fields::trailers;
 use super::limits::{BODY_RATE, Limits};
 use super::pool::Lease;
 use super::refusal::Refusal;
@@ -139,7 +140,10 @@ impl Body for ClientBody {
         let this = self.get_mut();
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(fields) = frame.trailers_mut() {
+                    trailers(fields);
+                }
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 match this.account(u64::try_from(bytes).unwrap_or(u64::MAX)) {
                     Ok(()) => {
@@ -172,10 +176,22 @@ impl Body for ClientBody {
     }
 }
 
+/// Since when the last piece of an answer waits to be taken by the client.
+#[derive(Debug, Default)]
+pub(super) struct Handed(Cell<Option<Instant>>);
+
+impl Handed {
+    /// None if no piece waits.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.0.get()
+    }
+}
+
 /// The body of an answer: the target's, or a page of our own.
 pub(super) struct AnswerBody {
     source: Source,
     busy: Option<Busy>,
+    handed: Option<Rc<Handed>>,
 }
 
 enum Source {
@@ -186,17 +202,22 @@ enum Source {
 impl AnswerBody {
     /// A page of the proxy itself.
     pub(super) fn page(bytes: Bytes) -> Self {
-        Self { source: Source::Page(Full::new(bytes)), busy: None }
+        Self { source: Source::Page(Full::new(bytes)), busy: None, handed: None }
     }
 
     /// What the target sends.
     pub(super) fn target(body: TargetBody) -> Self {
-        Self { source: Source::Target(Box::new(body)), busy: None }
+        Self { source: Source::Target(Box::new(body)), busy: None, handed: None }
     }
 
     /// Keeps the client's connection counted as busy until the body is gone.
     pub(super) fn hold(&mut self, busy: Busy) {
         self.busy = Some(busy);
+    }
+
+    /// Notes there how the client takes it.
+    pub(super) fn watch(&mut self, handed: Rc<Handed>) {
+        self.handed = Some(handed);
     }
 }
 
@@ -208,12 +229,18 @@ impl Body for AnswerBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().source {
+        let this = self.get_mut();
+        let polled = match &mut this.source {
             Source::Page(page) => Pin::new(page)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|result| result.map_err(|never| match never {}))),
             Source::Target(body) => body.poll_frame(cx),
+        };
+        if let Some(Handed(since)) = this.handed.as_deref() {
+            // Who asks for the next piece has taken the one before.
+            since.set(matches!(polled, Poll::Ready(Some(Ok(_)))).then(Instant::now));
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -244,8 +271,12 @@ pub(super) struct TargetBody {
 impl TargetBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(frame) => {
+            Poll::Ready(mut frame) => {
                 self.deadline.disarm();
+                if let Some(Ok(fields)) = frame.as_mut().map(|frame| frame.as_mut().map(Frame::trailers_mut))
+                {
+                    fields.map(trailers);
+                }
                 if frame.is_none() {
                     self.finish();
                 }

@@ -48,6 +48,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     if multiplexed {
         // What ends there is said once for the whole connection.
         answer.headers_mut().remove(CONNECTION);
+        answer.body_mut().watch(client.watch());
         if last {
             client.worn.notify_one();
         }
