@@ -38,13 +38,13 @@ mod refusal;
 pub mod access_log;
 mod conversation;
 pub mod metrics;
-mod patient;
+mod multiplexed;
 mod record;
 mod tls;
 
 mod body;
 mod head;
-mod multiplexed;
+mod patient;
 mod upgrade;
 mod wire;
 

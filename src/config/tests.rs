@@ -104,21 +104,6 @@ fn mistakes_are_named_with_place_and_cure() {
         ),
         ("[network]\npool = \"10.90.0.1/16\"", format!("F:2: [network] pool = \"10.90.0.1/16\": {network}")),
         ("[network]\npool = \"8.8.0.0/16\"", format!("F:2: [network] pool = \"8.8.0.0/16\": {network}")),
-        (
-            "[proxy]\naccess_log = \"some\"",
-            "F:2: [proxy] access_log = \"some\": expected one of \"off\", \"errors\", \"sampled\", \"all\""
-                .to_owned(),
-        ),
-        (
-            "[proxy]\naccess_log_query = 1",
-            "F:2: [proxy] access_log_query = 1: expected true or false".to_owned(),
-        ),
-        (
-            "[proxy]\naccess_log_file = \"access.log\"",
-            "F:2: [proxy] access_log_file = \"access.log\": expected an absolute path such as \
-             \"/var/log/rivetr/access.log\""
-                .to_owned(),
-        ),
         ("[api]\nlisten = \"0.0.0.0:7480\"", format!("F:2: [api] listen = \"0.0.0.0:7480\": {loopback}")),
         ("[api]\nlisten = \"127.0.0.1:0\"", format!("F:2: [api] listen = \"127.0.0.1:0\": {loopback}")),
         (
@@ -132,18 +117,35 @@ fn mistakes_are_named_with_place_and_cure() {
             "F:2: [git] protocols = [\"ext\"]: expected a list of \"https\", \"ssh\", \"http\"".to_owned(),
         ),
         (
+            "[git]\nprotocols = []",
+            "F:2: [git] protocols = []: expected a list of \"https\", \"ssh\", \"http\"".to_owned(),
+        ),
+    ] {
+        assert_eq!(explain_text(text, &[]).unwrap_err(), expect, "{text}");
+    }
+}
+
+#[test]
+fn mistakes_about_the_proxy_are_named_too() {
+    for (text, expect) in [
+        (
+            "[proxy]\naccess_log = \"some\"",
+            "F:2: [proxy] access_log = \"some\": expected one of \"off\", \"errors\", \"sampled\", \"all\"",
+        ),
+        ("[proxy]\naccess_log_query = 1", "F:2: [proxy] access_log_query = 1: expected true or false"),
+        (
+            "[proxy]\naccess_log_file = \"access.log\"",
+            "F:2: [proxy] access_log_file = \"access.log\": expected an absolute path such as \
+             \"/var/log/rivetr/access.log\"",
+        ),
+        (
             "[proxy]\ntrusted = [\"10.0.0.0/33\"]",
             "F:2: [proxy] trusted = [\"10.0.0.0/33\"]: expected a list of networks such as [\"10.0.0.0/8\", \
-             \"2001:db8::/32\"]"
-                .to_owned(),
+             \"2001:db8::/32\"]",
         ),
         (
             "[proxy]\nproxy_protocol = \"yes\"",
-            "F:2: [proxy] proxy_protocol = \"yes\": expected true or false".to_owned(),
-        ),
-        (
-            "[git]\nprotocols = []",
-            "F:2: [git] protocols = []: expected a list of \"https\", \"ssh\", \"http\"".to_owned(),
+            "F:2: [proxy] proxy_protocol = \"yes\": expected true or false",
         ),
     ] {
         assert_eq!(explain_text(text, &[]).unwrap_err(), expect, "{text}");

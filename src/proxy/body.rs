@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::drain::InFlight;
+use super::fields::trailers;
 use super::limits::{BODY_RATE, Limits};
 use super::pool::Lease;
 use super::record::Record;
@@ -148,7 +149,10 @@ impl Body for ClientBody {
         let this = self.get_mut();
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(fields) = frame.trailers_mut() {
+                    trailers(fields);
+                }
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 match this.account(u64::try_from(bytes).unwrap_or(u64::MAX)) {
                     Ok(()) => {
@@ -181,11 +185,23 @@ impl Body for ClientBody {
     }
 }
 
+/// Since when the last piece of an answer waits to be taken by the client.
+#[derive(Debug, Default)]
+pub(super) struct Handed(Cell<Option<Instant>>);
+
+impl Handed {
+    /// None if no piece waits.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.0.get()
+    }
+}
+
 /// The body of an answer: the target's, or a page of our own.
 pub(super) struct AnswerBody {
     source: Source,
     busy: Option<Busy>,
     record: Option<Rc<Record>>,
+    handed: Option<Rc<Handed>>,
 }
 
 enum Source {
@@ -196,17 +212,21 @@ enum Source {
 impl AnswerBody {
     /// A page of the proxy itself.
     pub(super) fn page(bytes: Bytes) -> Self {
-        Self { source: Source::Page(Full::new(bytes)), busy: None, record: None }
+        Self::over(Source::Page(Full::new(bytes)))
     }
 
     /// What the target sends.
     pub(super) fn target(body: TargetBody) -> Self {
-        Self { source: Source::Target(Box::new(body)), busy: None, record: None }
+        Self::over(Source::Target(Box::new(body)))
     }
 
     /// Keeps the client's connection counted as busy until the body is gone.
     pub(super) fn hold(&mut self, busy: Busy) {
         self.busy = Some(busy);
+    }
+
+    fn over(source: Source) -> Self {
+        Self { source, busy: None, record: None, handed: None }
     }
 
     /// Notes what becomes of the body.
@@ -216,6 +236,11 @@ impl AnswerBody {
             record.is_whole();
         }
         self.record = Some(record);
+    }
+
+    /// Notes there how the client takes it.
+    pub(super) fn watch(&mut self, handed: Rc<Handed>) {
+        self.handed = Some(handed);
     }
 }
 
@@ -239,6 +264,10 @@ impl Body for AnswerBody {
             if this.is_end_stream() {
                 record.is_whole();
             }
+        }
+        if let Some(Handed(since)) = this.handed.as_deref() {
+            // Who asks for the next piece has taken the one before.
+            since.set(matches!(polled, Poll::Ready(Some(Ok(_)))).then(Instant::now));
         }
         polled
     }
@@ -271,8 +300,12 @@ pub(super) struct TargetBody {
 impl TargetBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(frame) => {
+            Poll::Ready(mut frame) => {
                 self.deadline.disarm();
+                if let Some(Ok(fields)) = frame.as_mut().map(|frame| frame.as_mut().map(Frame::trailers_mut))
+                {
+                    fields.map(trailers);
+                }
                 if frame.is_none() {
                     self.finish();
                 }

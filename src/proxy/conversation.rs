@@ -104,13 +104,17 @@ where
             () = client.worker.stop.cancelled() => {}
         }
     };
+    let stalled = client.stalled(limits.write_stall);
+    tokio::pin!(stalled);
     tokio::select! {
         ended = server.as_mut() => return ended,
+        () = stalled.as_mut() => return Ok(()),
         () = enough => server.as_mut().graceful_shutdown(),
     }
     // A client may open streams until it has heard of the end, and then has nothing left to say.
     tokio::select! {
         ended = server => ended,
+        () = stalled => Ok(()),
         () = client.wire.quiet(PING_WAIT) => Ok(()),
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, SET_COOKIE, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -21,13 +22,12 @@ pub(super) struct Origin {
 }
 
 /// What a hop says to the next one only, and never passes on.
-const OF_ONE_HOP: [HeaderName; 8] = [
+const OF_ONE_HOP: [HeaderName; 7] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("proxy-authorization"),
     HeaderName::from_static("proxy-authenticate"),
-    TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
 ];
@@ -98,6 +98,15 @@ pub(super) fn to_client(fields: &mut HeaderMap) -> Result<(), Refusal> {
         fields.remove(name);
     }
     Ok(())
+}
+
+/// Drops from the fields after a body those that count only before it, where somebody has looked at them.
+pub(super) fn trailers(fields: &mut HeaderMap) {
+    let before = [AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, SET_COOKIE, TE];
+    for name in OF_ONE_HOP.iter().chain(&OF_THE_PROXY).chain(&before) {
+        fields.remove(name);
+    }
+    strip_ambiguous(fields);
 }
 
 fn introduce(fields: &mut HeaderMap, origin: &Origin, host: &str) -> Result<(), Refusal> {
@@ -239,6 +248,21 @@ mod tests {
         ]);
         to_client(&mut fields).unwrap();
         assert_eq!(fields, map(&[("set-cookie", "a=b")]));
+    }
+
+    #[test]
+    fn what_may_follow_a_body() {
+        let mut fields = map(&[
+            ("x-sum", "7"),
+            ("grpc-status", "0"),
+            ("host", "b.org"),
+            ("cookie", "a=b"),
+            ("content-length", "5"),
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x_real_ip", "1.1.1.1"),
+        ]);
+        trailers(&mut fields);
+        assert_eq!(fields, map(&[("x-sum", "7"), ("grpc-status", "0")]));
     }
 
     #[test]

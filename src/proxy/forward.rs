@@ -57,6 +57,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     if multiplexed {
         // What ends there is said once for the whole connection.
         answer.headers_mut().remove(CONNECTION);
+        answer.body_mut().watch(client.watch());
         if last {
             client.worn.notify_one();
         }
@@ -85,10 +86,10 @@ async fn answer(
     }
     let host = host.filter(|host| client.may_ask(host)).ok_or_else(|| client.not_here())?;
     let uri = request.uri().clone();
-    let entry = client.worker.find(host.as_str(), uri.path()).map_err(|refusal| match refusal {
-        Refusal::UnknownHost => client.not_here(),
-        other => other,
-    })?;
+    let entry = client
+        .worker
+        .find(host.as_str(), uri.path())
+        .map_err(|refusal| if refusal == Refusal::UnknownHost { client.not_here() } else { refusal })?;
     record.belongs_to(&entry.tally);
     let https_port = client.worker.https_port;
     let asked = Asked { origin, host: host.as_str(), authority: &text, https_port };

@@ -133,7 +133,7 @@ impl Record {
         });
         Rc::new(Self {
             client: Rc::clone(client),
-            origin: origin.clone(),
+            origin: *origin,
             begun: Instant::now(),
             name,
             owner: OnceCell::new(),

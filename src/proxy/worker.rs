@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::{Admission, Doorkeeper};
+use super::body::Handed;
 use super::conversation;
 use super::dial::{DialError, Dialer};
 use super::fields::Origin;
@@ -239,8 +240,16 @@ async fn greet(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<(
         return None;
     }
     let routed = |host: &HostName| worker.is_routed(host);
-    let greeted = timeout(worker.limits.handshake, tls::accept(&worker.shelf, routed, stream)).await;
-    match greeted.unwrap_or_else(|_over| Err(io::ErrorKind::TimedOut.into())) {
+    let farewell = async {
+        worker.stop.cancelled().await;
+        sleep(worker.limits.farewell).await;
+    };
+    let greeted = tokio::select! {
+        greeted = tls::accept(&worker.shelf, routed, stream) => greeted,
+        () = sleep(worker.limits.handshake) => Err(io::ErrorKind::TimedOut.into()),
+        () = farewell => Err(io::Error::other("the proxy stops")),
+    };
+    match greeted {
         Ok(secured) => {
             worker.recorder.metrics.shook_hands();
             secured
@@ -344,6 +353,8 @@ pub(super) struct Client {
     shown: Option<Shown>,
     /// Told when an HTTP/2 connection has served long enough.
     pub(super) worn: Notify,
+    /// The answers under way of an HTTP/2 connection.
+    answers: RefCell<Vec<Rc<Handed>>>,
     opened: Instant,
     requests: Cell<u32>,
 }
@@ -356,6 +367,7 @@ impl Client {
             origin,
             shown,
             worn: Notify::new(),
+            answers: RefCell::default(),
             opened: Instant::now(),
             requests: Cell::new(0),
         })
@@ -371,6 +383,26 @@ impl Client {
     /// Whether it has not asked for anything yet.
     pub(super) fn is_new(&self) -> bool {
         self.requests.get() == 0
+    }
+
+    /// What says of one more answer whether the client takes it.
+    pub(super) fn watch(&self) -> Rc<Handed> {
+        let handed = Rc::new(Handed::default());
+        self.answers.borrow_mut().push(Rc::clone(&handed));
+        handed
+    }
+
+    /// Waits until the client has taken nothing of an answer for `limit`, and at most half as long again: an HTTP/2
+    /// client can refuse to take one while everything else moves.
+    pub(super) async fn stalled(&self, limit: Duration) {
+        loop {
+            sleep(limit / 2).await;
+            let mut answers = self.answers.borrow_mut();
+            answers.retain(|handed| Rc::strong_count(handed) > 1);
+            if answers.iter().any(|handed| handed.since().is_some_and(|since| since.elapsed() >= limit)) {
+                return;
+            }
+        }
     }
 
     /// Whether the connection has served long enough, or the worker stops.

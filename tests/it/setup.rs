@@ -33,6 +33,28 @@ fn a_second_run_changes_nothing_and_an_upgrade_only_what_is_other() {
 }
 
 #[test]
+fn a_socket_that_is_new_is_opened_under_a_proxy_that_runs() {
+    const NEW: &str = "rivetr-proxy-tls.socket";
+    let host = Host::boot("socket");
+    let way: &[&str] = if host.mode() == Mode::Rootful { &["--system-wide"] } else { &[] };
+    let folder = "/usr/local/lib/systemd/system";
+    // As an older rivetr left it.
+    host.run(["systemctl", "disable", "--now", NEW]).succeeds();
+    host.run(["rm", &format!("{folder}/{NEW}")]).succeeds();
+    host.run(["sed", "-i", &format!("s/ {NEW}//"), &format!("{folder}/rivetr-proxy.service")]).succeeds();
+    host.run(["systemctl", "daemon-reload"]).succeeds();
+    host.run(["systemctl", "start", "rivetr-proxy.service"]).succeeds();
+    let https = || host.run(["ss", "-Hltn", "sport = :443"]).succeeds().stdout.lines().count();
+    assert_eq!(https(), 0);
+
+    host.rivetr(["setup"].iter().chain(way).copied()).succeeds().says(NEW);
+    assert_eq!(https(), 2, "a listener for each of two workers");
+    host.run(["systemctl", "is-active", NEW, "rivetr-proxy.service"]).succeeds();
+    host.rivetr(["setup"].iter().chain(way).copied()).succeeds().says("Nothing had to be changed.");
+    assert_eq!(host.ask(host.address(), "/health").unwrap().status, 200);
+}
+
+#[test]
 fn what_is_missing_is_named_before_anything_is_changed() {
     let host = Host::bare("lacking");
     host.run(["systemd-run", "--unit=other", "--socket-property=ListenStream=80", "true"]).succeeds();

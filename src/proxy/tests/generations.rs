@@ -15,7 +15,7 @@ impl Pair {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let old = Proxy::start_on(listener.try_clone().unwrap(), limits.clone(), routes).await;
         let next = Proxy::start_in(Arc::clone(&old.dir), ["next.sock", "proxy.sock"], listener, |settings| {
-            settings.limits = limits
+            settings.limits = limits;
         })
         .await;
         let link = old.link.clone().and(&old.dir.path().join("next.sock"));

@@ -19,9 +19,9 @@ async fn mirror(patience: usize) -> (SocketAddr, JoinSet<()>, Arc<AtomicUsize>) 
         counted.fetch_add(1, Ordering::SeqCst);
         async move {
             let enough = Arc::new(tokio::sync::Notify::new());
-            let (served, done) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&enough));
+            let (calls, done) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&enough));
             let service = service_fn(move |request| {
-                if served.fetch_add(1, Ordering::SeqCst) + 1 == patience {
+                if calls.fetch_add(1, Ordering::SeqCst) + 1 == patience {
                     done.notify_one();
                 }
                 async move { Ok::<_, Infallible>(reflect(request)) }
@@ -43,7 +43,7 @@ async fn mirror(patience: usize) -> (SocketAddr, JoinSet<()>, Arc<AtomicUsize>) 
 fn reflect(request: Request<Incoming>) -> Response<Outgoing> {
     let (head, mut body) = request.into_parts();
     assert!(!head.headers.contains_key("host"), "{head:?}");
-    let heard = format!("{} {} te={:?}", head.method, head.uri, head.headers.get("te"));
+    let asked = format!("{} {} te={:?}", head.method, head.uri, head.headers.get("te"));
     let (give, answer) = piecewise();
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
@@ -58,7 +58,7 @@ fn reflect(request: Request<Incoming>) -> Response<Outgoing> {
         let _left = give.send(Frame::trailers(trailers));
     });
     tasks.detach_all();
-    Response::builder().header("x-heard", heard).body(answer).unwrap()
+    Response::builder().header("x-heard", asked).body(answer).unwrap()
 }
 
 async fn start(targets: &[SocketAddr]) -> Proxy {

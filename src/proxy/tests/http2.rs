@@ -88,8 +88,8 @@ async fn what_is_asked_and_what_the_target_hears() {
         assert!(text.contains(expected), "{expected} is missing in {text}");
     }
     assert!(!text.contains("x_real_ip"), "{text}");
-    let post = Request::post("https://a.test/").body(full("hello")).unwrap();
-    assert!(visitor.ask(post).await.2.contains("5 bytes: hello"));
+    let upload = Request::post("https://a.test/").body(full("hello")).unwrap();
+    assert!(visitor.ask(upload).await.2.contains("5 bytes: hello"));
 }
 
 #[tokio::test]
@@ -116,6 +116,33 @@ async fn trailers_of_a_target_arrive() {
     let answer = visitor.send(Request::get("https://a.test/").body(full("")).unwrap()).await.unwrap();
     let body = timeout(SURELY, answer.into_body().collect()).await.unwrap().unwrap();
     assert_eq!(body.trailers().unwrap()["x-sum"], "7");
+}
+
+#[tokio::test]
+async fn trailers_of_a_client_arrive_if_it_announces_them() {
+    let (heard, mut is_heard) = mpsc::unbounded_channel();
+    let (address, _target) = target(move |mut stream| {
+        let heard = heard.clone();
+        async move {
+            let mut all = read_head(&mut stream).await;
+            // The chunks end with fields, and these with an empty line.
+            all += &read_head(&mut stream).await;
+            heard.send(all).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut visitor = Visitor::arrive(&proxy, "a.test").await;
+    let (give, body) = piecewise();
+    give.send(Frame::data(Bytes::from_static(b"hi"))).unwrap();
+    let trailers = ["x-sum", "x-real-ip"].map(|name| (name.parse().unwrap(), "7".parse().unwrap()));
+    give.send(Frame::trailers(HeaderMap::from_iter(trailers))).unwrap();
+    drop(give);
+    let post = Request::post("https://a.test/").header("trailer", "x-sum, x-real-ip").body(body).unwrap();
+    assert_eq!(visitor.ask(post).await.0, 204);
+    let heard = is_heard.recv().await.unwrap();
+    assert!(heard.ends_with("\r\n2\r\nhi\r\n0\r\nx-sum: 7\r\n\r\n"), "{heard}");
 }
 
 /// A target that answers once it is allowed to.
@@ -261,6 +288,28 @@ async fn silence_ends_a_connection() {
         }
         visitor.end().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_an_answer_is_let_go() {
+    let (gone, mut is_gone) = mpsc::unbounded_channel();
+    let (address, _target) = target(move |mut stream| {
+        let gone = gone.clone();
+        async move {
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
+            gone.send(()).unwrap();
+        }
+    })
+    .await;
+    let limits = Limits { write_stall: Duration::from_millis(200), ..Limits::default() };
+    let proxy = Proxy::start(limits, &[("a.test", address)]).await;
+    let mut visitor = Visitor::arrive(&proxy, "a.test").await;
+    // The connection is read, the body is not.
+    let _answer = visitor.send(Request::get("https://a.test/").body(full("")).unwrap()).await.unwrap();
+    timeout(SURELY, is_gone.recv()).await.expect("the target is let go");
+    assert!(visitor.end().await.is_err());
 }
 
 #[tokio::test]

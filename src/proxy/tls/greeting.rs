@@ -1,4 +1,4 @@
-//! A client's stream whose first words are bounded: nobody needs a long ClientHello, and until it is whole it is kept.
+//! A client's stream whose first words are bounded: nobody needs a long `ClientHello`, and until it is whole it is kept.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// The bytes of a ClientHello that are read before the client is dropped.
+/// The bytes of a `ClientHello` that are read before the client is dropped.
 const HELLO_BYTES: u64 = 16 * 1024;
 
 /// A stream that fails when it has given too many bytes before the greeting was over.
