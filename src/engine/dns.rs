@@ -144,7 +144,7 @@ async fn look_up(host: &HostName) -> Result<Vec<IpAddr>, String> {
     let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host.as_str(), 0))).await;
     let found = found.map_err(|_| format!("no answer within {} seconds", LOOK_UP.as_secs()))?;
     let mut addresses: Vec<IpAddr> =
-        found.map_err(|error| error.to_string())?.map(|found| found.ip()).collect();
+        found.map_err(|error| error.to_string())?.map(|found| found.ip().to_canonical()).collect();
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
