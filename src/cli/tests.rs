@@ -763,9 +763,9 @@ async fn domains() {
     ]);
     api.check(
         "domains list blog",
-        "DOMAIN           DOES                                  HTTPS\n\
-         example.org      serves                                no certificate yet\n\
-         www.example.org  redirects to example.org              only\n\
+        "DOMAIN           DOES                                   HTTPS\n\
+         example.org      serves                                 no certificate yet\n\
+         www.example.org  redirects to example.org               only\n\
          example.org/api  serves, without /api; given by rivetr  and plain HTTP\n",
     )
     .await;

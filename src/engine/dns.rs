@@ -153,7 +153,7 @@ async fn look_up(host: &HostName) -> Result<Vec<IpAddr>, String> {
     let found = tokio::time::timeout(LOOK_UP, tokio::net::lookup_host((host.as_str(), 0))).await;
     let found = found.map_err(|_| format!("no answer within {} seconds", LOOK_UP.as_secs()))?;
     let mut addresses: Vec<IpAddr> =
-        found.map_err(|error| error.to_string())?.map(|found| found.ip()).collect();
+        found.map_err(|error| error.to_string())?.map(|found| found.ip().to_canonical()).collect();
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
@@ -172,7 +172,9 @@ fn judge(host: HostName, found: Result<Vec<IpAddr>, String>, ours: &Ours) -> Dns
         }
         Err(why) => return Dns::Unanswered { host, why },
     };
-    let stray: Vec<IpAddr> = to.iter().copied().filter(|address| !ours.all.contains(address)).collect();
+    // What means each machine itself means this one too, also where it has no such address.
+    let is_stray = |address: &IpAddr| !address.is_loopback() && !ours.all.contains(address);
+    let stray: Vec<IpAddr> = to.iter().copied().filter(is_stray).collect();
     match (to.is_empty(), stray.is_empty()) {
         (true, _) => Dns::Nowhere(host),
         (false, true) => Dns::Here(Leads { host, to }),
@@ -199,6 +201,7 @@ mod tests {
         let ours = &["198.51.100.4"];
         check(Ok(&["198.51.100.4"]), ours, "DNS of blog.example points here (198.51.100.4)");
         check(Ok(&["10.0.0.2"]), &[], "DNS of blog.example points here (10.0.0.2)");
+        check(Ok(&["::1"]), ours, "DNS of blog.example points here (::1)");
         check(Ok(&["192.0.2.7"]), ours, "DNS of blog.example points to 192.0.2.7, not here (198.51.100.4)");
         check(
             Ok(&["198.51.100.4", "2001:db8::1"]),

@@ -284,6 +284,9 @@ fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> R
         return Err(SetHostError::NoApp);
     };
     let old = before.domains.iter().find(|domain| domain.automatic).map(|domain| &domain.site);
+    if old.and_then(|site| site.host.exact()) == host {
+        return Ok(());
+    }
     tx.execute("DELETE FROM domain WHERE app = ?1 AND automatic = 1", [app.0]).map_err(StoreError::from)?;
     if let Some(host) = host {
         // What was said about the old name holds for the new one.

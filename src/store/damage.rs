@@ -123,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn damage_on_the_disk_is_found_by_who_has_read_it_before_and_its_table_is_named() {
-        for (name, table) in [("webhook", "webhook"), ("host_app", "host")] {
+        for (name, table) in [("webhook", "webhook"), ("domain_app", "domain")] {
             let store = Fixture::new();
             store.app("blog").await;
             let page = root_page(&store, name);

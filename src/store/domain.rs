@@ -164,7 +164,8 @@ fn overlapping(
     };
     let sql = format!(
         "SELECT host, path, slug FROM domain JOIN app ON app.id = domain.app \
-         WHERE project <> (SELECT project FROM app WHERE id = ?1) AND (host = ?2 OR {covers}) LIMIT 1"
+         WHERE project <> (SELECT project FROM app WHERE id = ?1) AND (host = ?2 OR {covers}) \
+         ORDER BY host = ?2 DESC, host, path LIMIT 1"
     );
     row::first(tx, &sql, (app.0, pattern.to_string(), base), |row| {
         let (host, path) =

@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(from_json("{}").unwrap(), Traffic::default());
         for bad in [
             "",
-            "[]",
+            "1",
             &text.replace("10M", "1"),
             &text.replace("90s", "90x"),
             &text.replace("192.0.2.0/24", "192.0.2.0/33"),
