@@ -90,7 +90,7 @@ fn mistakes_are_named_with_place_and_cure() {
         (
             "[colours]",
             "F:1: there is no section [colours]; the sections are log, instance, api, proxy, network, build, \
-             deploy, git, volumes"
+             deploy, git, volumes, acme"
                 .to_owned(),
         ),
         (
