@@ -306,6 +306,7 @@ impl Errand<'_> {
             Request::new(ClientBody::none(Rc::clone(&self.upload), Arc::clone(&self.worker.limits)));
         *copy.method_mut() = request.method().clone();
         *copy.uri_mut() = request.uri().clone();
+        *copy.version_mut() = request.version();
         *copy.headers_mut() = request.headers().clone();
         copy
     }
