@@ -129,6 +129,10 @@ impl Engine {
 
     /// Looks once, and says when to look again. What could not be revoked is tried again when all else is done.
     async fn tend_certificates(&self, idle: bool) -> Result<Option<Timestamp>, EngineError> {
+        if self.0.settings.acme.is_none() {
+            // What is held is served until its end.
+            return Ok(None);
+        }
         let wanted = self.names_to_certify().await?;
         if self.0.writer.want_certificates(wanted, self.now()).await? {
             self.publish_certificates().await?;
@@ -149,9 +153,6 @@ impl Engine {
 
     /// Every host of every app, and rivetr's own, that can have a certificate and has none that was handed in.
     async fn names_to_certify(&self) -> Result<Vec<HostName>, EngineError> {
-        if self.0.settings.acme.is_none() {
-            return Ok(Vec::new());
-        }
         let now = self.now();
         let mut own = self.reader().own_certificates().await?;
         own.retain(|own| own.held.facts.holds_at(now));

@@ -135,7 +135,12 @@ impl Engine {
         if let Some(proof) = &shown {
             self.hide(name, proof).await?;
         }
-        finished?
+        let finished = finished?;
+        if shown.is_some() && finished.is_err() {
+            // Nothing else is published soon.
+            self.publish_certificates().await?;
+        }
+        finished
     }
 
     /// The account at the server: the one that is kept, or a new one.

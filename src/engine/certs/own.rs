@@ -51,6 +51,11 @@ impl Engine {
 
     /// Orders a new certificate for a name now, and has the old one revoked once the new one is shown.
     pub async fn renew_certificate(&self, name: &HostName, revoke: bool) -> Result<(), EngineError> {
+        if self.0.settings.acme.is_none() {
+            let message =
+                "no certificates are ordered: set enabled = true below [acme] in rivetr.toml".to_owned();
+            return Err(EngineError::Conflict { field: "name", message });
+        }
         self.0.writer.ask_certificate(name, revoke).await?;
         self.hosts_changed();
         Ok(())
