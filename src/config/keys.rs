@@ -310,7 +310,7 @@ impl Key {
             Field::Server(_) => "an address such as \"https://ca.example.org/directory\"".to_owned(),
             Field::Email(_) => "an address such as \"ada@example.org\"".to_owned(),
             Field::Text(_) => "a text of 1 to 200 characters".to_owned(),
-            Field::File(_) => "an absolute path such as \"/etc/rivetr/ca.pem\"".to_owned(),
+            Field::File(_) => "an absolute path of a file".to_owned(),
             Field::Challenge(_) => format!("one of {}", quoted(Challenge::ALL.map(Challenge::as_str))),
         }
     }

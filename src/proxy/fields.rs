@@ -9,6 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::record::X_REQUEST_ID;
 use super::refusal::Refusal;
 
 /// Who asked, and how, as the socket shows it.
@@ -49,7 +50,7 @@ const NEVER_NOMINATED: [&str; 6] =
 
 /// Whether a field is the connection's or this proxy's, so that no rule of a route may touch it.
 pub(super) fn is_reserved(name: &HeaderName) -> bool {
-    let own = [&HOST, &CONTENT_LENGTH, &TE, &EXPECT];
+    let own = [&HOST, &CONTENT_LENGTH, &TE, &EXPECT, &TRAILER, &X_REQUEST_ID];
     OF_ONE_HOP.iter().chain(&OF_THE_PROXY).chain(own).any(|reserved| reserved == name) || is_ambiguous(name)
 }
 

@@ -81,6 +81,7 @@ mod tests {
             "expect",
             "X-Forwarded-For",
             "x-real-ip",
+            "X-Request-Id",
             "forwarded",
             "proxy",
             "x_forwarded_for",
