@@ -10,9 +10,6 @@ use crate::host::sockets::{Activated, Notifier};
 use crate::proxy::access_log::{self, Choice};
 use crate::proxy::{self, Limits, Listeners, Notice, Settings};
 
-/// Where visitors find HTTPS.
-const HTTPS_PORT: u16 = 443;
-
 pub(super) fn run(process: &Process, next: bool) -> ExitCode {
     // Before any thread is started: it changes the environment.
     let mut activated = match Activated::take() {
@@ -49,7 +46,7 @@ pub(super) fn run(process: &Process, next: bool) -> ExitCode {
         access_log: access_log(logged),
         trusted: trusted.clone(),
         proxy_protocol: *proxy_protocol,
-        https_port: HTTPS_PORT,
+        https_port: super::serve::public_tls_port(process),
         limits: Limits::default(),
     };
     let ended = proxy::run(&settings, listeners, |notice| match notice {

@@ -248,7 +248,7 @@ fn public_port(process: &Process) -> u16 {
 }
 
 /// The port at which people reach the proxy by HTTPS, likewise.
-fn public_tls_port(process: &Process) -> u16 {
+pub(super) fn public_tls_port(process: &Process) -> u16 {
     let url = process.settings.instance.url.as_ref().filter(|url| url.https);
     url.and_then(|url| url.port).unwrap_or(443)
 }

@@ -38,6 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The pause before a target that keeps refusing is tried again.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
 /// How clients of a listener begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scheme {
@@ -236,18 +237,15 @@ async fn connection(
 
 /// Shakes hands with a client, unless it does so too often or too slowly.
 async fn greet(worker: &Worker, stream: TcpStream, peer: SocketAddr) -> Option<(Secured, Shown)> {
-    if !worker.door.may_greet(peer.ip()) {
+    // A proxy that speaks for many shakes hands for many.
+    if worker.trust.counted(peer.ip()).is_some_and(|client| !worker.door.may_greet(client)) {
         return None;
     }
     let routed = |host: &HostName| worker.is_routed(host);
-    let farewell = async {
-        worker.stop.cancelled().await;
-        sleep(worker.limits.farewell).await;
-    };
     let greeted = tokio::select! {
         greeted = tls::accept(&worker.shelf, routed, stream) => greeted,
         () = sleep(worker.limits.handshake) => Err(io::ErrorKind::TimedOut.into()),
-        () = farewell => Err(io::Error::other("the proxy stops")),
+        () = worker.farewell() => Err(io::Error::other("the proxy stops")),
     };
     match greeted {
         Ok(secured) => {
@@ -272,18 +270,19 @@ async fn introduced(
     if !worker.trust.introduces(peer.ip()) {
         return Some((peer, admission));
     }
-    match timeout(worker.limits.first_byte, peer::introduction(stream)).await {
-        Ok(Ok(None)) => Some((peer, admission)),
-        Ok(Ok(Some(client))) => {
+    let introduced = tokio::select! {
+        introduced = peer::introduction(stream) => introduced,
+        () = sleep(worker.limits.first_byte) => Err(io::ErrorKind::TimedOut.into()),
+        () = worker.farewell() => Err(io::Error::other("the proxy stops")),
+    };
+    match introduced {
+        Ok(None) => Some((peer, admission)),
+        Ok(Some(client)) => {
             let counted = worker.trust.counted(client.ip());
             worker.door.admit(counted).map(|admission| (client, admission))
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             tracing::debug!(%peer, %error, "a connection is closed: a proxy did not introduce its client");
-            None
-        }
-        Err(_over) => {
-            tracing::debug!(%peer, "a connection is closed: a proxy was too slow to introduce its client");
             None
         }
     }
@@ -293,6 +292,12 @@ impl Worker {
     /// Who answers for `path` of `host` now.
     pub(super) fn find(&self, host: &str, path: &str) -> Result<Arc<Entry>, Refusal> {
         self.table.borrow().find(host, path).map(Arc::clone)
+    }
+
+    /// Resolves once the proxy stops, and those have had their time that have not asked for anything yet.
+    async fn farewell(&self) {
+        self.stop.cancelled().await;
+        sleep(self.limits.farewell).await;
     }
 
     /// Whether anybody answers for `host` now.

@@ -325,6 +325,29 @@ async fn a_proxy_in_front_introduces_its_clients() {
 }
 
 #[tokio::test]
+async fn an_introduction_comes_before_the_handshake() {
+    let (one, _one) = echo("one").await;
+    let introduced = |settings: &mut Settings| {
+        settings.trusted = vec!["127.0.0.0/8".parse().unwrap()];
+        settings.proxy_protocol = true;
+    };
+    let hsts = Some(Hsts { max_age_s: 300, subdomains: false, preload: false });
+    let rules = Rules { https_only: true, hsts, allow: vec!["192.0.2.1".into()], ..Rules::default() };
+    let proxy = Proxy::start_with(table_with(rules, one), introduced).await;
+    for (client, status) in [("192.0.2.1", "200"), ("192.0.2.2", "403")] {
+        let mut stream = TcpStream::connect(proxy.secure).await.unwrap();
+        stream.write_all(format!("PROXY TCP4 {client} 127.0.0.1 5 443\r\n").as_bytes()).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(secure::usual());
+        let mut stream = connector.connect("a.test".try_into().unwrap(), stream).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        timeout(SURELY, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{client} got {answer}");
+        assert!(answer.contains("\r\nstrict-transport-security: max-age=300\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_target_that_keeps_refusing_is_left_alone_until_it_listens() {
     let (one, _one) = echo("one").await;
     let dead = nowhere();
