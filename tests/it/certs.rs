@@ -1,6 +1,7 @@
 //! Certificates from a real ACME server in the host, pebble with its bad nonces on: issued, renewed, revoked, many at
 //! once; what goes wrong on the way is said, and mended by itself.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -282,17 +283,21 @@ fn index(host: &Host) -> Value {
 
 /// The chain that the proxy is given for a name.
 fn served(host: &Host, name: &str) -> String {
-    let index = index(host);
-    let all = index["certificates"].as_array().unwrap();
-    let has = |one: &&Value| one["names"].as_array().unwrap().iter().any(|known| known == name);
-    let file = all.iter().find(has).unwrap_or_else(|| panic!("{name} is not in {index}"))["file"].clone();
-    let path = host.path(&format!("/var/lib/rivetr/proxy/certs/{}", file.as_str().unwrap()));
-    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let text = std::fs::read_to_string(path).unwrap();
-    let (key, chain) = text.split_at(text.find("-----BEGIN CERTIFICATE-----").unwrap());
-    assert!(key.contains("PRIVATE KEY-----"), "the key does not come first");
-    chain.to_owned()
+    loop {
+        let index = index(host);
+        let all = index["certificates"].as_array().unwrap();
+        let has = |one: &&Value| one["names"].as_array().unwrap().iter().any(|known| known == name);
+        let file = all.iter().find(has).unwrap_or_else(|| panic!("{name} is not in {index}"))["file"].clone();
+        let path = host.path(&format!("/var/lib/rivetr/proxy/certs/{}", file.as_str().unwrap()));
+        // Gone since the index was read: another has taken its place.
+        let Ok(mut pem) = std::fs::File::open(path) else { continue };
+        assert_eq!(pem.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let mut text = String::new();
+        pem.read_to_string(&mut text).unwrap();
+        let (key, chain) = text.split_at(text.find("-----BEGIN CERTIFICATE-----").unwrap());
+        assert!(key.contains("PRIVATE KEY-----"), "the key does not come first");
+        return chain.to_owned();
+    }
 }
 
 /// Whether the server has revoked the first certificate of a chain.

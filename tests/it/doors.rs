@@ -278,7 +278,7 @@ fn the_socket_and_the_files_are_for_root_and_rivetr_alone() {
     // For containers to find each other by name, Podman answers on the bridge of their network.
     let ours = |address: &&String| host.mode() == Mode::Rootless || !address.ends_with(":53");
     let added: Vec<&String> = added.iter().filter(ours).collect();
-    assert_eq!(added, ["*:80", "127.0.0.1:7480"]);
+    assert_eq!(added, ["*:443", "*:80", "127.0.0.1:7480"]);
     let from_outside = TcpStream::connect((host.address(), 7480)).map(drop);
     assert!(from_outside.is_err(), "other machines reach the API's port");
 

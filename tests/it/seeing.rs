@@ -20,7 +20,7 @@ fn assert_served(line: Option<Value>, path: &str) {
 }
 
 #[test]
-fn requests_are_seen_in_traffic_in_metrics_and_in_both_kinds_of_access_log() {
+fn requests_are_seen_in_numbers_in_metrics_and_in_both_kinds_of_access_log() {
     let host = Host::boot("seeing");
     host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
     host.sample("blog").push().succeeds();
@@ -30,13 +30,13 @@ fn requests_are_seen_in_traffic_in_metrics_and_in_both_kinds_of_access_log() {
     let name = host.host_of("blog");
     assert_eq!(host.ask(&name, "/journal").unwrap().status, 404);
 
-    let traffic = || {
-        let list = host.rivetr(["traffic", "--json"]).succeeds().json();
+    let requests = || {
+        let list = host.rivetr(["requests", "--json"]).succeeds().json();
         list["items"].as_array().unwrap().iter().find(|app| app["app"] == "blog").unwrap().clone()
     };
-    let blog = soon(traffic, |blog| blog["requests"] == 2);
+    let blog = soon(requests, |blog| blog["requests"] == 2);
     assert_eq!((&blog["requests"], &blog["errors"]), (&2.into(), &0.into()), "{blog}");
-    host.rivetr(["traffic"]).succeeds().says("blog");
+    host.rivetr(["requests"]).succeeds().says("blog");
 
     let mut stream = TcpStream::connect((host.address(), 80)).unwrap();
     let (address, token) = (host.address(), host.token("read"));

@@ -87,7 +87,7 @@ async fn an_acme_server_sees_challenges_and_nothing_else() {
     let proxy = Proxy::start(Limits::default(), &[("a.test", address), ("b.test", address)]).await;
     proxy.issue("1.pem", &["a.test"]);
     proxy.issue("2.pem", &["b.test"]);
-    let challenge = proxy.issue("challenge.pem", &["a.test"]);
+    let challenge = proxy.prove("challenge.pem", "a.test");
     proxy.show(&[("1.pem", &["a.test"]), ("2.pem", &["b.test"])], &[("challenge.pem", &["a.test"])]).await;
     let acme: &[&[u8]] = &[b"acme-tls/1"];
     let mut stream = proxy.greet(&client(&VERSIONS, acme), "a.test").await.unwrap();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use thiserror::Error;
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -112,7 +113,7 @@ impl Shelf {
     pub(super) fn find(&self, host: &HostName) -> Option<(Arc<ServerConfig>, Arc<Certificate>)> {
         let certificate = Arc::clone(self.catalog().find(host)?);
         let ready = self.ready.get(&certificate.file).unwrap_or_else(|| {
-            let ready = self.prepare(&self.visitors, &certificate);
+            let ready = self.prepare(&self.visitors, &certificate, CertifiedKey::from_der);
             self.ready.put(&certificate.file, ready.clone());
             ready
         });
@@ -122,7 +123,7 @@ impl Shelf {
     /// The same for an ACME server that comes to see a challenge; each comes a few times, so nothing is kept.
     pub(super) fn challenge(&self, host: &HostName) -> Option<Arc<ServerConfig>> {
         let certificate = Arc::clone(self.catalog().challenges.get(host.as_str())?);
-        self.prepare(&self.challenges, &certificate)
+        self.prepare(&self.challenges, &certificate, challenge)
     }
 
     /// The same for a host that has no certificate yet.
@@ -147,8 +148,13 @@ impl Shelf {
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn prepare(&self, terms: &ServerConfig, certificate: &Certificate) -> Option<Arc<ServerConfig>> {
-        match read(terms, &self.folder.join(&certificate.file)) {
+    fn prepare(
+        &self,
+        terms: &ServerConfig,
+        certificate: &Certificate,
+        pair: Pair,
+    ) -> Option<Arc<ServerConfig>> {
+        match read(terms, &self.folder.join(&certificate.file), pair) {
             Ok(key) => Some(with(terms, key)),
             Err(error) => {
                 tracing::error!(names = ?certificate.names, %error, "a certificate cannot be shown");
@@ -158,6 +164,22 @@ impl Shelf {
     }
 }
 
+/// What makes a chain and its key one.
+type Pair = fn(
+    Vec<CertificateDer<'static>>,
+    PrivateKeyDer<'static>,
+    &CryptoProvider,
+) -> Result<CertifiedKey, rustls::Error>;
+
+/// Unchecked: what a challenge's certificate says is critical (RFC 8737, 3), and only ACME servers know it.
+fn challenge(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, rustls::Error> {
+    Ok(CertifiedKey::new(chain, provider.key_provider.load_private_key(key)?))
+}
+
 /// The terms, with one certificate; tickets are the same for all.
 fn with(terms: &ServerConfig, key: CertifiedKey) -> Arc<ServerConfig> {
     let mut config = terms.clone();
@@ -165,12 +187,12 @@ fn with(terms: &ServerConfig, key: CertifiedKey) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn read(terms: &ServerConfig, path: &Path) -> Result<CertifiedKey, Unusable> {
+fn read(terms: &ServerConfig, path: &Path, pair: Pair) -> Result<CertifiedKey, Unusable> {
     let text = fs::read(path).map_err(|source| Unusable::Read { path: path.to_owned(), source })?;
     let text = Zeroizing::new(text);
     let no_pem = |error| Unusable::Pem(path.to_owned(), error);
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(no_pem)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(no_pem)?;
     let no_pair = |error| Unusable::Pair(path.to_owned(), error);
-    CertifiedKey::from_der(chain, key, terms.crypto_provider()).map_err(no_pair)
+    pair(chain, key, terms.crypto_provider()).map_err(no_pair)
 }
