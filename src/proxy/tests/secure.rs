@@ -65,10 +65,8 @@ impl ServerCertVerifier for Anyone {
 
 /// What a proof to an ACME server says is critical is not known to the library.
 fn of_a_proof(error: Error) -> Result<HandshakeSignatureValid, Error> {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(_)) => Ok(HandshakeSignatureValid::assertion()),
-        other => Err(other),
-    }
+    let critical = matches!(error, Error::InvalidCertificate(CertificateError::Other(_)));
+    if critical { Ok(HandshakeSignatureValid::assertion()) } else { Err(error) }
 }
 
 /// A client of these versions that asks for these protocols.
