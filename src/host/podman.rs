@@ -286,13 +286,13 @@ impl Podman {
     where
         F: Future<Output = Result<T, podman_api::Error>>,
     {
-        for _ in 1..raw::TRIES {
-            match self.ask_once(what, answer()).await {
-                Err(PodmanError::Unreachable { .. }) => {}
+        let mut tries = 1;
+        loop {
+            match Box::pin(self.ask_once(what, answer())).await {
+                Err(PodmanError::Unreachable { .. }) if tries < raw::TRIES => tries += 1,
                 answered => return answered,
             }
         }
-        self.ask_once(what, answer()).await
     }
 
     async fn ask_once<T>(

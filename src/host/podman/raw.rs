@@ -121,13 +121,14 @@ impl Socket {
         path: &str,
         body: Body,
     ) -> Result<Answer, PodmanError> {
-        for _ in 1..TRIES {
-            match self.exchange_once(what, method.clone(), path, body.clone()).await {
-                Err(PodmanError::Unreachable { .. }) => {}
+        let mut tries = 1;
+        loop {
+            // Boxed, as it is a part of many larger futures.
+            match Box::pin(self.exchange_once(what, method.clone(), path, body.clone())).await {
+                Err(PodmanError::Unreachable { .. }) if tries < TRIES => tries += 1,
                 answered => return answered,
             }
         }
-        self.exchange_once(what, method, path, body).await
     }
 
     async fn exchange_once(

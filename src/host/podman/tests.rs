@@ -54,7 +54,7 @@ impl Answers {
 }
 
 /// Podman's service ends while it is asked, so often; then another one answers with this document.
-async fn dropped(times: usize, body: &'static str) -> (Podman, tempfile::TempDir, JoinSet<()>) {
+fn dropped(times: usize, body: &'static str) -> (Podman, tempfile::TempDir, JoinSet<()>) {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("podman.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -81,12 +81,12 @@ async fn dropped(times: usize, body: &'static str) -> (Podman, tempfile::TempDir
 #[tokio::test]
 async fn who_meets_the_end_of_an_idle_podman_asks_the_next_one() {
     let inspected = r#"{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664"}"#;
-    let (podman, _dir, _tasks) = dropped(raw::TRIES - 1, inspected).await;
+    let (podman, _dir, _tasks) = dropped(raw::TRIES - 1, inspected);
     assert_eq!(podman.image("localhost/rivetr/blog:7").await.unwrap().unwrap().as_str().len(), 71);
-    let (podman, _dir, _tasks) = dropped(raw::TRIES - 1, "[]").await;
+    let (podman, _dir, _tasks) = dropped(raw::TRIES - 1, "[]");
     assert_eq!(podman.images_named("localhost/rivetr/blog").await.unwrap(), []);
 
-    let (podman, _dir, _tasks) = dropped(2 * raw::TRIES, inspected).await;
+    let (podman, _dir, _tasks) = dropped(2 * raw::TRIES, inspected);
     let error = podman.image("localhost/rivetr/blog:7").await.unwrap_err();
     assert!(matches!(error, PodmanError::Unreachable { .. }), "{error}");
     let error = podman.images_named("localhost/rivetr/blog").await.unwrap_err();
