@@ -157,7 +157,7 @@ impl Podman {
     /// Which Podman answers.
     pub async fn version(&self) -> Result<Version, PodmanError> {
         let what = "tell its version";
-        let answer = self.ask(what, self.api.version()).await?;
+        let answer = self.ask(what, || self.api.version()).await?;
         let text = answer.version.unwrap_or_default();
         let why = || PodmanError::Answer { what: what.to_owned(), why: format!("{text:?} is no version") };
         Version::parse(&text).ok_or_else(why)
@@ -231,9 +231,11 @@ impl Podman {
         let opts = ContainerDeleteOpts::builder().force(true).volumes(true).timeout(GRACE).build();
         let container = self.api.containers().get(name);
         let what = format!("remove the container {name}");
-        let removed = match self.ask(&what, container.delete(&opts)).await {
+        let removed = match self.ask(&what, || container.delete(&opts)).await {
             // A container whose conmon died is removed at the second try only, before Podman 5.6 (FACTS 11.9).
-            Err(PodmanError::Refused { status: 500.., .. }) => self.ask(&what, container.delete(&opts)).await,
+            Err(PodmanError::Refused { status: 500.., .. }) => {
+                self.ask(&what, || container.delete(&opts)).await
+            }
             other => other,
         };
         match removed {
@@ -274,11 +276,26 @@ impl Podman {
 
     async fn images(&self, filter: ImageListFilter) -> Result<Vec<Image>, PodmanError> {
         let opts = ImageListOpts::builder().filter([filter]).build();
-        let found = self.ask("list images", self.api.images().list(&opts)).await?;
+        let images = self.api.images();
+        let found = self.ask("list images", || images.list(&opts)).await?;
         found.into_iter().map(image).collect()
     }
 
-    async fn ask<T>(
+    /// Asks through podman-api what may be asked twice.
+    async fn ask<T, F>(&self, what: &str, answer: impl Fn() -> F) -> Result<T, PodmanError>
+    where
+        F: Future<Output = Result<T, podman_api::Error>>,
+    {
+        let mut tries = 1;
+        loop {
+            match Box::pin(self.ask_once(what, answer())).await {
+                Err(PodmanError::Unreachable { .. }) if tries < raw::TRIES => tries += 1,
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn ask_once<T>(
         &self,
         what: &str,
         answer: impl Future<Output = Result<T, podman_api::Error>>,

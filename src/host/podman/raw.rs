@@ -19,6 +19,9 @@ use super::{LIMIT, PodmanError};
 
 /// The version of the API that is spoken: every Podman from 4.0 on takes it (FACTS 10).
 const API: &str = "/v5.0.0";
+/// How often a request is sent that nobody answered. Podman's service ends once it has been idle for 5 s, and drops
+/// what comes at that very moment; whoever comes next is answered by a new one, which its socket starts.
+pub(super) const TRIES: usize = 3;
 /// The longest answer that is read, in bytes: thousands of containers.
 const ANSWER_MAX: usize = 32 << 20;
 
@@ -36,6 +39,7 @@ pub(super) struct Answer {
 }
 
 /// What a request is about.
+#[derive(Clone)]
 struct Body {
     media: Option<&'static str>,
     bytes: Bytes,
@@ -109,7 +113,25 @@ impl Socket {
         PodmanError::Unreachable { socket: self.path.clone(), why: why.to_string() }
     }
 
+    /// For what may be asked twice: all but the start of a command.
     async fn exchange(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<Answer, PodmanError> {
+        let mut tries = 1;
+        loop {
+            // Boxed, as it is a part of many larger futures.
+            match Box::pin(self.exchange_once(what, method.clone(), path, body.clone())).await {
+                Err(PodmanError::Unreachable { .. }) if tries < TRIES => tries += 1,
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn exchange_once(
         &self,
         what: &str,
         method: Method,

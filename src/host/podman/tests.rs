@@ -53,6 +53,46 @@ impl Answers {
     }
 }
 
+/// Podman's service ends while it is asked, so often; then another one answers with this document.
+fn dropped(times: usize, body: &'static str) -> (Podman, tempfile::TempDir, JoinSet<()>) {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("podman.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        for number in 0.. {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(connection.read_u8().await.unwrap());
+            }
+            if number >= times {
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                connection.write_all(answer.as_bytes()).await.unwrap();
+            }
+        }
+    });
+    (Podman::new(&socket), dir, tasks)
+}
+
+#[tokio::test]
+async fn who_meets_the_end_of_an_idle_podman_asks_the_next_one() {
+    let inspected = r#"{"Id":"33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664"}"#;
+    let (podman, _dir, _tasks) = dropped(raw::TRIES - 1, inspected);
+    assert_eq!(podman.image("localhost/rivetr/blog:7").await.unwrap().unwrap().as_str().len(), 71);
+    let (podman, _dir, _tasks) = dropped(raw::TRIES - 1, "[]");
+    assert_eq!(podman.images_named("localhost/rivetr/blog").await.unwrap(), []);
+
+    let (podman, _dir, _tasks) = dropped(2 * raw::TRIES, inspected);
+    let error = podman.image("localhost/rivetr/blog:7").await.unwrap_err();
+    assert!(matches!(error, PodmanError::Unreachable { .. }), "{error}");
+    let error = podman.images_named("localhost/rivetr/blog").await.unwrap_err();
+    assert!(matches!(error, PodmanError::Unreachable { .. }), "{error}");
+}
+
 const ID: &str = "33fa4e2e75b9744c3e13ae5a60126a6c8883e4ed22e239130c6a7103ede91664";
 
 #[test]
