@@ -350,14 +350,14 @@ async fn an_introduction_comes_before_the_handshake() {
 #[tokio::test]
 async fn a_target_that_keeps_refusing_is_left_alone_until_it_listens() {
     let (one, _one) = echo("one").await;
-    let dead = nowhere();
+    let (dead, kept) = not_yet();
     let proxy = proxy(table(1, &[("a.test", dead), ("a.test", nowhere())])).await;
     assert!(get(&proxy, "/", "").await.starts_with("HTTP/1.1 503"), "each was asked several times");
     proxy.route(2, &[("a.test", dead), ("a.test", one)]).await;
     for _ in 0..4 {
         assert!(get(&proxy, "/", "").await.contains("one\n"));
     }
-    let (_, _two) = echo_on(TcpListener::bind(dead).await.unwrap(), "two");
+    let (_, _two) = echo_on(kept.listen(64).unwrap(), "two");
     let back = async { while !get(&proxy, "/", "").await.contains("two\n") {} };
     timeout(SURELY, back).await.expect("it gets requests again");
 }
