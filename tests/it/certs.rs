@@ -35,16 +35,13 @@ fn a_certificate_is_issued_renewed_and_revoked() {
 
     host.rivetr(["certs", "renew", "blog.test", "--revoke"]).succeeds();
     let third = another(&host, "blog.test", &second);
-    let deadline = Instant::now() + PATIENCE;
-    while certificate(&host, "blog.test")["revoking"] == true {
-        assert!(Instant::now() < deadline, "the old one is not revoked");
-    }
+    soon("the old one is not revoked", || certificate(&host, "blog.test")["revoking"] == false);
     let standing = [&first, &second, &third].map(|chain| standing(&host, chain));
     assert_eq!(standing, ["Valid", "Revoked", "Valid"]);
 
     // What nobody needs any more is not shown, and not lost: it may come back.
     host.rivetr(["apps", "set", "blog", "--host", "www.blog.test"]).succeeds();
-    host.rivetr(["certs", "show", "blog.test"]).exits(4);
+    soon("blog.test is still wanted", || certificate(&host, "blog.test").is_null());
     host.rivetr(["apps", "set", "blog", "--host", "www.blog.test", "--host", "blog.test"]).succeeds();
     wait_for(&host, "blog.test", "valid");
     assert_eq!(served(&host, "blog.test"), third);
@@ -74,10 +71,7 @@ fn what_goes_wrong_is_said_and_mended() {
 
     std::fs::write(host.path("/var/lib/rivetr/failpoint"), "ordering").unwrap();
     host.rivetr(["apps", "create", "crash", "--host", "crash.test"]).succeeds();
-    let deadline = Instant::now() + PATIENCE;
-    while host.path("/var/lib/rivetr/failpoint").exists() {
-        assert!(Instant::now() < deadline, "no order was begun");
-    }
+    soon("no order was begun", || !host.path("/var/lib/rivetr/failpoint").exists());
     wait_for(&host, "crash.test", "valid");
 }
 
@@ -96,10 +90,7 @@ fn a_certificate_of_ones_own_wins_and_gives_way() {
     write("key.pem", &key);
     host.rivetr(add).succeeds().says("*.own.test, own.test");
     assert_eq!(served(&host, "*.own.test"), chain);
-    let deadline = Instant::now() + PATIENCE;
-    while names(&host) != ["*.own.test", "other.test"] {
-        assert!(Instant::now() < deadline, "{:?}", names(&host));
-    }
+    soon("one is still ordered", || names(&host) == ["*.own.test", "other.test"]);
     host.rivetr(["certs", "remove", "other.test"]).exits(5).says("as long as an app has that host");
 
     host.rivetr(["certs", "remove", "*.own.test"]).succeeds();
@@ -125,9 +116,8 @@ fn two_hundred_domains_at_once() {
         }
         assert!(Instant::now() < deadline, "{valid} of {} are there: {listed}", all.len());
     }
-    assert_eq!(index(&host)["certificates"].as_array().unwrap().len(), 200);
-    let kept = host.list("/var/lib/rivetr/proxy/certs");
-    assert_eq!(kept.len(), 201, "files were left behind");
+    soon("not all are shown", || index(&host)["certificates"].as_array().map(Vec::len) == Some(200));
+    soon("files were left behind", || host.list("/var/lib/rivetr/proxy/certs").len() == 201);
 }
 
 #[test]
@@ -140,7 +130,7 @@ fn a_name_is_proved_in_a_handshake_and_shown_to_browsers() {
     std::fs::write(host.path("/root/root.pem"), root).unwrap();
     let resolve = format!("blog.test:443:{}", host.address());
     let ask = ["curl", "-sf", "--cacert", "/root/root.pem", "--resolve", &resolve, "https://blog.test/"];
-    host.run(ask).succeeds();
+    soon("browsers are not shown it", || host.run(ask).code == 0);
 }
 
 /// A host with rivetr, a DNS server that leads every name to it, and an ACME server that it trusts.
@@ -166,13 +156,16 @@ fn with_acme(name: &str, more: &str) -> Host {
         std::fs::write(host.path(&format!("/etc/pebble/{file}")), text).unwrap();
     }
     let address = host.address().to_owned();
+    // Newer ones call it by another name.
+    let help = host.run(["pebble-challtestsrv", "-help"]);
+    let dns = if help.stderr.contains("-dnsserver") { "-dnsserver" } else { "-dns01" };
     start(
         &host,
         "dns",
         "http://127.0.0.1:8055/",
         &[
             "pebble-challtestsrv",
-            "-dns01=127.0.0.1:53",
+            &format!("{dns}=127.0.0.1:53"),
             "-defaultIPv6=",
             &format!("-defaultIPv4={address}"),
             "-http01=",
@@ -199,9 +192,10 @@ fn start(host: &Host, unit: &str, url: &str, command: &[&str]) {
     let unit = format!("--unit={unit}");
     let up =
         format!("--property=ExecStartPost=/bin/sh -c 'until curl -kso /dev/null {url}; do sleep 0.05; done'");
+    let limit = "--property=TimeoutStartSec=30";
     // It does not wait a random time before it looks for a proof.
     let quick = "--setenv=PEBBLE_VA_NOSLEEP=1";
-    host.run(["systemd-run", &unit, &up, quick].into_iter().chain(command.iter().copied())).succeeds();
+    host.run(["systemd-run", &unit, &up, limit, quick].into_iter().chain(command.iter().copied())).succeeds();
 }
 
 /// Has DNS lead a name to an address.
@@ -256,6 +250,15 @@ fn wait_for(host: &Host, name: &str, state: &str) -> Value {
     }
 }
 
+/// Waits until it is so; what else is said.
+#[track_caller]
+fn soon(or: &str, is: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is() {
+        assert!(Instant::now() < deadline, "{or}");
+    }
+}
+
 /// Waits until another chain than this one is served for a name.
 #[track_caller]
 fn another(host: &Host, name: &str, old: &str) -> String {
@@ -281,13 +284,19 @@ fn index(host: &Host) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The chain that the proxy is given for a name.
+/// The chain that the proxy is given for a name; it may be a moment behind what is stored.
+#[track_caller]
 fn served(host: &Host, name: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let index = index(host);
         let all = index["certificates"].as_array().unwrap();
         let has = |one: &&Value| one["names"].as_array().unwrap().iter().any(|known| known == name);
-        let file = all.iter().find(has).unwrap_or_else(|| panic!("{name} is not in {index}"))["file"].clone();
+        let Some(found) = all.iter().find(has) else {
+            assert!(Instant::now() < deadline, "{name} is not in {index}");
+            continue;
+        };
+        let file = found["file"].clone();
         let path = host.path(&format!("/var/lib/rivetr/proxy/certs/{}", file.as_str().unwrap()));
         // Gone since the index was read: another has taken its place.
         let Ok(mut pem) = std::fs::File::open(path) else { continue };
