@@ -38,7 +38,7 @@ pub(super) fn run(process: &Process, next: bool) -> ExitCode {
     let settings = Settings {
         workers: workers.map(|workers| workers as usize),
         routes: process.layout.routes(),
-        certs: process.layout.routes().with_file_name("certs"),
+        certs: process.layout.certificates(),
         link,
         sibling,
         broker: (process.layout.manager == Manager::User).then(|| process.layout.netns_socket()),

@@ -156,9 +156,8 @@ impl Engine {
         let now = self.now();
         let mut own = self.reader().own_certificates().await?;
         own.retain(|own| own.held.facts.holds_at(now));
-        let apps = self.reader().apps().await?;
-        let of_apps = apps.into_iter().filter(|app| !app.deleting).flat_map(|app| app.domains);
-        let of_apps = of_apps.filter_map(|domain| domain.site.host.exact().cloned());
+        let domains = self.reader().domains().await?;
+        let of_apps = domains.into_iter().filter_map(|domain| domain.site.host.exact().cloned());
         let all = self.0.settings.own_host.iter().cloned().chain(of_apps);
         let names: BTreeSet<HostName> = all.filter(can_be_ordered).collect();
         Ok(names.into_iter().filter(|name| !own.iter().any(|own| own.covers(name.as_str()))).collect())
