@@ -36,20 +36,20 @@ mod peer;
 mod refusal;
 
 pub mod access_log;
-mod conversation;
+mod http1;
+mod http2;
 pub mod metrics;
 mod multiplexed;
 mod record;
 mod tls;
 
 mod body;
-mod head;
+mod deadline;
 mod patient;
+mod scratch;
 mod upgrade;
-mod wire;
 
 mod dial;
-mod last_words;
 mod pool;
 mod sender;
 

@@ -1,6 +1,7 @@
 //! Bodies on their way through: never gathered, each wait with a deadline, each end noticed.
 
 use std::cell::Cell;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,24 +9,77 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::deadline::Deadline;
 use super::drain::InFlight;
 use super::fields::trailers;
+use super::http1::{Exchange, Front};
+use super::http2::Busy;
 use super::limits::{BODY_RATE, Limits};
 use super::pool::Lease;
 use super::record::Record;
 use super::refusal::Refusal;
-use super::wire::{Busy, Deadline};
+use super::scratch;
+use super::upgrade::Tunnel;
+
+/// A part of a body.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// So many bytes, in front of the buffer that was lent.
+    Scratch(usize),
+    /// These.
+    Bytes(Bytes),
+    /// The fields behind it.
+    Trailers(HeaderMap),
+}
+
+impl Piece {
+    /// How many bytes of the body it has.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Scratch(length) => *length,
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Trailers(_) => 0,
+        }
+    }
+
+    /// The same as a frame that may be kept.
+    fn into_frame(self, scratch: &[u8]) -> Frame<Bytes> {
+        match self {
+            Self::Scratch(length) => {
+                Frame::data(Bytes::copy_from_slice(scratch.get(..length).unwrap_or_default()))
+            }
+            Self::Bytes(bytes) => Frame::data(bytes),
+            Self::Trailers(fields) => Frame::trailers(fields),
+        }
+    }
+}
+
+type Polled<T> = Poll<Option<Result<T, BodyError>>>;
+
+/// The next piece of what hyper reads.
+fn poll_incoming(body: &mut Incoming, cx: &mut Context<'_>) -> Polled<Piece> {
+    Pin::new(body).poll_frame(cx).map(|frame| {
+        frame.map(|frame| {
+            Ok(frame?.into_data().map_or_else(
+                |other| Piece::Trailers(other.into_trailers().unwrap_or_default()),
+                Piece::Bytes,
+            ))
+        })
+    })
+}
 
 /// Why a body ended before its end.
 #[derive(Debug, Error)]
 pub(super) enum BodyError {
     #[error(transparent)]
     Broken(#[from] hyper::Error),
+    #[error("the connection ended: {0}")]
+    Ended(io::Error),
     #[error("the client's body was refused: {0}")]
     Refused(Refusal),
     #[error("nothing came from the target for {0:?}")]
@@ -63,10 +117,38 @@ impl Upload {
     }
 }
 
+/// Where a request's body comes from.
+pub(super) enum ClientSource {
+    /// Nowhere: it has none, or is sent a second time.
+    Nothing,
+    /// From a connection that speaks HTTP/1.1.
+    Http1(Front),
+    /// From a stream of HTTP/2.
+    Http2(Incoming),
+}
+
+impl ClientSource {
+    /// Whether there is nothing left of it.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Http1(front) => front.has_heard_all(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Nothing => SizeHint::with_exact(0),
+            Self::Http1(front) => front.body_left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
 /// The body of a request on its way to the target.
 pub(super) struct ClientBody {
-    /// None for the second sending of a request that has no body.
-    body: Option<Incoming>,
+    source: ClientSource,
     upload: Rc<Upload>,
     limits: Arc<Limits>,
     left: u64,
@@ -79,31 +161,31 @@ pub(super) struct ClientBody {
 impl ClientBody {
     /// Refuses at once what says that it is larger than `limit` bytes.
     pub(super) fn new(
-        body: Incoming,
+        source: ClientSource,
         limit: u64,
         limits: Arc<Limits>,
     ) -> Result<(Self, Rc<Upload>), Refusal> {
-        if body.size_hint().lower() > limit {
+        if source.size_hint().lower() > limit {
             return Err(Refusal::BodyTooLarge);
         }
         let upload = Rc::new(Upload {
             moved: Cell::new(Instant::now()),
-            whole: Cell::new(body.is_end_stream()),
+            whole: Cell::new(source.is_over()),
             read: Cell::new(0),
             refusal: Cell::new(None),
         });
         let shared = Rc::clone(&upload);
-        Ok((Self::over(Some(body), limit, shared, limits), upload))
+        Ok((Self::over(source, limit, shared, limits), upload))
     }
 
     /// The body of a request that is sent again and has none.
     pub(super) fn none(upload: Rc<Upload>, limits: Arc<Limits>) -> Self {
-        Self::over(None, 0, upload, limits)
+        Self::over(ClientSource::Nothing, 0, upload, limits)
     }
 
-    fn over(body: Option<Incoming>, left: u64, upload: Rc<Upload>, limits: Arc<Limits>) -> Self {
+    fn over(source: ClientSource, left: u64, upload: Rc<Upload>, limits: Arc<Limits>) -> Self {
         Self {
-            body,
+            source,
             upload,
             limits,
             left,
@@ -114,7 +196,7 @@ impl ClientBody {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn refuse(&self, refusal: Refusal) -> Polled<Piece> {
         self.upload.refusal.set(Some(refusal));
         Poll::Ready(Some(Err(BodyError::Refused(refusal))))
     }
@@ -138,52 +220,65 @@ impl ClientBody {
     }
 }
 
+impl ClientBody {
+    /// The next piece; what passes through the buffer that is lent stands in front of it.
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Polled<Piece> {
+        let polled = match &mut self.source {
+            ClientSource::Nothing => Poll::Ready(None),
+            ClientSource::Http1(front) => front.poll_body(cx, scratch),
+            ClientSource::Http2(body) => poll_incoming(body, cx),
+        };
+        match polled {
+            Poll::Ready(Some(Ok(mut piece))) => {
+                if let Piece::Trailers(fields) = &mut piece {
+                    trailers(fields);
+                }
+                match self.account(u64::try_from(piece.len()).unwrap_or(u64::MAX)) {
+                    Ok(()) => {
+                        self.upload.whole.set(self.source.is_over());
+                        Poll::Ready(Some(Ok(piece)))
+                    }
+                    Err(refusal) => self.refuse(refusal),
+                }
+            }
+            Poll::Ready(Some(Err(_broken))) => self.refuse(Refusal::Malformed("the body broke off")),
+            Poll::Ready(None) => {
+                self.upload.moved.set(Instant::now());
+                self.upload.whole.set(true);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                self.waiting_since.get_or_insert_with(Instant::now);
+                ready!(self.deadline.poll(cx, self.limits.body_idle));
+                self.refuse(Refusal::BodyTooSlow)
+            }
+        }
+    }
+}
+
 impl Body for ClientBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<Frame<Bytes>> {
         let this = self.get_mut();
-        let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        match Pin::new(body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(mut frame))) => {
-                if let Some(fields) = frame.trailers_mut() {
-                    trailers(fields);
-                }
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                match this.account(u64::try_from(bytes).unwrap_or(u64::MAX)) {
-                    Ok(()) => {
-                        this.upload.whole.set(this.is_end_stream());
-                        Poll::Ready(Some(Ok(frame)))
-                    }
-                    Err(refusal) => this.refuse(refusal),
-                }
-            }
-            Poll::Ready(Some(Err(_broken))) => this.refuse(Refusal::Malformed("the body broke off")),
-            Poll::Ready(None) => {
-                this.upload.moved.set(Instant::now());
-                this.upload.whole.set(true);
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                this.waiting_since.get_or_insert_with(Instant::now);
-                ready!(this.deadline.poll(cx, this.limits.body_idle));
-                this.refuse(Refusal::BodyTooSlow)
-            }
-        }
+        scratch::with(|scratch| {
+            let piece = ready!(this.poll_piece(cx, scratch));
+            Poll::Ready(piece.map(|piece| piece.map(|piece| piece.into_frame(scratch))))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.source.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.source.size_hint()
     }
 }
+
+/// The bytes of one frame of an answer: what HTTP/2 may have on its way of one stream.
+const FRAME: usize = 64 * 1024;
 
 /// Since when the last piece of an answer waits to be taken by the client.
 #[derive(Debug, Default)]
@@ -205,19 +300,35 @@ pub(super) struct AnswerBody {
 }
 
 enum Source {
-    Page(Full<Bytes>),
+    /// A page of our own; none once it was handed over.
+    Page(Option<Bytes>),
     Target(Box<TargetBody>),
+    /// Nothing but what follows an upgrade.
+    Tunnel(Option<Box<Tunnel>>),
 }
 
 impl AnswerBody {
     /// A page of the proxy itself.
     pub(super) fn page(bytes: Bytes) -> Self {
-        Self::over(Source::Page(Full::new(bytes)))
+        Self::over(Source::Page(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
     /// What the target sends.
     pub(super) fn target(body: TargetBody) -> Self {
         Self::over(Source::Target(Box::new(body)))
+    }
+
+    /// No body, and behind it a tunnel.
+    pub(super) fn tunnel(tunnel: Tunnel) -> Self {
+        Self::over(Source::Tunnel(Some(Box::new(tunnel))))
+    }
+
+    /// The tunnel that follows, if one does.
+    pub(super) fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match &mut self.source {
+            Source::Tunnel(tunnel) => tunnel.take(),
+            Source::Page(_) | Source::Target(_) => None,
+        }
     }
 
     /// Keeps the client's connection counted as busy until the body is gone.
@@ -231,7 +342,7 @@ impl AnswerBody {
 
     /// Notes what becomes of the body.
     pub(super) fn note(&mut self, record: Rc<Record>) {
-        // hyper does not poll a body that is at its end, nor one that must not be sent.
+        // A body that is at its end, or must not be sent, is not asked for.
         if self.is_end_stream() || matches!(self.source, Source::Page(_)) {
             record.is_whole();
         }
@@ -242,54 +353,94 @@ impl AnswerBody {
     pub(super) fn watch(&mut self, handed: Rc<Handed>) {
         self.handed = Some(handed);
     }
+
+    /// The next piece; what passes through the buffer that is lent stands in front of it.
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Polled<Piece> {
+        let polled = match &mut self.source {
+            Source::Page(page) => Poll::Ready(page.take().map(|page| Ok(Piece::Bytes(page)))),
+            Source::Target(body) => body.poll_piece(cx, scratch),
+            Source::Tunnel(_) => Poll::Ready(None),
+        };
+        if let Some(record) = &self.record {
+            match &polled {
+                Poll::Ready(Some(Ok(piece))) => record.passed_out(piece.len()),
+                Poll::Ready(Some(Err(_))) => record.is_broken(),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            if self.is_end_stream() {
+                record.is_whole();
+            }
+        }
+        if let Some(Handed(since)) = self.handed.as_deref() {
+            // Who asks for the next piece has taken the one before.
+            since.set(matches!(polled, Poll::Ready(Some(Ok(_)))).then(Instant::now));
+        }
+        polled
+    }
 }
 
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<Frame<Bytes>> {
         let this = self.get_mut();
-        let polled = match &mut this.source {
-            Source::Page(page) => Pin::new(page)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|result| result.map_err(|never| match never {}))),
-            Source::Target(body) => body.poll_frame(cx),
-        };
-        if let Some(record) = &this.record {
-            record.follow(&polled);
-            if this.is_end_stream() {
-                record.is_whole();
-            }
-        }
-        if let Some(Handed(since)) = this.handed.as_deref() {
-            // Who asks for the next piece has taken the one before.
-            since.set(matches!(polled, Poll::Ready(Some(Ok(_)))).then(Instant::now));
-        }
-        polled
+        scratch::with(|scratch| {
+            let room = scratch::first(scratch, FRAME);
+            let piece = ready!(this.poll_piece(cx, room));
+            Poll::Ready(piece.map(|piece| piece.map(|piece| piece.into_frame(room))))
+        })
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Page(page) => page.is_end_stream(),
-            Source::Target(body) => body.body.is_end_stream(),
+            Source::Page(page) => page.is_none(),
+            Source::Target(body) => body.source.is_read(),
+            Source::Tunnel(_) => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Page(page) => page.size_hint(),
-            Source::Target(body) => body.body.size_hint(),
+            Source::Page(page) => SizeHint::with_exact(page.as_ref().map_or(0, |page| page.len() as u64)),
+            Source::Target(body) => body.source.size_hint(),
+            Source::Tunnel(_) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// Where an answer's body comes from.
+pub(super) enum TargetSource {
+    /// From a connection that speaks HTTP/1.1.
+    Http1(Box<Exchange>),
+    /// From a stream of HTTP/2.
+    H2c(Incoming),
+    /// Nowhere any more.
+    Over,
+}
+
+impl TargetSource {
+    /// Whether all of it was read.
+    fn is_read(&self) -> bool {
+        match self {
+            Self::Http1(exchange) => exchange.is_read(),
+            Self::H2c(body) => body.is_end_stream(),
+            Self::Over => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(exchange) => exchange.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::H2c(body) => body.size_hint(),
+            Self::Over => SizeHint::with_exact(0),
         }
     }
 }
 
 /// The body that a target sends, with what ends when it ends.
 pub(super) struct TargetBody {
-    pub(super) body: Incoming,
+    pub(super) source: TargetSource,
     pub(super) upload: Rc<Upload>,
     pub(super) lease: Option<Lease>,
     pub(super) in_flight: Option<InFlight>,
@@ -298,18 +449,22 @@ pub(super) struct TargetBody {
 }
 
 impl TargetBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Ready(mut frame) => {
+    fn poll_piece(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Polled<Piece> {
+        let polled = match &mut self.source {
+            TargetSource::Http1(exchange) => exchange.poll_piece(cx, scratch),
+            TargetSource::H2c(body) => poll_incoming(body, cx),
+            TargetSource::Over => Poll::Ready(None),
+        };
+        match polled {
+            Poll::Ready(mut piece) => {
                 self.deadline.disarm();
-                if let Some(Ok(fields)) = frame.as_mut().map(|frame| frame.as_mut().map(Frame::trailers_mut))
-                {
-                    fields.map(trailers);
+                if let Some(Ok(Piece::Trailers(fields))) = &mut piece {
+                    trailers(fields);
                 }
-                if frame.is_none() {
+                if piece.is_none() {
                     self.finish();
                 }
-                Poll::Ready(frame.map(|result| result.map_err(BodyError::from)))
+                Poll::Ready(piece)
             }
             Poll::Pending => {
                 ready!(self.deadline.poll(cx, self.idle));
@@ -320,8 +475,12 @@ impl TargetBody {
 
     /// After a clean end of both bodies the connection may serve again.
     fn finish(&mut self) {
+        let source = std::mem::replace(&mut self.source, TargetSource::Over);
         if let Some(lease) = self.lease.take().filter(|_| self.upload.whole()) {
-            lease.give_back();
+            match source {
+                TargetSource::Http1(exchange) => lease.give_back(exchange.retire()),
+                TargetSource::H2c(_) | TargetSource::Over => lease.give_back(None),
+            }
         }
         self.in_flight = None;
     }
@@ -329,8 +488,8 @@ impl TargetBody {
 
 impl Drop for TargetBody {
     fn drop(&mut self) {
-        // hyper does not poll a body that says it is at its end.
-        if self.body.is_end_stream() {
+        // A body that is at its end is not asked whether it is.
+        if self.source.is_read() {
             self.finish();
         }
     }

@@ -1,15 +1,17 @@
 //! One request: who is it for, may it pass, and its way to the target and back.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONNECTION};
+use http::header::{ACCEPT, CONNECTION, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, sleep, timeout_at};
+use hyper::body::Body;
+use tokio::time::{Instant, sleep};
 
 use super::authority::{Authority, authority, request_line};
-use super::body::{AnswerBody, ClientBody, TargetBody, Upload};
+use super::body::{AnswerBody, ClientBody, ClientSource, TargetBody, TargetSource, Upload};
+use super::deadline::Deadline;
 use super::dial::DialError;
 use super::drain::InFlight;
 use super::fields::{Origin, is_websocket, to_client, to_target};
@@ -20,17 +22,28 @@ use super::record::{Record, X_REQUEST_ID};
 use super::refusal::Refusal;
 use super::rules::Protocol;
 use super::rules::policy::{Asked, Gate, Marks, Visit};
+use super::sender::{SendError, Unsent};
 use super::table::{Backend, Entry};
-use super::upgrade;
-use super::wire::{Deadline, Verdict};
+use super::upgrade::Tunnel;
 use super::worker::{Client, Worker};
 
 type Answer = Response<AnswerBody>;
 
+/// What is known of a request from its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Another request may follow.
+    Keep,
+    /// It is well-formed, and the last of its connection.
+    Last,
+    /// It must be refused, and the connection closed.
+    Refuse(Refusal),
+}
+
 /// Answers one request, whatever it is.
-pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Answer {
-    let busy = client.wire.enter();
+pub(super) async fn serve(client: Rc<Client>, request: Request<ClientSource>, verdict: Verdict) -> Answer {
     let multiplexed = request.version() == Version::HTTP_2;
+    let busy = multiplexed.then(|| client.activity.enter());
     let number = client.count();
     let origin = client.worker.trust.origin(client.origin, request.headers());
     let record = Record::begin(&client, &origin, &request);
@@ -38,7 +51,6 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
         .headers()
         .get(ACCEPT)
         .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
-    let verdict = client.wire.verdict(number);
     let mut marks = Marks::default();
     let outcome = match verdict {
         Verdict::Refuse(refusal) => Err(refusal),
@@ -64,7 +76,9 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<Incoming>) -> Ans
     } else if last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    answer.body_mut().hold(busy);
+    if let Some(busy) = busy {
+        answer.body_mut().hold(busy);
+    }
     answer.body_mut().note(record);
     answer
 }
@@ -73,7 +87,7 @@ async fn answer(
     client: &Rc<Client>,
     origin: &Origin,
     marks: &mut Marks,
-    mut request: Request<Incoming>,
+    mut request: Request<ClientSource>,
     record: &Rc<Record>,
 ) -> Result<Answer, Refusal> {
     request_line(request.method(), request.uri(), client.origin.scheme)?;
@@ -100,9 +114,8 @@ async fn answer(
     let websocket = request.method() == Method::GET
         && entry.protocol == Protocol::Http1
         && request.version() == Version::HTTP_11
-        && request.body().is_end_stream()
+        && request.body().is_over()
         && is_websocket(request.headers());
-    let upgraded = websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut head, body) = request.into_parts();
     to_target(&mut head.headers, origin, &text, websocket)?;
     head.headers.insert(X_REQUEST_ID, record.name());
@@ -124,18 +137,27 @@ async fn answer(
         websocket,
     };
     let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let agreed = upgraded.filter(|_| is_websocket(response.headers())).ok_or(Refusal::BadAnswer)?;
-        return upgrade::begin(client, agreed, response, reached.backend, reached.in_flight, record);
-    }
-    let (mut head, body) = response.into_parts();
+    let (mut head, source) = response.into_parts();
+    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let agreed = switches && websocket && is_websocket(&head.headers);
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
     visit.to_client(&mut head.headers, &reached.backend);
     head.version = Version::HTTP_11;
+    if switches {
+        let TargetSource::Http1(exchange) = source else { return Err(Refusal::BadAnswer) };
+        let tunnel = Tunnel::new(client, exchange.into_tunnel(), reached.backend, reached.in_flight, record);
+        head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return if agreed {
+            Ok(Response::from_parts(head, AnswerBody::tunnel(tunnel)))
+        } else {
+            Err(Refusal::BadAnswer)
+        };
+    }
     // Who answers before it has read everything hangs up next, and may not have said so.
     let reusable = !websocket && upload.whole();
     let body = TargetBody {
-        body,
+        source,
         upload,
         lease: reusable.then_some(reached.lease),
         in_flight: Some(reached.in_flight),
@@ -177,7 +199,7 @@ impl Errand<'_> {
     async fn exchange(
         &self,
         mut request: Request<ClientBody>,
-    ) -> Result<(Response<Incoming>, Reached), Refusal> {
+    ) -> Result<(Response<TargetSource>, Reached), Refusal> {
         let harmless = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let repeatable = harmless && request.body().is_end_stream();
         let mut pool = !self.websocket;
@@ -221,7 +243,7 @@ impl Errand<'_> {
             if let Some(lease) = pool.then(|| self.worker.pool.take(&backend, protocol, patience)).flatten() {
                 return Ok(Reached { backend, in_flight, lease, pooled: true, others });
             }
-            let error = match self.worker.connect(&backend.target, protocol, self.websocket).await {
+            let error = match self.worker.connect(&backend.target, protocol).await {
                 Ok(sender) => {
                     let lease = self.worker.pool.lease(sender, &backend);
                     return Ok(Reached { backend, in_flight, lease, pooled: false, others });
@@ -266,36 +288,26 @@ impl Errand<'_> {
         &self,
         reached: &mut Reached,
         request: Request<ClientBody>,
-    ) -> Result<Result<Response<Incoming>, Unsent>, Refusal> {
-        let sent = reached.lease.sender.try_send(request);
-        tokio::pin!(sent);
+    ) -> Result<Result<Response<TargetSource>, Unsent>, Refusal> {
+        let mut sending = reached.lease.send(request);
         let begun = Instant::now();
         let limit = self.visit.answer(&self.worker.limits);
-        loop {
-            // An upload may take long; the wait for the answer begins when it last moved.
-            let until = self.upload.moved().max(begun) + limit;
-            match timeout_at(until, sent.as_mut()).await {
-                Ok(Ok(response)) => return Ok(Ok(response)),
-                Ok(Err(mut failed)) => {
-                    if let Some(refusal) = self.upload.refusal() {
-                        return Err(refusal);
-                    }
-                    let request = failed.take_message();
-                    return Ok(Err(Unsent { request, error: failed.into_error() }));
-                }
-                Err(_over) if self.upload.moved() + limit > Instant::now() => {}
-                Err(_over) => {
-                    tracing::warn!(
-                        target_key = reached.backend.target.key,
-                        "a target did not answer in time"
-                    );
-                    return Err(self.upload.refusal().unwrap_or(Refusal::TooLate));
-                }
+        // An upload may take long; the wait for the answer begins when it last moved.
+        let sent = poll_fn(|cx| sending.poll(cx, || self.upload.moved().max(begun) + limit)).await;
+        match sent {
+            None => {
+                tracing::warn!(target_key = reached.backend.target.key, "a target did not answer in time");
+                Err(self.upload.refusal().unwrap_or(Refusal::TooLate))
             }
+            Some(Err(unsent)) => match self.upload.refusal() {
+                Some(refusal) => Err(refusal),
+                None => Ok(Err(unsent)),
+            },
+            Some(Ok(response)) => Ok(Ok(response)),
         }
     }
 
-    fn failed(&self, reached: &Reached, error: &hyper::Error) -> Refusal {
+    fn failed(&self, reached: &Reached, error: &SendError) -> Refusal {
         tracing::warn!(target_key = reached.backend.target.key, %error, "a target answered badly");
         self.upload.refusal().unwrap_or(Refusal::BadAnswer)
     }
@@ -310,10 +322,4 @@ impl Errand<'_> {
         *copy.headers_mut() = request.headers().clone();
         copy
     }
-}
-
-/// A request that was not answered; with the request itself if not a byte of it left.
-struct Unsent {
-    request: Option<Request<ClientBody>>,
-    error: hyper::Error,
 }

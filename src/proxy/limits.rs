@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 /// The bytes of a request head that are read before the client is refused with 431.
-/// hyper is given the same number, so that both agree on what is too large. The 100 fields are hyper's own limit;
-/// to set it would cost an allocation a request.
 pub(super) const HEAD_BYTES: usize = 32 * 1024;
 /// The bytes of one header field: single sign-on cookies fit.
 pub(super) const FIELD_BYTES: usize = 8 * 1024;
 /// The bytes of a request target, as in common servers.
 pub(super) const TARGET_BYTES: usize = 8 * 1024;
-/// The bytes hyper may buffer for one upstream connection: bounds what a hostile app costs.
+/// The bytes of an answer's head: bounds what a hostile app costs.
 pub(super) const UPSTREAM_BUFFER: usize = 64 * 1024;
 /// The slowest upload that is still served, in bytes a second, once [`Limits::body_idle`] has been waited in all.
 pub(super) const BODY_RATE: u64 = 256;
 /// New handshakes from one address in a second: each costs a signature, and browsers come back with a ticket.
 pub(super) const HANDSHAKES_PER_SECOND: u32 = 200;
-/// The fields of one request; for HTTP/1.1 it is hyper's own limit.
+/// The fields of one request or answer.
 pub(super) const FIELDS: usize = 100;
 /// Requests that one HTTP/2 client may have under way.
 pub(super) const STREAMS: u32 = 100;
@@ -46,6 +44,11 @@ pub(super) const CONNECT_PAUSES: [Duration; 5] = [
 /// An upstream connection idle for longer serves only requests that may be sent twice:
 /// many servers close theirs after a few seconds, and a POST must not meet that moment.
 pub(super) const FRESH_ENOUGH: Duration = Duration::from_secs(1);
+
+/// How long a client may take to read its last answer and hang up.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
+/// Heads of an answer before the last one (1xx), as in common servers.
+pub(super) const INTERIM_HEADS: usize = 10;
 
 /// The waits and counts that a test or an administrator may want otherwise.
 #[derive(Debug, Clone)]

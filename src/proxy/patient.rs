@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::wire::Deadline;
+use super::deadline::Deadline;
 
 /// A stream whose writes fail when the client has taken nothing for too long.
 pub(super) struct Patient<S> {

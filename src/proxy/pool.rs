@@ -9,12 +9,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::body::ClientBody;
+use super::http1::Idle as Connection;
 use super::limits::Limits;
 use super::rules::Protocol;
-use super::sender::Sender;
+use super::sender::{Sender, Sending};
 use super::table::{Backend, Table, Target};
 
 struct Idle {
@@ -80,7 +83,7 @@ impl Pool {
     }
 
     fn hand_out(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>) -> Lease {
-        Lease { sender, backend: Arc::clone(backend), pool: Rc::clone(self) }
+        Lease { sender: Some(sender), backend: Arc::clone(backend), pool: Rc::clone(self) }
     }
 
     /// Forgets the connections to a target: one of them was stale.
@@ -153,15 +156,27 @@ impl Pool {
 
 /// A connection that serves one request now. Dropped, it is closed.
 pub(super) struct Lease {
-    pub(super) sender: Sender,
+    /// None once the request has it.
+    sender: Option<Sender>,
     backend: Arc<Backend>,
     pool: Rc<Pool>,
 }
 
 impl Lease {
-    /// Lets the connection serve again.
-    pub(super) fn give_back(self) {
+    /// Sends a request, once.
+    pub(super) fn send(&mut self, request: Request<ClientBody>) -> Sending {
+        let shared = self.sender.as_ref().and_then(Sender::share);
+        match std::mem::replace(&mut self.sender, shared) {
+            Some(sender) => sender.send(request),
+            None => Sending::Http1(None),
+        }
+    }
+
+    /// Lets the connection serve again: this one, or the one that others use, too.
+    pub(super) fn give_back(self, connection: Option<Connection>) {
         let Self { sender, backend, pool } = self;
-        pool.put(sender, &backend);
+        if let Some(sender) = connection.map(Sender::Http1).or(sender) {
+            pool.put(sender, &backend);
+        }
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
-use hyper::body::Frame;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -45,6 +46,8 @@ pub(super) struct Recorder {
     worker: usize,
     requests: Cell<u64>,
     names: RefCell<BytesMut>,
+    /// The second that it is, and how answers name it.
+    date: RefCell<(i64, HeaderValue)>,
     pub(super) metrics: Arc<Metrics>,
     log: Option<Log>,
 }
@@ -53,7 +56,27 @@ impl Recorder {
     /// `nonce` makes the names of one process differ from those of another.
     pub(super) fn new(nonce: u32, worker: usize, metrics: Arc<Metrics>, log: Option<Log>) -> Self {
         let prefix = format!("{nonce:08x}-{worker}-");
-        Self { prefix, worker, requests: Cell::new(0), names: RefCell::default(), metrics, log }
+        Self {
+            prefix,
+            worker,
+            requests: Cell::new(0),
+            names: RefCell::default(),
+            date: RefCell::new((0, HeaderValue::from_static(""))),
+            metrics,
+            log,
+        }
+    }
+
+    /// What time it is, for answers that do not say so (RFC 9110, 6.6.1).
+    pub(super) fn date(&self) -> HeaderValue {
+        let now = Timestamp::now();
+        let mut date = self.date.borrow_mut();
+        if date.0 != now.as_second() {
+            let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
+            let value = text.ok().and_then(|text| HeaderValue::try_from(text).ok());
+            *date = (now.as_second(), value.unwrap_or_else(|| HeaderValue::from_static("")));
+        }
+        date.1.clone()
     }
 
     /// Counts a request, and gives it a name that a visitor can tell and the log can find.
@@ -205,17 +228,13 @@ impl Record {
         self.end.set(End::Tunnel);
     }
 
-    /// Looks at what becomes of the answer's body.
-    pub(super) fn follow<E>(&self, polled: &Poll<Option<Result<Frame<Bytes>, E>>>) {
-        match polled {
-            Poll::Ready(Some(Ok(frame))) => self.passed_out(frame.data_ref().map_or(0, Bytes::len)),
-            Poll::Ready(Some(Err(_))) => self.end.set(End::Broken),
-            Poll::Ready(None) => self.is_whole(),
-            Poll::Pending => {}
-        }
+    /// The target did not send all of the answer.
+    pub(super) fn is_broken(&self) {
+        self.end.set(End::Broken);
     }
 
-    fn passed_out(&self, bytes: usize) {
+    /// So many bytes of the answer, or of a tunnel, went to the client.
+    pub(super) fn passed_out(&self, bytes: usize) {
         self.bytes_out.set(self.bytes_out.get() + u64::try_from(bytes).unwrap_or(0));
     }
 

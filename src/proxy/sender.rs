@@ -2,66 +2,77 @@
 //!
 //! Requests come in the form of HTTP/1.1 and go out in that of the connection.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use futures_util::TryFutureExt;
-use futures_util::future::Either;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::body::ClientBody;
-use super::conversation::Beside;
-use super::last_words::LastWords;
+use super::body::{ClientBody, TargetSource};
+use super::deadline::Deadline;
+use super::http1::{Exchange, Idle, NoAnswer};
+use super::http2::Beside;
 use super::limits::{
     CONNECTION_WINDOW, PING_EVERY, PING_WAIT, STREAM_BUFFER, STREAM_WINDOW, UPSTREAM_BUFFER,
 };
 use super::rules::Protocol;
+use super::scratch;
 
 /// One connection to a target.
 pub(super) enum Sender {
     /// One request at a time.
-    Http1(http1::SendRequest<ClientBody>),
+    Http1(Idle),
     /// Many at a time; the connection ends with the last of its senders.
     H2c(http2::SendRequest<ClientBody>),
 }
 
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(super) enum SendError {
+    #[error(transparent)]
+    Http1(#[from] NoAnswer),
+    #[error(transparent)]
+    H2c(#[from] hyper::Error),
+}
+
+/// A request that was not answered; with the request itself if not a byte of it left.
+pub(super) struct Unsent {
+    pub(super) request: Option<Request<ClientBody>>,
+    pub(super) error: SendError,
+}
+
 impl Sender {
-    /// Speaks HTTP on a new connection; `upgradable` if it may become a tunnel.
+    /// Speaks HTTP on a new connection.
     pub(super) async fn begin(
         tasks: &TaskTracker,
         stream: TcpStream,
         protocol: Protocol,
-        upgradable: bool,
     ) -> Result<Self, hyper::Error> {
+        if protocol == Protocol::Http1 {
+            return Ok(Self::Http1(Idle::new(stream)));
+        }
         // How a connection ends is known to whoever waits for its answer.
         let quiet = |error: hyper::Error| tracing::debug!(%error, "a connection to a target ended");
-        if protocol == Protocol::H2c {
-            let mut builder = http2::Builder::new(Beside(tasks.clone()));
-            builder
-                .timer(TokioTimer::new())
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_header_list_size(u32::try_from(UPSTREAM_BUFFER).unwrap_or(u32::MAX))
-                .max_send_buf_size(STREAM_BUFFER)
-                .keep_alive_interval(PING_EVERY)
-                .keep_alive_timeout(PING_WAIT);
-            let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-            tasks.spawn_local(connection.unwrap_or_else(quiet));
-            return Ok(Self::H2c(sender));
-        }
-        let mut builder = http1::Builder::new();
-        builder.max_buf_size(UPSTREAM_BUFFER);
-        if upgradable {
-            let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
-            tasks.spawn_local(connection.with_upgrades().unwrap_or_else(quiet));
-            return Ok(Self::Http1(sender));
-        }
-        let (sender, connection) = builder.handshake(TokioIo::new(LastWords(stream))).await?;
+        let mut builder = http2::Builder::new(Beside(tasks.clone()));
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(u32::try_from(UPSTREAM_BUFFER).unwrap_or(u32::MAX))
+            .max_send_buf_size(STREAM_BUFFER)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_WAIT);
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
         tasks.spawn_local(connection.unwrap_or_else(quiet));
-        Ok(Self::Http1(sender))
+        Ok(Self::H2c(sender))
     }
 
     /// Another sender on the same connection, if it takes many requests at a time.
@@ -81,32 +92,68 @@ impl Sender {
 
     pub(super) fn is_ready(&self) -> bool {
         match self {
-            Self::Http1(sender) => sender.is_ready(),
+            Self::Http1(_) => true,
             Self::H2c(sender) => sender.is_ready(),
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
         match self {
-            Self::Http1(sender) => sender.is_closed(),
+            Self::Http1(connection) => connection.is_closed(),
             Self::H2c(sender) => sender.is_closed(),
         }
     }
 
-    /// Sends a request; it comes back with the error if not a byte of it left.
-    pub(super) fn try_send(
-        &mut self,
-        mut request: Request<ClientBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<ClientBody>>>> {
+    /// Sends a request.
+    pub(super) fn send(self, mut request: Request<ClientBody>) -> Sending {
         match self {
-            Self::Http1(sender) => {
+            Self::Http1(connection) => {
                 to_http1(&mut request);
-                Either::Left(sender.try_send_request(request))
+                Sending::Http1(Some(Box::new(Exchange::new(connection, request))))
             }
-            Self::H2c(sender) => {
+            Self::H2c(mut sender) => {
                 to_http2(&mut request);
-                Either::Right(sender.try_send_request(request))
+                Sending::H2c(Box::pin(sender.try_send_request(request)), Deadline::default())
             }
+        }
+    }
+}
+
+/// A request on its way.
+pub(super) enum Sending {
+    /// None once it was answered.
+    Http1(Option<Box<Exchange>>),
+    H2c(Pin<Box<dyn Future<Output = SentH2c>>>, Deadline),
+}
+
+type SentH2c = Result<Response<Incoming>, TrySendError<Request<ClientBody>>>;
+
+impl Sending {
+    /// Waits for the head of the answer; none once it is `due`, which may move.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        due: impl FnOnce() -> Instant,
+    ) -> Poll<Option<Result<Response<TargetSource>, Unsent>>> {
+        match self {
+            Self::Http1(exchange) => {
+                let Some(asking) = exchange else { return Poll::Pending };
+                match scratch::with(|scratch| asking.poll_answer(cx, scratch)) {
+                    Poll::Ready(answer) => Poll::Ready(exchange.take().map(|exchange| match answer {
+                        Ok(answer) => Ok(answer.map(|()| TargetSource::Http1(exchange))),
+                        Err(error) => Err(Unsent { request: exchange.unsent(), error: error.into() }),
+                    })),
+                    Poll::Pending => asking.waiting().poll_until(cx, due()).map(|()| None),
+                }
+            }
+            Self::H2c(sent, deadline) => match sent.as_mut().poll(cx) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Some(Ok(response.map(TargetSource::H2c)))),
+                Poll::Ready(Err(mut failed)) => {
+                    let request = failed.take_message();
+                    Poll::Ready(Some(Err(Unsent { request, error: failed.into_error().into() })))
+                }
+                Poll::Pending => deadline.poll_until(cx, due()).map(|()| None),
+            },
         }
     }
 }

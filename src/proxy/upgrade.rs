@@ -9,22 +9,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Response};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::body::AnswerBody;
 use super::drain::InFlight;
-use super::fields::to_client;
+use super::http1::Rewound;
 use super::record::{Counted, Record};
-use super::refusal::Refusal;
 use super::table::Backend;
-use super::worker::Client;
+use super::worker::{Client, Worker};
 
 /// A close frame, unmasked as servers send it, with code 1001 (RFC 6455, 5.5.1 and 7.4.1).
 const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xe9];
@@ -33,33 +26,33 @@ const CHUNK: usize = 8 * 1024;
 /// How long the target may go on after the client has ended its side.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// Passes the target's 101 on and begins the tunnel behind it.
-pub(super) fn begin(
-    client: &Rc<Client>,
-    client_side: OnUpgrade,
-    mut response: Response<Incoming>,
+/// What is behind an answer that agreed to become one.
+pub(super) struct Tunnel {
+    target: Rewound<TcpStream>,
     backend: Arc<Backend>,
-    in_flight: InFlight,
-    record: &Rc<Record>,
-) -> Result<Response<AnswerBody>, Refusal> {
-    let target_side = hyper::upgrade::on(&mut response);
-    let (mut head, _none) = response.into_parts();
-    to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
-    head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    client.wire.tunnel();
-    record.is_tunnel();
-    let record = Rc::clone(record);
-    let (worker, wire) = (Rc::clone(&client.worker), Arc::clone(&client.wire));
-    client.worker.tasks.spawn_local(async move {
-        let (_in_flight, _busy) = (in_flight, wire.enter());
-        let (client, target) = match tokio::try_join!(client_side, target_side) {
-            Ok((client, target)) => (Counted { stream: TokioIo::new(client), record }, TokioIo::new(target)),
-            Err(error) => {
-                tracing::debug!(%error, "an upgrade came to nothing");
-                return;
-            }
-        };
+    worker: Rc<Worker>,
+    record: Rc<Record>,
+    _in_flight: InFlight,
+}
+
+impl Tunnel {
+    /// Begins with the target's side.
+    pub(super) fn new(
+        client: &Client,
+        target: Rewound<TcpStream>,
+        backend: Arc<Backend>,
+        in_flight: InFlight,
+        record: &Rc<Record>,
+    ) -> Self {
+        let (worker, record) = (Rc::clone(&client.worker), Rc::clone(record));
+        Self { target, backend, worker, record, _in_flight: in_flight }
+    }
+
+    /// Passes bytes until it ends.
+    pub(super) async fn run(self, client: impl AsyncRead + AsyncWrite + Unpin) {
+        let Self { target, backend, worker, record, _in_flight } = self;
+        record.is_tunnel();
+        let client = Counted { stream: client, record };
         let mut leaving = backend.gauge.leaving();
         let end = async {
             tokio::select! {
@@ -71,8 +64,7 @@ pub(super) fn begin(
         if let Err(error) = tunnel(client, target, worker.limits.tunnel_idle, end).await {
             tracing::debug!(%error, "a tunnel broke off");
         }
-    });
-    Ok(Response::from_parts(head, AnswerBody::page(Bytes::new())))
+    }
 }
 
 /// Passes bytes both ways until one side ends, nothing moves for `idle`, or `end` comes.

@@ -18,9 +18,10 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::{Admission, Doorkeeper};
 use super::body::Handed;
-use super::conversation;
 use super::dial::{DialError, Dialer};
 use super::fields::Origin;
+use super::http1::{self, Stream};
+use super::http2::{self, Activity};
 use super::limits::Limits;
 use super::peer::{self, Trust};
 use super::pool::Pool;
@@ -30,7 +31,6 @@ use super::rules::Protocol;
 use super::sender::Sender;
 use super::table::{Backend, Entry, Table, Target};
 use super::tls::{self, Secured, Shelf, Shown};
-use super::wire::Wire;
 use crate::domain::name::HostName;
 
 /// The pause after a failed accept: descriptors are free again soon, or not at all.
@@ -217,16 +217,16 @@ async fn connection(
     let ended = match scheme {
         Scheme::Http => {
             let origin = Origin { client: peer.ip().to_canonical(), scheme: "http", port };
-            conversation::http1(Client::new(worker, origin, None), stream).await
+            http1::serve(Client::new(worker, origin, None), Stream::Plain(stream)).await
         }
         Scheme::Https => {
             let Some((stream, shown)) = greet(&worker, stream, peer).await else { return };
             let origin = Origin { client: peer.ip().to_canonical(), scheme: "https", port };
             let client = Client::new(worker, origin, Some(shown));
             if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2) {
-                conversation::http2(client, stream).await
+                http2::serve(client, stream).await.map_err(io::Error::other)
             } else {
-                conversation::http1(client, stream).await
+                http1::serve(client, Stream::Secured(Box::new(stream))).await
             }
         }
     };
@@ -295,7 +295,7 @@ impl Worker {
     }
 
     /// Resolves once the proxy stops, and those have had their time that have not asked for anything yet.
-    async fn farewell(&self) {
+    pub(super) async fn farewell(&self) {
         self.stop.cancelled().await;
         sleep(self.limits.farewell).await;
     }
@@ -318,14 +318,9 @@ impl Worker {
     }
 
     /// A new connection to a target, ready for a request.
-    pub(super) async fn connect(
-        &self,
-        target: &Target,
-        protocol: Protocol,
-        upgradable: bool,
-    ) -> Result<Sender, DialError> {
+    pub(super) async fn connect(&self, target: &Target, protocol: Protocol) -> Result<Sender, DialError> {
         let stream = self.dialer.connect(target).await?;
-        let sender = Sender::begin(&self.upstreams, stream, protocol, upgradable).await;
+        let sender = Sender::begin(&self.upstreams, stream, protocol).await;
         sender.map_err(|error| DialError::Other(target.address, io::Error::other(error)))
     }
 
@@ -352,7 +347,7 @@ impl Worker {
 /// One client's connection.
 pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
-    pub(super) wire: Arc<Wire>,
+    pub(super) activity: Rc<Activity>,
     pub(super) origin: Origin,
     /// What it was shown, if it came with TLS.
     shown: Option<Shown>,
@@ -368,7 +363,7 @@ impl Client {
     fn new(worker: Rc<Worker>, origin: Origin, shown: Option<Shown>) -> Rc<Self> {
         Rc::new(Self {
             worker,
-            wire: Arc::default(),
+            activity: Rc::default(),
             origin,
             shown,
             worn: Notify::new(),

@@ -1,18 +1,15 @@
-//! The head of a request as bytes: where it ends, and what hyper would not tell about how it is framed.
-//!
-//! Stricter than hyper and never laxer: a line ends with CRLF and nothing else, one framing, sizes bounded.
+//! A head as bytes: where it ends, and which framing a request has: one, or none at all.
 
 use bytes::{Buf, BytesMut};
 
-use super::limits::{FIELD_BYTES, HEAD_BYTES, TARGET_BYTES};
-use super::refusal::Refusal;
+use crate::proxy::refusal::Refusal;
 
 /// What follows a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
     /// A body of this many bytes, and then another head.
     Body(u64),
-    /// Chunks; hyper finds their end, so nothing is read after them.
+    /// Chunks; nothing is read after them.
     Chunks,
     /// Whatever both sides agree on.
     Upgrade,
@@ -30,62 +27,56 @@ pub(super) enum Scan {
 }
 
 /// Finds the end of a head over several reads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scanner {
+    /// The bytes that a head may have.
+    limit: usize,
     /// Bytes already looked at.
     seen: usize,
     /// Where the line being read began.
     line: usize,
-    bare_line_feed: bool,
+    loose: bool,
 }
 
 impl Scanner {
+    /// For heads of at most so many bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, seen: 0, line: 0, loose: false }
+    }
+
     /// Drops the empty lines that may stand before a request (RFC 9112, 2.2).
     pub(super) fn skip_empty_lines(&mut self, bytes: &mut BytesMut) {
         while bytes.starts_with(b"\r\n") {
             bytes.advance(2);
-            *self = Self::default();
+            *self = Self::new(self.limit);
         }
     }
 
     /// Looks at the bytes that have come since the last call.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
-        while let Some(offset) = bytes.get(self.seen..).and_then(|rest| rest.iter().position(|b| *b == b'\n'))
-        {
+        while let Some(offset) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
             let end = self.seen + offset;
             self.seen = end + 1;
             let line = bytes.get(self.line..end).unwrap_or_default();
             self.line = self.seen;
             match line {
-                b"\r" => return Scan::Whole(self.seen).within(HEAD_BYTES),
-                // hyper takes this for the end, so it must be one here too.
+                b"\r" => return Scan::Whole(self.seen).within(self.limit),
+                // Others take this for the end, so it must be one here too.
                 b"" => {
-                    self.bare_line_feed = true;
-                    return Scan::Whole(self.seen).within(HEAD_BYTES);
+                    self.loose = true;
+                    return Scan::Whole(self.seen).within(self.limit);
                 }
                 [.., b'\r'] => {}
-                _ => self.bare_line_feed = true,
+                _ => self.loose = true,
             }
         }
         self.seen = bytes.len();
-        Scan::Partial.within(HEAD_BYTES.saturating_sub(self.seen))
+        Scan::Partial.within(self.limit.saturating_sub(self.seen))
     }
 
-    /// What follows the whole head that was found, or why it is refused.
-    pub(super) fn judge(&self, head: &[u8]) -> Result<After, Refusal> {
-        if self.bare_line_feed {
-            return Err(Refusal::Malformed("a line does not end with CR LF"));
-        }
-        let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let target = lines.next().and_then(|line| line.split(|b| *b == b' ').nth(1)).unwrap_or_default();
-        if target.len() > TARGET_BYTES {
-            return Err(Refusal::TargetTooLong);
-        }
-        let mut framing = Framing::default();
-        for line in lines.filter(|line| !line.is_empty()) {
-            framing.field(line)?;
-        }
-        framing.after()
+    /// Whether a line of what was found ends otherwise than with CR LF.
+    pub(super) fn is_loose(&self) -> bool {
+        self.loose
     }
 }
 
@@ -99,37 +90,27 @@ impl Scan {
     }
 }
 
-/// The fields that say how long a message is.
+/// The fields of a request that say how long it is.
 #[derive(Default)]
-struct Framing {
+pub(super) struct Framing {
     length: Option<u64>,
     chunked: bool,
     websocket: bool,
 }
 
 impl Framing {
-    fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
-        if line.len() > FIELD_BYTES {
-            return Err(Refusal::HeadTooLarge);
-        }
-        let Some(colon) = line.iter().position(|b| *b == b':') else {
-            return Err(Refusal::Malformed("a header field has no colon"));
-        };
-        let (name, value) = line.split_at(colon);
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
+    /// Takes in one field.
+    pub(super) fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
         match name.len() {
-            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+            7 if name.eq_ignore_ascii_case("upgrade") => {
                 self.websocket |= value.eq_ignore_ascii_case(b"websocket");
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value)?,
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            14 if name.eq_ignore_ascii_case("content-length") => self.length(value)?,
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
                 if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(Refusal::Malformed("Transfer-Encoding is not exactly `chunked`"));
                 }
                 self.chunked = true;
-            }
-            _ if line.starts_with(b" ") || line.starts_with(b"\t") => {
-                return Err(Refusal::Malformed("a header field is folded over lines"));
             }
             _ => {}
         }
@@ -146,8 +127,12 @@ impl Framing {
         Ok(())
     }
 
-    fn after(self) -> Result<After, Refusal> {
+    /// What they say together, in HTTP/1.0 or HTTP/1.1.
+    pub(super) fn after(self, minor: u8) -> Result<After, Refusal> {
         match self {
+            Self { chunked: true, .. } if minor == 0 => {
+                Err(Refusal::Malformed("there is a Transfer-Encoding in HTTP/1.0"))
+            }
             Self { length: Some(_), chunked: true, .. } => {
                 Err(Refusal::Malformed("both Content-Length and Transfer-Encoding are given"))
             }
@@ -160,12 +145,16 @@ impl Framing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message;
     use super::*;
+    use crate::proxy::limits::{FIELD_BYTES, HEAD_BYTES, TARGET_BYTES};
 
     fn check(head: &str, expected: Result<After, &str>) {
-        let mut scanner = Scanner::default();
+        let mut scanner = Scanner::new(HEAD_BYTES);
         assert_eq!(scanner.scan(head.as_bytes()), Scan::Whole(head.len()), "{head:?}");
-        match (scanner.judge(head.as_bytes()), expected) {
+        assert!(!scanner.is_loose(), "{head:?}");
+        let read = message::request(&head.to_owned().into());
+        match (read.map(|heard| heard.after).map_err(|(_, refusal)| refusal), expected) {
             (Ok(after), Ok(expected)) => assert_eq!(after, expected, "{head:?}"),
             (Err(refusal), Err(words)) => {
                 assert!(refusal.to_string().contains(words), "{head:?} gave {refusal}");
@@ -195,9 +184,8 @@ mod tests {
             ("Transfer-Encoding: gzip, chunked\r\n", Err("exactly `chunked`")),
             ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", Err("exactly")),
             ("Transfer-Encoding: xchunked\r\n", Err("exactly")),
-            ("Content-Length: 5\n", Err("CR LF")),
-            ("A: b\r\n c: d\r\n", Err("folded")),
-            ("nonsense\r\n", Err("no colon")),
+            ("A: b\r\n c: d\r\n", Err("not one of HTTP")),
+            ("nonsense\r\n", Err("not one of HTTP")),
         ] {
             check(&head(fields), expected);
         }
@@ -208,13 +196,24 @@ mod tests {
         check(&format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(TARGET_BYTES)), Err("address"));
         check(&format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(FIELD_BYTES)), Err("header"));
         let long = format!("GET / HTTP/1.1\r\n{}", "A: b\r\n".repeat(HEAD_BYTES / 6));
-        assert_eq!(Scanner::default().scan(long.as_bytes()), Scan::TooLong);
+        assert_eq!(Scanner::new(HEAD_BYTES).scan(long.as_bytes()), Scan::TooLong);
+    }
+
+    #[test]
+    fn lines_end_with_both() {
+        for head in
+            ["GET / HTTP/1.1\r\nHost: a\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\n", "GET / HTTP/1.1\n\n"]
+        {
+            let mut scanner = Scanner::new(HEAD_BYTES);
+            assert_eq!(scanner.scan(head.as_bytes()), Scan::Whole(head.len()), "{head:?}");
+            assert!(scanner.is_loose(), "{head:?}");
+        }
     }
 
     #[test]
     fn a_head_in_single_bytes() {
         let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest";
-        let mut scanner = Scanner::default();
+        let mut scanner = Scanner::new(HEAD_BYTES);
         for end in 0..head.len() - 4 {
             assert_eq!(scanner.scan(&head[..end]), Scan::Partial);
         }

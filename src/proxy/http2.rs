@@ -1,72 +1,72 @@
-//! One client's connection while it is served: HTTP/1.1 or HTTP/2 over whatever carries it, and its end.
-//!
-//! Which of the two is spoken was agreed on in the TLS handshake; nothing is guessed from the bytes. Without TLS it is
-//! HTTP/1.1.
+//! One client's connection that speaks HTTP/2, and its end.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
-use super::forward;
+use super::body::ClientSource;
+use super::forward::{self, Verdict};
 use super::limits::{
-    CONNECTION_WINDOW, FIELDS_BYTES, FRAME_BYTES, HEAD_BYTES, PING_EVERY, PING_WAIT, STREAM_BUFFER,
-    STREAM_WINDOW, STREAMS,
+    CONNECTION_WINDOW, FIELDS_BYTES, FRAME_BYTES, PING_EVERY, PING_WAIT, STREAM_BUFFER, STREAM_WINDOW,
+    STREAMS,
 };
 use super::patient::Patient;
-use super::wire::Intake;
 use super::worker::Client;
 
-/// Serves one request after the other.
-pub(super) async fn http1<S>(client: Rc<Client>, stream: S) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let limits = Arc::clone(&client.worker.limits);
-    let intake = Intake::new(stream, Arc::clone(&client.wire), Arc::clone(&limits));
-    let server = {
-        let client = Rc::clone(&client);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let client = Rc::clone(&client);
-            async move { Ok::<_, Infallible>(forward::serve(client, request).await) }
-        });
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            // Intake's deadlines come first; this one stands behind them.
-            .header_read_timeout(limits.idle.max(limits.first_byte) + limits.header)
-            .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(intake), service)
-            .with_upgrades()
-    };
-    tokio::pin!(server);
-    tokio::select! {
-        ended = server.as_mut() => ended,
-        () = client.worker.stop.cancelled() => match timeout(limits.farewell, server.as_mut()).await {
-            Ok(ended) => ended,
-            // hyper would wait for a first request.
-            Err(_over) if !client.wire.touched() => {
-                client.wire.close();
-                server.await
+/// What happens on a connection with many requests at a time.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    /// Requests that are being answered.
+    busy: Cell<u32>,
+    /// Grows whenever one begins or ends.
+    turns: Cell<u32>,
+}
+
+impl Activity {
+    /// Counts a request as being answered until the guard is dropped.
+    pub(super) fn enter(self: &Rc<Self>) -> Busy {
+        self.busy.set(self.busy.get() + 1);
+        self.turns.set(self.turns.get().wrapping_add(1));
+        Busy(Rc::clone(self))
+    }
+
+    /// Waits until nothing was asked or answered for at least `limit`, and at most twice that.
+    async fn quiet(&self, limit: Duration) {
+        loop {
+            let turns = self.turns.get();
+            sleep(limit).await;
+            if self.busy.get() == 0 && self.turns.get() == turns {
+                return;
             }
-            Err(_over) => {
-                server.as_mut().graceful_shutdown();
-                server.await
-            }
-        },
+        }
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct Busy(Rc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get() - 1);
+        self.0.turns.set(self.0.turns.get().wrapping_add(1));
     }
 }
 
 /// Serves many requests at a time.
-pub(super) async fn http2<S>(client: Rc<Client>, stream: S) -> hyper::Result<()>
+pub(super) async fn serve<S>(client: Rc<Client>, stream: S) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -76,7 +76,8 @@ where
         let streams = Beside(client.worker.tasks.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let client = Rc::clone(&client);
-            async move { Ok::<_, Infallible>(forward::serve(client, request).await) }
+            let request = request.map(ClientSource::Http2);
+            async move { Ok::<_, Infallible>(forward::serve(client, request, Verdict::Keep).await) }
         });
         http2::Builder::new(streams)
             .timer(TokioTimer::new())
@@ -94,7 +95,7 @@ where
     let silence = async {
         sleep(limits.first_byte).await;
         if !client.is_new() {
-            client.wire.quiet(limits.idle).await;
+            client.activity.quiet(limits.idle).await;
         }
     };
     let enough = async {
@@ -115,7 +116,7 @@ where
     tokio::select! {
         ended = server => ended,
         () = stalled => Ok(()),
-        () = client.wire.quiet(PING_WAIT) => Ok(()),
+        () = client.activity.quiet(PING_WAIT) => Ok(()),
     }
 }
 
