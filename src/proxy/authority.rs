@@ -1,9 +1,14 @@
 //! Which host a request is for, and whether its request line may pass at all. One rule for every way to say it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
 use http::header::HOST;
 use http::uri::Authority as UriAuthority;
-use http::{HeaderMap, Method, Uri, Version};
+use http::{HeaderMap, Method, Request, Uri, Version};
 
+use super::fields::{Introduction, Origin};
 use super::refusal::Refusal;
 use crate::domain::name::HostName;
 
@@ -16,11 +21,49 @@ pub(super) struct Authority {
     pub(super) text: String,
 }
 
+/// Whom the requests of a connection are for, and what their targets are told: seldom anything new.
+#[derive(Debug)]
+pub(super) struct Known {
+    named: Bytes,
+    origin: Origin,
+    pub(super) authority: Authority,
+    pub(super) introduction: Introduction,
+}
+
+impl Known {
+    /// Finds it out of a request, unless it is what was known before.
+    pub(super) fn of<B>(
+        request: &Request<B>,
+        origin: &Origin,
+        before: &RefCell<Option<Rc<Self>>>,
+    ) -> Result<Rc<Self>, Refusal> {
+        let (uri, fields, version) = (request.uri(), request.headers(), request.version());
+        let mut hosts = fields.get_all(HOST).iter();
+        let named = match (uri.authority(), hosts.next(), hosts.next()) {
+            (None, Some(host), None) => Some(host.as_bytes()),
+            (Some(authority), None, None) if version == Version::HTTP_2 => Some(authority.as_str().as_bytes()),
+            _ => None,
+        };
+        let known = before.borrow().as_ref().filter(|known| known.origin == *origin && named == Some(&known.named)).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let authority = authority(uri, fields, version)?;
+        let introduction = Introduction::new(origin, &authority.text)?;
+        let Some(named) = named.map(Bytes::copy_from_slice) else {
+            return Ok(Rc::new(Self { named: Bytes::new(), origin: *origin, authority, introduction }));
+        };
+        let known = Rc::new(Self { named, origin: *origin, authority, introduction });
+        before.replace(Some(Rc::clone(&known)));
+        Ok(known)
+    }
+}
+
 /// The one host that a request names, or why it is refused.
 ///
 /// HTTP/2 says it in the address and need not repeat it. The port is not compared with the listener's: in front of it
 /// may be a forwarded port.
-pub(super) fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<Authority, Refusal> {
+fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<Authority, Refusal> {
     let mut hosts = fields.get_all(HOST).iter();
     let field = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().map_err(|_| Refusal::Malformed("Host is not a host name"))?,

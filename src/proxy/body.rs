@@ -178,9 +178,10 @@ impl ClientBody {
         Ok((Self::over(source, limit, shared, limits), upload))
     }
 
-    /// The body of a request that is sent again and has none.
-    pub(super) fn none(upload: Rc<Upload>, limits: Arc<Limits>) -> Self {
-        Self::over(ClientSource::Nothing, 0, upload, limits)
+    /// The same again, if there is nothing of it.
+    pub(super) fn again(&self) -> Option<Self> {
+        let (upload, limits) = (Rc::clone(&self.upload), Arc::clone(&self.limits));
+        self.source.is_over().then(|| Self::over(ClientSource::Nothing, 0, upload, limits))
     }
 
     fn over(source: ClientSource, left: u64, upload: Rc<Upload>, limits: Arc<Limits>) -> Self {

@@ -1,6 +1,5 @@
 //! The header fields that a hop keeps for itself, and those in which the target learns who asked.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::header::{
@@ -13,7 +12,7 @@ use super::record::X_REQUEST_ID;
 use super::refusal::Refusal;
 
 /// Who asked, and how, as the socket shows it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) client: IpAddr,
     /// `http` or `https`.
@@ -23,26 +22,32 @@ pub(super) struct Origin {
 }
 
 /// What a hop says to the next one only, and never passes on.
-const OF_ONE_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authorization"),
-    HeaderName::from_static("proxy-authenticate"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+fn is_of_one_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "proxy-authenticate"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// What only this proxy may say to a target. `Proxy` becomes a variable that programs believe (httpoxy).
-const OF_THE_PROXY: [HeaderName; 7] = [
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-real-ip"),
-    FORWARDED,
-    HeaderName::from_static("proxy"),
-];
+fn is_of_the_proxy(name: &str) -> bool {
+    matches!(
+        name,
+        "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-real-ip"
+            | "forwarded"
+            | "proxy"
+    )
+}
 
 /// Fields that a client would name in Connection only to make them vanish.
 const NEVER_NOMINATED: [&str; 6] =
@@ -51,7 +56,8 @@ const NEVER_NOMINATED: [&str; 6] =
 /// Whether a field is the connection's or this proxy's, so that no rule of a route may touch it.
 pub(super) fn is_reserved(name: &HeaderName) -> bool {
     let own = [&HOST, &CONTENT_LENGTH, &TE, &EXPECT, &TRAILER, &X_REQUEST_ID];
-    OF_ONE_HOP.iter().chain(&OF_THE_PROXY).chain(own).any(|reserved| reserved == name) || is_ambiguous(name)
+    let text = name.as_str();
+    is_of_one_hop(text) || is_of_the_proxy(text) || own.contains(&name) || is_ambiguous(text)
 }
 
 /// Whether the request asks to become a WebSocket.
@@ -67,17 +73,15 @@ pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
 /// Makes the client's fields those that the target reads.
 pub(super) fn to_target(
     fields: &mut HeaderMap,
-    origin: &Origin,
-    host: &str,
+    introduction: &Introduction,
     websocket: bool,
 ) -> Result<(), Refusal> {
     expectation(fields)?;
     let trailers = accepts_trailers(fields);
     strip_nominated(fields, true)?;
-    for name in OF_ONE_HOP.iter().chain(&OF_THE_PROXY).chain([&TE, &EXPECT]) {
-        fields.remove(name);
-    }
-    strip_ambiguous(fields);
+    strip(fields, |name| {
+        is_of_one_hop(name) || is_of_the_proxy(name) || is_ambiguous(name) || matches!(name, "te" | "expect")
+    });
     if trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -85,7 +89,8 @@ pub(super) fn to_target(
         fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    introduce(fields, origin, host)
+    introduction.make(fields);
+    Ok(())
 }
 
 /// Makes the target's fields those that the client reads.
@@ -95,44 +100,69 @@ pub(super) fn to_client(fields: &mut HeaderMap) -> Result<(), Refusal> {
         fields.remove(CONTENT_LENGTH);
     }
     strip_nominated(fields, false)?;
-    for name in &OF_ONE_HOP {
-        fields.remove(name);
-    }
+    strip(fields, is_of_one_hop);
     Ok(())
 }
 
 /// Drops from the fields after a body those that count only before it, where somebody has looked at them.
 pub(super) fn trailers(fields: &mut HeaderMap) {
     let before = [AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, SET_COOKIE, TE];
-    for name in OF_ONE_HOP.iter().chain(&OF_THE_PROXY).chain(&before) {
-        fields.remove(name);
-    }
-    strip_ambiguous(fields);
+    strip(fields, |name| {
+        is_of_one_hop(name)
+            || is_of_the_proxy(name)
+            || is_ambiguous(name)
+            || before.iter().any(|before| before == name)
+    });
 }
 
-fn introduce(fields: &mut HeaderMap, origin: &Origin, host: &str) -> Result<(), Refusal> {
-    let Origin { client, scheme, port } = origin;
-    let value =
-        |text: &str| HeaderValue::from_str(text).map_err(|_| Refusal::Malformed("Host is not a host name"));
-    let client_text = client.to_string();
-    let mut forwarded = String::with_capacity(96);
-    // RFC 7239, 6: an IPv6 address is quoted and in brackets; a host with a port is quoted.
-    let written = match client {
-        IpAddr::V4(_) => write!(forwarded, "for={client};host=\"{host}\";proto={scheme}"),
-        IpAddr::V6(_) => write!(forwarded, "for=\"[{client}]\";host=\"{host}\";proto={scheme}"),
-    };
-    written.map_err(|_| Refusal::Malformed("Host is not a host name"))?;
-    let [for_, proto, forwarded_host, forwarded_port, real_ip, forwarded_name, _] = &OF_THE_PROXY;
-    let host = value(host)?;
-    let client = value(&client_text)?;
-    fields.insert(HOST, host.clone());
-    fields.insert(forwarded_host, host);
-    fields.insert(for_, client.clone());
-    fields.insert(real_ip, client);
-    fields.insert(proto, HeaderValue::from_static(scheme));
-    fields.insert(forwarded_port, HeaderValue::from(*port));
-    fields.insert(forwarded_name, value(&forwarded)?);
-    Ok(())
+/// Drops fields by their names: seldom many.
+fn strip(fields: &mut HeaderMap, dropped: impl Fn(&str) -> bool) {
+    while let Some(name) = fields.keys().find(|name| dropped(name.as_str())).cloned() {
+        fields.remove(name);
+    }
+}
+
+/// How a target learns who asks, and for which host.
+#[derive(Debug, Clone)]
+pub(super) struct Introduction {
+    host: HeaderValue,
+    client: HeaderValue,
+    scheme: &'static str,
+    port: HeaderValue,
+    forwarded: HeaderValue,
+}
+
+impl Introduction {
+    /// `host` is as the target may read it.
+    pub(super) fn new(origin: &Origin, host: &str) -> Result<Self, Refusal> {
+        let Origin { client, scheme, port } = origin;
+        let value = |text: String| {
+            HeaderValue::try_from(text).map_err(|_| Refusal::Malformed("Host is not a host name"))
+        };
+        // RFC 7239, 6: an IPv6 address is quoted and in brackets; a host with a port is quoted.
+        let forwarded = match client {
+            IpAddr::V4(_) => format!("for={client};host=\"{host}\";proto={scheme}"),
+            IpAddr::V6(_) => format!("for=\"[{client}]\";host=\"{host}\";proto={scheme}"),
+        };
+        Ok(Self {
+            host: value(host.to_owned())?,
+            client: value(client.to_string())?,
+            scheme,
+            port: HeaderValue::from(*port),
+            forwarded: value(forwarded)?,
+        })
+    }
+
+    fn make(&self, fields: &mut HeaderMap) {
+        let Self { host, client, scheme, port, forwarded } = self;
+        fields.insert(HOST, host.clone());
+        fields.insert(HeaderName::from_static("x-forwarded-host"), host.clone());
+        fields.insert(HeaderName::from_static("x-forwarded-for"), client.clone());
+        fields.insert(HeaderName::from_static("x-real-ip"), client.clone());
+        fields.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(scheme));
+        fields.insert(HeaderName::from_static("x-forwarded-port"), port.clone());
+        fields.insert(FORWARDED, forwarded.clone());
+    }
 }
 
 fn expectation(fields: &HeaderMap) -> Result<(), Refusal> {
@@ -152,6 +182,9 @@ fn tokens(fields: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn strip_nominated(fields: &mut HeaderMap, from_client: bool) -> Result<(), Refusal> {
+    if !fields.contains_key(CONNECTION) {
+        return Ok(());
+    }
     if fields.get_all(CONNECTION).iter().any(|value| value.to_str().is_err()) {
         return Err(Refusal::Malformed("Connection is not a list of names"));
     }
@@ -171,16 +204,9 @@ fn strip_nominated(fields: &mut HeaderMap, from_client: bool) -> Result<(), Refu
     Ok(())
 }
 
-/// Drops names that a target may take for others: `X_Real_IP` is `X-Real-IP` to many.
-fn strip_ambiguous(fields: &mut HeaderMap) {
-    let names: Vec<HeaderName> = fields.keys().filter(|name| is_ambiguous(name)).cloned().collect();
-    for name in names {
-        fields.remove(name);
-    }
-}
-
-fn is_ambiguous(name: &HeaderName) -> bool {
-    name.as_str().bytes().any(|b| b == b'_' || b == b'.')
+/// Whether a target may take a name for another: `X_Real_IP` is `X-Real-IP` to many.
+fn is_ambiguous(name: &str) -> bool {
+    name.bytes().any(|b| b == b'_' || b == b'.')
 }
 
 #[cfg(test)]
@@ -197,7 +223,7 @@ mod tests {
     fn check(fields: &[(&str, &str)], expected: &[(&str, &str)]) {
         let mut fields = map(fields);
         let origin = Origin { client: "192.0.2.7".parse().unwrap(), scheme: "http", port: 80 };
-        to_target(&mut fields, &origin, "a.org", false).unwrap();
+        to_target(&mut fields, &Introduction::new(&origin, "a.org").unwrap(), false).unwrap();
         let mut expected = map(expected);
         for (name, value) in [
             ("host", "a.org"),
@@ -234,7 +260,8 @@ mod tests {
             &[("expect", "foo")],
         ] {
             let origin = Origin { client: "192.0.2.7".parse().unwrap(), scheme: "http", port: 80 };
-            assert!(to_target(&mut map(fields), &origin, "a.org", false).is_err(), "{fields:?}");
+            let introduction = Introduction::new(&origin, "a.org").unwrap();
+            assert!(to_target(&mut map(fields), &introduction, false).is_err(), "{fields:?}");
         }
     }
 
@@ -270,7 +297,7 @@ mod tests {
     fn an_ipv6_client_is_quoted() {
         let mut fields = HeaderMap::new();
         let origin = Origin { client: "2001:db8::1".parse().unwrap(), scheme: "https", port: 443 };
-        to_target(&mut fields, &origin, "a.org:8443", true).unwrap();
+        to_target(&mut fields, &Introduction::new(&origin, "a.org:8443").unwrap(), true).unwrap();
         assert_eq!(fields[FORWARDED], "for=\"[2001:db8::1]\";host=\"a.org:8443\";proto=https");
         assert_eq!(fields[UPGRADE], "websocket");
     }

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Body;
 use tokio::time::{Instant, sleep};
 
-use super::authority::{Authority, authority, request_line};
+use super::authority::{Known, request_line};
 use super::body::{AnswerBody, ClientBody, ClientSource, TargetBody, TargetSource, Upload};
 use super::deadline::Deadline;
 use super::dial::DialError;
@@ -47,10 +47,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<ClientSource>, ve
     let number = client.count();
     let origin = client.worker.trust.origin(client.origin, request.headers());
     let record = Record::begin(&client, &origin, &request);
-    let html = request
-        .headers()
-        .get(ACCEPT)
-        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+    let accept = request.headers().get(ACCEPT).cloned();
     let mut marks = Marks::default();
     let outcome = match verdict {
         Verdict::Refuse(refusal) => Err(refusal),
@@ -60,6 +57,8 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<ClientSource>, ve
         record.refused(refusal);
         let id = record.id();
         tracing::debug!(request = id, client = %origin.client, %refusal, "a request was refused");
+        let html =
+            accept.is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
         refusal.page(id, html, marks.notice.as_deref()).map(AnswerBody::page)
     });
     marks.put(answer.headers_mut());
@@ -94,10 +93,11 @@ async fn answer(
     if request.version() == Version::HTTP_2 {
         multiplexed::judge(&mut request)?;
     }
-    let Authority { host, text } = authority(request.uri(), request.headers(), request.version())?;
+    let known = Known::of(&request, origin, &client.known)?;
     if let Some(proof) = client.worker.challenge(request.method(), request.uri().path()) {
         return Ok(proof.map(AnswerBody::page));
     }
+    let host = known.authority.host.as_ref();
     let host = host.filter(|host| client.may_ask(host)).ok_or_else(|| client.not_here())?;
     let uri = request.uri().clone();
     let entry = client
@@ -106,7 +106,7 @@ async fn answer(
         .map_err(|refusal| if refusal == Refusal::UnknownHost { client.not_here() } else { refusal })?;
     record.belongs_to(&entry.tally);
     let https_port = client.worker.https_port;
-    let asked = Asked { origin, host: host.as_str(), authority: &text, https_port };
+    let asked = Asked { origin, host: host.as_str(), authority: &known.authority.text, https_port };
     let visit = match entry.gate(&mut request, asked, marks).await? {
         Gate::Open(visit) => visit,
         Gate::Moved(moved) => return Ok(moved.map(AnswerBody::page)),
@@ -117,7 +117,7 @@ async fn answer(
         && request.body().is_over()
         && is_websocket(request.headers());
     let (mut head, body) = request.into_parts();
-    to_target(&mut head.headers, origin, &text, websocket)?;
+    to_target(&mut head.headers, &known.introduction, websocket)?;
     head.headers.insert(X_REQUEST_ID, record.name());
     visit.to_target(&mut head.headers);
     head.uri = entry.inside(origin_form(head.uri))?;
@@ -207,15 +207,12 @@ impl Errand<'_> {
         loop {
             let mut reached = self.reach(pool, repeatable).await?;
             let again = reached.pooled || broken < reached.others;
-            let spare = (again && repeatable).then(|| self.copy(&request));
-            match self.send(&mut reached, request).await? {
+            request = match self.send(&mut reached, request).await? {
                 Ok(response) => return Ok((response, reached)),
-                Err(Unsent { request: Some(unsent), .. }) if reached.pooled => request = unsent,
-                Err(Unsent { error, .. }) => match spare {
-                    Some(copy) => request = copy,
-                    None => return Err(self.failed(&reached, &error)),
-                },
-            }
+                Err(Unsent { request: Some(unsent), begun: false, .. }) if reached.pooled => unsent,
+                Err(Unsent { request: Some(bodiless), .. }) if again && repeatable => bodiless,
+                Err(Unsent { error, .. }) => return Err(self.failed(&reached, &error)),
+            };
             if !reached.pooled {
                 // It broke off on a new connection: another target may do better.
                 reached.backend.gauge.rest();
@@ -310,16 +307,5 @@ impl Errand<'_> {
     fn failed(&self, reached: &Reached, error: &SendError) -> Refusal {
         tracing::warn!(target_key = reached.backend.target.key, %error, "a target answered badly");
         self.upload.refusal().unwrap_or(Refusal::BadAnswer)
-    }
-
-    /// The same request again, for one that has no body.
-    fn copy(&self, request: &Request<ClientBody>) -> Request<ClientBody> {
-        let mut copy =
-            Request::new(ClientBody::none(Rc::clone(&self.upload), Arc::clone(&self.worker.limits)));
-        *copy.method_mut() = request.method().clone();
-        *copy.uri_mut() = request.uri().clone();
-        *copy.version_mut() = request.version();
-        *copy.headers_mut() = request.headers().clone();
-        copy
     }
 }

@@ -117,7 +117,7 @@ impl Asked {
         let coding = match body.size_hint().exact() {
             _ if bodiless => Coding::Length(0),
             Some(length) => {
-                head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                head.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
                 Coding::Length(length)
             }
             None if self.version == Version::HTTP_10 => Coding::UntilClose,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -27,10 +28,12 @@ struct Idle {
 
 /// The idle connections of one worker.
 pub(super) struct Pool {
-    idle: RefCell<HashMap<Target, Vec<Idle>>>,
+    idle: RefCell<HashMap<Target, Vec<Idle>, RandomState>>,
     count: Cell<usize>,
     filled: Notify,
     table: RefCell<Arc<Table>>,
+    /// Grows with each table.
+    turn: Cell<u64>,
     limits: Arc<Limits>,
 }
 
@@ -41,6 +44,7 @@ impl Pool {
             count: Cell::new(0),
             filled: Notify::new(),
             table: RefCell::new(table),
+            turn: Cell::new(0),
             limits,
         })
     }
@@ -77,13 +81,13 @@ impl Pool {
             if let Some(lease) = self.take(backend, sender.protocol(), Duration::ZERO) {
                 return lease;
             }
-            self.put(shared, backend);
+            self.put(shared, backend, self.turn.get());
         }
         self.hand_out(sender, backend)
     }
 
     fn hand_out(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>) -> Lease {
-        Lease { sender: Some(sender), backend: Arc::clone(backend), pool: Rc::clone(self) }
+        Lease { sender: Some(sender), backend: Arc::clone(backend), turn: self.turn.get(), pool: Rc::clone(self) }
     }
 
     /// Forgets the connections to a target: one of them was stale.
@@ -101,6 +105,7 @@ impl Pool {
     pub(super) fn follow(&self, table: Arc<Table>) {
         self.retain(|target, _| table.leads_to(target));
         *self.table.borrow_mut() = table;
+        self.turn.set(self.turn.get() + 1);
     }
 
     /// Closes connections that were idle too long; for ever.
@@ -130,9 +135,10 @@ impl Pool {
         self.count.set(idle.values().map(Vec::len).sum());
     }
 
-    fn put(&self, sender: Sender, backend: &Backend) {
-        let wanted = !sender.is_closed() && self.table.borrow().leads_to(&backend.target);
-        if !wanted || self.count.get() >= self.limits.pool_total {
+    /// `turn` is the one in which it was handed out.
+    fn put(&self, sender: Sender, backend: &Backend, turn: u64) {
+        let known = || turn == self.turn.get() || self.table.borrow().leads_to(&backend.target);
+        if sender.is_closed() || !known() || self.count.get() >= self.limits.pool_total {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -159,6 +165,7 @@ pub(super) struct Lease {
     /// None once the request has it.
     sender: Option<Sender>,
     backend: Arc<Backend>,
+    turn: u64,
     pool: Rc<Pool>,
 }
 
@@ -174,9 +181,9 @@ impl Lease {
 
     /// Lets the connection serve again: this one, or the one that others use, too.
     pub(super) fn give_back(self, connection: Option<Connection>) {
-        let Self { sender, backend, pool } = self;
+        let Self { sender, backend, turn, pool } = self;
         if let Some(sender) = connection.map(Sender::Http1).or(sender) {
-            pool.put(sender, &backend);
+            pool.put(sender, &backend, turn);
         }
     }
 }

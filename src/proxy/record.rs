@@ -4,7 +4,6 @@
 //! A record ends when the last who holds it lets it go: the body of the answer, or the tunnel behind it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::fmt::Write;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -87,9 +86,10 @@ impl Recorder {
         if names.capacity() < NAME {
             *names = BytesMut::with_capacity(NAMES);
         }
-        let written = write!(names, "{}{number}", self.prefix);
-        let name = HeaderValue::from_maybe_shared(names.split().freeze()).ok().filter(|_| written.is_ok());
-        (number, name.unwrap_or_else(|| HeaderValue::from_static("")))
+        names.extend_from_slice(self.prefix.as_bytes());
+        names.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        let name = HeaderValue::from_maybe_shared(names.split().freeze());
+        (number, name.unwrap_or_else(|_| HeaderValue::from_static("")))
     }
 }
 

@@ -43,9 +43,12 @@ pub(super) enum SendError {
     H2c(#[from] hyper::Error),
 }
 
-/// A request that was not answered; with the request itself if not a byte of it left.
+/// A request that was not answered.
 pub(super) struct Unsent {
+    /// The request again, if it has no body or not a byte of it left.
     pub(super) request: Option<Request<ClientBody>>,
+    /// Whether any byte of it has left, so that the target may have taken it.
+    pub(super) begun: bool,
     pub(super) error: SendError,
 }
 
@@ -113,7 +116,8 @@ impl Sender {
             }
             Self::H2c(mut sender) => {
                 to_http2(&mut request);
-                Sending::H2c(Box::pin(sender.try_send_request(request)), Deadline::default())
+                let spare = copy(&request);
+                Sending::H2c(Box::pin(sender.try_send_request(request)), spare, Deadline::default())
             }
         }
     }
@@ -123,7 +127,8 @@ impl Sender {
 pub(super) enum Sending {
     /// None once it was answered.
     Http1(Option<Box<Exchange>>),
-    H2c(Pin<Box<dyn Future<Output = SentH2c>>>, Deadline),
+    /// With the request again, if it has no body.
+    H2c(Pin<Box<dyn Future<Output = SentH2c>>>, Option<Request<ClientBody>>, Deadline),
 }
 
 type SentH2c = Result<Response<Incoming>, TrySendError<Request<ClientBody>>>;
@@ -141,21 +146,36 @@ impl Sending {
                 match scratch::with(|scratch| asking.poll_answer(cx, scratch)) {
                     Poll::Ready(answer) => Poll::Ready(exchange.take().map(|exchange| match answer {
                         Ok(answer) => Ok(answer.map(|()| TargetSource::Http1(exchange))),
-                        Err(error) => Err(Unsent { request: exchange.unsent(), error: error.into() }),
+                        Err(error) => {
+                            let begun = exchange.has_begun();
+                            Err(Unsent { request: exchange.unsent(), begun, error: error.into() })
+                        }
                     })),
                     Poll::Pending => asking.waiting().poll_until(cx, due()).map(|()| None),
                 }
             }
-            Self::H2c(sent, deadline) => match sent.as_mut().poll(cx) {
+            Self::H2c(sent, spare, deadline) => match sent.as_mut().poll(cx) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Some(Ok(response.map(TargetSource::H2c)))),
                 Poll::Ready(Err(mut failed)) => {
-                    let request = failed.take_message();
-                    Poll::Ready(Some(Err(Unsent { request, error: failed.into_error().into() })))
+                    let unsent = failed.take_message();
+                    let begun = unsent.is_none();
+                    let request = unsent.or_else(|| spare.take());
+                    Poll::Ready(Some(Err(Unsent { request, begun, error: failed.into_error().into() })))
                 }
                 Poll::Pending => deadline.poll_until(cx, due()).map(|()| None),
             },
         }
     }
+}
+
+/// The same request again, for one that has no body.
+fn copy(request: &Request<ClientBody>) -> Option<Request<ClientBody>> {
+    let mut copy = Request::new(request.body().again()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
 }
 
 /// The host moves into the address.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Response, Uri};
@@ -285,10 +286,11 @@ pub(super) struct Table {
     pub(super) generation: u64,
     /// Grows with each table of this process, also when the generation does not.
     pub(super) sequence: u64,
-    hosts: HashMap<String, Site>,
+    // Whoever asks cannot put anything in these, so their order need not be a secret.
+    hosts: HashMap<String, Site, RandomState>,
     /// By what stands behind `*.`.
-    wildcards: HashMap<String, Site>,
-    targets: HashSet<Target>,
+    wildcards: HashMap<String, Site, RandomState>,
+    targets: HashSet<Target, RandomState>,
     challenges: HashMap<String, Bytes>,
 }
 
@@ -298,9 +300,9 @@ impl Table {
         Self {
             generation: 0,
             sequence,
-            hosts: HashMap::new(),
-            wildcards: HashMap::new(),
-            targets: HashSet::new(),
+            hosts: HashMap::default(),
+            wildcards: HashMap::default(),
+            targets: HashSet::default(),
             challenges: HashMap::new(),
         }
     }

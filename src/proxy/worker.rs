@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::authority::Known;
 use super::admission::{Admission, Doorkeeper};
 use super::body::Handed;
 use super::dial::{DialError, Dialer};
@@ -80,6 +81,8 @@ pub(super) struct Worker {
     /// Connections to targets; they end with those that use them.
     upstreams: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// Whether that has come.
+    stopping: Cell<bool>,
     /// Cancelled when tunnels are to end.
     pub(super) tunnels: CancellationToken,
     pub(super) recorder: Recorder,
@@ -122,6 +125,7 @@ async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
         stop,
+        stopping: Cell::new(false),
         tunnels,
         recorder,
         table: RefCell::new(table),
@@ -141,6 +145,7 @@ async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
         accepting.spawn_local(accept(Rc::clone(&worker), scheme, listener, enough.clone()));
     }
     worker.stop.cancelled().await;
+    worker.stopping.set(true);
     worker.tasks.close();
     // Who comes while idle connections end is answered, once, and need not wait for the next proxy.
     if timeout(worker.limits.farewell, worker.tasks.wait()).await.is_err() {
@@ -349,6 +354,8 @@ pub(super) struct Client {
     pub(super) worker: Rc<Worker>,
     pub(super) activity: Rc<Activity>,
     pub(super) origin: Origin,
+    /// Whom its last request was for.
+    pub(super) known: RefCell<Option<Rc<Known>>>,
     /// What it was shown, if it came with TLS.
     shown: Option<Shown>,
     /// Told when an HTTP/2 connection has served long enough.
@@ -364,6 +371,7 @@ impl Client {
         Rc::new(Self {
             worker,
             activity: Rc::default(),
+            known: RefCell::default(),
             origin,
             shown,
             worn: Notify::new(),
@@ -408,7 +416,7 @@ impl Client {
     /// Whether the connection has served long enough, or the worker stops.
     pub(super) fn is_worn(&self, number: u32) -> bool {
         let limits = &self.worker.limits;
-        number >= limits.requests || self.opened.elapsed() > limits.age || self.worker.stop.is_cancelled()
+        number >= limits.requests || self.worker.stopping.get() || self.opened.elapsed() > limits.age
     }
 
     /// Whether `host` may be asked for here. With TLS the client must have been shown that this is that host: it may

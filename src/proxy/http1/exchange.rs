@@ -62,6 +62,7 @@ pub(in crate::proxy) enum NoAnswer {
 pub(in crate::proxy) struct Exchange {
     connection: Idle,
     request: Request<ClientBody>,
+    bodiless: bool,
     outgoing: Outgoing,
     /// Whether the target takes no more of the request.
     deaf: bool,
@@ -79,13 +80,13 @@ pub(in crate::proxy) struct Exchange {
 impl Exchange {
     /// Begins to ask on a connection.
     pub(in crate::proxy) fn new(connection: Idle, mut request: Request<ClientBody>) -> Self {
-        let empty = request.body().is_end_stream();
-        let lengths = request.body().size_hint().exact();
+        let bodiless = request.body().is_end_stream();
+        let length = request.body().size_hint().exact();
         let fields = request.headers_mut();
-        let coding = match lengths {
-            _ if empty => Coding::Length(0),
+        let coding = match length {
+            _ if bodiless => Coding::Length(0),
             Some(length) => {
-                fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+                fields.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
                 Coding::Length(length)
             }
             None => {
@@ -100,6 +101,7 @@ impl Exchange {
         Self {
             connection,
             request,
+            bodiless,
             outgoing: Outgoing::new(head, coding),
             deaf: false,
             early: BytesMut::new(),
@@ -116,9 +118,14 @@ impl Exchange {
         &mut self.connection.waiting
     }
 
-    /// The request again, if not a byte of it left.
+    /// Whether any byte of the request has left.
+    pub(in crate::proxy) fn has_begun(&self) -> bool {
+        self.outgoing.has_begun()
+    }
+
+    /// The request again, if it has no body or not a byte of it left.
     pub(in crate::proxy) fn unsent(self) -> Option<Request<ClientBody>> {
-        (!self.outgoing.has_begun()).then_some(self.request)
+        (self.bodiless || !self.has_begun()).then_some(self.request)
     }
 
     /// Writes on at the request; an error is the client's.

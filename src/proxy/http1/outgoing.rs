@@ -12,6 +12,9 @@ use tokio::io::AsyncWrite;
 use super::message;
 use crate::proxy::body::Piece;
 
+/// To copy so many bytes costs less than to name them to the kernel one by one.
+const SMALL: usize = 4096;
+
 /// How the body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::proxy) enum Coding {
@@ -140,6 +143,12 @@ impl Outgoing {
                 (b"", b"")
             }
         };
+        if bytes.len() <= SMALL {
+            for slice in [before, bytes, after] {
+                self.waiting.extend_from_slice(slice);
+            }
+            return Ok(());
+        }
         let slices = [&self.waiting, before, bytes, after];
         let whole: usize = slices.iter().map(|slice| slice.len()).sum();
         let written = match Pin::new(stream).poll_write_vectored(cx, &slices.map(IoSlice::new)) {
