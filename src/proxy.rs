@@ -30,6 +30,8 @@ mod site;
 
 mod forward;
 
+pub mod foresight;
+
 mod authority;
 mod fields;
 mod peer;

@@ -59,13 +59,32 @@ enum Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 enum Answer {
-    Loaded { generation: u64 },
-    Answered { after_ms: u64, status: Option<u16> },
-    Never { last: String },
-    Drained { left: u64 },
-    Status { generation: u64, targets: Vec<TargetLine> },
-    Metrics { counts: Counts },
-    Failed { why: String },
+    Loaded {
+        generation: u64,
+    },
+    Answered {
+        after_ms: u64,
+        status: Option<u16>,
+    },
+    Never {
+        last: String,
+    },
+    Drained {
+        left: u64,
+    },
+    Status {
+        generation: u64,
+        targets: Vec<TargetLine>,
+        // A proxy of an older version has none.
+        #[serde(default)]
+        flaws: Vec<String>,
+    },
+    Metrics {
+        counts: Counts,
+    },
+    Failed {
+        why: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -177,7 +196,7 @@ async fn answer(ask: Ask, board: &Board, dialer: &Dialer) -> Answer {
                 idle_ms: usage.idle.map(millis),
             };
             let targets = board.registry.usage().into_iter().map(line).collect();
-            Answer::Status { generation: board.generation(), targets }
+            Answer::Status { generation: board.generation(), targets, flaws: board.flaws() }
         }
         Ask::Metrics => Answer::Metrics { counts: board.registry.metrics.counts() },
     }

@@ -131,14 +131,16 @@ impl Engine {
             }
             Ok::<_, Miss>(order.finish().await?)
         });
-        let finished = finished.await.map_err(late).map_err(Miss::Trouble);
+        let finished = finished.await.map_err(late).map_err(Miss::Trouble).flatten();
         if let Some(proof) = &shown {
-            self.hide(name, proof).await?;
-        }
-        let finished = finished?;
-        if shown.is_some() && finished.is_err() {
-            // Nothing else is published soon.
-            self.publish_certificates().await?;
+            // Who has a certificate keeps it, also where the store takes nothing more.
+            if let Err(error) = self.hide(name, proof).await {
+                tracing::error!(%name, %error, "the proof of an order is not forgotten yet");
+            }
+            // With a certificate it is published, and without one by nobody else.
+            if finished.is_err() {
+                self.publish_certificates().await?;
+            }
         }
         finished
     }
@@ -211,8 +213,19 @@ impl Engine {
         self.0.certs.proofs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores what was issued, and has it shown.
-    async fn accept(&self, name: &HostName, mut state: State, issued: Issued) -> Result<(), EngineError> {
+    /// Stores what was issued, and has it shown; also where it cannot be stored the proofs of its order are shown no more.
+    async fn accept(&self, name: &HostName, state: State, issued: Issued) -> Result<(), EngineError> {
+        let stored = self.store_issued(name, state, issued).await;
+        self.publish_certificates().await?;
+        stored
+    }
+
+    async fn store_issued(
+        &self,
+        name: &HostName,
+        mut state: State,
+        issued: Issued,
+    ) -> Result<(), EngineError> {
         let Issued { chain, key } = issued;
         let mut facts = chain::facts(&chain).map_err(|reason| {
             EngineError::Unavailable(format!("the server gave something that is no certificate: {reason}"))
@@ -226,7 +239,7 @@ impl Engine {
             self.0.writer.issue_certificate(name, &state, Held { facts, chain, key }).await?;
         }
         tracing::info!(%name, "a certificate was issued");
-        self.publish_certificates().await
+        Ok(())
     }
 
     /// Revokes what a person wanted revoked, now that another one is shown. Where the server does not do it, it is
