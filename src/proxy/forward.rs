@@ -126,7 +126,7 @@ async fn answer(
     let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let agreed = upgraded.filter(|_| is_websocket(response.headers())).ok_or(Refusal::BadAnswer)?;
-        return upgrade::begin(client, agreed, response, reached.backend, reached.in_flight, record);
+        return upgrade::begin(client, agreed, response, &visit, reached.backend, reached.in_flight, record);
     }
     let (mut head, body) = response.into_parts();
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;

@@ -23,6 +23,7 @@ use super::drain::InFlight;
 use super::fields::to_client;
 use super::record::{Counted, Record};
 use super::refusal::Refusal;
+use super::rules::policy::Visit;
 use super::table::Backend;
 use super::worker::Client;
 
@@ -38,6 +39,7 @@ pub(super) fn begin(
     client: &Rc<Client>,
     client_side: OnUpgrade,
     mut response: Response<Incoming>,
+    visit: &Visit,
     backend: Arc<Backend>,
     in_flight: InFlight,
     record: &Rc<Record>,
@@ -45,6 +47,7 @@ pub(super) fn begin(
     let target_side = hyper::upgrade::on(&mut response);
     let (mut head, _none) = response.into_parts();
     to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
+    visit.to_client(&mut head.headers, &backend);
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     client.wire.tunnel();
