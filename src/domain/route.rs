@@ -3,6 +3,7 @@
 use std::net::SocketAddrV4;
 
 use super::domain::Site;
+use super::health::HealthCheck;
 use super::name::{HostName, InvalidName, Slug};
 use super::traffic::Traffic;
 
@@ -19,6 +20,8 @@ pub struct Route {
     pub targets: Vec<(u8, SocketAddrV4)>,
     /// What the app wants done with its requests.
     pub traffic: Traffic,
+    /// How to tell that its containers are well.
+    pub health: HealthCheck,
 }
 
 /// Every route, and the number of this state of them: it grows with each change.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+pub(super) use self::rules::spoken;
 pub use self::show::{Fate, Outcome, ShownRoute};
 use super::{Engine, EngineError, Settings, push};
 use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, replica_name};
 use crate::domain::domain::{Pattern, Site};
-use crate::domain::name::HostName;
+use crate::domain::name::{HostName, Slug};
 use crate::domain::route::{Route, RouteTable};
 use crate::domain::traffic::{BodyLimit, Traffic};
 use crate::host::layout::Manager;
@@ -64,7 +65,11 @@ impl Engine {
     async fn told(&self) -> Result<(Routes, RouteTable), EngineError> {
         let table = self.table().await?;
         let own = self.own_site().map(|site| self.own_route(&site));
-        let apps = table.routes.iter().map(|route| self.route(route));
+        let named = |app: &Slug| {
+            let mut of_app = table.routes.iter().filter(|route| route.app == *app);
+            of_app.find_map(|route| route.site.host.exact())
+        };
+        let apps = table.routes.iter().map(|route| self.route(route, named));
         let (generation, routes) = (table.generation, own.into_iter().chain(apps).collect());
         let challenges = self.reader().challenges().await?;
         Ok((Routes { generation, routes, challenges }, table))
@@ -100,9 +105,9 @@ impl Engine {
         Ok(routes)
     }
 
-    /// A route as the proxy is told it.
-    fn route(&self, route: &Route) -> table::Route {
-        let Route { site, app, number, targets, traffic } = route;
+    /// A route as the proxy is told it; `named` gives a host that an app knows.
+    fn route<'a>(&self, route: &Route, named: impl Fn(&Slug) -> Option<&'a HostName>) -> table::Route {
+        let Route { site, app, number, targets, traffic, health } = route;
         let target = |(replica, address): &(u8, SocketAddrV4)| Target {
             key: replica_name(app, *number, *replica),
             via: via(self),
@@ -115,6 +120,8 @@ impl Engine {
             targets: targets.iter().map(target).collect(),
             label: Some(app.to_string()),
             body_limit: traffic.body_limit.map(BodyLimit::bytes),
+            // The last one gets every request anyway.
+            check: if targets.len() > 1 { rules::check(health, || named(app)) } else { None },
             rules: rules::rules(site, traffic, self.has_certificate(&site.host)),
         }
     }

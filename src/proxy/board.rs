@@ -72,6 +72,11 @@ impl Board {
         (self.tables.subscribe(), serves)
     }
 
+    /// Each table that comes, and the one that is there.
+    pub(super) fn follow(&self) -> watch::Receiver<Arc<Table>> {
+        self.tables.subscribe()
+    }
+
     /// The generation on the board.
     pub(super) fn generation(&self) -> u64 {
         self.tables.borrow().generation

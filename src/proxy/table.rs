@@ -15,6 +15,7 @@ use http::{Method, Response, Uri};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::checks::{Check, Checked};
 use super::drain::{Gauge, Registry};
 use super::metrics::Tally;
 use super::path;
@@ -68,6 +69,9 @@ pub struct Route {
     /// The name under which its requests are counted and logged: that of the app. Several routes may share it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// How its targets are asked whether they are well, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     /// What else is done with its requests.
     #[serde(default, skip_serializing_if = "is_plain")]
     pub rules: Rules,
@@ -84,6 +88,7 @@ impl Route {
             targets,
             body_limit: None,
             label: None,
+            check: None,
             rules: Rules::default(),
         }
     }
@@ -207,7 +212,7 @@ pub(super) struct Backend {
 
 impl Entry {
     fn new(route: Route, row: usize, registry: &Registry) -> Result<Self, RuleError> {
-        let Route { host: _, path, strip, targets, body_limit, label, rules } = route;
+        let Route { host: _, path, strip, targets, body_limit, label, check: _, rules } = route;
         let backend = |target: Target| {
             let mark = rules.sticky.then(|| Mark::new(&target.key, &path));
             Arc::new(Backend { gauge: registry.gauge(&target.key), target, mark })
@@ -235,7 +240,7 @@ impl Entry {
     }
 
     /// The target with the fewest requests under way, of those whose keys are not among `tried`; one that has just
-    /// refused comes last. Among equals it is their turn, one after the other.
+    /// refused or is unwell comes last. Among equals it is their turn, one after the other.
     pub(super) fn pick(&self, turn: usize, tried: &[String]) -> Option<&Arc<Backend>> {
         let count = self.backends.len();
         let all = self.backends.iter().cycle().skip(turn.checked_rem(count)?).take(count);
@@ -302,6 +307,8 @@ pub(super) struct Table {
     wildcards: HashMap<String, Site>,
     targets: HashSet<Target>,
     challenges: HashMap<String, Bytes>,
+    /// The targets that are asked whether they are well, by key.
+    pub(super) checks: BTreeMap<String, Checked>,
     /// What it cannot do, and which row of the routes asks for it.
     pub(super) flaws: Vec<(Option<usize>, Flaw)>,
 }
@@ -316,6 +323,7 @@ impl Table {
             wildcards: HashMap::new(),
             targets: HashSet::new(),
             challenges: HashMap::new(),
+            checks: BTreeMap::new(),
             flaws: Vec::new(),
         }
     }
@@ -349,7 +357,7 @@ impl Table {
         };
         let host = HostName::parse(rest)?;
         let site = sites.entry(host.to_string()).or_default();
-        let (path, label) = (route.path.clone(), route.label.clone());
+        let (path, label, check) = (route.path.clone(), route.label.clone(), route.check.clone());
         if !is_route_path(&path) {
             site.shut();
             return Err(Flaw::Path { host: route.host, path });
@@ -360,6 +368,17 @@ impl Table {
             Ok(_) => (Entry::shut(row, label, registry), Some(Flaw::Twice(shown))),
             Err(rule) => (Entry::shut(row, label, registry), Some(Flaw::Rule { route: shown, rule })),
         };
+        // Where there is one, it gets every request, well or not.
+        for check in check.into_iter().filter(|_| entry.count() > 1) {
+            for Backend { target, gauge, .. } in entry.backends.iter().map(AsRef::as_ref) {
+                self.checks.entry(target.key.clone()).or_insert_with(|| Checked {
+                    target: target.clone(),
+                    protocol: entry.protocol,
+                    check: check.clone(),
+                    gauge: Arc::clone(gauge),
+                });
+            }
+        }
         site.put(&path, Arc::new(entry));
         flaw.map_or(Ok(()), Err)
     }

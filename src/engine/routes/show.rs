@@ -115,7 +115,7 @@ impl Engine {
     }
 
     fn shown_route(&self, route: &Route) -> ShownRoute {
-        let Route { site, app, number, targets, traffic } = route;
+        let Route { site, app, number, targets, traffic, health: _ } = route;
         let target =
             |(replica, address): &(u8, _)| (replica_name(app, *number, *replica), SocketAddr::V4(*address));
         ShownRoute {

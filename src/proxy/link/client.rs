@@ -106,9 +106,9 @@ impl Client {
 
     /// Asks one proxy to probe a target on the path that traffic takes.
     pub async fn probe(&self, probe: Probe) -> Result<ProbeOutcome, AskError> {
-        let Probe { target, path, host, statuses, attempt, timeout } = probe;
+        let Probe { target, protocol, path, host, statuses, attempt, timeout } = probe;
         let (attempt_ms, timeout_ms) = (millis(attempt), millis(timeout));
-        let ask = Ask::Probe { target, path, host, statuses, attempt_ms, timeout_ms };
+        let ask = Ask::Probe { target, protocol, path, host, statuses, attempt_ms, timeout_ms };
         let answer = self.ask(&ask, timeout).await?;
         if let Answer::Never { last } = answer {
             return Ok(ProbeOutcome::Never { last });
