@@ -116,6 +116,9 @@ struct Global {
     /// The rivetr to speak to, with the token in `RIVETR_TOKEN`; also `RIVETR_SERVER`
     #[arg(long, global = true, help_heading = "Everywhere", value_name = "URL")]
     server: Option<String>,
+    /// The only root certificates, as PEM, that a server over https may lead to; also `RIVETR_CA`
+    #[arg(long, global = true, help_heading = "Everywhere", value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -230,10 +233,10 @@ impl Remote {
 }
 
 fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
-    let Cli { global: Global { json, config, socket, server }, command } = cli;
+    let Cli { global: Global { json, config, socket, server, ca }, command } = cli;
     let flags = Flags { config };
     let session = || {
-        let client = session::client(socket, server, environment)?;
+        let client = session::client(socket, server, ca, environment)?;
         Ok::<_, Failure>(Session::new(client, json, Box::new(std::io::stdout())))
     };
     match command {

@@ -30,6 +30,8 @@ mod site;
 
 mod forward;
 
+pub mod foresight;
+
 mod authority;
 mod fields;
 mod peer;
@@ -60,6 +62,8 @@ mod worker;
 
 pub mod link;
 pub mod probe;
+
+pub mod checks;
 
 pub mod broker;
 mod handout;
@@ -180,6 +184,7 @@ async fn control(
     let board = Rc::new(board);
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
     let tasks = TaskTracker::new();
+    tasks.spawn_local(checks::keep(board.follow(), Rc::clone(&dialer)));
     tasks.spawn_local(link.serve(Rc::clone(&board), dialer));
     board.settled().await.map_err(|error| ProxyError::Worker(error.to_string()))?;
     tracing::info!(generation = board.generation(), "routes are served");

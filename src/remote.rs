@@ -1,3 +1,4 @@
 //! The world outside: servers of others that rivetr speaks to.
 
 pub mod acme;
+pub mod tls;

@@ -23,7 +23,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("proxy", &["domain", "files"]),
     ("engine", &["domain", "vault", "build", "quadlet", "plan", "store", "host", "remote", "proxy"]),
     ("auth", &["domain", "store"]),
-    ("api", &["domain", "store", "engine", "auth"]),
+    ("api", &["domain", "store", "remote", "engine", "auth"]),
     ("config", &["domain", "store", "host", "proxy", "engine"]),
     // `setup` and `doctor` work on the machine before and without a daemon.
     ("cli", &["domain", "config", "api", "host", "files"]),

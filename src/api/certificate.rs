@@ -64,6 +64,15 @@ pub(super) async fn renew(
     Ok((StatusCode::ACCEPTED, Json(find(&reader, parsed.as_str()).await?)))
 }
 
+pub(super) async fn change_account_key(
+    by: Authorized<Administer>,
+    State(engine): State<Engine>,
+) -> Result<StatusCode, ApiError> {
+    engine.change_account_key().await?;
+    tracing::info!(target: "rivetr::audit", by = %by.caller, "key of the ACME account changed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn all(reader: &Reader) -> Result<Vec<wire::Certificate>, ApiError> {
     let own = reader.own_certificates().await?;
     let ordered = reader.certificates().await?;

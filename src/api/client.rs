@@ -1,5 +1,5 @@
-//! The API as the command line calls it: JSON and event streams over the Unix socket, or over plain HTTP with a
-//! token. It decides nothing about commands and prints nothing. TLS is not spoken yet.
+//! The API as the command line calls it: JSON and event streams over the Unix socket, or over HTTPS or HTTP with a
+//! token. It decides nothing about commands and prints nothing.
 
 mod connection;
 mod error;
@@ -7,6 +7,7 @@ mod events;
 mod sse;
 mod target;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +41,7 @@ const ANSWER_MAX: usize = 32 << 20;
 pub struct Client {
     target: Target,
     token: Option<String>,
+    ca: Option<PathBuf>,
 }
 
 /// A successful answer: the JSON document as it came.
@@ -50,7 +52,14 @@ impl Client {
     /// The API at `target`; a token is needed everywhere but on the socket.
     #[must_use]
     pub fn new(target: Target, token: Option<String>) -> Self {
-        Self { target, token }
+        Self { target, token, ca: None }
+    }
+
+    /// Believes a server over HTTPS that leads to the roots in a file of PEM, and no other.
+    #[must_use]
+    pub fn with_roots(mut self, ca: Option<PathBuf>) -> Self {
+        self.ca = ca;
+        self
     }
 
     /// Where it is.
@@ -93,7 +102,7 @@ impl Client {
         let exchange = async {
             let request = self.request(Method::POST, path, "application/json");
             let request = request.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, protocol);
-            let mut connection = Connection::open(&self.target).await?;
+            let mut connection = Connection::open(&self.target, self.ca.as_deref()).await?;
             let response = connection.send(request.body(document(body.into()))).await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let upgraded = hyper::upgrade::on(response).await;
@@ -142,7 +151,7 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let exchange = async {
             let request = self.request(method, path, "application/json").body(body);
-            let mut connection = Connection::open(&self.target).await?;
+            let mut connection = Connection::open(&self.target, self.ca.as_deref()).await?;
             let response = connection.send(request).await?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_MAX).collect().await;

@@ -207,6 +207,9 @@ fn of_certificates() -> Vec<Route<Api>> {
             .about("Order a new certificate for a name now")
             .takes::<wire::RenewCertificate>()
             .gives::<wire::Certificate>(StatusCode::ACCEPTED),
+        Route::post("/api/acme-account/rotate-key", certificate::change_account_key)
+            .about("Have the ACME server know rivetr's account by a new key")
+            .answers_nothing(),
     ]
 }
 
@@ -426,6 +429,7 @@ mod tests {
             ("GET /api/certificates/{name}", read),
             ("DELETE /api/certificates/{name}", administer),
             ("POST /api/certificates/{name}/renew", manage),
+            ("POST /api/acme-account/rotate-key", administer),
             ("GET /api/tokens", administer),
             ("POST /api/tokens", administer),
             ("DELETE /api/tokens/{id}", administer),

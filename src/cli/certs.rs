@@ -4,6 +4,7 @@ mod add;
 mod list;
 mod remove;
 mod renew;
+mod rotate;
 mod show;
 
 use clap::Subcommand;
@@ -26,6 +27,8 @@ pub enum Certs {
     Remove(remove::Remove),
     /// Order a new certificate for a host now
     Renew(renew::Renew),
+    /// Have the ACME server know rivetr's account by a new key
+    RotateAccountKey(rotate::Rotate),
 }
 
 impl Certs {
@@ -36,6 +39,7 @@ impl Certs {
             Self::Add(add) => add.run(session).await,
             Self::Remove(remove) => remove.run(session).await,
             Self::Renew(renew) => renew.run(session).await,
+            Self::RotateAccountKey(rotate) => rotate.run(session).await,
         }
     }
 }

@@ -94,6 +94,11 @@ impl From<ClientError> for Failure {
             {
                 said(Exit::Unreachable).cure("run it as root, or as the user that rivetr runs as")
             }
+            ClientError::Unreachable { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+                said(Exit::Unreachable).cure(
+                    "name the roots that its certificate leads to with --ca, if they are not this machine's",
+                )
+            }
             ClientError::Unreachable { target, .. } => said(Exit::Unreachable).cure(where_to_look(&target)),
             ClientError::Broken { .. } | ClientError::TimedOut { .. } => {
                 said(Exit::Unreachable).cure("`rivetr doctor`, and then the same command again")

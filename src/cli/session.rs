@@ -77,6 +77,7 @@ impl Session {
 pub fn client(
     socket: Option<PathBuf>,
     server: Option<String>,
+    ca: Option<PathBuf>,
     environment: &Environment,
 ) -> Result<Client, Failure> {
     let text = |name: &str| environment.get(name).map(|value| value.to_string_lossy().into_owned());
@@ -94,7 +95,8 @@ pub fn client(
         return Err(Failure::new(Exit::Usage, format!("{target} wants a token"))
             .cure("set RIVETR_TOKEN; `rivetr tokens create NAME` on the host makes one"));
     }
-    Ok(Client::new(target, token))
+    let ca = ca.or_else(|| environment.get("RIVETR_CA").map(PathBuf::from));
+    Ok(Client::new(target, token).with_roots(ca))
 }
 
 /// The user's own rivetr if it is there, else that of the machine.
@@ -117,7 +119,7 @@ mod tests {
         expect: Result<&str, &str>,
     ) {
         let environment = Environment::of(1000, "/home/a", variables.iter().copied());
-        let found = client(socket.map(PathBuf::from), server.map(str::to_owned), &environment);
+        let found = client(socket.map(PathBuf::from), server.map(str::to_owned), None, &environment);
         match (found, expect) {
             (Ok(client), Ok(target)) => assert_eq!(client.target().to_string(), target),
             (Err(failure), Err(words)) => {
@@ -137,7 +139,8 @@ mod tests {
         check((None, None), &[server, token], Ok("http://env:1"));
         check((None, None), &[], Ok("/run/rivetr/api.sock"));
         check((None, None), &[server], Err("set RIVETR_TOKEN"));
-        check((None, Some("https://a")), &[token], Err("https is not spoken yet"));
+        check((None, Some("https://a")), &[token], Ok("https://a:443"));
+        check((None, Some("https://a")), &[], Err("set RIVETR_TOKEN"));
         let own = tempfile::tempdir().unwrap();
         std::fs::create_dir(own.path().join("rivetr")).unwrap();
         std::fs::File::create(own.path().join("rivetr/api.sock")).unwrap();

@@ -377,6 +377,7 @@ async fn certificates_are_shown_with_what_they_wait_for() {
         ("GET /api/certificates/c.test", waits),
         ("DELETE /api/certificates/*.b.test", ""),
         ("POST /api/certificates/a.test/renew", valid),
+        ("POST /api/acme-account/rotate-key", ""),
     ]);
     api.check(
         "certs list",
@@ -403,6 +404,8 @@ async fn certificates_are_shown_with_what_they_wait_for() {
     let renewed = "A new certificate for a.test is ordered. `rivetr certs show a.test` says how it goes.\n";
     api.check("certs renew a.test --revoke", renewed).await;
     assert_eq!(api.asked.lock().unwrap()[3], r#"POST /api/certificates/a.test/renew {"revoke":true}"#);
+    let rotated = "The account at the ACME server has a new key; the old one is good for nothing.\n";
+    api.check("certs rotate-account-key", rotated).await;
 }
 
 #[tokio::test]

@@ -185,25 +185,6 @@ impl PathPrefix {
         self.0 == "/"
     }
 
-    /// Whether a path is this one or lies below it.
-    #[must_use]
-    pub fn holds(&self, path: &str) -> bool {
-        self.rest_of(path).is_some()
-    }
-
-    /// A path without this part, with a slash at its beginning; none if it does not lie below.
-    #[must_use]
-    pub fn rest_of<'a>(&self, path: &'a str) -> Option<&'a str> {
-        if self.is_root() {
-            return Some(path);
-        }
-        match path.strip_prefix(&self.0)? {
-            "" => Some("/"),
-            rest if rest.starts_with('/') => Some(rest),
-            _ => None,
-        }
-    }
-
     /// The path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -252,18 +233,6 @@ mod tests {
         {
             assert!(PathPrefix::parse(bad).is_err(), "{bad:?}");
         }
-        let api = PathPrefix::parse("/api").unwrap();
-        for (path, rest) in [
-            ("/api", Some("/")),
-            ("/api/", Some("/")),
-            ("/api/x/y", Some("/x/y")),
-            ("/apis", None),
-            ("/", None),
-            ("/x/api", None),
-        ] {
-            assert_eq!(api.rest_of(path), rest, "{path}");
-        }
-        assert_eq!(PathPrefix::root().rest_of("/x"), Some("/x"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Which release answers for which requests, and which route is meant where several would do.
+//! Which release answers for which requests, and what somebody may ask for.
 
 use std::net::SocketAddrV4;
 
-use super::domain::{PathPrefix, Pattern, Site};
+use super::domain::Site;
+use super::health::HealthCheck;
 use super::name::{HostName, InvalidName, Slug};
 use super::traffic::Traffic;
 
@@ -19,6 +20,8 @@ pub struct Route {
     pub targets: Vec<(u8, SocketAddrV4)>,
     /// What the app wants done with its requests.
     pub traffic: Traffic,
+    /// How to tell that its containers are well.
+    pub health: HealthCheck,
 }
 
 /// Every route, and the number of this state of them: it grows with each change.
@@ -37,6 +40,8 @@ pub struct Asked {
     pub https: bool,
     /// The host.
     pub host: HostName,
+    /// The port, if one is named.
+    pub port: Option<u16>,
     /// The path.
     pub path: String,
     /// What stands behind the question mark.
@@ -44,7 +49,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Takes an address as people type it: scheme and path may be missing, a port and a fragment say nothing.
+    /// Takes an address as people type it: scheme and path may be missing, a fragment says nothing.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let refused = || InvalidName::new("address", text, "write it as https://blog.example.org/path?query");
         let (https, rest) = match text.split_once("://") {
@@ -56,18 +61,31 @@ impl Asked {
         let rest = rest.split('#').next().unwrap_or(rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, whole) = rest.split_at(end);
-        let (host, port) = authority.split_once(':').unwrap_or((authority, "80"));
+        let (host, port) = match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port.parse::<u16>().map_err(|_| refused())?)),
+            None => (authority, None),
+        };
         let (path, query) = whole.split_once('?').map_or((whole, None), |(path, query)| (path, Some(query)));
-        if port.parse::<u16>().is_err() || !whole.chars().all(|c| c.is_ascii_graphic()) {
+        if !whole.chars().all(|c| c.is_ascii_graphic()) {
             return Err(refused());
         }
         let path = if path.is_empty() { "/" } else { path };
         Ok(Self {
             https,
             host: HostName::parse(host).map_err(|_| refused())?,
+            port,
             path: path.to_owned(),
             query: query.map(str::to_owned),
         })
+    }
+
+    /// Host and port, as a request has them.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.to_string(),
+        }
     }
 
     /// Path and query, as a request has them.
@@ -80,68 +98,27 @@ impl Asked {
     }
 }
 
-/// The one of several routes that a request for `host` and `path` is meant for: the one with the longest path, of those
-/// that name the host, or if none does of those that cover it with `*.`.
-pub fn meant<'a, T>(
-    routes: &'a [T],
-    of: impl Fn(&T) -> (&Pattern, &PathPrefix),
-    host: &str,
-    path: &str,
-) -> Option<&'a T> {
-    let covers = |route: &&T| of(route).0.matches(host);
-    let named = routes.iter().filter(covers).any(|route| of(route).0.exact().is_some());
-    let near = routes.iter().filter(covers).filter(|route| of(route).0.exact().is_some() == named);
-    near.filter(|route| of(route).1.holds(path)).max_by_key(|route| of(route).1.as_str().len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn addresses_as_people_type_them() {
-        for (typed, https, host, whole) in [
+        for (typed, https, authority, whole) in [
             ("https://Blog.example/a/b?x=1#y", true, "blog.example", "/a/b?x=1"),
-            ("http://blog.example:8080", false, "blog.example", "/"),
+            ("http://blog.example:8080", false, "blog.example:8080", "/"),
             ("blog.example?x", false, "blog.example", "/?x"),
             ("blog.example/", false, "blog.example", "/"),
         ] {
             let asked = Asked::parse(typed).unwrap();
-            assert_eq!((asked.https, asked.host.as_str(), asked.whole().as_str()), (https, host, whole));
+            assert_eq!(
+                (asked.https, asked.authority().as_str(), asked.whole().as_str()),
+                (https, authority, whole)
+            );
         }
         for bad in ["", "/path", "ftp://a", "http://", "http://a:b/", "http://u@a/", "http://a/ b", "*.a.org"]
         {
             assert!(Asked::parse(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_host_and_the_longest_path_are_meant() {
-        let routes: Vec<(Pattern, PathPrefix)> = [
-            ("*.a.org", "/"),
-            ("www.a.org", "/api/v2"),
-            ("www.a.org", "/api"),
-            ("www.a.org", "/"),
-            ("only.a.org", "/api"),
-            ("*.a.org", "/api"),
-        ]
-        .map(|(host, path)| (Pattern::parse(host).unwrap(), PathPrefix::parse(path).unwrap()))
-        .into();
-        for (host, path, expect) in [
-            ("www.a.org", "/", Some(3)),
-            ("www.a.org", "/apis", Some(3)),
-            ("www.a.org", "/api", Some(2)),
-            ("www.a.org", "/api/v1", Some(2)),
-            ("www.a.org", "/api/v2/x", Some(1)),
-            ("b.a.org", "/x", Some(0)),
-            ("b.a.org", "/api/v2", Some(5)),
-            ("only.a.org", "/api", Some(4)),
-            ("only.a.org", "/x", None),
-            ("a.org", "/", None),
-            ("c.b.a.org", "/", None),
-        ] {
-            let found = meant(&routes, |(host, path)| (host, path), host, path);
-            assert_eq!(found, expect.map(|index: usize| &routes[index]), "{host}{path}");
         }
     }
 }

@@ -7,6 +7,7 @@ mod chain;
 mod order;
 mod own;
 mod publish;
+mod rollover;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};

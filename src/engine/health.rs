@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::Engine;
 use crate::host::layout::Manager;
+use crate::proxy::link::client::Status;
 use crate::quadlet::features::PodmanFeatures;
 use crate::store::{self, StoreError};
 
@@ -122,6 +123,10 @@ impl Engine {
                 let detail =
                     "a second one stands in for it: an upgrade of the proxy is under way, or was broken off";
                 Check::warn("proxy", detail, "if none is under way, run: rivetr proxy upgrade")
+            }
+            Ok(Status { flaws, .. }) if !flaws.is_empty() => {
+                let cure = "set what it names anew: rivetr domains set, or rivetr traffic set";
+                Check::fail("proxy", flaws.join("; "), cure)
             }
             Ok(status) => {
                 Check::ok("proxy", format!("serves the routes of generation {}", status.generation))

@@ -11,7 +11,7 @@ pub use crate::proxy::metrics::{AppCounts, BUCKETS_MS, Counts};
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// How many apps there are.
-    pub apps: usize,
+    pub apps: u64,
     /// Deployments that have not ended, by the state they are in.
     pub unfinished: Vec<(State, usize)>,
     /// Deployments that ended since this run of rivetr began, by how.
@@ -55,7 +55,7 @@ impl Engine {
         let within = |state| unfinished.iter().filter(|one| one.state == state).count();
         let open = State::ALL.into_iter().filter(|state| !state.is_end());
         Ok(Metrics {
-            apps: self.reader().apps().await?.len(),
+            apps: self.reader().app_count().await?,
             unfinished: open.map(|state| (state, within(state))).collect(),
             ended: self.0.ends.read(),
             proxy,

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+pub(super) use self::rules::spoken;
 pub use self::show::{Fate, Outcome, ShownRoute};
 use super::{Engine, EngineError, Settings, push};
 use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, replica_name};
 use crate::domain::domain::{Pattern, Site};
-use crate::domain::name::HostName;
+use crate::domain::name::{HostName, Slug};
 use crate::domain::route::{Route, RouteTable};
-use crate::domain::traffic::BodyLimit;
+use crate::domain::traffic::{BodyLimit, Traffic};
 use crate::host::layout::Manager;
-use crate::proxy::rules::Rules;
 use crate::proxy::table::{self, Routes, Target, Via};
 
 /// How long to wait before a proxy that did not answer is asked again.
@@ -44,34 +44,56 @@ impl Engine {
     /// The same where no host is new.
     pub(super) async fn publish_table(&self) -> Result<(), EngineError> {
         let _alone = self.0.publishing.lock().await;
-        let routes = self.table().await?;
-        let own = self.0.settings.own_host.as_ref().map(|host| {
-            let address = self.0.settings.own_address;
-            let target = Target { key: OWN_KEY.to_owned(), via: Via::Host, address };
-            // Above what a push may have and what is read of one that is too large: the daemon says why, not the
-            // proxy, whose word git does not show.
-            let body_limit = Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX));
-            let https_only = self.0.settings.own_https && self.has_certificate(&Pattern::Exact(host.clone()));
-            let (label, rules) = (Some(OWN_LABEL.to_owned()), Rules { https_only, ..Rules::default() });
-            table::Route { body_limit, label, rules, ..table::Route::plain(host.as_str(), vec![target]) }
-        });
-        let apps = routes.routes.iter().map(|route| self.route(route));
+        let (table, _) = self.told().await?;
         let path = self.machine().layout.routes();
-        let routes_now = own.into_iter().chain(apps).collect();
-        let challenges = self.reader().challenges().await?;
-        let table = Routes { generation: routes.generation, routes: routes_now, challenges };
         table::write(&path, &table).map_err(EngineError::internal)?;
         match self.machine().proxy.load().await {
-            Ok(served) if served >= routes.generation => Ok(()),
+            Ok(served) if served >= table.generation => Ok(()),
             Ok(served) => Err(EngineError::Unavailable(format!(
                 "the proxy still serves the routes of generation {served}, not {}",
-                routes.generation
+                table.generation
             ))),
             Err(error) if error.is_gone() => {
                 tracing::warn!("the proxy does not run; it will serve the new routes when it starts");
                 Ok(())
             }
             Err(error) => Err(EngineError::internal(error)),
+        }
+    }
+
+    /// What the proxy is told: rivetr's own route, then those of apps, which are there too as they are here.
+    async fn told(&self) -> Result<(Routes, RouteTable), EngineError> {
+        let table = self.table().await?;
+        let own = self.own_site().map(|site| self.own_route(&site));
+        let named = |app: &Slug| {
+            let mut of_app = table.routes.iter().filter(|route| route.app == *app);
+            of_app.find_map(|route| route.site.host.exact())
+        };
+        let apps = table.routes.iter().map(|route| self.route(route, named));
+        let (generation, routes) = (table.generation, own.into_iter().chain(apps).collect());
+        let challenges = self.reader().challenges().await?;
+        Ok((Routes { generation, routes, challenges }, table))
+    }
+
+    /// Where rivetr itself answers.
+    fn own_site(&self) -> Option<Site> {
+        let Settings { own_host, own_https, .. } = &self.0.settings;
+        let host = own_host.clone()?;
+        Some(Site { https_redirect: *own_https, ..Site::plain(host) })
+    }
+
+    /// The route to rivetr itself.
+    fn own_route(&self, site: &Site) -> table::Route {
+        let address = self.0.settings.own_address;
+        let target = Target { key: OWN_KEY.to_owned(), via: Via::Host, address };
+        // Above what a push may have and what is read of one that is too large: the daemon says why, not the proxy,
+        // whose word git does not show.
+        let body_limit = Some(self.0.settings.push_limit.saturating_add(2 * push::DRAIN_MAX));
+        table::Route {
+            body_limit,
+            label: Some(OWN_LABEL.to_owned()),
+            rules: rules::rules(site, &Traffic::default(), self.has_certificate(&site.host)),
+            ..table::Route::plain(&site.host.to_string(), vec![target])
         }
     }
 
@@ -83,9 +105,9 @@ impl Engine {
         Ok(routes)
     }
 
-    /// A route as the proxy is told it.
-    fn route(&self, route: &Route) -> table::Route {
-        let Route { site, app, number, targets, traffic } = route;
+    /// A route as the proxy is told it; `named` gives a host that an app knows.
+    fn route<'a>(&self, route: &Route, named: impl Fn(&Slug) -> Option<&'a HostName>) -> table::Route {
+        let Route { site, app, number, targets, traffic, health } = route;
         let target = |(replica, address): &(u8, SocketAddrV4)| Target {
             key: replica_name(app, *number, *replica),
             via: via(self),
@@ -98,6 +120,8 @@ impl Engine {
             targets: targets.iter().map(target).collect(),
             label: Some(app.to_string()),
             body_limit: traffic.body_limit.map(BodyLimit::bytes),
+            // The last one gets every request anyway.
+            check: if targets.len() > 1 { rules::check(health, || named(app)) } else { None },
             rules: rules::rules(site, traffic, self.has_certificate(&site.host)),
         }
     }

@@ -48,10 +48,13 @@ impl Board {
     pub(super) fn open(path: PathBuf, shelf: Arc<Shelf>) -> Self {
         let registry = Registry::default();
         let routes = read(&path).inspect(|routes| fill(&shelf, routes));
-        let table = routes.and_then(|routes| Table::new(routes, FIRST, &registry)).unwrap_or_else(|error| {
-            tracing::error!(%error, "the proxy starts without routes");
-            Table::empty(FIRST)
-        });
+        let table = match routes {
+            Ok(routes) => made(routes, FIRST, &registry),
+            Err(error) => {
+                tracing::error!(%error, "the proxy starts without routes");
+                Table::empty(FIRST)
+            }
+        };
         Self {
             path,
             shelf,
@@ -69,9 +72,19 @@ impl Board {
         (self.tables.subscribe(), serves)
     }
 
+    /// Each table that comes, and the one that is there.
+    pub(super) fn follow(&self) -> watch::Receiver<Arc<Table>> {
+        self.tables.subscribe()
+    }
+
     /// The generation on the board.
     pub(super) fn generation(&self) -> u64 {
         self.tables.borrow().generation
+    }
+
+    /// What the table on the board cannot do.
+    pub(super) fn flaws(&self) -> Vec<String> {
+        self.tables.borrow().flaws.iter().map(|(_, flaw)| flaw.to_string()).collect()
     }
 
     /// Reads the routes; once this returns, every worker serves them. On an error the old ones stay.
@@ -100,13 +113,22 @@ impl Board {
 
     async fn put(&self, routes: Routes) -> Result<u64, LoadError> {
         let sequence = self.tables.borrow().sequence + 1;
-        let table = Table::new(routes, sequence, &self.registry)?;
+        let table = made(routes, sequence, &self.registry);
         let generation = table.generation;
         self.tables.send_replace(Arc::new(table));
         self.settled().await?;
         self.registry.tidy();
         Ok(generation)
     }
+}
+
+/// A table; what it cannot do is said once.
+fn made(routes: Routes, sequence: u64, registry: &Registry) -> Table {
+    let table = Table::new(routes, sequence, registry);
+    for (_, flaw) in &table.flaws {
+        tracing::error!(generation = table.generation, "in the routes: {flaw}");
+    }
+    table
 }
 
 /// Takes up the certificates on disk, or leaves those that there were: routes are served in any case.

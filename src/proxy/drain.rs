@@ -3,7 +3,7 @@
 //! Gauges outlive the table that named them: a drained target is no longer in any table.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Gauge {
     last_used: AtomicU64,
     /// Milliseconds from `epoch` to the end of its rest.
     rests_until: AtomicU64,
+    /// It has said that it is not well.
+    unwell: AtomicBool,
     /// When it refused the last two times, the earlier first.
     refused: Mutex<[Option<Instant>; 2]>,
     emptied: Notify,
@@ -46,6 +48,7 @@ impl Gauge {
             served: AtomicU64::new(0),
             last_used: AtomicU64::new(0),
             rests_until: AtomicU64::new(0),
+            unwell: AtomicBool::new(false),
             refused: Mutex::default(),
             emptied: Notify::new(),
             leaving: watch::Sender::new(false),
@@ -94,6 +97,11 @@ impl Gauge {
         self.rests_until.store(0, Ordering::Relaxed);
     }
 
+    /// It says that it is well, or not: others come first until it is. What it said before.
+    pub(super) fn set_well(&self, well: bool) -> bool {
+        !self.unwell.swap(!well, Ordering::Relaxed)
+    }
+
     /// Milliseconds from `epoch` to what will be in so long.
     fn after(&self, wait: Duration) -> u64 {
         millis(self.epoch.elapsed() + wait)
@@ -103,7 +111,7 @@ impl Gauge {
     pub(super) fn is_resting(&self) -> bool {
         // Most never rest: the clock is read for those alone that did.
         let until = self.rests_until.load(Ordering::Relaxed);
-        until > 0 && millis(self.epoch.elapsed()) < until
+        self.unwell.load(Ordering::Relaxed) || until > 0 && millis(self.epoch.elapsed()) < until
     }
 
     /// Resolves once tunnels to this target should end.
@@ -285,6 +293,16 @@ mod tests {
         gauge.rest_on();
         tokio::time::sleep(LONG_REST).await;
         assert!(!gauge.is_resting(), "no rest is for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_unwell_rests_until_it_is_well() {
+        let gauge = Registry::default().gauge("a");
+        assert!(gauge.set_well(false) && gauge.is_resting());
+        gauge.wake();
+        tokio::time::sleep(LONG_REST).await;
+        assert!(gauge.is_resting(), "it takes connections, and that is all");
+        assert!(!gauge.set_well(true) && !gauge.is_resting());
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ use super::board::Board;
 use super::dial::Dialer;
 use super::metrics::Counts;
 use super::probe::{Probe, ProbeOutcome, probe};
+use super::rules::{Protocol, is_default};
 use super::table::Target;
 
 pub mod client;
@@ -41,6 +42,9 @@ enum Ask {
     Load,
     Probe {
         target: Target,
+        // A proxy of an older version knows no other.
+        #[serde(default, skip_serializing_if = "is_default")]
+        protocol: Protocol,
         path: Option<String>,
         host: Option<String>,
         statuses: (u16, u16),
@@ -59,13 +63,32 @@ enum Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 enum Answer {
-    Loaded { generation: u64 },
-    Answered { after_ms: u64, status: Option<u16> },
-    Never { last: String },
-    Drained { left: u64 },
-    Status { generation: u64, targets: Vec<TargetLine> },
-    Metrics { counts: Counts },
-    Failed { why: String },
+    Loaded {
+        generation: u64,
+    },
+    Answered {
+        after_ms: u64,
+        status: Option<u16>,
+    },
+    Never {
+        last: String,
+    },
+    Drained {
+        left: u64,
+    },
+    Status {
+        generation: u64,
+        targets: Vec<TargetLine>,
+        // A proxy of an older version has none.
+        #[serde(default)]
+        flaws: Vec<String>,
+    },
+    Metrics {
+        counts: Counts,
+    },
+    Failed {
+        why: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -157,9 +180,9 @@ async fn answer(ask: Ask, board: &Board, dialer: &Dialer) -> Answer {
             Ok(generation) => Answer::Loaded { generation },
             Err(error) => Answer::Failed { why: error.to_string() },
         },
-        Ask::Probe { target, path, host, statuses, attempt_ms, timeout_ms } => {
+        Ask::Probe { target, protocol, path, host, statuses, attempt_ms, timeout_ms } => {
             let (attempt, timeout) = (Duration::from_millis(attempt_ms), Duration::from_millis(timeout_ms));
-            match probe(dialer, &Probe { target, path, host, statuses, attempt, timeout }).await {
+            match probe(dialer, &Probe { target, protocol, path, host, statuses, attempt, timeout }).await {
                 ProbeOutcome::Answered { after, status } => {
                     Answer::Answered { after_ms: millis(after), status }
                 }
@@ -177,7 +200,7 @@ async fn answer(ask: Ask, board: &Board, dialer: &Dialer) -> Answer {
                 idle_ms: usage.idle.map(millis),
             };
             let targets = board.registry.usage().into_iter().map(line).collect();
-            Answer::Status { generation: board.generation(), targets }
+            Answer::Status { generation: board.generation(), targets, flaws: board.flaws() }
         }
         Ask::Metrics => Answer::Metrics { counts: board.registry.metrics.counts() },
     }

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::header::{HOST, USER_AGENT};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
 
+use super::conversation::Beside;
 use super::dial::{DialError, Dialer};
+use super::rules::Protocol;
 use super::table::Target;
 
 /// The pause after the first failure; each further one is twice as long.
@@ -27,6 +31,8 @@ const TELLING: Duration = Duration::from_secs(1);
 pub struct Probe {
     /// Who is asked.
     pub target: Target,
+    /// What is spoken with it.
+    pub protocol: Protocol,
     /// The path to ask for; without it a connection is enough.
     pub path: Option<String>,
     /// The Host to name: many apps refuse those they do not know. Without it, the target's address.
@@ -58,8 +64,9 @@ pub enum ProbeOutcome {
 
 /// Probes until there is an answer or time is over.
 pub(super) async fn probe(dialer: &Dialer, probe: &Probe) -> ProbeOutcome {
-    let Probe { target, path, host, statuses, attempt, timeout: limit } = probe;
-    let request = match path.as_deref().map(|path| request(target, path, host.as_deref())).transpose() {
+    let Probe { target, protocol, path, host, statuses, attempt, timeout: limit } = probe;
+    let request = path.as_deref().map(|path| request(target, *protocol, path, host.as_deref()));
+    let request = match request.transpose() {
         Ok(request) => request,
         Err(error) => return ProbeOutcome::Never { last: format!("the probe cannot be asked: {error}") },
     };
@@ -72,7 +79,7 @@ pub(super) async fn probe(dialer: &Dialer, probe: &Probe) -> ProbeOutcome {
             let last = last.unwrap_or_else(|| String::from("there was no time to ask"));
             return ProbeOutcome::Never { last };
         }
-        match once(dialer, target, request.clone(), *statuses, left.min(*attempt)).await {
+        match once(dialer, target, *protocol, request.clone(), *statuses, left.min(*attempt)).await {
             Ok(status) => return ProbeOutcome::Answered { after: begun.elapsed(), status },
             // A try that was cut short says less than the one before it.
             Err(_) if left < TELLING && begun.elapsed() >= *limit && last.is_some() => {}
@@ -85,18 +92,31 @@ pub(super) async fn probe(dialer: &Dialer, probe: &Probe) -> ProbeOutcome {
 
 type ProbeRequest = Request<Empty<Bytes>>;
 
-fn request(target: &Target, path: &str, host: Option<&str>) -> Result<ProbeRequest, http::Error> {
+/// What is sent to a target to ask for a path.
+pub(super) fn request(
+    target: &Target,
+    protocol: Protocol,
+    path: &str,
+    host: Option<&str>,
+) -> Result<ProbeRequest, http::Error> {
     let host = host.map_or_else(|| target.address.to_string(), str::to_owned);
     let path = http::uri::PathAndQuery::try_from(path)?;
-    Request::get(http::Uri::from(path))
-        .header(HOST, host)
-        .header(USER_AGENT, "rivetr-probe")
-        .body(Empty::new())
+    let request = Request::get(http::Uri::from(path.clone())).header(USER_AGENT, "rivetr-probe");
+    let request = match protocol {
+        Protocol::Http1 => request.header(HOST, host),
+        Protocol::H2c => {
+            let uri = http::Uri::builder().scheme("http").authority(host).path_and_query(path).build()?;
+            request.uri(uri).version(Version::HTTP_2)
+        }
+    };
+    request.body(Empty::new())
 }
 
-async fn once(
+/// Asks once; the status, or in words why there is none that counts.
+pub(super) async fn once(
     dialer: &Dialer,
     target: &Target,
+    protocol: Protocol,
     request: Option<ProbeRequest>,
     (first, last): (u16, u16),
     limit: Duration,
@@ -104,8 +124,8 @@ async fn once(
     let asked = async {
         let stream = dialer.connect(target).await.map_err(|error| words(&error))?;
         let Some(request) = request else { return Ok(None) };
-        let path = request.uri().to_string();
-        let status = ask(stream, request).await.map_err(|error| {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let status = ask(stream, protocol, request).await.map_err(|error| {
             format!("{} took the connection and did not answer with HTTP: {error}", target.address)
         })?;
         if (first..=last).contains(&status.as_u16()) {
@@ -120,7 +140,17 @@ async fn once(
     timeout(limit, asked).await.unwrap_or_else(late)
 }
 
-async fn ask(stream: TcpStream, request: ProbeRequest) -> hyper::Result<StatusCode> {
+async fn ask(stream: TcpStream, protocol: Protocol, request: ProbeRequest) -> hyper::Result<StatusCode> {
+    if protocol == Protocol::H2c {
+        let executor = Beside(TaskTracker::new());
+        let (mut sender, connection) = http2::handshake(executor, TokioIo::new(stream)).await?;
+        let asked = std::pin::pin!(sender.send_request(request));
+        let answered = match select(asked, std::pin::pin!(connection)).await {
+            Either::Left((answered, _connection)) => answered,
+            Either::Right((_ended, asked)) => asked.await,
+        };
+        return answered.map(|response: Response<Incoming>| response.status());
+    }
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let asked = async move {
         sender.send_request(request).await.map(|response: Response<Incoming>| response.status())
@@ -172,7 +202,8 @@ mod tests {
         let dialer = Dialer::new(None, Duration::from_secs(5));
         let (statuses, attempt) = ((200, 399), Duration::from_secs(10));
         let path = path.map(str::to_owned);
-        let asked = Probe { target, path, host: None, statuses, attempt, timeout: limit };
+        let protocol = Protocol::default();
+        let asked = Probe { target, protocol, path, host: None, statuses, attempt, timeout: limit };
         tokio::select! {
             outcome = probe(&dialer, &asked) => outcome,
             () = server => unreachable!("the server never ends"),

@@ -47,6 +47,8 @@ pub(super) enum Refusal {
     HeadTooLarge,
     #[error("the target's answer broke off or is not HTTP")]
     BadAnswer,
+    #[error("the route is written in a way that cannot be followed")]
+    Misconfigured,
     #[error("the app of this host is stopped")]
     Stopped,
     #[error("the target cannot be reached")]
@@ -72,7 +74,9 @@ impl Refusal {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BadAnswer => StatusCode::BAD_GATEWAY,
-            Self::Unreachable | Self::Stopped | Self::Maintenance => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::Stopped | Self::Misconfigured | Self::Maintenance => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::TooLate => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -89,6 +93,7 @@ impl Refusal {
                 | Self::TooManyTries
                 | Self::Maintenance
                 | Self::BadAnswer
+                | Self::Misconfigured
                 | Self::Stopped
                 | Self::Unreachable
                 | Self::TooLate
@@ -131,6 +136,10 @@ impl Refusal {
             Self::BadAnswer => (
                 "The site answered badly",
                 "The app behind this address broke off its answer. Try again; if it stays, the app's log says more.",
+            ),
+            Self::Misconfigured => (
+                "The site is not set up correctly",
+                "Nobody is let in until that is mended. If the site is yours, `rivetr routes` says what is wrong.",
             ),
             Self::Stopped => (
                 "The site is stopped",

@@ -13,24 +13,39 @@ pub(super) struct Site {
     entries: Vec<(Box<str>, Arc<Entry>)>,
     /// How many segments the longest path has.
     deepest: usize,
+    /// Nobody can say which of its paths is meant.
+    shut: bool,
 }
 
 impl Site {
-    /// Adds a route; false if that path has one.
-    pub(super) fn add(&mut self, path: &str, entry: Arc<Entry>) -> bool {
+    /// Whether a path has a route of its own.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.place(path).is_ok()
+    }
+
+    /// Puts a route in the place of whatever that path has.
+    pub(super) fn put(&mut self, path: &str, entry: Arc<Entry>) {
         let path = path.trim_end_matches('/');
-        match self.entries.binary_search_by(|(known, _)| known.as_ref().cmp(path)) {
-            Ok(_there) => false,
-            Err(place) => {
-                self.entries.insert(place, (path.into(), entry));
-                self.deepest = self.deepest.max(path.matches('/').count());
-                true
+        let row = (path.into(), entry);
+        match self.place(path) {
+            Ok(there) => {
+                self.entries.splice(there..=there, [row]);
             }
+            Err(place) => self.entries.insert(place, row),
         }
+        self.deepest = self.deepest.max(path.matches('/').count());
+    }
+
+    /// Lets nobody in any more, at any path.
+    pub(super) fn shut(&mut self) {
+        self.shut = true;
     }
 
     /// Who answers for `path`. What some programs would read as a path of another route is refused.
     pub(super) fn find(&self, path: &str) -> Result<Option<&Arc<Entry>>, Refusal> {
+        if self.shut {
+            return Err(Refusal::Misconfigured);
+        }
         let found = self.at(path);
         if self.deepest > 0 && !path::is_plain(path) {
             let same = |read: &str| self.at(read).map(Arc::as_ptr) == found.map(Arc::as_ptr);
@@ -47,11 +62,17 @@ impl Site {
         let end = path.match_indices('/').nth(self.deepest).map_or(path.len(), |(end, _)| end);
         let mut part = path.get(..end)?;
         loop {
-            if let Ok(place) = self.entries.binary_search_by(|(known, _)| known.as_ref().cmp(part)) {
+            if let Ok(place) = self.place(part) {
                 return self.entries.get(place).map(|(_, entry)| entry);
             }
             part = part.get(..part.rfind('/')?)?;
         }
+    }
+
+    /// Where a path is among the entries, or would be.
+    fn place(&self, path: &str) -> Result<usize, usize> {
+        let path = path.trim_end_matches('/');
+        self.entries.binary_search_by(|(known, _)| known.as_ref().cmp(path))
     }
 }
 

@@ -16,6 +16,7 @@ use http::{Method, Response, Uri};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::checks::{Check, Checked};
 use super::drain::{Gauge, Registry};
 use super::metrics::Tally;
 use super::path;
@@ -69,6 +70,9 @@ pub struct Route {
     /// The name under which its requests are counted and logged: that of the app. Several routes may share it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// How its targets are asked whether they are well, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
     /// What else is done with its requests.
     #[serde(default, skip_serializing_if = "is_plain")]
     pub rules: Rules,
@@ -85,6 +89,7 @@ impl Route {
             targets,
             body_limit: None,
             label: None,
+            check: None,
             rules: Rules::default(),
         }
     }
@@ -137,33 +142,26 @@ pub enum TableError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A host that no request could carry.
-    #[error("the routes name a host that no request can carry: {0}")]
+}
+
+/// What a table cannot do as it is written. The rest of it is served, and what the flaw is about stays shut: nobody
+/// comes in because something was written wrongly.
+#[derive(Debug, Error)]
+pub(super) enum Flaw {
+    #[error("a row is left out, for no request can carry its host: {0}")]
     Host(#[from] InvalidName),
-    /// A path that no request could be below for certain.
+    /// Nobody can say which requests are meant.
     #[error(
-        "the routes name the path {path} of {host}; write it as /api or /a/b, without escapes and without a slash \
-         at its end"
+        "all of {host} answers 503, for the routes name its path {path}; write it as /api or /a/b, without escapes and \
+         without a slash at its end"
     )]
-    Path {
-        /// The host.
-        host: String,
-        /// Its path.
-        path: String,
-    },
-    /// One host and path, two rows.
-    #[error("the routes name {0} twice")]
+    Path { host: String, path: String },
+    /// Nobody can say which of them is meant.
+    #[error("{0} answers 503, for the routes name it twice")]
     Twice(String),
-    /// A rule that cannot be followed.
-    #[error("the rules of {route} cannot be used: {rule}")]
-    Rule {
-        /// The host and path.
-        route: String,
-        /// Which rule, why, and what would do.
-        rule: RuleError,
-    },
-    /// What no ACME server would ask for.
-    #[error("the routes hold a challenge that is none of ACME: {0:?}")]
+    #[error("{route} answers 503, for its rules cannot be followed: {rule}")]
+    Rule { route: String, rule: RuleError },
+    #[error("a challenge is left out that is none of ACME: {0:?}")]
     Challenge(String),
 }
 
@@ -188,6 +186,10 @@ pub fn read(path: &Path) -> Result<Routes, TableError> {
 /// What a worker finds for a host and path.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// Which row of the routes it is.
+    pub(super) row: usize,
+    /// What was written cannot be followed: nobody comes in.
+    pub(super) shut: bool,
     backends: Vec<Arc<Backend>>,
     pub(super) body_limit: Option<u64>,
     /// What targets do not see of a path; empty if they see all of it.
@@ -210,8 +212,8 @@ pub(super) struct Backend {
 }
 
 impl Entry {
-    fn new(route: Route, registry: &Registry) -> Result<Self, RuleError> {
-        let Route { host: _, path, strip, targets, body_limit, label, rules } = route;
+    fn new(route: Route, row: usize, registry: &Registry) -> Result<Self, RuleError> {
+        let Route { host: _, path, strip, targets, body_limit, label, check: _, rules } = route;
         let backend = |target: Target| {
             let mark = rules.sticky.then(|| Mark::new(&target.key, &path));
             Arc::new(Backend { gauge: registry.gauge(&target.key), target, mark })
@@ -220,11 +222,26 @@ impl Entry {
         let stripped = if strip { path.trim_end_matches('/').into() } else { Box::default() };
         let policy = registry.book.policy(&rules)?;
         let tally = registry.metrics.tally(label);
-        Ok(Self { backends, body_limit, stripped, policy, protocol: rules.protocol, tally })
+        let protocol = rules.protocol;
+        Ok(Self { row, shut: false, backends, body_limit, stripped, policy, protocol, tally })
+    }
+
+    /// One that lets nobody in and leads nowhere.
+    fn shut(row: usize, label: Option<String>, registry: &Registry) -> Self {
+        Self {
+            row,
+            shut: true,
+            backends: Vec::new(),
+            body_limit: None,
+            stripped: Box::default(),
+            policy: None,
+            protocol: Protocol::default(),
+            tally: registry.metrics.tally(label),
+        }
     }
 
     /// The target with the fewest requests under way, of those whose keys are not among `tried`; one that has just
-    /// refused comes last. Among equals it is their turn, one after the other.
+    /// refused or is unwell comes last. Among equals it is their turn, one after the other.
     pub(super) fn pick(&self, turn: usize, tried: &[String]) -> Option<&Arc<Backend>> {
         let count = self.backends.len();
         let all = self.backends.iter().cycle().skip(turn.checked_rem(count)?).take(count);
@@ -292,6 +309,10 @@ pub(super) struct Table {
     wildcards: HashMap<String, Site, RandomState>,
     targets: HashSet<Target, RandomState>,
     challenges: HashMap<String, Bytes>,
+    /// The targets that are asked whether they are well, by key.
+    pub(super) checks: BTreeMap<String, Checked>,
+    /// What it cannot do, and which row of the routes asks for it.
+    pub(super) flaws: Vec<(Option<usize>, Flaw)>,
 }
 
 impl Table {
@@ -304,43 +325,64 @@ impl Table {
             wildcards: HashMap::default(),
             targets: HashSet::default(),
             challenges: HashMap::new(),
+            checks: BTreeMap::new(),
+            flaws: Vec::new(),
         }
     }
 
     /// Makes a table whose targets count in the gauges of `registry`, and whose rules are those in its book where
-    /// they have not changed.
-    pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Result<Self, TableError> {
+    /// they have not changed. What is wrong with it stands in its flaws.
+    pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Self {
         let Routes { generation, routes, challenges } = routes;
         let mut table = Self { generation, ..Self::empty(sequence) };
         table.hosts.reserve(routes.len());
         table.targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
-        for route in routes {
-            table.add(route, registry)?;
+        for (row, route) in routes.into_iter().enumerate() {
+            if let Err(flaw) = table.add(row, route, registry) {
+                table.flaws.push((Some(row), flaw));
+            }
         }
         for (token, answer) in challenges {
-            if !is_token(&token) || !answer.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(TableError::Challenge(token));
+            if is_token(&token) && answer.bytes().all(|byte| byte.is_ascii_graphic()) {
+                table.challenges.insert(token, Bytes::from(answer));
+            } else {
+                table.flaws.push((None, Flaw::Challenge(token)));
             }
-            table.challenges.insert(token, Bytes::from(answer));
         }
-        Ok(table)
+        table
     }
 
-    fn add(&mut self, route: Route, registry: &Registry) -> Result<(), TableError> {
+    fn add(&mut self, row: usize, route: Route, registry: &Registry) -> Result<(), Flaw> {
         let (sites, star, rest) = match route.host.strip_prefix("*.") {
             Some(rest) => (&mut self.wildcards, "*.", rest),
             None => (&mut self.hosts, "", route.host.as_str()),
         };
         let host = HostName::parse(rest)?;
-        let path = route.path.clone();
+        let site = sites.entry(host.to_string()).or_default();
+        let (path, label, check) = (route.path.clone(), route.label.clone(), route.check.clone());
         if !is_route_path(&path) {
-            return Err(TableError::Path { host: route.host, path });
+            site.shut();
+            return Err(Flaw::Path { host: route.host, path });
         }
         let shown = format!("{star}{host}{}", if is_root(&path) { "" } else { &path });
-        let entry = Entry::new(route, registry);
-        let entry = entry.map_err(|rule| TableError::Rule { route: shown.clone(), rule })?;
-        let site = sites.entry(host.to_string()).or_default();
-        if site.add(&path, Arc::new(entry)) { Ok(()) } else { Err(TableError::Twice(shown)) }
+        let (entry, flaw) = match Entry::new(route, row, registry) {
+            Ok(entry) if !site.has(&path) => (entry, None),
+            Ok(_) => (Entry::shut(row, label, registry), Some(Flaw::Twice(shown))),
+            Err(rule) => (Entry::shut(row, label, registry), Some(Flaw::Rule { route: shown, rule })),
+        };
+        // Where there is one, it gets every request, well or not.
+        for check in check.into_iter().filter(|_| entry.count() > 1) {
+            for Backend { target, gauge, .. } in entry.backends.iter().map(AsRef::as_ref) {
+                self.checks.entry(target.key.clone()).or_insert_with(|| Checked {
+                    target: target.clone(),
+                    protocol: entry.protocol,
+                    check: check.clone(),
+                    gauge: Arc::clone(gauge),
+                });
+            }
+        }
+        site.put(&path, Arc::new(entry));
+        flaw.map_or(Ok(()), Err)
     }
 
     /// Who answers for `path` of `host`.
@@ -402,23 +444,22 @@ mod tests {
     }
 
     #[test]
-    fn a_table_finds_hosts_and_refuses_what_is_wrong() {
+    fn a_table_finds_hosts() {
         let registry = Registry::default();
         let make = |hosts: &[&str]| {
             let routes = hosts.iter().map(|host| route(host)).collect();
             Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &registry)
         };
-        let table = make(&["Blog.Example.org", "b.example.org"]).unwrap();
+        let table = make(&["Blog.Example.org", "b.example.org"]);
         assert_eq!(
             table.find("blog.example.org", "/").unwrap().pick(0, &[]).unwrap().target.key,
             "rivetr-app-blog-7"
         );
         assert_eq!(table.find("c.example.org", "/").unwrap_err(), Refusal::UnknownHost);
-        assert!(matches!(make(&["a.org", "A.org."]), Err(TableError::Twice(route)) if route == "a.org"));
-        assert!(matches!(make(&["a b"]), Err(TableError::Host(_))));
+        assert!(table.flaws.is_empty());
     }
 
-    fn table_of(routes: Vec<Route>) -> Result<Table, TableError> {
+    fn table_of(routes: Vec<Route>) -> Table {
         Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &Registry::default())
     }
 
@@ -435,7 +476,7 @@ mod tests {
     fn which_route_answers() {
         let names =
             ["a.org/", "a.org/api", "a.org/api/v2", "b.org/x", "*.a.org/", "*.a.org/api", "w.a.org/only"];
-        let table = table_of(names.map(named).to_vec()).unwrap();
+        let table = table_of(names.map(named).to_vec());
         for (host, path, expected) in [
             ("a.org", "/", Ok("a.org/")),
             ("a.org", "/api", Ok("a.org/api")),
@@ -481,7 +522,7 @@ mod tests {
     #[test]
     fn what_targets_see_of_a_path() {
         let names = ["a.org/", "a.org/api!", "b.org/!"].map(named).to_vec();
-        let table = table_of(names).unwrap();
+        let table = table_of(names);
         for (host, uri, expected) in [
             ("a.org", "/x?y=%20", Ok("/x?y=%20")),
             ("a.org", "/api", Ok("/")),
@@ -508,7 +549,7 @@ mod tests {
         fn no_path_reaches_another_route(pieces in proptest::collection::vec(0..11_usize, 0..12)) {
             let words = ["/", ".", "..", "%2e", "a", "api", "%61pi", "%2f", ";x", "//", "%252e"];
             let path: String = std::iter::once("/").chain(pieces.into_iter().map(|at| words[at])).collect();
-            let table = table_of(["a.org/", "a.org/api!"].map(named).to_vec()).unwrap();
+            let table = table_of(["a.org/", "a.org/api!"].map(named).to_vec());
             let uri: Uri = path.parse().unwrap();
             let seen = table.find("a.org", &path).and_then(|entry| Ok((entry, entry.inside(uri)?)));
             if let Ok((entry, inner)) = seen {
@@ -526,25 +567,65 @@ mod tests {
         }
     }
 
+    /// What is wrong with a table, and what each of these is answered.
+    fn check_flaws(routes: Vec<Route>, flaw: &str, expected: &[(&str, Result<&str, u16>)]) {
+        let table = table_of(routes);
+        let [(Some(_), found)] = table.flaws.as_slice() else { panic!("{flaw}: {:?}", table.flaws) };
+        assert!(found.to_string().contains(flaw), "{found}");
+        for (asked, expected) in expected {
+            let (host, path) = asked.split_once('/').unwrap();
+            let found = table
+                .find(host, &format!("/{path}"))
+                .and_then(|entry| if entry.shut { Err(Refusal::Misconfigured) } else { Ok(entry) });
+            let found = found.map(|entry| entry.pick(0, &[]).unwrap().target.key.as_str());
+            assert_eq!(found.map_err(|refusal| refusal.status().as_u16()), *expected, "{asked}");
+        }
+    }
+
     #[test]
-    fn what_is_no_route() {
+    fn what_is_wrong_stays_shut_and_the_rest_is_served() {
+        let with = |names: &[&str]| names.iter().map(|name| named(name)).collect::<Vec<_>>();
         for name in
             ["a.org/api/", "a.org/a//b", "a.org/%61", "a.org/..", "a.org/a/./b", "a.org/a;b", "a.org/a?b"]
         {
-            assert!(matches!(table_of(vec![named(name)]), Err(TableError::Path { .. })), "{name}");
+            let routes = with(&[name, "a.org/", "b.org/"]);
+            let expected = [("a.org/", Err(503)), ("a.org/api", Err(503)), ("b.org/", Ok("b.org/"))];
+            check_flaws(routes, "all of a.org answers 503, for the routes name its path", &expected);
         }
         for host in ["*", "*.", "*.*.org", "a.*.org", ".org"] {
-            assert!(matches!(table_of(vec![Route::plain(host, vec![])]), Err(TableError::Host(_))), "{host}");
+            let routes = vec![Route::plain(host, vec![]), named("a.org/")];
+            check_flaws(routes, "a row is left out", &[("a.org/", Ok("a.org/"))]);
         }
-        let twice = table_of(["*.a.org/b", "*.A.org/b!"].map(named).to_vec()).unwrap_err();
-        assert_eq!(twice.to_string(), "the routes name *.a.org/b twice");
-        let mut route = named("a.org/b");
-        route.rules.allow = vec!["home".into()];
-        let error = table_of(vec![route]).unwrap_err().to_string();
-        assert!(error.starts_with("the rules of a.org/b cannot be used: allow \"home\": write"), "{error}");
-        let challenges = [("a/b".to_owned(), "x".to_owned())].into();
-        let table = Table::new(Routes { challenges, ..Routes::default() }, 1, &Registry::default());
-        assert!(matches!(table, Err(TableError::Challenge(token)) if token == "a/b"));
+        for names in [["*.a.org/b", "*.A.org./b!"], ["*.a.org/b", "*.a.org/b"]] {
+            let mut routes = with(&names);
+            routes.push(named("*.a.org/"));
+            let expected = [("x.a.org/b/c", Err(503)), ("x.a.org/", Ok("*.a.org/"))];
+            check_flaws(routes, "*.a.org/b answers 503, for the routes name it twice", &expected);
+        }
+        let mut routes = with(&["a.org/", "a.org/b", "a.org/b/c"]);
+        routes[1].rules.allow = vec!["home".into()];
+        let expected = [("a.org/b", Err(503)), ("a.org/b/c", Ok("a.org/b/c")), ("a.org/x", Ok("a.org/"))];
+        let flaw = "a.org/b answers 503, for its rules cannot be followed: allow \"home\": write";
+        check_flaws(routes.clone(), flaw, &expected);
+        routes.swap(0, 1);
+        check_flaws(routes, flaw, &expected);
+    }
+
+    #[test]
+    fn one_that_was_shut_stays_shut_whatever_follows() {
+        let mut routes = vec![named("a.org/"), named("a.org/"), named("a.org/")];
+        routes[0].rules.allow = vec!["home".into()];
+        let table = table_of(routes);
+        assert_eq!(table.flaws.len(), 3);
+        assert!(table.find("a.org", "/").unwrap().shut);
+    }
+
+    #[test]
+    fn what_is_no_challenge_is_left_out() {
+        let challenges = [("a/b", "x"), ("c", "y"), ("d", "y z")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let routes = Routes { challenges: challenges.into(), ..Routes::default() };
+        let table = Table::new(routes, 1, &Registry::default());
+        assert_eq!((table.flaws.len(), table.challenges.len()), (2, 1));
     }
 
     #[test]
@@ -555,7 +636,7 @@ mod tests {
             2 => format!("many.test/{}/p{number}", number % 100),
             _ => format!("*.w{number}.test/"),
         };
-        let table = table_of((0..10_000).map(|number| named(&name(number))).collect()).unwrap();
+        let table = table_of((0..10_000).map(|number| named(&name(number))).collect());
         for number in 0..10_000 {
             let name = name(number);
             let (host, path) = name.split_once('/').unwrap();
@@ -576,7 +657,7 @@ mod tests {
             |key: &str| Target { key: key.into(), via: Via::Host, address: "127.0.0.1:80".parse().unwrap() };
         let targets = ["a", "b", "c"].map(target).to_vec();
         let routes = vec![Route::plain("a.org", targets)];
-        let table = Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &registry).unwrap();
+        let table = Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &registry);
         let entry = table.find("a.org", "/").unwrap();
         let key = |turn, tried: &[String]| entry.pick(turn, tried).map(|found| found.target.key.clone());
         let picked: Vec<_> = (0..4).map(|turn| key(turn, &[]).unwrap()).collect();
@@ -592,8 +673,7 @@ mod tests {
         drop(busy);
 
         let nobody = vec![Route::plain("a.org", vec![])];
-        let table =
-            Table::new(Routes { generation: 2, routes: nobody, ..Routes::default() }, 2, &registry).unwrap();
+        let table = Table::new(Routes { generation: 2, routes: nobody, ..Routes::default() }, 2, &registry);
         assert!(table.find("a.org", "/").unwrap().pick(7, &[]).is_none());
     }
 

@@ -3,6 +3,7 @@
 //! It keeps nothing and decides nothing: what is shown to the server, and when it is asked again, is for the engine.
 
 mod http;
+mod rollover;
 mod words;
 
 use std::path::PathBuf;

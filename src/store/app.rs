@@ -159,6 +159,14 @@ impl Reader {
         .await
     }
 
+    /// How many apps there are.
+    pub async fn app_count(&self) -> Result<u64, StoreError> {
+        let count =
+            |tx: &Transaction<'_>| tx.query_row("SELECT count(*) FROM app", [], |row| row.get::<_, i64>(0));
+        let count = self.read(move |tx| Ok(count(tx)?)).await?;
+        u64::try_from(count).map_err(|_| StoreError::Malformed("apps"))
+    }
+
     /// The app of that name.
     pub async fn app(&self, slug: &Slug) -> Result<Option<App>, StoreError> {
         let slug = slug.clone();
@@ -412,6 +420,7 @@ mod tests {
         assert_eq!(store.reader.app(&slug("blog")).await.unwrap().as_ref(), Some(&app));
         assert_eq!(store.reader.app_by_id(app.id).await.unwrap().as_ref(), Some(&app));
         assert_eq!(store.reader.apps().await.unwrap(), [app]);
+        assert_eq!(store.reader.app_count().await.unwrap(), 1);
         assert_eq!(store.reader.app(&slug("other")).await.unwrap(), None);
     }
 

@@ -165,8 +165,23 @@ impl Writer {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let insert = "INSERT INTO acme_account (directory, key, created) VALUES (?1, ?2, ?3) \
-                      ON CONFLICT (directory) DO UPDATE SET key = ?2, created = ?3";
+                      ON CONFLICT (directory) DO UPDATE SET key = ?2, next = NULL, created = ?3";
         self.write(move |tx| Ok(tx.execute(insert, (directory, key.0, now.0)).map(drop)?)).await
+    }
+
+    /// Keeps the key that the server is about to be told of; without one, it is not told of any.
+    pub async fn put_next_acme_key(&self, directory: &str, next: Option<Sealed>) -> Result<(), StoreError> {
+        let directory = directory.to_owned();
+        let update = "UPDATE acme_account SET next = ?2 WHERE directory = ?1";
+        self.write(move |tx| Ok(tx.execute(update, (directory, next.map(|next| next.0))).map(drop)?)).await
+    }
+
+    /// The server knows the next key, and no other.
+    pub async fn take_next_acme_key(&self, directory: &str) -> Result<(), StoreError> {
+        let directory = directory.to_owned();
+        let update =
+            "UPDATE acme_account SET key = next, next = NULL WHERE directory = ?1 AND next IS NOT NULL";
+        self.write(move |tx| Ok(tx.execute(update, [directory]).map(drop)?)).await
     }
 
     /// The proxy is to answer to a token.
@@ -229,6 +244,14 @@ impl Reader {
         let directory = directory.to_owned();
         let select = "SELECT key FROM acme_account WHERE directory = ?1";
         self.read(move |tx| row::first(tx, select, [directory], |row| Ok(Sealed(row::number(row, "key")?))))
+            .await
+    }
+
+    /// The key that the server may know in place of that of the account, sealed.
+    pub async fn next_acme_key(&self, directory: &str) -> Result<Option<Sealed>, StoreError> {
+        let directory = directory.to_owned();
+        let select = "SELECT next FROM acme_account WHERE directory = ?1 AND next IS NOT NULL";
+        self.read(move |tx| row::first(tx, select, [directory], |row| Ok(Sealed(row::number(row, "next")?))))
             .await
     }
 
@@ -469,5 +492,28 @@ mod tests {
             store.writer.put_acme_account(url, Sealed(vec![key]), NOW).await.unwrap();
         }
         assert_eq!(store.reader.acme_account("https://a.test").await.unwrap(), Some(Sealed(vec![2])));
+    }
+
+    #[tokio::test]
+    async fn the_next_key_of_an_account_takes_its_place_or_goes() {
+        let store = Fixture::new();
+        let url = "https://a.test";
+        let keys = async || {
+            let (key, next) = (store.reader.acme_account(url).await, store.reader.next_acme_key(url).await);
+            [key, next].map(|key| key.unwrap().map(|key| key.0))
+        };
+        store.writer.put_acme_account(url.to_owned(), Sealed(vec![1]), NOW).await.unwrap();
+        store.writer.take_next_acme_key(url).await.unwrap();
+        assert_eq!(keys().await, [Some(vec![1]), None]);
+        store.writer.put_next_acme_key(url, Some(Sealed(vec![2]))).await.unwrap();
+        assert_eq!(keys().await, [Some(vec![1]), Some(vec![2])], "the old one can still be used");
+        store.writer.put_next_acme_key(url, None).await.unwrap();
+        assert_eq!(keys().await, [Some(vec![1]), None]);
+        store.writer.put_next_acme_key(url, Some(Sealed(vec![3]))).await.unwrap();
+        store.writer.take_next_acme_key(url).await.unwrap();
+        assert_eq!(keys().await, [Some(vec![3]), None]);
+        store.writer.put_next_acme_key(url, Some(Sealed(vec![4]))).await.unwrap();
+        store.writer.put_acme_account(url.to_owned(), Sealed(vec![5]), NOW).await.unwrap();
+        assert_eq!(keys().await, [Some(vec![5]), None], "another account has nothing of it");
     }
 }

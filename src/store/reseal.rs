@@ -23,13 +23,14 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column { table: "key", name: "private", place: "'key/' || name" },
     Column { table: "variable", name: "value", place: "'env/' || key" },
     Column { table: "webhook", name: "sealed", place: "'webhook/' || app || '/' || provider" },
     Column { table: "mounted_file", name: "content", place: "'file/' || path" },
     Column { table: "registry", name: "password", place: "'registry/' || host" },
     Column { table: "acme_account", name: "key", place: "'acme-account/' || directory" },
+    Column { table: "acme_account", name: "next", place: "'acme-account/' || directory" },
     Column { table: "certificate", name: "key", place: "'certificate/' || name" },
     Column { table: "own_certificate", name: "key", place: "'own-certificate/' || name" },
 ];

@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 use super::error::StoreError;
 use super::project::parse_subnet;
 use super::reader::Reader;
-use super::{domain, row, traffic};
+use super::{domain, row, settings, traffic};
 use crate::domain::name::Slug;
 use crate::domain::route::{Route, RouteTable};
 
@@ -19,7 +19,7 @@ impl Reader {
             let routes = row::all(
                 tx,
                 "SELECT domain.*, app.slug AS slug, deployment.number AS number, subnet, traffic, \
-                 deployment.settings ->> '$.port' AS port, \
+                 deployment.settings ->> '$.port' AS port, deployment.settings ->> '$.health' AS health, \
                  (SELECT json_group_array(json_array(container.number, container.host) \
                  ORDER BY container.number) FROM container \
                  WHERE container.deployment = app.live AND serves AND app.wish = 'run') AS containers \
@@ -38,6 +38,7 @@ impl Reader {
                         number: row::number(row, "number")?,
                         targets: containers.map(target).collect(),
                         traffic: row::parsed(row, "traffic", traffic::from_json)?,
+                        health: row::parsed(row, "health", settings::health_from_json)?,
                     })
                 },
             )?;
@@ -66,6 +67,7 @@ mod tests {
     use super::super::testing::{Fixture, host};
     use super::*;
     use crate::domain::domain::Site;
+    use crate::domain::health::HealthCheck;
     use crate::domain::traffic::Traffic;
 
     #[tokio::test]
@@ -86,6 +88,7 @@ mod tests {
             number: 1,
             targets: vec![(1, SocketAddrV4::new(live.addresses[0], 8080))],
             traffic: Traffic::default(),
+            health: HealthCheck::default(),
         };
         assert_eq!((table.generation, table.routes), (1, vec![wanted]));
 

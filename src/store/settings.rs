@@ -134,6 +134,12 @@ pub(super) fn from_json(text: &str) -> Result<Settings, StoreError> {
     read(text).ok_or(StoreError::Malformed("settings"))
 }
 
+/// How to tell that a release answers, from that part of its settings.
+pub(super) fn health_from_json(text: &str) -> Result<HealthCheck, StoreError> {
+    let stored = serde_json::from_str(text).ok().and_then(StoredHealth::read);
+    stored.ok_or(StoreError::Malformed("health"))
+}
+
 fn read(text: &str) -> Option<Settings> {
     let Stored { port, variables, files, health, runtime, build, replicas, commands, rollback_window_ms } =
         serde_json::from_str(text).ok()?;

@@ -133,6 +133,76 @@ fn a_name_is_proved_in_a_handshake_and_shown_to_browsers() {
     soon("browsers are not shown it", || host.run(ask).code == 0);
 }
 
+#[test]
+fn the_key_of_the_account_is_changed_and_a_crash_loses_no_account() {
+    let host = with_acme("acmekey", "");
+    host.rivetr(["apps", "create", "one", "--host", "one.test"]).succeeds();
+    wait_for(&host, "one.test", "valid");
+    // The key that is kept, and whether there is a next one.
+    let key = || {
+        let database = host.database();
+        let query = "SELECT hex(key), next IS NOT NULL FROM acme_account";
+        database.query_row(query, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))).unwrap()
+    };
+    let first = key();
+    host.rivetr(["certs", "rotate-account-key"]).succeeds().says("has a new key");
+    let second = key();
+    assert!(first.0 != second.0 && !second.1, "{second:?}");
+    host.rivetr(["certs", "renew", "one.test"]).succeeds();
+    let mut chain = served(&host, "one.test");
+
+    // Before the server is told, and after it was: the account stays, which pebble shows by not making another one.
+    for point in ["changing-key", "changed-key"] {
+        std::fs::write(host.path("/var/lib/rivetr/failpoint"), point).unwrap();
+        host.rivetr(["certs", "rotate-account-key"]).exits(3);
+        soon("it did not end there", || !host.path("/var/lib/rivetr/failpoint").exists());
+        soon("rivetr is not back", || host.rivetr(["status"]).code == 0);
+        assert!(key().1, "{point}: the next key is not kept");
+        host.rivetr(["certs", "renew", "one.test"]).succeeds();
+        chain = another(&host, "one.test", &chain);
+        assert!(!key().1, "{point}: it is not settled");
+    }
+    let made = host.run(["journalctl", "--no-pager", "-u", "rivetr.service"]).succeeds().stdout;
+    assert_eq!(made.matches("an account was made").count(), 1, "{made}");
+
+    host.run(["systemctl", "stop", "pebble.service"]).succeeds();
+    let before = key();
+    host.rivetr(["certs", "rotate-account-key"]).says(DIRECTORY);
+    assert_eq!(key(), before, "the old key can still be used");
+}
+
+#[test]
+fn the_command_line_speaks_https_with_rivetr_itself() {
+    let host = with_acme("acmecli", "");
+    let config = host.path("/etc/rivetr/rivetr.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let here = format!("http://{}", host.address());
+    assert!(text.contains(&here), "{text}");
+    std::fs::write(config, text.replace(&here, "https://own.test")).unwrap();
+    host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
+    wait_for(&host, "own.test", "valid");
+    let root = host.run(["curl", "-ksf", "https://127.0.0.1:15000/roots/0"]).succeeds().stdout;
+    std::fs::write(host.path("/root/root.pem"), root).unwrap();
+    let hosts = std::fs::read_to_string(host.path("/etc/hosts")).unwrap_or_default();
+    std::fs::write(host.path("/etc/hosts"), format!("{hosts}\n{} own.test\n", host.address())).unwrap();
+    let token = format!("RIVETR_TOKEN={}", host.token("admin"));
+    let remote = |arguments: &[&str]| {
+        let rivetr = ["env", &token, "rivetr", "--server", "https://own.test"];
+        host.run(rivetr.into_iter().chain(arguments.iter().copied()))
+    };
+    let ca = ["--ca", "/root/root.pem"];
+    soon("it is not answered over HTTPS", || remote(&[&ca[..], &["status"]].concat()).code == 0);
+    remote(&[&ca[..], &["apps", "create", "blog"]].concat()).succeeds();
+    host.rivetr(["apps", "list"]).succeeds().says("blog");
+    remote(&["apps", "list"]).exits(3).says("invalid peer certificate").says("--ca");
+    remote(&["--ca", "/root/none.pem", "apps", "list"]).exits(3).says("/root/none.pem cannot be used");
+
+    // rivetr's own host sends to HTTPS, and that is told.
+    host.rivetr(["routes"]).succeeds().says("HTTPS only");
+    host.rivetr(["routes", "match", "own.test/x"]).succeeds().says("308 to https://own.test/x");
+    host.rivetr(["routes", "match", "https://own.test/x"]).succeeds().says("rivetr itself answers");
+}
+
 /// A host with rivetr, a DNS server that leads every name to it, and an ACME server that it trusts.
 fn with_acme(name: &str, more: &str) -> Host {
     let host = Host::boot(name);

@@ -93,3 +93,51 @@ fn a_stopped_app_says_so_stays_stopped_and_comes_back() {
     assert_eq!(host.get("blog").status, 200);
     assert_eq!(containers(&host, "blog"), names("blog", 2, 2));
 }
+
+#[test]
+fn a_replica_that_is_unwell_gets_no_requests_until_it_is_well() {
+    let host = Host::boot("unwell");
+    let create = ["apps", "create", "blog", "--port", "8080", "--replicas", "2", "--health-path", "/up"];
+    let pace = ["--health-interval", "1", "--health-retries", "2", "--rollback-window", "0"];
+    host.rivetr(create.into_iter().chain(pace)).succeeds();
+    let repository = host.sample("blog");
+    // Each tells its own name, and is well as long as its file is there.
+    repository.write(
+        "Containerfile",
+        "FROM docker.io/library/busybox:stable\nRUN mkdir /www && touch /www/up\nSTOPSIGNAL SIGKILL\n\
+         CMD [\"sh\", \"-c\", \"hostname >/www/index.html; exec httpd -f -p 8080 -h /www\"]\n",
+    );
+    repository.commit("Tells its name");
+    repository.push().succeeds();
+    let inside = |replica: &str, command: &[&str]| {
+        let exec = ["podman", "exec", replica];
+        host.as_owner(exec.into_iter().chain(command.iter().copied())).succeeds().stdout
+    };
+    let names = names("blog", 1, 2);
+    let [first, second] = [0, 1].map(|at: usize| inside(&names[at], &["cat", "/www/index.html"]));
+    assert_ne!(first, second, "they cannot be told apart");
+    let until = |name: &str, row: u32| {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(2);
+        let mut count = 0;
+        while count < row {
+            assert!(std::time::Instant::now() < deadline, "not {row} answers from {name}");
+            let answer = host.get("blog");
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            count = if answer.body == name { count + 1 } else { 0 };
+        }
+    };
+    until(&first, 1);
+    until(&second, 1);
+
+    // The proxy sees to it alone.
+    host.run(["systemctl", "stop", "rivetr.service"]).succeeds();
+    inside(&names[1], &["rm", "/www/up"]);
+    until(&first, 30);
+    inside(&names[0], &["rm", "/www/up"]);
+    until(&second, 1);
+    inside(&names[1], &["touch", "/www/up"]);
+    until(&second, 30);
+    inside(&names[0], &["touch", "/www/up"]);
+    until(&first, 1);
+    host.run(["systemctl", "start", "rivetr.service"]).succeeds();
+}

@@ -1,6 +1,8 @@
 //! One HTTP/1.1 connection for one exchange. Connecting to the local socket costs microseconds, so none is kept.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,9 +14,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::error::ClientError;
 use super::target::Target;
+use crate::remote::tls::believing;
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -31,15 +36,24 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(target: &Target) -> Result<Self, ClientError> {
+    /// Connects; a server over HTTPS has to lead to the roots in `ca`, or if none are named to those of this machine.
+    pub(super) async fn open(target: &Target, ca: Option<&Path>) -> Result<Self, ClientError> {
         match target {
             Target::Socket(path) => {
                 let stream = within_limit(target, UnixStream::connect(path)).await?;
                 Self::shake_hands(target, stream).await
             }
-            Target::Http { host, port } => {
-                let stream = within_limit(target, TcpStream::connect((host.as_str(), *port))).await?;
-                Self::shake_hands(target, stream).await
+            Target::Http { secure, host, port } => {
+                let connecting = TcpStream::connect((host.as_str(), *port));
+                if !secure {
+                    return Self::shake_hands(target, within_limit(target, connecting).await?).await;
+                }
+                let greeting = async {
+                    let config = believing(ca).map_err(io::Error::other)?;
+                    let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                    TlsConnector::from(Arc::new(config)).connect(name, connecting.await?).await
+                };
+                Self::shake_hands(target, within_limit(target, greeting).await?).await
             }
         }
     }

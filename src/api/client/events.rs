@@ -149,7 +149,7 @@ impl Events {
         }
         let timed_out = |_| ClientError::TimedOut { target: target.clone(), limit: ANSWER_LIMIT };
         let exchange = async {
-            let mut connection = Connection::open(&target).await?;
+            let mut connection = Connection::open(&target, self.client.ca.as_deref()).await?;
             let response = connection.send(request.body(super::document(bytes::Bytes::new()))).await?;
             Ok((connection, response))
         };

@@ -10,8 +10,10 @@ use thiserror::Error;
 pub enum Target {
     /// The socket of the daemon on this machine.
     Socket(PathBuf),
-    /// Plain HTTP.
+    /// HTTP.
     Http {
+        /// Over TLS.
+        secure: bool,
         /// Its name or address; IPv6 without brackets.
         host: String,
         /// Its port.
@@ -28,44 +30,40 @@ pub struct BadServer {
 }
 
 impl Target {
-    /// Takes `http://host[:port]`, with or without a slash at the end.
+    /// Takes `https://host[:port]` or `http://host[:port]`, with or without a slash at the end.
     pub fn parse(text: &str) -> Result<Self, BadServer> {
         let refuse = |why| BadServer { given: shown(text), why };
-        let form = "write it as http://host or http://host:port";
+        let form = "write it as https://host, https://host:port, or with http";
         let uri: http::Uri = text.parse().map_err(|_| refuse(form))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err(refuse(
-                    "https is not spoken yet; reach it over an SSH tunnel: \
-                                   ssh -L 7480:127.0.0.1:7480 host, then --server http://127.0.0.1:7480",
-                ));
-            }
+        let secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(refuse(form)),
-        }
+        };
         let authority = uri.authority().ok_or_else(|| refuse(form))?;
         if authority.as_str().contains('@') {
             return Err(refuse("leave the user name out, and set RIVETR_TOKEN"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(refuse("leave the path out: http://host or http://host:port"));
+            return Err(refuse("leave the path out: https://host or https://host:port"));
         }
         let port = match authority.as_str().rsplit_once(':') {
             Some((_, port)) if !port.ends_with(']') => {
                 authority.port_u16().filter(|_| !port.is_empty()).ok_or_else(|| refuse(form))?
             }
+            _ if secure => 443,
             _ => 80,
         };
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self::Http { host, port })
+        Ok(Self::Http { secure, host, port })
     }
 
     /// What stands in the Host field.
     pub(super) fn authority(&self) -> String {
         match self {
             Self::Socket(_) => "localhost".to_owned(),
-            Self::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Self::Http { host, port } => format!("{host}:{port}"),
+            Self::Http { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+            Self::Http { host, port, .. } => format!("{host}:{port}"),
         }
     }
 }
@@ -82,7 +80,9 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(path) => write!(f, "{}", path.display()),
-            Self::Http { .. } => write!(f, "http://{}", self.authority()),
+            Self::Http { secure, .. } => {
+                write!(f, "{}://{}", if *secure { "https" } else { "http" }, self.authority())
+            }
         }
     }
 }
@@ -98,11 +98,13 @@ mod tests {
             ("http://rivetr.example.org/", "http://rivetr.example.org:80"),
             ("http://[::1]:7480", "http://[::1]:7480"),
             ("http://[::1]", "http://[::1]:80"),
+            ("https://rivetr.example.org", "https://rivetr.example.org:443"),
+            ("https://[::1]:8443/", "https://[::1]:8443"),
         ] {
             assert_eq!(Target::parse(typed).unwrap().to_string(), shown);
         }
         for (typed, why) in [
-            ("https://rivetr.example.org", "https is not spoken yet"),
+            ("https://a/api", "leave the path out"),
             ("rivetr.example.org", "write it as"),
             ("", "write it as"),
             ("http://", "write it as"),

@@ -229,3 +229,48 @@ async fn a_page_is_not_taken_for_a_stream() {
     let outcome = server.client().events("/log", Ends::WithEvent).await;
     assert!(matches!(outcome, Err(ClientError::NotRivetr { .. })));
 }
+
+#[tokio::test]
+async fn a_server_over_https_is_believed_by_its_roots() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::{ServerConfig, crypto};
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            assert!(String::from_utf8(head).unwrap().contains("authorization: Bearer rvt_x"));
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    crate::files::write_whole(&ca, made.cert.pem().as_bytes(), 0o600).unwrap();
+    let target = Target::parse(&format!("https://localhost:{port}")).unwrap();
+    let client = Client::new(target, Some("rvt_x".to_owned()));
+    let error = client.get("/api/apps").await.unwrap_err();
+    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+    let client = client.with_roots(Some(ca.clone()));
+    assert_eq!(client.get("/api/apps").await.unwrap().text(), "{}");
+    // The same server under a name that its certificate is not for.
+    let other = Target::parse(&format!("https://127.0.0.1:{port}")).unwrap();
+    let error = Client::new(other, None).with_roots(Some(ca)).get("/").await.unwrap_err();
+    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+}

@@ -71,32 +71,6 @@ impl Redirect {
     pub fn status(&self) -> u16 {
         self.status
     }
-
-    /// Where a path goes; none: it stays. Two slashes at the beginning would make a host of what a visitor wrote.
-    #[must_use]
-    pub fn target(&self, path: &str) -> Option<String> {
-        let expression = compile(&self.from)?;
-        let captures = expression.captures(path)?;
-        let mut target = String::new();
-        let mut rest = self.to.as_str();
-        while let Some((before, after)) = rest.split_once('$') {
-            target.push_str(before);
-            if let Some(behind) = after.strip_prefix('$') {
-                target.push('$');
-                rest = behind;
-                continue;
-            }
-            let (group, behind) = after.split_at(digits(after));
-            let part = group.parse().ok().and_then(|number| captures.get(number));
-            target.push_str(part.map_or("", |part| part.as_str()));
-            rest = behind;
-        }
-        target.push_str(rest);
-        if target.starts_with('/') {
-            target = format!("/{}", target.trim_start_matches(['/', '\\']));
-        }
-        (target != path).then_some(target)
-    }
 }
 
 /// The expression is for the whole path, whether or not it says so.
@@ -191,19 +165,5 @@ mod tests {
         ] {
             assert!(Redirect::parse(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn paths_go_where_the_rule_says() {
-        let check = |rule: &str, path: &str, expect: Option<&str>| {
-            assert_eq!(Redirect::parse(rule).unwrap().target(path).as_deref(), expect, "{rule} {path}");
-        };
-        check("^/old/(.*)$=/new/$1", "/old/a/b", Some("/new/a/b"));
-        check("/old/(.*)=/new/$1x", "/old/a", Some("/new/ax"));
-        check("/old/(.*)=/new/$1", "/older/a", None);
-        check("/old=/new", "/x/old/y", None);
-        check("/a|/b=https://c.example/$$", "/b", Some("https://c.example/$"));
-        check("/old/(.*)=/$1", "/old//evil.example", Some("/evil.example"));
-        check("/(.*)=/$1", "/a", None);
     }
 }

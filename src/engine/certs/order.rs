@@ -8,11 +8,12 @@ use tokio::time::timeout;
 
 use super::super::dns::Dns;
 use super::super::{Engine, EngineError};
+use super::rollover::account_place;
 use super::{Acme, chain, random};
 use crate::domain::certificate::{CertName, Held, Managed, State, Trouble};
 use crate::domain::domain::Pattern;
 use crate::domain::name::HostName;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Sealed, Secret};
 use crate::remote::acme::{Account, AcmeError, Issued, Order, Proof, Server};
 use crate::store::OrderBegun;
 
@@ -20,11 +21,26 @@ use crate::store::OrderBegun;
 const ORDER_LIMIT: Duration = Duration::from_mins(5);
 
 /// Why there is no certificate.
-enum Miss {
+pub(super) enum Miss {
     /// It is kept in the state of the name.
     Trouble(Trouble),
     /// rivetr itself could not go on.
     Lost(EngineError),
+}
+
+impl Miss {
+    /// The same where no name keeps it.
+    pub(super) fn into_error(self) -> EngineError {
+        match self {
+            Self::Lost(error) => error,
+            Self::Trouble(Trouble::Server { reason, .. } | Trouble::Refused { reason, .. }) => {
+                EngineError::Unavailable(reason)
+            }
+            Self::Trouble(Trouble::Spent { .. }) => {
+                EngineError::Unavailable("too many orders were begun today".to_owned())
+            }
+        }
+    }
 }
 
 impl From<EngineError> for Miss {
@@ -131,32 +147,39 @@ impl Engine {
             }
             Ok::<_, Miss>(order.finish().await?)
         });
-        let finished = finished.await.map_err(late).map_err(Miss::Trouble);
+        let finished = finished.await.map_err(late).map_err(Miss::Trouble).flatten();
         if let Some(proof) = &shown {
-            self.hide(name, proof).await?;
-        }
-        let finished = finished?;
-        if shown.is_some() && finished.is_err() {
-            // Nothing else is published soon.
-            self.publish_certificates().await?;
+            // Who has a certificate keeps it, also where the store takes nothing more.
+            if let Err(error) = self.hide(name, proof).await {
+                tracing::error!(%name, %error, "the proof of an order is not forgotten yet");
+            }
+            // With a certificate it is published, and without one by nobody else.
+            if finished.is_err() {
+                self.publish_certificates().await?;
+            }
         }
         finished
     }
 
     /// The account at the server: the one that is kept, or a new one.
-    async fn account(&self, server: &Server, anew: bool) -> Result<Account, Miss> {
+    pub(super) async fn account(&self, server: &Server, anew: bool) -> Result<Account, Miss> {
         let mut known = self.0.certs.account.lock().await;
         if let (Some(account), false) = (&*known, anew) {
             return Ok(account.clone());
         }
-        let place = format!("acme-account/{}", server.directory());
+        let place = account_place(server);
+        let open = |kept: Sealed| {
+            self.vault().open(&place, &kept).map_err(|error| {
+                let reason =
+                    format!("the key of the account at {} cannot be opened: {error}", server.directory());
+                Miss::Trouble(Trouble::Server { reason, retry_after: None })
+            })
+        };
+        if let Some(next) = self.reader().next_acme_key(server.directory()).await? {
+            self.settle_key(server, &open(next)?).await?;
+        }
         let kept = self.reader().acme_account(server.directory()).await?.filter(|_| !anew);
-        let opened = kept.map(|kept| self.vault().open(&place, &kept)).transpose();
-        let opened = opened.map_err(|error| {
-            let reason =
-                format!("the key of the account at {} cannot be opened: {error}", server.directory());
-            Miss::Trouble(Trouble::Server { reason, retry_after: None })
-        })?;
+        let opened = kept.map(open).transpose()?;
         let signed_in = match &opened {
             Some(kept) => server.sign_in(kept).await,
             None => Err(AcmeError::NoAccount),
@@ -211,8 +234,19 @@ impl Engine {
         self.0.certs.proofs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores what was issued, and has it shown.
-    async fn accept(&self, name: &HostName, mut state: State, issued: Issued) -> Result<(), EngineError> {
+    /// Stores what was issued, and has it shown; also where it cannot be stored the proofs of its order are shown no more.
+    async fn accept(&self, name: &HostName, state: State, issued: Issued) -> Result<(), EngineError> {
+        let stored = self.store_issued(name, state, issued).await;
+        self.publish_certificates().await?;
+        stored
+    }
+
+    async fn store_issued(
+        &self,
+        name: &HostName,
+        mut state: State,
+        issued: Issued,
+    ) -> Result<(), EngineError> {
         let Issued { chain, key } = issued;
         let mut facts = chain::facts(&chain).map_err(|reason| {
             EngineError::Unavailable(format!("the server gave something that is no certificate: {reason}"))
@@ -226,7 +260,7 @@ impl Engine {
             self.0.writer.issue_certificate(name, &state, Held { facts, chain, key }).await?;
         }
         tracing::info!(%name, "a certificate was issued");
-        self.publish_certificates().await
+        Ok(())
     }
 
     /// Revokes what a person wanted revoked, now that another one is shown. Where the server does not do it, it is

@@ -52,14 +52,18 @@ impl Engine {
     /// Orders a new certificate for a name now, and has the old one revoked once the new one is shown.
     pub async fn renew_certificate(&self, name: &HostName, revoke: bool) -> Result<(), EngineError> {
         if self.0.settings.acme.is_none() {
-            let message =
-                "no certificates are ordered: set enabled = true below [acme] in rivetr.toml".to_owned();
-            return Err(EngineError::Conflict { field: "name", message });
+            return Err(not_ordered("name"));
         }
         self.0.writer.ask_certificate(name, revoke).await?;
         self.hosts_changed();
         Ok(())
     }
+}
+
+/// Why nothing is asked of an ACME server.
+pub(super) fn not_ordered(field: &'static str) -> EngineError {
+    let message = "no certificates are ordered: set enabled = true below [acme] in rivetr.toml".to_owned();
+    EngineError::Conflict { field, message }
 }
 
 impl From<AskCertificateError> for EngineError {

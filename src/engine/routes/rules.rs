@@ -1,7 +1,12 @@
 //! What an app says about its requests, as the proxy is told it.
 
+use std::time::Duration;
+
 use crate::domain::domain::Site;
+use crate::domain::health::{HealthAsk, HealthCheck};
+use crate::domain::name::HostName;
 use crate::domain::traffic::{self, Traffic, User};
+use crate::proxy::checks::Check;
 use crate::proxy::rules::{Credential, FieldChange, Hsts, Protocol, Redirect, Rules};
 
 /// The rules of one domain of an app.
@@ -34,12 +39,33 @@ pub(super) fn rules(site: &Site, traffic: &Traffic, certified: bool) -> Rules {
         allow: allow.iter().map(ToString::to_string).collect(),
         maintenance: maintenance.as_ref().map(ToString::to_string),
         sticky: *sticky,
-        protocol: match protocol {
-            traffic::Protocol::Http1 => Protocol::Http1,
-            traffic::Protocol::H2c => Protocol::H2c,
-        },
+        protocol: spoken(*protocol),
         answer_ms: answer_timeout.map(|timeout| timeout.seconds().saturating_mul(1000)),
     }
+}
+
+/// What is spoken with the containers of an app.
+pub(in crate::engine) fn spoken(protocol: traffic::Protocol) -> Protocol {
+    match protocol {
+        traffic::Protocol::Http1 => Protocol::Http1,
+        traffic::Protocol::H2c => Protocol::H2c,
+    }
+}
+
+/// How the proxy tells by itself whether a container is well: by the path of its health check, if it has one. `named`
+/// gives a host that the app knows.
+pub(super) fn check<'a>(health: &HealthCheck, named: impl FnOnce() -> Option<&'a HostName>) -> Option<Check> {
+    let HealthCheck { ask, timeout: _, attempt, interval, retries } = health;
+    let HealthAsk::Http { path, statuses } = ask else { return None };
+    let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Some(Check {
+        path: path.as_str().to_owned(),
+        host: named().map(ToString::to_string),
+        statuses: statuses.bounds(),
+        attempt_ms: millis(attempt),
+        interval_ms: millis(interval),
+        failures: *retries,
+    })
 }
 
 fn redirect(rule: &traffic::Redirect) -> Redirect {
@@ -61,8 +87,29 @@ fn credential(User { name, hash }: &User) -> Credential {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::name::HostName;
+    use crate::domain::health::{HealthPath, Statuses};
     use crate::domain::traffic::{Notice, Span, UserName, parse_network};
+
+    #[test]
+    fn a_path_is_asked_for_and_nothing_else() {
+        let host = HostName::parse("a.org").unwrap();
+        let mut health = HealthCheck::default();
+        assert_eq!(check(&health, || Some(&host)), None);
+        health.ask = HealthAsk::Http {
+            path: HealthPath::parse("/up").unwrap(),
+            statuses: Statuses::parse("200-204").unwrap(),
+        };
+        let expect = Check {
+            path: "/up".to_owned(),
+            host: Some("a.org".to_owned()),
+            statuses: (200, 204),
+            attempt_ms: 10_000,
+            interval_ms: 10_000,
+            failures: 3,
+        };
+        assert_eq!(check(&health, || Some(&host)), Some(expect.clone()));
+        assert_eq!(check(&health, || None), Some(Check { host: None, ..expect }));
+    }
 
     #[test]
     fn the_proxy_is_told_everything() {

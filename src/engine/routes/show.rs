@@ -6,9 +6,11 @@ use super::OWN_KEY;
 use crate::domain::deployment::replica_name;
 use crate::domain::domain::{PathPrefix, Pattern, Site};
 use crate::domain::name::Slug;
-use crate::domain::route::{Asked, Route, meant};
+use crate::domain::route::{Asked, Route, RouteTable};
 use crate::domain::traffic::{Protocol, Traffic};
 use crate::engine::{Engine, EngineError};
+use crate::proxy::foresight::{Ending, Foresight, Question, flaws, foresee};
+use crate::proxy::table::Routes;
 
 /// A route, in words where it says more than where it leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,51 +69,53 @@ impl Outcome {
 impl Engine {
     /// Every route, rivetr's own first.
     pub async fn routes(&self) -> Result<Vec<ShownRoute>, EngineError> {
-        let apps = self.table().await?.routes;
-        Ok(self.own_route().into_iter().chain(apps.iter().map(|route| self.shown_route(route))).collect())
+        let (told, apps) = self.told().await?;
+        Ok(self.shown_routes(&told, &apps))
     }
 
-    /// What would become of a request, as the routes are now.
+    /// What would become of a request, as the routes are now: the proxy's own code says it.
     pub async fn fate(&self, asked: &Asked) -> Result<Fate, EngineError> {
-        if let Some(route) = self.own_route().filter(|route| route.host.matches(asked.host.as_str())) {
-            return Ok(Fate {
-                route: Some(route),
-                outcome: Outcome::Served,
-                words: "rivetr itself answers".to_owned(),
-                conditions: Vec::new(),
-            });
-        }
-        let apps = self.table().await?.routes;
-        let Some(route) = meant(&apps, place, asked.host.as_str(), &asked.path) else {
-            return Ok(Fate {
-                route: None,
-                outcome: Outcome::Unknown,
-                words: unknown(&apps, asked),
-                conditions: Vec::new(),
-            });
+        let (told, apps) = self.told().await?;
+        let question = Question {
+            https: asked.https,
+            authority: asked.authority(),
+            address: asked.whole(),
+            https_port: self.0.settings.public_tls_port,
         };
-        let certified = self.has_certificate(&route.site.host);
-        let (outcome, words) = judge(route, asked, certified);
-        Ok(Fate {
-            route: Some(self.shown_route(route)),
-            outcome,
-            words,
-            conditions: conditions(route, asked, certified),
-        })
+        let seen = foresee(&told, &question);
+        let route = seen.row.and_then(|row| self.shown_routes(&told, &apps).into_iter().nth(row));
+        let certified = route.as_ref().is_none_or(|route| self.has_certificate(&route.host));
+        let app = route.as_ref().and_then(|route| Some(&route.app.as_ref()?.0));
+        let (outcome, words) = judged(&seen.ending, asked, app);
+        let conditions = conditions(&seen, asked, certified);
+        Ok(Fate { route, outcome, words, conditions })
     }
 
-    fn own_route(&self) -> Option<ShownRoute> {
-        self.0.settings.own_host.clone().map(|host| ShownRoute {
-            host: Pattern::Exact(host),
-            path: PathPrefix::root(),
+    /// The routes in the order in which the proxy is told them.
+    fn shown_routes(&self, told: &Routes, apps: &RouteTable) -> Vec<ShownRoute> {
+        let own = self.own_site().map(|site| self.shown_own(site));
+        let apps = apps.routes.iter().map(|route| self.shown_route(route));
+        let mut shown: Vec<_> = own.into_iter().chain(apps).collect();
+        for (row, flaw) in flaws(told) {
+            if let Some(route) = shown.get_mut(row) {
+                route.rules.insert(0, flaw);
+            }
+        }
+        shown
+    }
+
+    fn shown_own(&self, site: Site) -> ShownRoute {
+        ShownRoute {
+            rules: in_words(&site, &Traffic::default(), self.has_certificate(&site.host)),
+            host: site.host,
+            path: site.path,
             app: None,
             targets: vec![(OWN_KEY.to_owned(), self.0.settings.own_address)],
-            rules: Vec::new(),
-        })
+        }
     }
 
     fn shown_route(&self, route: &Route) -> ShownRoute {
-        let Route { site, app, number, targets, traffic } = route;
+        let Route { site, app, number, targets, traffic, health: _ } = route;
         let target =
             |(replica, address): &(u8, _)| (replica_name(app, *number, *replica), SocketAddr::V4(*address));
         ShownRoute {
@@ -124,65 +128,42 @@ impl Engine {
     }
 }
 
-fn place(route: &Route) -> (&Pattern, &PathPrefix) {
-    (&route.site.host, &route.site.path)
-}
-
-/// What is not there: the host, or only this path of it.
-fn unknown(routes: &[Route], asked: &Asked) -> String {
+/// How a request ends that is let in; `app` answers, or rivetr itself.
+fn judged(ending: &Ending, asked: &Asked, app: Option<&Slug>) -> (Outcome, String) {
     let host = &asked.host;
-    if routes.iter().any(|route| route.site.host.matches(host.as_str())) {
-        return format!("404: {host} has nothing at {}", asked.path);
-    }
-    format!("404: no app answers at {host}; `rivetr domains add APP {host}` gives it to one")
-}
-
-/// How a request ends that is let in: in the order in which the proxy asks.
-fn judge(
-    Route { site, app, targets, traffic, .. }: &Route,
-    asked: &Asked,
-    certified: bool,
-) -> (Outcome, String) {
-    let Asked { https, host, path, query } = asked;
-    let whole = asked.whole();
-    let scheme = if *https { "https" } else { "http" };
-    if site.https_redirect && certified && !https {
-        return (Outcome::Redirected, format!("308 to https://{host}{whole}"));
-    }
-    if let Some(to) = site.redirect_to.as_ref().filter(|to| *to != host) {
-        return (Outcome::Redirected, format!("308 to {scheme}://{to}{whole}"));
-    }
-    let redirect = traffic.redirects.iter().find_map(|rule| Some((rule.status(), rule.target(path)?)));
-    if let Some((status, mut to)) = redirect {
-        if let Some(query) = query.as_ref().filter(|_| !to.contains(['?', '#'])) {
-            to = format!("{to}?{query}");
+    match ending {
+        Ending::Served(seen) => {
+            let who = app.map_or("rivetr itself", Slug::as_str);
+            let seen = if *seen == asked.whole() { String::new() } else { format!(" as {seen}") };
+            (Outcome::Served, format!("{who} answers{seen}"))
         }
-        return (Outcome::Redirected, format!("{status} to {to}"));
+        Ending::Proof => (Outcome::Served, "the proof that an ACME server asks for".to_owned()),
+        Ending::Moved { status, to } => (Outcome::Redirected, format!("{status} to {to}")),
+        Ending::Closed(notice) => (Outcome::Refused, format!("503: maintenance, {notice:?}")),
+        Ending::Stopped => {
+            let app = app.map_or("APP", Slug::as_str);
+            (Outcome::Refused, format!("503: {app} is stopped; `rivetr start {app}` brings it back"))
+        }
+        Ending::UnknownHost => {
+            let cure = format!("`rivetr domains add APP {host}` gives it to one");
+            (Outcome::Unknown, format!("404: no app answers at {host}; {cure}"))
+        }
+        Ending::UnknownPath => (Outcome::Unknown, format!("404: {host} has nothing at {}", asked.path)),
+        Ending::Refused { status, why } => (Outcome::Refused, format!("{status}: {why}")),
     }
-    if let Some(notice) = &traffic.maintenance {
-        return (Outcome::Refused, format!("503: maintenance, {notice:?}", notice = notice.as_str()));
-    }
-    if targets.is_empty() {
-        return (Outcome::Refused, format!("503: {app} is stopped; `rivetr start {app}` brings it back"));
-    }
-    let inside = site.path.rest_of(path).filter(|_| site.strip);
-    let seen = inside.map(|rest| format!(" as {rest}")).unwrap_or_default();
-    (Outcome::Served, format!("{app} answers{seen}"))
 }
 
 /// What is asked of whoever sends a request.
-fn conditions(Route { traffic, .. }: &Route, asked: &Asked, certified: bool) -> Vec<String> {
-    let Traffic { allow, users, .. } = traffic;
+fn conditions(Foresight { allowed, users, .. }: &Foresight, asked: &Asked, certified: bool) -> Vec<String> {
     let mut conditions = Vec::new();
     if asked.https && !certified {
         conditions.push("there is no certificate for this host yet".to_owned());
     }
-    if !allow.is_empty() {
-        conditions.push(format!("403 for all but {}", joined(allow)));
+    if !allowed.is_empty() {
+        conditions.push(format!("403 for all but {}", joined(allowed)));
     }
     if !users.is_empty() {
-        let names: Vec<_> = users.iter().map(|user| &user.name).collect();
-        conditions.push(format!("401 without the password of {}", joined(&names)));
+        conditions.push(format!("401 without the password of {}", joined(users)));
     }
     conditions
 }
@@ -237,69 +218,55 @@ fn joined<T: ToString>(items: &[T]) -> String {
 mod tests {
     use super::*;
     use crate::domain::name::HostName;
-    use crate::domain::traffic::{Notice, Redirect, User, UserName, parse_network};
-
-    fn route(host: &str) -> Route {
-        Route {
-            site: Site::plain(HostName::parse(host).unwrap()),
-            app: Slug::parse("blog").unwrap(),
-            number: 7,
-            targets: vec![(1, "10.90.0.2:8080".parse().unwrap())],
-            traffic: Traffic::default(),
-        }
-    }
-
-    fn check(route: &Route, asked: &str, certified: bool, outcome: Outcome, words: &str) {
-        let asked = Asked::parse(asked).unwrap();
-        assert_eq!(judge(route, &asked, certified), (outcome, words.to_owned()), "{asked:?}");
-    }
+    use crate::domain::traffic::{Redirect, User, UserName, parse_network};
 
     #[test]
-    fn what_becomes_of_a_request() {
-        let mut blog = route("a.org");
-        check(&blog, "http://a.org/x", false, Outcome::Served, "blog answers");
-        check(&blog, "http://a.org/x?y", true, Outcome::Redirected, "308 to https://a.org/x?y");
-        check(&blog, "https://a.org/x", true, Outcome::Served, "blog answers");
-        blog.site.path = PathPrefix::parse("/api").unwrap();
-        blog.site.strip = true;
-        check(&blog, "a.org/api/x", false, Outcome::Served, "blog answers as /x");
-        blog.traffic.redirects = vec![Redirect::parse("/api/old/(.*)=/api/$1 301").unwrap()];
-        check(&blog, "a.org/api/old/x?y", false, Outcome::Redirected, "301 to /api/x?y");
-        blog.targets.clear();
-        check(
-            &blog,
-            "a.org/api",
-            false,
-            Outcome::Refused,
-            "503: blog is stopped; `rivetr start blog` brings it back",
-        );
-        blog.traffic.maintenance = Some(Notice::parse("Back at noon").unwrap());
-        check(&blog, "a.org/api", false, Outcome::Refused, "503: maintenance, \"Back at noon\"");
-
-        let mut www = route("www.a.org");
-        www.site.redirect_to = Some(HostName::parse("a.org").unwrap());
-        www.traffic = blog.traffic;
-        check(&www, "https://www.a.org/x", false, Outcome::Redirected, "308 to https://a.org/x");
-        let asked = |text| Asked::parse(text).unwrap();
-        assert_eq!(unknown(&[www.clone()], &asked("www.a.org/y")), "404: www.a.org has nothing at /y");
-        assert!(unknown(&[www], &asked("b.org")).starts_with("404: no app answers at b.org"));
+    fn what_becomes_of_a_request_in_words() {
+        let blog = Slug::parse("blog").unwrap();
+        let asked = Asked::parse("https://a.org/api/x?y").unwrap();
+        let check = |ending: Ending, app: Option<&Slug>, outcome: Outcome, words: &str| {
+            assert_eq!(judged(&ending, &asked, app), (outcome, words.to_owned()));
+        };
+        let served = |seen: &str| Ending::Served(seen.to_owned());
+        check(served("/api/x?y"), Some(&blog), Outcome::Served, "blog answers");
+        check(served("/x?y"), Some(&blog), Outcome::Served, "blog answers as /x?y");
+        check(served("/api/x?y"), None, Outcome::Served, "rivetr itself answers");
+        check(Ending::Proof, None, Outcome::Served, "the proof that an ACME server asks for");
+        let moved = Ending::Moved { status: 308, to: "https://b.org/".to_owned() };
+        check(moved, Some(&blog), Outcome::Redirected, "308 to https://b.org/");
+        let stopped = "503: blog is stopped; `rivetr start blog` brings it back";
+        check(Ending::Stopped, Some(&blog), Outcome::Refused, stopped);
+        let closed = Ending::Closed("Back at noon".to_owned());
+        check(closed, Some(&blog), Outcome::Refused, "503: maintenance, \"Back at noon\"");
+        let refused = Ending::Refused { status: 400, why: "the path is odd".to_owned() };
+        check(refused, Some(&blog), Outcome::Refused, "400: the path is odd");
+        check(Ending::UnknownPath, None, Outcome::Unknown, "404: a.org has nothing at /api/x");
+        let unknown = "404: no app answers at a.org; `rivetr domains add APP a.org` gives it to one";
+        check(Ending::UnknownHost, None, Outcome::Unknown, unknown);
     }
 
     #[test]
     fn rules_and_conditions_in_words() {
-        let mut blog = route("a.org");
-        assert_eq!(in_words(&blog.site, &blog.traffic, false), [""; 0]);
-        assert_eq!(in_words(&blog.site, &blog.traffic, true), ["HTTPS only"]);
-        blog.traffic.allow = vec![parse_network("192.0.2.0/24").unwrap()];
-        blog.traffic.users = vec![User { name: UserName::parse("ada").unwrap(), hash: "$x".to_owned() }];
-        blog.traffic.protocol = Protocol::H2c;
-        blog.traffic.redirects = ["/a=/b", "/c=/d"].map(|rule| Redirect::parse(rule).unwrap()).into();
+        let site = Site::plain(HostName::parse("a.org").unwrap());
+        let mut traffic = Traffic::default();
+        assert_eq!(in_words(&site, &traffic, false), [""; 0]);
+        assert_eq!(in_words(&site, &traffic, true), ["HTTPS only"]);
+        traffic.allow = vec![parse_network("192.0.2.0/24").unwrap()];
+        traffic.users = vec![User { name: UserName::parse("ada").unwrap(), hash: "$x".to_owned() }];
+        traffic.protocol = Protocol::H2c;
+        traffic.redirects = ["/a=/b", "/c=/d"].map(|rule| Redirect::parse(rule).unwrap()).into();
         assert_eq!(
-            in_words(&blog.site, &blog.traffic, false),
+            in_words(&site, &traffic, false),
             ["2 redirects", "only from 192.0.2.0/24", "password of ada", "h2c"]
         );
+        let seen = Foresight {
+            row: Some(0),
+            ending: Ending::Stopped,
+            allowed: vec!["192.0.2.0/24".to_owned()],
+            users: vec!["ada".to_owned()],
+        };
         assert_eq!(
-            conditions(&blog, &Asked::parse("https://a.org").unwrap(), false),
+            conditions(&seen, &Asked::parse("https://a.org").unwrap(), false),
             [
                 "there is no certificate for this host yet",
                 "403 for all but 192.0.2.0/24",

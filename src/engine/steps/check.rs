@@ -19,6 +19,7 @@ use crate::engine::{Engine, routes};
 use crate::host::podman::{Executed, PodmanError};
 use crate::host::systemd::{ActiveState, Change};
 use crate::proxy::probe::{Probe, ProbeOutcome};
+use crate::store::StoreError;
 
 /// After so many restarts before the first answer it will not come up by itself.
 pub(in crate::engine) const RESTARTS_MAX: u32 = 3;
@@ -82,7 +83,10 @@ pub(in crate::engine) async fn answers(
         match &health.ask {
             HealthAsk::Command(command) => run_until_well(engine, deployment, replica.0, command).await,
             HealthAsk::Connect | HealthAsk::Http { .. } => {
-                ask(engine, probe(engine, app, deployment, replica, health.timeout), health.timeout).await
+                match probe(engine, app, deployment, replica, health.timeout).await {
+                    Ok(probe) => ask(engine, probe, health.timeout).await,
+                    Err(error) => Err(CheckFailure::NoProxy(error.to_string())),
+                }
             }
         }
     };
@@ -119,7 +123,9 @@ pub(in crate::engine) async fn silence(
         let ran = run_once(engine, deployment, replica.0, command, limit).await;
         return ran.inspect_err(|error| unasked(error)).ok()?.err();
     }
-    match engine.machine().proxy.probe(probe(engine, app, deployment, replica, limit)).await {
+    let probe = probe(engine, app, deployment, replica, limit).await;
+    let probe = probe.inspect_err(|error| unasked(error)).ok()?;
+    match engine.machine().proxy.probe(probe).await {
         Ok(ProbeOutcome::Never { last }) => Some(last),
         Ok(ProbeOutcome::Answered { .. }) => None,
         Err(error) => {
@@ -130,13 +136,13 @@ pub(in crate::engine) async fn silence(
 }
 
 /// What the proxy asks of a container.
-fn probe(
+async fn probe(
     engine: &Engine,
     app: &App,
     deployment: &Deployment,
     replica: (u8, Ipv4Addr),
     timeout: Duration,
-) -> Probe {
+) -> Result<Probe, StoreError> {
     let health = &deployment.settings.health;
     let (path, statuses) = match &health.ask {
         HealthAsk::Http { path, statuses } => (Some(path.as_str().to_owned()), *statuses),
@@ -144,7 +150,11 @@ fn probe(
     };
     let host = app.hosts().next().map(ToString::to_string);
     let target = routes::target(engine, deployment, replica);
-    Probe { target, path, host, statuses: statuses.bounds(), attempt: health.attempt.min(timeout), timeout }
+    // An app that is being deleted has none.
+    let protocol = engine.reader().traffic(app.id).await?.unwrap_or_default().protocol;
+    let (protocol, statuses, attempt) =
+        (routes::spoken(protocol), statuses.bounds(), health.attempt.min(timeout));
+    Ok(Probe { target, protocol, path, host, statuses, attempt, timeout })
 }
 
 fn asked_for(deployment: &Deployment) -> String {

@@ -2,7 +2,7 @@
 //!
 //! One that is not there serves nobody, and reads the routes on disk before it does: see `control` in `proxy.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct Status {
     pub generation: u64,
     /// One row for each target that is routed or still busy.
     pub targets: Vec<TargetStatus>,
+    /// What the routes ask for and cannot be done, each in words.
+    pub flaws: Vec<String>,
 }
 
 /// What one target is doing.
@@ -104,9 +106,9 @@ impl Client {
 
     /// Asks one proxy to probe a target on the path that traffic takes.
     pub async fn probe(&self, probe: Probe) -> Result<ProbeOutcome, AskError> {
-        let Probe { target, path, host, statuses, attempt, timeout } = probe;
+        let Probe { target, protocol, path, host, statuses, attempt, timeout } = probe;
         let (attempt_ms, timeout_ms) = (millis(attempt), millis(timeout));
-        let ask = Ask::Probe { target, path, host, statuses, attempt_ms, timeout_ms };
+        let ask = Ask::Probe { target, protocol, path, host, statuses, attempt_ms, timeout_ms };
         let answer = self.ask(&ask, timeout).await?;
         if let Answer::Never { last } = answer {
             return Ok(ProbeOutcome::Never { last });
@@ -130,15 +132,20 @@ impl Client {
     pub async fn status(&self) -> Result<Status, AskError> {
         let answers = self.ask_all(&Ask::Status, Duration::ZERO).await?;
         let (proxies, mut oldest, mut merged) = (answers.len(), u64::MAX, BTreeMap::new());
+        let mut flaws = BTreeSet::new();
         for answer in answers {
-            let Answer::Status { generation, targets } = answer else { return Err(answer.into()) };
+            let Answer::Status { generation, targets, flaws: of_one } = answer else {
+                return Err(answer.into());
+            };
             oldest = oldest.min(generation);
+            flaws.extend(of_one);
             for target in targets.into_iter().map(TargetStatus::from) {
                 let merged = merged.entry(target.key.clone());
                 merged.and_modify(|merged: &mut TargetStatus| merged.add(&target)).or_insert(target);
             }
         }
-        Ok(Status { proxies, generation: oldest, targets: merged.into_values().collect() })
+        let (targets, flaws) = (merged.into_values().collect(), flaws.into_iter().collect());
+        Ok(Status { proxies, generation: oldest, targets, flaws })
     }
 
     /// What the proxies have counted since they started.

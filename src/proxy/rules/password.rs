@@ -44,7 +44,7 @@ const PLACES: usize = 1024;
 
 /// Who may come in.
 #[derive(Debug)]
-pub(super) struct Users {
+pub(in crate::proxy) struct Users {
     users: Vec<User>,
     guard: Arc<Guard>,
 }
@@ -131,6 +131,11 @@ impl Users {
             users.push(User { name: user.clone(), hash, right: OnceLock::new() });
         }
         Ok((!users.is_empty()).then(|| Self { users, guard: Arc::clone(guard) }))
+    }
+
+    /// Who they are.
+    pub(in crate::proxy) fn names(&self) -> impl Iterator<Item = &str> {
+        self.users.iter().map(|user| user.name.as_str())
     }
 
     /// Lets a request through that names one of the users, and takes from it what it was let through by.

@@ -1,6 +1,7 @@
 //! The rules of a route, checked when its table is made, and the order in which a request meets them:
 //!
 //! 1. a challenge of ACME is answered before any route is looked for (`Table::challenge`);
+//!    what is written in a way that cannot be followed lets nobody in;
 //! 2. `allow`: a stranger learns nothing else about the site;
 //! 3. `https_only`, then `to_host`, then `redirects`: no password is asked for where the visitor should not be, least
 //!    of all over plain HTTP;
@@ -103,6 +104,16 @@ pub(in crate::proxy) struct Visit {
     secure: bool,
 }
 
+/// What the rules of a route say of a request whose client may come in.
+pub(in crate::proxy) enum Ruling<'a> {
+    /// It is answered with another address.
+    Moved(Response<Bytes>),
+    /// Nobody is let through; what the page says.
+    Closed(&'a Arc<str>),
+    /// It goes to a target, for one of these users if there are any.
+    Open(Option<&'a Users>),
+}
+
 /// What becomes of a request.
 pub(in crate::proxy) enum Gate {
     /// It goes to a target.
@@ -120,22 +131,36 @@ impl Entry {
         marks: &mut Marks,
     ) -> Result<Gate, Refusal> {
         let secure = asked.origin.scheme == "https";
-        if let Some(policy) = &self.policy {
-            marks.hsts = policy.hsts.clone().filter(|_| secure);
-            policy.let_in(asked.origin.client)?;
-            if let Some(moved) = policy.moved(request.uri(), asked)? {
-                return Ok(Gate::Moved(moved));
-            }
-            if let Some(notice) = &policy.maintenance {
+        marks.hsts = self.policy.as_ref().and_then(|policy| policy.hsts.clone()).filter(|_| secure);
+        match self.ruling(request.uri(), asked)? {
+            Ruling::Moved(moved) => return Ok(Gate::Moved(moved)),
+            Ruling::Closed(notice) => {
                 marks.notice = Some(Arc::clone(notice));
                 return Err(Refusal::Maintenance);
             }
-            if let Some(users) = &policy.users {
-                users.admit(request.headers_mut(), asked.origin.client).await?;
-            }
+            Ruling::Open(Some(users)) => users.admit(request.headers_mut(), asked.origin.client).await?,
+            Ruling::Open(None) => {}
         }
         let visitor = self.is_sticky().then(|| sticky::visitor(request.headers())).flatten();
         Ok(Gate::Open(Visit { policy: self.policy.clone(), visitor: visitor.map(str::to_owned), secure }))
+    }
+
+    /// What the rules of this route say of a request, in their order, until a password is asked for.
+    pub(in crate::proxy) fn ruling(&self, uri: &Uri, asked: Asked<'_>) -> Result<Ruling<'_>, Refusal> {
+        if self.shut {
+            return Err(Refusal::Misconfigured);
+        }
+        let Some(policy) = &self.policy else { return Ok(Ruling::Open(None)) };
+        policy.let_in(asked.origin.client)?;
+        if let Some(moved) = policy.moved(uri, asked)? {
+            return Ok(Ruling::Moved(moved));
+        }
+        Ok(policy.maintenance.as_ref().map_or(Ruling::Open(policy.users.as_ref()), Ruling::Closed))
+    }
+
+    /// The networks whose addresses may come in; none: every address.
+    pub(in crate::proxy) fn allowed(&self) -> &[IpNet] {
+        self.policy.as_ref().map_or(&[], |policy| &policy.allow)
     }
 }
 

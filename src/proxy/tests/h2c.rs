@@ -9,6 +9,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::http2::{Outgoing, Visitor, full, piecewise};
 use super::*;
+use crate::proxy::probe::{Probe, ProbeOutcome};
 use crate::proxy::rules::{Protocol, Rules};
 
 /// A target that sends back each piece as it comes, with trailers; it says goodbye after so many requests.
@@ -160,4 +161,28 @@ async fn a_target_that_speaks_http_1_is_a_bad_one() {
     let proxy = start(&[address]).await;
     let mut visitor = Visitor::arrive(&proxy, "a.test").await;
     assert_eq!(visitor.ask(Request::post("https://a.test/").body(full("hi")).unwrap()).await.0, 502);
+}
+
+#[tokio::test]
+async fn it_is_probed_as_it_speaks() {
+    let (address, _target, _) = mirror(usize::MAX).await;
+    let proxy = Proxy::start(Limits::default(), &[]).await;
+    let probe = |protocol, statuses, timeout| {
+        proxy.link.probe(Probe {
+            target: Target { key: "probed".into(), via: Via::Host, address },
+            protocol,
+            path: Some("/up?x".into()),
+            host: Some("a.test".into()),
+            statuses,
+            attempt: SURELY,
+            timeout,
+        })
+    };
+    let outcome = probe(Protocol::H2c, (200, 299), SURELY).await.unwrap();
+    assert!(matches!(outcome, ProbeOutcome::Answered { status: Some(200), .. }), "{outcome:?}");
+    let moment = Duration::from_millis(100);
+    for (protocol, words) in [(Protocol::H2c, "status 200"), (Protocol::Http1, "did not answer with HTTP")] {
+        let outcome = probe(protocol, (300, 399), moment).await.unwrap();
+        assert!(matches!(&outcome, ProbeOutcome::Never { last } if last.contains(words)), "{outcome:?}");
+    }
 }

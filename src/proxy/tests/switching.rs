@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Semaphore, watch};
 
+use super::super::rules::Protocol;
 use super::*;
 use crate::proxy::probe::{Probe, ProbeOutcome};
 
@@ -287,9 +288,10 @@ async fn the_link_probes_and_counts() {
     let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
     let ask = |address, timeout| {
         let target = Target { key: "probed".into(), via: Via::Host, address };
-        let (statuses, attempt) = ((200, 399), SURELY);
+        let (protocol, statuses, attempt) = (Protocol::Http1, (200, 399), SURELY);
         proxy.link.probe(Probe {
             target,
+            protocol,
             path: Some("/".into()),
             host: Some("a.test".into()),
             statuses,

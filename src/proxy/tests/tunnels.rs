@@ -60,6 +60,24 @@ async fn an_echo_through_a_tunnel_also_of_what_came_too_early() {
 }
 
 #[tokio::test]
+async fn what_a_route_adds_to_answers_is_on_a_101_too() {
+    use crate::proxy::rules::{FieldChange, Rules};
+    let (address, _target, _asked) = agreeing().await;
+    let mut routes = table(1, &[("a.test", address)]);
+    let set = |name: &str| FieldChange::Set { name: name.into(), value: "odd".into() };
+    let response_fields =
+        vec![set("x-frame-options"), FieldChange::Remove { name: "sec-websocket-accept".into() }];
+    routes.routes[0].rules = Rules { response_fields, sticky: true, ..Rules::default() };
+    let proxy = Proxy::start_with(routes, |_| {}).await;
+    let mut stream = proxy.connect().await;
+    stream.write_all(UPGRADE.as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 101") && head.contains("x-frame-options: odd"), "{head}");
+    assert!(head.contains("set-cookie: rivetr-target=") && head.contains("upgrade: websocket"), "{head}");
+    assert!(!head.contains("sec-websocket-accept"), "{head}");
+}
+
+#[tokio::test]
 async fn without_101_nothing_more_reaches_the_target() {
     let (address, _target) = echo("a").await;
     let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;

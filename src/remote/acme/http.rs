@@ -3,22 +3,20 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, Request};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use jiff::fmt::rfc2822;
 use tokio::time::timeout;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+use super::super::tls::believing;
 
 /// How long the server may take for one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -35,16 +33,9 @@ pub(super) struct Http(Client<HttpsConnector<HttpConnector>, BodyWrapper<Bytes>>
 
 /// Connections that trust the roots of this machine, or those in a file alone.
 pub(super) fn client(ca_file: Option<&Path>) -> Result<Http, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("TLS cannot be set up: {error}");
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?;
-    let config = match ca_file {
-        Some(path) => config.with_root_certificates(roots(path)?),
-        None => config.try_with_platform_verifier().map_err(|error| failed(&error))?,
-    };
+    let config = believing(ca_file).map_err(|error| format!("ca_file: {error}"))?;
     let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config.with_no_client_auth())
+        .with_tls_config(config)
         .https_only()
         .enable_http1()
         .enable_http2()
@@ -52,17 +43,6 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Http, String> {
     let mut builder = Client::builder(TokioExecutor::new());
     builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_LIMIT);
     Ok(Http(builder.build(connector)))
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let wrong =
-        |error: &dyn std::fmt::Display| format!("ca_file: {} cannot be used: {error}", path.display());
-    let mut roots = RootCertStore::empty();
-    for root in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-        let root = root.map_err(|error| wrong(&error))?;
-        roots.add(root).map_err(|error| wrong(&error))?;
-    }
-    if roots.is_empty() { Err(wrong(&"it holds no certificate")) } else { Ok(roots) }
 }
 
 impl HttpClient for Http {
@@ -114,18 +94,5 @@ mod tests {
         check("-1", date, None);
         check("Fri, 31 Dec 1999 23:59:59 GMT", "now", None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn a_file_of_roots_holds_some() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ca.pem");
-        let refused = |words: &str| assert!(client(Some(&path)).err().unwrap().contains(words));
-        refused("ca.pem cannot be used");
-        crate::files::write_whole(&path, b"nothing\n", 0o600).unwrap();
-        refused("holds no certificate");
-        let made = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();
-        crate::files::write_whole(&path, made.cert.pem().as_bytes(), 0o600).unwrap();
-        assert!(client(Some(&path)).is_ok());
     }
 }

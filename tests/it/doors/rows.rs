@@ -375,6 +375,13 @@ pub const ROWS: &[Row] = &[
         ("/api/certificates/nowhere.example/renew", "{}"),
         404,
     ),
+    row(
+        "post /api/acme-account/rotate-key",
+        Reach::Admin,
+        ("/api/acme-account/rotate-key", "{}"),
+        ("/api/acme-account/rotate-key", "{}"),
+        503,
+    ),
     look("get /api/volumes", Reach::Read, "/api/volumes"),
     row(
         "get /api/volumes/{name}",
