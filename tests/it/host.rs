@@ -275,8 +275,10 @@ impl Host {
     }
 
     /// Runs a script of `tests/bench/lib` in the host as root.
-    pub fn guest<'a>(&self, script: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Ran {
-        self.run(["bash", "-c", script, "guest"].into_iter().chain(arguments))
+    pub fn guest(&self, name: &str, arguments: &[&str]) -> Ran {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/lib").join(name);
+        let script = std::fs::read_to_string(script).expect("the script is there");
+        self.run(["bash", "-c", &script, name].iter().chain(arguments))
     }
 
     /// Waits until a unit of an app is up: `systemctl start` returns when its start is over.

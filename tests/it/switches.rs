@@ -3,16 +3,13 @@
 
 use crate::host::Host;
 
-const ANSWERS: &str = include_str!("../bench/lib/answers-guest");
-const SWITCHES: &str = include_str!("../bench/lib/switches-guest");
-
 /// How many there are of each, unless `RIVETR_TEST_DEPLOYMENTS` and `RIVETR_TEST_UPGRADES` say otherwise.
 const DEPLOYMENTS: u64 = 6;
 const UPGRADES: u64 = 3;
 /// Requests a second.
 const RATE: &str = "500";
 /// Seconds for which a tunnel lives: an upgrade waits for those there are.
-const LIFE: &str = "3";
+const LIFE: &str = "2";
 /// Seconds between two upgrades in which nothing happens.
 const QUIET: &str = "1";
 
@@ -20,12 +17,13 @@ const QUIET: &str = "1";
 fn deployments_and_upgrades_lose_nothing_of_any_protocol() {
     let host = Host::boot("switches");
     host.bring_load();
-    host.guest(ANSWERS, ["blog"]).succeeds();
+    host.guest("answers-guest", &["blog"]).succeeds();
     let count = |variable: &str, default| std::env::var(variable).unwrap_or(u64::to_string(&default));
     let (deployments, upgrades) =
         (count("RIVETR_TEST_DEPLOYMENTS", DEPLOYMENTS), count("RIVETR_TEST_UPGRADES", UPGRADES));
     let name = host.host_of("blog");
-    let ran = host.guest(SWITCHES, ["blog", &name, &deployments, &upgrades, RATE, LIFE, QUIET]).succeeds();
+    let ran =
+        host.guest("switches-guest", &["blog", &name, &deployments, &upgrades, RATE, LIFE, QUIET]).succeeds();
     let seen = ran.json();
     println!("{deployments} deployments and {upgrades} upgrades: {seen}");
     assert_eq!(seen["failed"], 0, "{seen}");
