@@ -103,10 +103,11 @@ impl Board {
         let (count, began) = (routes.routes.len(), Instant::now());
         let table = Table::new(routes, sequence, &self.registry)?;
         let (generation, made) = (table.generation, began.elapsed());
+        let began = Instant::now();
         // Taken apart here: to the worker that lets go of it last it would be milliseconds in which it serves nobody.
         let before = self.tables.send_replace(Arc::new(table));
         self.settled().await?;
-        let taken = began.elapsed() - made;
+        let taken = began.elapsed();
         drop(before);
         self.registry.tidy();
         tracing::info!(

@@ -311,7 +311,8 @@ impl Table {
         let Routes { generation, routes, challenges } = routes;
         let mut table = Self { generation, ..Self::empty(sequence) };
         table.hosts.reserve(routes.len());
-        table.targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
+        table.targets.reserve(routes.len());
+        table.targets.extend(routes.iter().flat_map(|route| route.targets.iter().cloned()));
         for route in routes {
             table.add(route, registry)?;
         }
@@ -334,11 +335,11 @@ impl Table {
         if !is_route_path(&path) {
             return Err(TableError::Path { host: route.host, path });
         }
-        let shown = format!("{star}{host}{}", if is_root(&path) { "" } else { &path });
+        let shown = || format!("{star}{host}{}", if is_root(&path) { "" } else { &path });
         let entry = Entry::new(route, registry);
-        let entry = entry.map_err(|rule| TableError::Rule { route: shown.clone(), rule })?;
+        let entry = entry.map_err(|rule| TableError::Rule { route: shown(), rule })?;
         let site = sites.entry(host.to_string()).or_default();
-        if site.add(&path, Arc::new(entry)) { Ok(()) } else { Err(TableError::Twice(shown)) }
+        if site.add(&path, Arc::new(entry)) { Ok(()) } else { Err(TableError::Twice(shown())) }
     }
 
     /// Who answers for `path` of `host`.

@@ -16,6 +16,10 @@ use crate::{PATIENCE, Pace, Task, tls};
 /// Requests that are sent at once.
 pub const STREAMS: u32 = 4;
 
+/// How often a request is given to a connection: one that hears goodbye at that moment does not send it, and it is given
+/// to the next, as browsers do it.
+const TRIES: u32 = 4;
+
 type Sender = SendRequest<Empty<Bytes>>;
 
 /// Asks until it is over.
@@ -31,15 +35,30 @@ async fn ask_on(task: &Task) -> Seen {
     while !task.is_over() {
         let due = pace.next();
         sleep_until(due.into()).await;
-        let ready = timeout(PATIENCE, client.ready(task, kept.take())).await;
-        match ready.unwrap_or_else(|_over| Err("no connection in time".to_owned())) {
-            Ok(sender) => {
-                for answer in join_all((0..STREAMS).map(|_| get(task, sender.clone()))).await {
-                    seen.add("http2", due, answer);
+        let mut left = STREAMS;
+        for _ in 0..TRIES {
+            let ready = timeout(PATIENCE, client.ready(task, kept.take())).await;
+            let sender = match ready.unwrap_or_else(|_over| Err("no connection in time".to_owned())) {
+                Ok(sender) => sender,
+                Err(why) => {
+                    seen.add("http2", due, Err(why));
+                    left -= 1;
+                    continue;
                 }
-                kept = Some(sender);
+            };
+            let answers = join_all((0..left).map(|_| get(task, sender.clone()))).await;
+            let answers: Vec<_> = answers.into_iter().flatten().collect();
+            left -= u32::try_from(answers.len()).expect("a few");
+            for answer in answers {
+                seen.add("http2", due, answer);
             }
-            Err(why) => seen.add("http2", due, Err(why)),
+            if left == 0 {
+                kept = Some(sender);
+                break;
+            }
+        }
+        for _ in 0..left {
+            seen.add("http2", due, Err(format!("{TRIES} connections took no request")));
         }
     }
     seen
@@ -68,21 +87,27 @@ impl Client {
     }
 }
 
-async fn get(task: &Task, mut sender: Sender) -> Result<(), String> {
+/// What is answered; none: it was not sent.
+async fn get(task: &Task, mut sender: Sender) -> Option<Result<(), String>> {
     let request = Request::get(format!("https://{}/", task.host)).body(Empty::new());
     let request = request.expect("HOST is a name");
     let whole = async {
-        let answer =
-            sender.send_request(request).await.map_err(|error| format!("answer: {}", chain(&error)))?;
+        let answer = match sender.try_send_request(request).await {
+            Ok(answer) => answer,
+            Err(unsent) if unsent.message().is_some() => return None,
+            Err(error) => return Some(Err(format!("answer: {}", chain(error.error())))),
+        };
         let status = answer.status();
-        answer.into_body().collect().await.map_err(|error| format!("body: {}", chain(&error)))?;
-        if status == 200 { Ok(()) } else { Err(format!("status {status}")) }
+        if let Err(error) = answer.into_body().collect().await {
+            return Some(Err(format!("body: {}", chain(&error))));
+        }
+        Some(if status == 200 { Ok(()) } else { Err(format!("status {status}")) })
     };
-    timeout(PATIENCE, whole).await.unwrap_or_else(|_over| Err("no answer in time".to_owned()))
+    timeout(PATIENCE, whole).await.unwrap_or_else(|_over| Some(Err("no answer in time".to_owned())))
 }
 
 /// An error with its causes.
-pub fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -55,6 +55,12 @@ install_load() {
   install --mode 755 "$(readlink -m "${CARGO_TARGET_DIR:-$root/target}")/debug/rivetr-load" "$host_root/usr/local/bin/load"
 }
 
+# deploy_load APP: the same as an app, which can be deployed again without a build.
+deploy_load() {
+  install_load
+  guest root answers-guest "$1" >"$host_root/run/said" 2>&1 || { cat "$host_root/run/said" >&2; fail "$1 was not deployed"; }
+}
+
 # The command `deliver` in the host, which sends webhooks.
 install_deliver() { install --mode 755 "$lib/deliver" "$host_root/usr/local/bin/deliver"; }
 
