@@ -42,15 +42,12 @@ async fn ask_on(task: &Task) -> Seen {
                 Ok(sender) => sender,
                 Err(why) => {
                     seen.add("http2", due, Err(why));
-                    left -= 1;
                     continue;
                 }
             };
-            let answers = join_all((0..left).map(|_| get(task, sender.clone()))).await;
-            let answers: Vec<_> = answers.into_iter().flatten().collect();
-            left -= u32::try_from(answers.len()).expect("a few");
-            for answer in answers {
+            for answer in join_all((0..left).map(|_| get(task, sender.clone()))).await.into_iter().flatten() {
                 seen.add("http2", due, answer);
+                left -= 1;
             }
             if left == 0 {
                 kept = Some(sender);
@@ -58,7 +55,7 @@ async fn ask_on(task: &Task) -> Seen {
             }
         }
         for _ in 0..left {
-            seen.add("http2", due, Err(format!("{TRIES} connections took no request")));
+            seen.add("http2", due, Err(format!("not sent over {TRIES} connections")));
         }
     }
     seen
