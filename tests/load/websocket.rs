@@ -107,8 +107,9 @@ fn open(task: &Task) -> Result<Tunnel, String> {
 fn next(tunnel: &mut Tunnel) -> Result<Vec<u8>, String> {
     let mut head = [0; 2];
     tunnel.read_exact(&mut head).map_err(|error| format!("the tunnel ended without a close: {error}"))?;
-    let mask = if head[1] & 0x80 == 0 { 0 } else { MASK.len() };
-    let mut rest = vec![0; mask + usize::from(head[1] & 0x7f)];
+    let [_, length] = head;
+    let mask = if length & 0x80 == 0 { 0 } else { MASK.len() };
+    let mut rest = vec![0; mask + usize::from(length & 0x7f)];
     tunnel.read_exact(&mut rest).map_err(|error| format!("the tunnel ended within a frame: {error}"))?;
     Ok([&head[..], &rest].concat())
 }
