@@ -2,7 +2,7 @@
 //!
 //! Gauges outlive the table that named them: a drained target is no longer in any table.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -177,7 +177,7 @@ pub(super) struct Registry {
     pub(super) metrics: Arc<Metrics>,
     pub(super) book: Book,
     epoch: Instant,
-    gauges: Mutex<BTreeMap<String, Arc<Gauge>>>,
+    gauges: Mutex<HashMap<String, Arc<Gauge>>>,
 }
 
 impl Default for Registry {
@@ -195,9 +195,13 @@ impl Registry {
     /// The gauge of `key`, kept from table to table; a target that is routed again is no longer leaving.
     pub(super) fn gauge(&self, key: &str) -> Arc<Gauge> {
         let mut gauges = self.lock();
-        let gauge = gauges.entry(key.to_owned()).or_insert_with(|| Arc::new(Gauge::new(key, self.epoch)));
-        gauge.leaving.send_replace(false);
-        Arc::clone(gauge)
+        if let Some(known) = gauges.get(key) {
+            known.leaving.send_if_modified(std::mem::take);
+            return Arc::clone(known);
+        }
+        let gauge = Arc::new(Gauge::new(key, self.epoch));
+        gauges.insert(key.to_owned(), Arc::clone(&gauge));
+        gauge
     }
 
     /// Tells tunnels to the target to end, waits until nothing is in flight or `limit` is over,
@@ -223,7 +227,7 @@ impl Registry {
         self.lock().values().map(|gauge| gauge.usage()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Gauge>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Gauge>>> {
         // The map is whole between any two statements here, so a panic elsewhere does not spoil it.
         self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -336,7 +336,8 @@ impl Table {
         let Routes { generation, routes, challenges } = routes;
         let mut table = Self { generation, ..Self::empty(sequence) };
         table.hosts.reserve(routes.len());
-        table.targets = routes.iter().flat_map(|route| route.targets.iter().cloned()).collect();
+        table.targets.reserve(routes.len());
+        table.targets.extend(routes.iter().flat_map(|route| route.targets.iter().cloned()));
         for (row, route) in routes.into_iter().enumerate() {
             if let Err(flaw) = table.add(row, route, registry) {
                 table.flaws.push((Some(row), flaw));
@@ -364,11 +365,11 @@ impl Table {
             site.shut();
             return Err(Flaw::Path { host: route.host, path });
         }
-        let shown = format!("{star}{host}{}", if is_root(&path) { "" } else { &path });
+        let shown = || format!("{star}{host}{}", if is_root(&path) { "" } else { &path });
         let (entry, flaw) = match Entry::new(route, row, registry) {
             Ok(entry) if !site.has(&path) => (entry, None),
-            Ok(_) => (Entry::shut(row, label, registry), Some(Flaw::Twice(shown))),
-            Err(rule) => (Entry::shut(row, label, registry), Some(Flaw::Rule { route: shown, rule })),
+            Ok(_) => (Entry::shut(row, label, registry), Some(Flaw::Twice(shown()))),
+            Err(rule) => (Entry::shut(row, label, registry), Some(Flaw::Rule { route: shown(), rule })),
         };
         // Where there is one, it gets every request, well or not.
         for check in check.into_iter().filter(|_| entry.count() > 1) {

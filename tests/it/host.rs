@@ -256,16 +256,29 @@ impl Host {
 
     /// Loads an app through the proxy until told to stop, from a client in the host.
     pub fn load(&self, app: &str, rate: u32) -> Load {
-        let client = self.path("/usr/local/bin/load");
-        if !client.exists() {
-            std::fs::copy(env!("CARGO_BIN_EXE_rivetr-load"), client).expect("the client can be copied");
-        }
-        let mut child = self.spawn(["load", "127.0.0.1:80", &self.host_of(app), &rate.to_string()]);
+        self.bring_load();
+        let mut child =
+            self.spawn(["load", "ask", &self.host_of(app), &rate.to_string(), "http1=127.0.0.1:80"]);
         let mut first = [0; 8];
         let stdout = child.stdout.as_mut().expect("piped");
         stdout.read_exact(&mut first).expect("the client says that it has started");
         assert_eq!(&first, b"started\n");
         Load(child)
+    }
+
+    /// Brings the client, which is also an app, into the host as the command `load`.
+    pub fn bring_load(&self) {
+        let client = self.path("/usr/local/bin/load");
+        if !client.exists() {
+            std::fs::copy(env!("CARGO_BIN_EXE_rivetr-load"), client).expect("the client can be copied");
+        }
+    }
+
+    /// Runs a script of `tests/bench/lib` in the host as root.
+    pub fn guest(&self, name: &str, arguments: &[&str]) -> Ran {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/lib").join(name);
+        let script = std::fs::read_to_string(script).expect("the script is there");
+        self.run(["bash", "-c", &script, name].iter().chain(arguments))
     }
 
     /// Waits until a unit of an app is up: `systemctl start` returns when its start is over.

@@ -39,6 +39,7 @@ mod rollback;
 mod seeing;
 mod setup;
 mod sources;
+mod switches;
 mod units;
 mod upgrade;
 mod uploads;
