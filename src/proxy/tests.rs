@@ -24,6 +24,8 @@ use super::link::client::Client;
 use super::table::{Route, Routes, Target, Via, write};
 use super::{Limits, Listeners, Notice, ProxyError, Settings, access_log, control};
 
+mod downgrade;
+mod frames;
 mod framing;
 mod generations;
 mod h2c;
@@ -34,6 +36,7 @@ mod rules;
 mod secure;
 mod seeing;
 mod serving;
+mod smuggling;
 mod switching;
 mod tls;
 mod tunnels;
