@@ -24,6 +24,7 @@ use super::link::client::Client;
 use super::table::{Route, Routes, Target, Via, write};
 use super::{Limits, Listeners, Notice, ProxyError, Settings, access_log, control};
 
+mod conformance;
 mod downgrade;
 mod frames;
 mod framing;
