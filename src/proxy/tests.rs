@@ -41,6 +41,7 @@ mod smuggling;
 mod switching;
 mod tls;
 mod tunnels;
+mod websockets;
 
 /// No test waits longer than this for what must come.
 const SURELY: Duration = Duration::from_secs(20);
