@@ -69,6 +69,9 @@ pub mod broker;
 mod handout;
 
 mod limits;
+
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;
 

@@ -169,7 +169,8 @@ async fn answer(
 
 /// Path and query alone: what a server expects, also if the client sent an absolute address.
 fn origin_form(uri: Uri) -> Uri {
-    let path = uri.into_parts().path_and_query;
+    // An address without a path, as before a fragment, would be written as no bytes at all.
+    let path = uri.into_parts().path_and_query.filter(|path| path.as_str() != "/");
     path.map_or_else(|| Uri::from_static("/"), Uri::from)
 }
 

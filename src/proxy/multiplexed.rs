@@ -2,7 +2,7 @@
 //!
 //! For HTTP/1.1 `head` does the measuring, on the bytes.
 
-use http::header::COOKIE;
+use http::header::{CONTENT_LENGTH, COOKIE};
 use http::{HeaderValue, Request};
 
 use super::limits::{FIELD_BYTES, FIELDS, TARGET_BYTES};
@@ -19,6 +19,10 @@ pub(super) fn judge<B>(request: &mut Request<B>) -> Result<(), Refusal> {
         || fields.iter().any(|(name, value)| name.as_str().len() + value.len() > FIELD_BYTES)
     {
         return Err(Refusal::HeadTooLarge);
+    }
+    if fields.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+        // The library compares each with the body, and the target would read them all.
+        return Err(Refusal::Malformed("Content-Length is given twice"));
     }
     let mut pieces = fields.get_all(COOKIE).iter();
     if let (Some(first), Some(second)) = (pieces.next(), pieces.next()) {
@@ -52,6 +56,13 @@ mod tests {
         let cookies: Vec<_> = request.headers().get_all(COOKIE).iter().collect();
         assert_eq!(cookies, ["a=b; c=d; e=f; "]);
         assert_eq!(check("/", &[("cookie", "a=b")]).unwrap().headers()[COOKIE], "a=b");
+    }
+
+    #[test]
+    fn one_length() {
+        let refused = check("/", &[("content-length", "5"), ("content-length", "5")]).unwrap_err();
+        assert!(matches!(refused, Refusal::Malformed(_)), "{refused}");
+        assert!(check("/", &[("content-length", "5")]).is_ok());
     }
 
     #[test]

@@ -24,7 +24,10 @@ use super::link::client::Client;
 use super::table::{Route, Routes, Target, Via, write};
 use super::{Limits, Listeners, Notice, ProxyError, Settings, access_log, control};
 
+mod conformance;
+mod downgrade;
 mod foresight;
+mod frames;
 mod framing;
 mod generations;
 mod h2c;
@@ -35,9 +38,11 @@ mod rules;
 mod secure;
 mod seeing;
 mod serving;
+mod smuggling;
 mod switching;
 mod tls;
 mod tunnels;
+mod websockets;
 
 /// No test waits longer than this for what must come.
 const SURELY: Duration = Duration::from_secs(20);

@@ -126,8 +126,7 @@ fn a_name_is_proved_in_a_handshake_and_shown_to_browsers() {
     host.rivetr(["apps", "create", "blog", "--host", "blog.test", "--port", "8080"]).succeeds();
     host.sample("blog").push().succeeds();
     wait_for(&host, "blog.test", "valid");
-    let root = host.run(["curl", "-ksf", "https://127.0.0.1:15000/roots/0"]).succeeds().stdout;
-    std::fs::write(host.path("/root/root.pem"), root).unwrap();
+    save_root(&host);
     let resolve = format!("blog.test:443:{}", host.address());
     let ask = ["curl", "-sf", "--cacert", "/root/root.pem", "--resolve", &resolve, "https://blog.test/"];
     soon("browsers are not shown it", || host.run(ask).code == 0);
@@ -181,8 +180,7 @@ fn the_command_line_speaks_https_with_rivetr_itself() {
     std::fs::write(config, text.replace(&here, "https://own.test")).unwrap();
     host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     wait_for(&host, "own.test", "valid");
-    let root = host.run(["curl", "-ksf", "https://127.0.0.1:15000/roots/0"]).succeeds().stdout;
-    std::fs::write(host.path("/root/root.pem"), root).unwrap();
+    save_root(&host);
     let hosts = std::fs::read_to_string(host.path("/etc/hosts")).unwrap_or_default();
     std::fs::write(host.path("/etc/hosts"), format!("{hosts}\n{} own.test\n", host.address())).unwrap();
     let token = format!("RIVETR_TOKEN={}", host.token("admin"));
@@ -201,6 +199,46 @@ fn the_command_line_speaks_https_with_rivetr_itself() {
     host.rivetr(["routes"]).succeeds().says("HTTPS only");
     host.rivetr(["routes", "match", "own.test/x"]).succeeds().says("308 to https://own.test/x");
     host.rivetr(["routes", "match", "https://own.test/x"]).succeeds().says("rivetr itself answers");
+}
+
+/// What testssl may find, each for a reason.
+const FOUND: [(&str, &str); 2] = [
+    ("cert_revocation", "the ACME server of the tests names neither a list nor a responder"),
+    ("cert_extlifeSpan", "the ACME server of the tests issues for five years"),
+];
+
+#[test]
+fn testssl_finds_nothing_weak() {
+    let host = with_acme("testssl", "");
+    host.rivetr(["apps", "create", "blog", "--host", "blog.test"]).succeeds();
+    wait_for(&host, "blog.test", "valid");
+    save_root(&host);
+    let address = format!("--ip={}", host.address());
+    let found = "/root/testssl.json";
+    let options = ["--quiet", "--color=0", "--warnings=batch", "--nodns=min", "--add-ca=/root/root.pem"];
+    let command =
+        ["testssl", &address, "--jsonfile", found].into_iter().chain(options).chain(["blog.test:443"]);
+    let said = host.run(command);
+    let found = std::fs::read_to_string(host.path(found)).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let found: Vec<Value> = serde_json::from_str(&found).unwrap();
+    let of = |id: &str| found.iter().find(|one| one["id"] == id).map(|one| one["finding"].clone());
+    let grave: Vec<_> = found.iter().filter(|one| is_grave(one)).collect();
+    assert!(grave.is_empty(), "{grave:#?}");
+    let mark = of("overall_grade").unwrap_or_default();
+    assert!(["A", "A+"].iter().any(|good| mark == *good), "graded {mark}\n{}", said.stdout);
+    // It has really tried.
+    assert_eq!(of("TLS1_3").unwrap_or_default(), "offered with final", "{}", said.stdout);
+}
+
+fn is_grave(one: &Value) -> bool {
+    let grave = ["MEDIUM", "HIGH", "CRITICAL", "FATAL"].iter().any(|severity| one["severity"] == *severity);
+    grave && !FOUND.iter().any(|(id, _)| one["id"] == *id)
+}
+
+/// Keeps the root of the ACME server's certificates where commands in the host find it.
+fn save_root(host: &Host) {
+    let root = host.run(["curl", "-ksf", "https://127.0.0.1:15000/roots/0"]).succeeds().stdout;
+    std::fs::write(host.path("/root/root.pem"), root).unwrap();
 }
 
 /// A host with rivetr, a DNS server that leads every name to it, and an ACME server that it trusts.

@@ -11,6 +11,7 @@ use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::frames::{HEADERS, RST_STREAM, Talk, WHOLE, frame, preface};
 use super::secure::{VERSIONS, client};
 use super::*;
 
@@ -352,17 +353,6 @@ async fn a_stop_ends_what_is_in_flight_and_closes_what_is_idle() {
     timeout(SURELY, stopping.join_next()).await.expect("it stops").unwrap().unwrap().unwrap();
 }
 
-/// A frame as it stands in the stream (RFC 9113, 4.1).
-fn raw(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let [_, length @ ..] = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// The preface of a client and empty settings.
-fn preface() -> Vec<u8> {
-    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &raw(4, 0, 0, &[])[..]].concat()
-}
-
 #[tokio::test]
 async fn streams_that_are_reset_at_once_end_the_connection_and_nothing_else() {
     let (address, _target) = echo("a").await;
@@ -376,7 +366,8 @@ async fn streams_that_are_reset_at_once_end_the_connection_and_nothing_else() {
     let flood = async {
         for number in 0..50_000_u32 {
             let id = number * 2 + 1;
-            let reset = [raw(1, 5, id, &head), raw(3, 0, id, &8_u32.to_be_bytes())].concat();
+            let reset =
+                [frame(HEADERS, WHOLE, id, &head), frame(RST_STREAM, 0, id, 8_u32.to_be_bytes())].concat();
             if write.write_all(&reset).await.is_err() {
                 break;
             }
@@ -398,22 +389,15 @@ async fn streams_that_are_reset_at_once_end_the_connection_and_nothing_else() {
 async fn no_authority_is_refused_and_without_tls_nobody_speaks_it() {
     let (address, _target) = echo("a").await;
     let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
-    let mut stream = proxy.greet(&client(&VERSIONS, &[b"h2"]), "a.test").await.unwrap();
-    let ask = [preface(), raw(1, 5, 1, &[0x82, 0x87, 0x84])].concat();
-    stream.write_all(&ask).await.unwrap();
-    let answer = async {
-        loop {
-            let mut head = [0; 9];
-            stream.read_exact(&mut head).await.unwrap();
-            let mut payload = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
-            stream.read_exact(&mut payload).await.unwrap();
-            if head[3] == 1 {
-                return payload;
-            }
+    let mut talk = Talk::greet(&proxy).await;
+    talk.send(&frame(HEADERS, WHOLE, 1, [0x82, 0x87, 0x84])).await;
+    let answer = loop {
+        let frame = timeout(SURELY, talk.next()).await.expect("a frame").expect("an answer");
+        if frame.kind == HEADERS {
+            break frame;
         }
     };
-    // The first field is `:status: 400`, the twelfth of the static table.
-    assert_eq!(timeout(SURELY, answer).await.expect("an answer")[0], 0x8c);
+    assert_eq!(answer.status(), Some(400));
     let answer = proxy.say(preface()).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
