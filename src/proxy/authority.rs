@@ -41,10 +41,16 @@ impl Known {
         let mut hosts = fields.get_all(HOST).iter();
         let named = match (uri.authority(), hosts.next(), hosts.next()) {
             (None, Some(host), None) => Some(host.as_bytes()),
-            (Some(authority), None, None) if version == Version::HTTP_2 => Some(authority.as_str().as_bytes()),
+            (Some(authority), None, None) if version == Version::HTTP_2 => {
+                Some(authority.as_str().as_bytes())
+            }
             _ => None,
         };
-        let known = before.borrow().as_ref().filter(|known| known.origin == *origin && named == Some(&known.named)).cloned();
+        let known = before
+            .borrow()
+            .as_ref()
+            .filter(|known| known.origin == *origin && named == Some(&known.named))
+            .cloned();
         if let Some(known) = known {
             return Ok(known);
         }
@@ -63,7 +69,7 @@ impl Known {
 ///
 /// HTTP/2 says it in the address and need not repeat it. The port is not compared with the listener's: in front of it
 /// may be a forwarded port.
-fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<Authority, Refusal> {
+pub(super) fn authority(uri: &Uri, fields: &HeaderMap, version: Version) -> Result<Authority, Refusal> {
     let mut hosts = fields.get_all(HOST).iter();
     let field = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().map_err(|_| Refusal::Malformed("Host is not a host name"))?,

@@ -7,8 +7,8 @@
 mod coding;
 mod exchange;
 mod front;
-mod head;
-mod message;
+pub(super) mod head;
+pub(super) mod message;
 mod outgoing;
 mod stream;
 

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
 use foldhash::fast::RandomState;
+use http::Request;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -87,7 +87,12 @@ impl Pool {
     }
 
     fn hand_out(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>) -> Lease {
-        Lease { sender: Some(sender), backend: Arc::clone(backend), turn: self.turn.get(), pool: Rc::clone(self) }
+        Lease {
+            sender: Some(sender),
+            backend: Arc::clone(backend),
+            turn: self.turn.get(),
+            pool: Rc::clone(self),
+        }
     }
 
     /// Forgets the connections to a target: one of them was stale.

@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use super::conversation::Beside;
 use super::dial::{DialError, Dialer};
+use super::http2::Beside;
 use super::rules::Protocol;
 use super::table::Target;
 

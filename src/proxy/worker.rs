@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::authority::Known;
 use super::admission::{Admission, Doorkeeper};
+use super::authority::Known;
 use super::body::Handed;
 use super::dial::{DialError, Dialer};
 use super::fields::Origin;

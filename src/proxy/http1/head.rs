@@ -6,7 +6,7 @@ use crate::proxy::refusal::Refusal;
 
 /// What follows a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum After {
+pub(in crate::proxy) enum After {
     /// A body of this many bytes, and then another head.
     Body(u64),
     /// Chunks; nothing is read after them.
@@ -17,7 +17,7 @@ pub(super) enum After {
 
 /// How much of a head is there.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Scan {
+pub(in crate::proxy) enum Scan {
     /// All of it, in so many bytes.
     Whole(usize),
     /// Not all of it yet.
@@ -28,7 +28,7 @@ pub(super) enum Scan {
 
 /// Finds the end of a head over several reads.
 #[derive(Debug)]
-pub(super) struct Scanner {
+pub(in crate::proxy) struct Scanner {
     /// The bytes that a head may have.
     limit: usize,
     /// Bytes already looked at.
@@ -40,12 +40,12 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// For heads of at most so many bytes.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::proxy) fn new(limit: usize) -> Self {
         Self { limit, seen: 0, line: 0, loose: false }
     }
 
     /// Drops the empty lines that may stand before a request (RFC 9112, 2.2).
-    pub(super) fn skip_empty_lines(&mut self, bytes: &mut BytesMut) {
+    pub(in crate::proxy) fn skip_empty_lines(&mut self, bytes: &mut BytesMut) {
         while bytes.starts_with(b"\r\n") {
             bytes.advance(2);
             *self = Self::new(self.limit);
@@ -53,7 +53,7 @@ impl Scanner {
     }
 
     /// Looks at the bytes that have come since the last call.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Scan {
+    pub(in crate::proxy) fn scan(&mut self, bytes: &[u8]) -> Scan {
         while let Some(offset) = bytes.get(self.seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
             let end = self.seen + offset;
             self.seen = end + 1;
@@ -75,7 +75,7 @@ impl Scanner {
     }
 
     /// Whether a line of what was found ends otherwise than with CR LF.
-    pub(super) fn is_loose(&self) -> bool {
+    pub(in crate::proxy) fn is_loose(&self) -> bool {
         self.loose
     }
 }
@@ -92,7 +92,7 @@ impl Scan {
 
 /// The fields of a request that say how long it is.
 #[derive(Default)]
-pub(super) struct Framing {
+pub(in crate::proxy) struct Framing {
     length: Option<u64>,
     chunked: bool,
     websocket: bool,
@@ -100,7 +100,7 @@ pub(super) struct Framing {
 
 impl Framing {
     /// Takes in one field.
-    pub(super) fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
+    pub(in crate::proxy) fn field(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
         match name.len() {
             7 if name.eq_ignore_ascii_case("upgrade") => {
                 self.websocket |= value.eq_ignore_ascii_case(b"websocket");
@@ -128,7 +128,7 @@ impl Framing {
     }
 
     /// What they say together, in HTTP/1.0 or HTTP/1.1.
-    pub(super) fn after(self, minor: u8) -> Result<After, Refusal> {
+    pub(in crate::proxy) fn after(self, minor: u8) -> Result<After, Refusal> {
         match self {
             Self { chunked: true, .. } if minor == 0 => {
                 Err(Refusal::Malformed("there is a Transfer-Encoding in HTTP/1.0"))

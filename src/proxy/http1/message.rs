@@ -15,17 +15,17 @@ use crate::proxy::refusal::Refusal;
 
 /// A request as it was heard.
 #[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) request: Request<()>,
-    pub(super) after: After,
+pub(in crate::proxy) struct Heard {
+    pub(in crate::proxy) request: Request<()>,
+    pub(in crate::proxy) after: After,
     /// Whether the client may ask again on its connection.
-    pub(super) keeps: bool,
+    pub(in crate::proxy) keeps: bool,
     /// Whether it waits to be told that its body is wanted.
-    pub(super) expects: bool,
+    pub(in crate::proxy) expects: bool,
 }
 
 /// Reads the whole head of a request; where it is refused, with what could be read of it.
-pub(super) fn request(head: &Bytes) -> Result<Heard, (Request<()>, Refusal)> {
+pub(in crate::proxy) fn request(head: &Bytes) -> Result<Heard, (Request<()>, Refusal)> {
     let mut request = unread();
     match read_request(head, &mut request) {
         Ok(after) => Ok(Heard {
@@ -39,7 +39,7 @@ pub(super) fn request(head: &Bytes) -> Result<Heard, (Request<()>, Refusal)> {
 }
 
 /// What stands for a request of which nothing is known.
-pub(super) fn unread() -> Request<()> {
+pub(in crate::proxy) fn unread() -> Request<()> {
     let mut request = Request::new(());
     *request.uri_mut() = Uri::from_static("*");
     request
@@ -89,7 +89,7 @@ fn field(head: &Bytes, name: &str, value: &[u8]) -> Option<(HeaderName, HeaderVa
 }
 
 /// Reads fields alone, with the empty line behind them.
-pub(super) fn fields(bytes: &Bytes) -> Option<HeaderMap> {
+pub(in crate::proxy) fn fields(bytes: &Bytes) -> Option<HeaderMap> {
     let mut space = [httparse::EMPTY_HEADER; FIELDS];
     match httparse::parse_headers(bytes, &mut space) {
         Ok(Status::Complete((_, read))) => {
@@ -101,15 +101,15 @@ pub(super) fn fields(bytes: &Bytes) -> Option<HeaderMap> {
 
 /// The head of an answer, and what follows it.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) answer: Response<()>,
-    pub(super) body: Decoder,
+pub(in crate::proxy) struct Said {
+    pub(in crate::proxy) answer: Response<()>,
+    pub(in crate::proxy) body: Decoder,
     /// Whether the target may be asked again on its connection.
-    pub(super) keeps: bool,
+    pub(in crate::proxy) keeps: bool,
 }
 
 /// Reads the whole head of an answer to a request with this method.
-pub(super) fn answer(head: &Bytes, method: &Method) -> Result<Said, &'static str> {
+pub(in crate::proxy) fn answer(head: &Bytes, method: &Method) -> Result<Said, &'static str> {
     let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
     let mut read = httparse::Response::new(&mut []);
     let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut read, head, &mut space);
@@ -185,7 +185,7 @@ fn keeps(version: Version, fields: &HeaderMap) -> bool {
 }
 
 /// Writes the head of a request to a target.
-pub(super) fn write_request(out: &mut BytesMut, method: &Method, uri: &Uri, fields: &HeaderMap) {
+pub(in crate::proxy) fn write_request(out: &mut BytesMut, method: &Method, uri: &Uri, fields: &HeaderMap) {
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(b" ");
     out.extend_from_slice(uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
@@ -199,7 +199,7 @@ pub(super) fn write_request(out: &mut BytesMut, method: &Method, uri: &Uri, fiel
 }
 
 /// Writes the first line of an answer.
-pub(super) fn write_status(out: &mut BytesMut, version: Version, status: StatusCode) {
+pub(in crate::proxy) fn write_status(out: &mut BytesMut, version: Version, status: StatusCode) {
     out.extend_from_slice(if version == Version::HTTP_10 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     out.extend_from_slice(status.as_str().as_bytes());
     out.extend_from_slice(b" ");
@@ -208,7 +208,7 @@ pub(super) fn write_status(out: &mut BytesMut, version: Version, status: StatusC
 }
 
 /// Writes one field.
-pub(super) fn write_field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+pub(in crate::proxy) fn write_field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
     out.extend_from_slice(name.as_str().as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value.as_bytes());

@@ -1,4 +1,4 @@
-//! The head of a request of HTTP/1.1: what is let through, hyper's parser reads alike.
+//! The head of a request of HTTP/1.1: what is let through, its parser alone reads alike.
 #![no_main]
 
 use httparse::{EMPTY_HEADER, Request, Status};
