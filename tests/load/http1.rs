@@ -8,7 +8,7 @@ use crate::{PATIENCE, Pace, Task};
 
 /// Asks until it is over; every other worker keeps its connection.
 pub fn run(task: &Task) -> Seen {
-    let (mut seen, mut pace, kept) = (Seen::default(), Pace::new(task), task.number % 2 == 0);
+    let (mut seen, mut pace, kept) = (Seen::default(), Pace::new(task), task.number.is_multiple_of(2));
     let close = if kept { "" } else { "Connection: close\r\n" };
     let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n{close}\r\n", task.host);
     let mut connection = None;

@@ -50,7 +50,7 @@ impl Seen {
     pub fn add(&mut self, protocol: &'static str, due: Instant, answer: Result<(), String>) {
         let took = due.elapsed();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
-        self.samples.push(Sample { protocol, at: now - took, took });
+        self.samples.push(Sample { protocol, at: now.saturating_sub(took), took });
         if let Err(why) = answer {
             *self.failures.entry(format!("{protocol}: {why}")).or_default() += 1;
         }
