@@ -146,7 +146,7 @@ impl Asked {
             message::write_field(&mut out, name, value);
         }
         out.extend_from_slice(b"\r\n");
-        let mut outgoing = Outgoing::new(out, coding);
+        let mut outgoing = Outgoing::new(out, coding, &head.headers);
         let written = poll_fn(|cx| {
             let answer = front.poll_answer(cx, &mut outgoing, |cx, scratch| body.poll_piece(cx, scratch));
             if answer.is_pending() && front.poll_gone(cx).is_ready() {

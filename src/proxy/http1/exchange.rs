@@ -98,11 +98,12 @@ impl Exchange {
         let mut head = BytesMut::with_capacity(1024);
         message::write_request(&mut head, request.method(), request.uri(), request.headers());
         head.extend_from_slice(b"\r\n");
+        let outgoing = Outgoing::new(head, coding, request.headers());
         Self {
             connection,
             request,
             bodiless,
-            outgoing: Outgoing::new(head, coding),
+            outgoing,
             deaf: false,
             early: BytesMut::new(),
             scanner: Scanner::new(UPSTREAM_BUFFER),

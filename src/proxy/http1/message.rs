@@ -188,7 +188,12 @@ fn keeps(version: Version, fields: &HeaderMap) -> bool {
 pub(in crate::proxy) fn write_request(out: &mut BytesMut, method: &Method, uri: &Uri, fields: &HeaderMap) {
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(b" ");
-    out.extend_from_slice(uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes());
+    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if !target.starts_with(['/', '*']) {
+        // An address with a host may have no path.
+        out.extend_from_slice(b"/");
+    }
+    out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
     if let Some(host) = fields.get(HOST) {
         write_field(out, &HOST, host);

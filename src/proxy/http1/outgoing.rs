@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use http::HeaderMap;
+use http::header::TRAILER;
 use tokio::io::AsyncWrite;
 
 use super::message;
@@ -41,6 +43,8 @@ pub(in crate::proxy) struct Outgoing {
     /// Bytes that are to be written next.
     waiting: BytesMut,
     coding: Coding,
+    /// Whether the head announces trailers: to others they could be the beginning of something else.
+    announced: bool,
     /// Whether nothing but the head waits, so that a piece can go with it.
     head_alone: bool,
     /// Whether the end of the body waits, too.
@@ -49,10 +53,10 @@ pub(in crate::proxy) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Begins with the bytes of the head.
-    pub(in crate::proxy) fn new(head: BytesMut, coding: Coding) -> Self {
-        let ended = coding == Coding::Length(0);
-        Self { waiting: head, coding, head_alone: true, ended, written: 0 }
+    /// Begins with the bytes of the head, which are of these fields.
+    pub(in crate::proxy) fn new(head: BytesMut, coding: Coding, fields: &HeaderMap) -> Self {
+        let (ended, announced) = (coding == Coding::Length(0), fields.contains_key(TRAILER));
+        Self { waiting: head, coding, announced, head_alone: true, ended, written: 0 }
     }
 
     /// Whether any byte has left.
@@ -119,14 +123,14 @@ impl Outgoing {
             Piece::Scratch(length) => scratch.get(..*length).unwrap_or_default(),
             Piece::Bytes(bytes) => bytes,
             Piece::Trailers(fields) => {
-                if self.coding == Coding::Chunks {
+                if self.coding == Coding::Chunks && self.announced {
                     self.waiting.extend_from_slice(b"0\r\n");
                     for (name, value) in fields {
                         message::write_field(&mut self.waiting, name, value);
                     }
                     return self.end(b"\r\n");
                 }
-                return Ok(());
+                return self.end(b"0\r\n\r\n");
             }
         };
         if bytes.is_empty() {
@@ -213,7 +217,7 @@ mod tests {
     use std::future::poll_fn;
 
     use bytes::Bytes;
-    use http::{HeaderMap, HeaderValue};
+    use http::HeaderValue;
     use tokio::io::AsyncReadExt;
 
     use super::*;
@@ -223,7 +227,8 @@ mod tests {
         let (mut writer, mut reader) = tokio::io::duplex(room);
         let mut pieces = VecDeque::from(pieces);
         let mut scratch = *b"scratch";
-        let mut outgoing = Outgoing::new(BytesMut::from("head "), coding);
+        let announced = HeaderMap::from_iter([(TRAILER, HeaderValue::from_static("etag"))]);
+        let mut outgoing = Outgoing::new(BytesMut::from("head "), coding, &announced);
         let writing = async {
             let written = poll_fn(|cx| {
                 outgoing.poll(cx, &mut writer, &mut scratch, |_, _| {
