@@ -85,6 +85,8 @@ use record::Recorder;
 use tls::{Shelf, TlsError};
 use worker::{Listener, Scheme};
 
+use crate::domain::time::Timestamp;
+
 /// What the proxy is told before it starts.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -110,6 +112,8 @@ pub struct Settings {
     pub proxy_protocol: bool,
     /// The port at which visitors find HTTPS: where they are sent who come without.
     pub https_port: u16,
+    /// What time it is.
+    pub clock: fn() -> Timestamp,
     /// Waits and counts.
     pub limits: Limits,
 }
@@ -272,6 +276,7 @@ impl Crew {
         let door = admission::Doorkeeper::new(limits.connections_per_client);
         let mut nonce = [0; 4];
         getrandom::fill(&mut nonce).map_err(|error| ProxyError::Start(io::Error::other(error)))?;
+        let nonce = u32::from_ne_bytes(nonce);
         let (ends, ended) = mpsc::unbounded_channel();
         let working = shares.len();
         for (number, share) in shares.into_iter().enumerate() {
@@ -281,7 +286,7 @@ impl Crew {
             let (shelf, broker) = (Arc::clone(shelf), settings.broker.clone());
             let (trust, https_port) = (Arc::clone(&trust), settings.https_port);
             let metrics = Arc::clone(&board.registry.metrics);
-            let recorder = Recorder::new(u32::from_ne_bytes(nonce), number, metrics, log.cloned());
+            let recorder = Recorder::new(nonce, number, metrics, log.cloned(), settings.clock);
             let work = move || {
                 let dialer = Dialer::new(broker, limits.connect);
                 let Ends { stop, tunnels } = told;

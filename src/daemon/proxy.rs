@@ -47,6 +47,7 @@ pub(super) fn run(process: &Process, next: bool) -> ExitCode {
         trusted: trusted.clone(),
         proxy_protocol: *proxy_protocol,
         https_port: super::serve::public_tls_port(process),
+        clock: super::serve::now,
         limits: Limits::default(),
     };
     let ended = proxy::run(&settings, listeners, |notice| match notice {

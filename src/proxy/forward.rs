@@ -133,38 +133,11 @@ async fn answer(
         host: host.as_str(),
         path: uri.path(),
         visit: &visit,
-        upload: Rc::clone(&upload),
+        upload,
         websocket,
     };
     let (response, reached) = errand.exchange(Request::from_parts(head, body)).await?;
-    let (mut head, source) = response.into_parts();
-    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    let agreed = switches && websocket && is_websocket(&head.headers);
-    to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
-    visit.to_client(&mut head.headers, &reached.backend);
-    head.version = Version::HTTP_11;
-    if switches {
-        let TargetSource::Http1(exchange) = source else { return Err(Refusal::BadAnswer) };
-        let tunnel = Tunnel::new(client, exchange.into_tunnel(), reached.backend, reached.in_flight, record);
-        head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        return if agreed {
-            Ok(Response::from_parts(head, AnswerBody::tunnel(tunnel)))
-        } else {
-            Err(Refusal::BadAnswer)
-        };
-    }
-    // Who answers before it has read everything hangs up next, and may not have said so.
-    let reusable = !websocket && upload.whole();
-    let body = TargetBody {
-        source,
-        upload,
-        lease: reusable.then_some(reached.lease),
-        in_flight: Some(reached.in_flight),
-        idle: limits.answer_idle,
-        deadline: Deadline::default(),
-    };
-    Ok(Response::from_parts(head, AnswerBody::target(body)))
+    errand.hand_over(client, response, reached)
 }
 
 /// Path and query alone: what a server expects, also if the client sent an absolute address.
@@ -187,7 +160,7 @@ struct Reached {
 /// One request on its way.
 struct Errand<'a> {
     worker: &'a Rc<Worker>,
-    record: &'a Record,
+    record: &'a Rc<Record>,
     host: &'a str,
     path: &'a str,
     visit: &'a Visit,
@@ -196,6 +169,42 @@ struct Errand<'a> {
 }
 
 impl Errand<'_> {
+    /// Makes the target's answer the client's.
+    fn hand_over(
+        self,
+        client: &Client,
+        response: Response<TargetSource>,
+        reached: Reached,
+    ) -> Result<Answer, Refusal> {
+        let Reached { backend, in_flight, lease, .. } = reached;
+        let (mut head, source) = response.into_parts();
+        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && !(self.websocket && is_websocket(&head.headers)) {
+            return Err(Refusal::BadAnswer);
+        }
+        to_client(&mut head.headers).map_err(|_| Refusal::BadAnswer)?;
+        self.visit.to_client(&mut head.headers, &backend);
+        head.version = Version::HTTP_11;
+        if switches {
+            let TargetSource::Http1(exchange) = source else { return Err(Refusal::BadAnswer) };
+            head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            head.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            let tunnel = Tunnel::new(client, exchange.into_tunnel(), backend, in_flight, self.record);
+            return Ok(Response::from_parts(head, AnswerBody::tunnel(tunnel)));
+        }
+        // Who answers before it has read everything hangs up next, and may not have said so.
+        let reusable = !self.websocket && self.upload.whole();
+        let body = TargetBody {
+            source,
+            upload: self.upload,
+            lease: reusable.then_some(lease),
+            in_flight: Some(in_flight),
+            idle: self.worker.limits.answer_idle,
+            deadline: Deadline::default(),
+        };
+        Ok(Response::from_parts(head, AnswerBody::target(body)))
+    }
+
     /// Sends the request and waits for the head of the answer. Sent twice only where that cannot be noticed.
     async fn exchange(
         &self,
@@ -210,8 +219,8 @@ impl Errand<'_> {
             let again = reached.pooled || broken < reached.others;
             request = match self.send(&mut reached, request).await? {
                 Ok(response) => return Ok((response, reached)),
-                Err(Unsent { request: Some(unsent), begun: false, .. }) if reached.pooled => unsent,
-                Err(Unsent { request: Some(bodiless), .. }) if again && repeatable => bodiless,
+                Err(Unsent { request: Some(unsent), begun: false, .. }) if reached.pooled => *unsent,
+                Err(Unsent { request: Some(bodiless), .. }) if again && repeatable => *bodiless,
                 Err(Unsent { error, .. }) => return Err(self.failed(&reached, &error)),
             };
             if !reached.pooled {

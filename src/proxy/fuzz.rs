@@ -59,7 +59,7 @@ fn read_head(bytes: &[u8], piece: usize) -> Result<Option<Head>, Option<Refusal>
                     return Err(None);
                 }
                 let head = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
-                let body = match message::request(&head).map_err(|(_, refusal)| Some(refusal))?.after {
+                let body = match message::request(&head).after.map_err(Some)? {
                     After::Body(length) => Some(length),
                     After::Chunks | After::Upgrade => None,
                 };
@@ -90,10 +90,10 @@ fn read_body(head: &[u8], rest: &[u8], piece: usize) -> Option<(Vec<u8>, bool, u
             break;
         }
         let mut piece = piece.to_vec();
-        let decoded = decoder.decode(&mut piece).ok()?;
-        assert!(decoded.data <= decoded.read && decoded.read <= piece.len(), "{decoded:?}");
-        body.extend_from_slice(piece.get(..decoded.data).unwrap_or_default());
-        read += decoded.read;
+        let found = decoder.decode(&mut piece).ok()?;
+        assert!(found.data <= found.read && found.read <= piece.len(), "{found:?}");
+        body.extend_from_slice(piece.get(..found.data).unwrap_or_default());
+        read += found.read;
     }
     Some((body, decoder.is_done(), read))
 }
@@ -140,8 +140,7 @@ fn routes() -> Table {
     let routes =
         [("a.test", "/"), ("a.test", "/api"), ("a.test", "/api/v1"), ("*.b.test", "/x"), ("c.b.test", "/")];
     let routes = routes.map(|(host, path)| below(host, path)).to_vec();
-    let table = Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &Registry::default());
-    table
+    Table::new(Routes { generation: 1, routes, ..Routes::default() }, 1, &Registry::default())
 }
 
 /// Reads what proxies said of their clients, a line each: strangers choose nothing, and the target reads one client.

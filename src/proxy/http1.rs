@@ -31,7 +31,6 @@ use super::forward::{self, Verdict};
 use super::upgrade;
 use super::worker::Client;
 use head::After;
-use message::Heard;
 use outgoing::{Coding, Outgoing, Unwritten};
 
 /// Serves one request after the other.
@@ -52,13 +51,13 @@ pub(super) async fn serve(client: Rc<Client>, stream: Stream) -> io::Result<()> 
         let Some(next) = next.await? else {
             return poll_fn(|cx| front.poll_shutdown(cx)).await;
         };
-        let (request, verdict, keeps) = match next {
-            Ok(Heard { request, after, keeps, expects: _ }) => {
-                let verdict = if matches!(after, After::Body(_)) { Verdict::Keep } else { Verdict::Last };
-                (request, verdict, keeps)
-            }
-            Err((request, refusal)) => (request, Verdict::Refuse(refusal), false),
+        let verdict = match next.after {
+            Ok(After::Body(_)) => Verdict::Keep,
+            Ok(After::Chunks | After::Upgrade) => Verdict::Last,
+            Err(refusal) => Verdict::Refuse(refusal),
         };
+        let keeps = next.keeps();
+        let request = next.request;
         let asked = Asked { head: request.method() == Method::HEAD, version: request.version(), keeps };
         let Some(answer) = ask(&client, &front, request, verdict).await else { return Ok(()) };
         match asked.tell(&client, &front, answer).await? {

@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -26,6 +25,7 @@ use super::metrics::{Ended, Metrics, Tally};
 use super::refusal::Refusal;
 use super::table::Backend;
 use super::worker::Client;
+use crate::domain::time::Timestamp;
 
 /// Where a request's name stands, for its target and for its client.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,21 +46,29 @@ pub(super) struct Recorder {
     requests: Cell<u64>,
     names: RefCell<BytesMut>,
     /// The second that it is, and how answers name it.
-    date: RefCell<(i64, HeaderValue)>,
+    date: RefCell<(Timestamp, HeaderValue)>,
+    clock: fn() -> Timestamp,
     pub(super) metrics: Arc<Metrics>,
     log: Option<Log>,
 }
 
 impl Recorder {
     /// `nonce` makes the names of one process differ from those of another.
-    pub(super) fn new(nonce: u32, worker: usize, metrics: Arc<Metrics>, log: Option<Log>) -> Self {
+    pub(super) fn new(
+        nonce: u32,
+        worker: usize,
+        metrics: Arc<Metrics>,
+        log: Option<Log>,
+        clock: fn() -> Timestamp,
+    ) -> Self {
         let prefix = format!("{nonce:08x}-{worker}-");
         Self {
             prefix,
             worker,
             requests: Cell::new(0),
             names: RefCell::default(),
-            date: RefCell::new((0, HeaderValue::from_static(""))),
+            date: RefCell::new((Timestamp(0), HeaderValue::from_static(""))),
+            clock,
             metrics,
             log,
         }
@@ -68,12 +76,10 @@ impl Recorder {
 
     /// What time it is, for answers that do not say so (RFC 9110, 6.6.1).
     pub(super) fn date(&self) -> HeaderValue {
-        let now = Timestamp::now();
+        let now = (self.clock)();
         let mut date = self.date.borrow_mut();
-        if date.0 != now.as_second() {
-            let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
-            let value = text.ok().and_then(|text| HeaderValue::try_from(text).ok());
-            *date = (now.as_second(), value.unwrap_or_else(|| HeaderValue::from_static("")));
+        if date.1.is_empty() || date.0.0 / 1000 != now.0 / 1000 {
+            *date = (now, named(now).unwrap_or_else(|| HeaderValue::from_static("")));
         }
         date.1.clone()
     }
@@ -91,6 +97,12 @@ impl Recorder {
         let name = HeaderValue::from_maybe_shared(names.split().freeze());
         (number, name.unwrap_or_else(|_| HeaderValue::from_static("")))
     }
+}
+
+/// A time as fields write it.
+fn named(time: Timestamp) -> Option<HeaderValue> {
+    let time = jiff::Timestamp::from_millisecond(time.0).ok()?;
+    HeaderValue::try_from(DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()?).ok()
 }
 
 /// What is noted of one request.
@@ -363,7 +375,7 @@ mod tests {
 
     #[test]
     fn no_two_requests_have_one_name() {
-        let recorder = Recorder::new(0xbeef, 3, Arc::default(), None);
+        let recorder = Recorder::new(0xbeef, 3, Arc::default(), None, || Timestamp(0));
         let names: Vec<_> = (0..500).map(|_| recorder.name()).collect();
         for (at, (number, name)) in names.iter().enumerate() {
             assert_eq!(*number, at as u64 + 1);

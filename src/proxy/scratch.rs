@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 
 /// The most that is read at once. Pages that are never read into are never there.
-pub(super) const MOST: usize = 256 * 1024;
+pub(super) const MOST: usize = 128 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; MOST]);

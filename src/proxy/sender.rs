@@ -46,7 +46,7 @@ pub(super) enum SendError {
 /// A request that was not answered.
 pub(super) struct Unsent {
     /// The request again, if it has no body or not a byte of it left.
-    pub(super) request: Option<Request<ClientBody>>,
+    pub(super) request: Option<Box<Request<ClientBody>>>,
     /// Whether any byte of it has left, so that the target may have taken it.
     pub(super) begun: bool,
     pub(super) error: SendError,
@@ -116,7 +116,7 @@ impl Sender {
             }
             Self::H2c(mut sender) => {
                 to_http2(&mut request);
-                let spare = copy(&request);
+                let spare = copy(&request).map(Box::new);
                 Sending::H2c(Box::pin(sender.try_send_request(request)), spare, Deadline::default())
             }
         }
@@ -128,7 +128,7 @@ pub(super) enum Sending {
     /// None once it was answered.
     Http1(Option<Box<Exchange>>),
     /// With the request again, if it has no body.
-    H2c(Pin<Box<dyn Future<Output = SentH2c>>>, Option<Request<ClientBody>>, Deadline),
+    H2c(Pin<Box<dyn Future<Output = SentH2c>>>, Option<Box<Request<ClientBody>>>, Deadline),
 }
 
 type SentH2c = Result<Response<Incoming>, TrySendError<Request<ClientBody>>>;
@@ -148,7 +148,11 @@ impl Sending {
                         Ok(answer) => Ok(answer.map(|()| TargetSource::Http1(exchange))),
                         Err(error) => {
                             let begun = exchange.has_begun();
-                            Err(Unsent { request: exchange.unsent(), begun, error: error.into() })
+                            Err(Unsent {
+                                request: exchange.unsent().map(Box::new),
+                                begun,
+                                error: error.into(),
+                            })
                         }
                     })),
                     Poll::Pending => asking.waiting().poll_until(cx, due()).map(|()| None),
@@ -157,7 +161,7 @@ impl Sending {
             Self::H2c(sent, spare, deadline) => match sent.as_mut().poll(cx) {
                 Poll::Ready(Ok(response)) => Poll::Ready(Some(Ok(response.map(TargetSource::H2c)))),
                 Poll::Ready(Err(mut failed)) => {
-                    let unsent = failed.take_message();
+                    let unsent = failed.take_message().map(Box::new);
                     let begun = unsent.is_none();
                     let request = unsent.or_else(|| spare.take());
                     Poll::Ready(Some(Err(Unsent { request, begun, error: failed.into_error().into() })))

@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::client::Client;
 use super::table::{Route, Routes, Target, Via, write};
+use crate::domain::time::Timestamp;
+
 use super::{Limits, Listeners, Notice, ProxyError, Settings, access_log, control};
 
 mod conformance;
@@ -108,6 +110,7 @@ impl Proxy {
             trusted: Vec::new(),
             proxy_protocol: false,
             https_port: 443,
+            clock: || Timestamp(1_795_433_078_120),
             limits: Limits::default(),
         };
         change(&mut settings);

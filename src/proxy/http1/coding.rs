@@ -98,11 +98,7 @@ impl Decoder {
 
     /// How many bytes are left, if that is known.
     pub(in crate::proxy) fn left(&self) -> Option<u64> {
-        match self.state {
-            State::Length(left) => Some(left),
-            State::Done => Some(0),
-            _ => None,
-        }
+        if let State::Length(left) = self.state { Some(left) } else { self.is_done().then_some(0) }
     }
 
     /// Reads on. What is of the body is moved to the front of `bytes`.
@@ -110,28 +106,26 @@ impl Decoder {
         let (mut data, mut read) = (0, 0);
         while read < bytes.len() && self.state != State::Done {
             let rest = bytes.len() - read;
-            let taken = match &mut self.state {
-                State::Length(left) | State::Chunk(left) => {
-                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(rest);
-                    *left -= u64::try_from(taken).unwrap_or(*left);
-                    taken
-                }
-                State::UntilClose => rest,
-                _ => {
-                    let byte = bytes.get(read).copied().unwrap_or_default();
-                    read += 1;
-                    self.step(byte)?;
-                    continue;
-                }
+            let taken = if let State::Length(left) | State::Chunk(left) = &mut self.state {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(rest);
+                *left -= u64::try_from(taken).unwrap_or(*left);
+                taken
+            } else if self.state == State::UntilClose {
+                rest
+            } else {
+                let byte = bytes.get(read).copied().unwrap_or_default();
+                read += 1;
+                self.step(byte)?;
+                continue;
             };
             if data != read {
                 bytes.copy_within(read..read + taken, data);
             }
             (data, read) = (data + taken, read + taken);
-            match self.state {
-                State::Length(0) => self.state = State::Done,
-                State::Chunk(0) => self.state = State::ChunkEnd,
-                _ => {}
+            if self.state == State::Length(0) {
+                self.state = State::Done;
+            } else if self.state == State::Chunk(0) {
+                self.state = State::ChunkEnd;
             }
         }
         Ok(Decoded { data, read })
@@ -139,13 +133,11 @@ impl Decoder {
 
     /// The connection has ended.
     pub(in crate::proxy) fn close(&mut self) -> Result<(), BadCoding> {
-        match self.state {
-            State::UntilClose | State::Done => {
-                self.state = State::Done;
-                Ok(())
-            }
-            _ => Err(BadCoding::Short),
+        if !matches!(self.state, State::UntilClose | State::Done) {
+            return Err(BadCoding::Short);
         }
+        self.state = State::Done;
+        Ok(())
     }
 
     /// The fields behind the last chunk, once.
@@ -159,7 +151,9 @@ impl Decoder {
 
     fn step(&mut self, byte: u8) -> Result<(), BadCoding> {
         self.state = match (self.state, byte) {
-            (State::Size { size, digits: 1.. }, b'\r') => State::SizeEnd(size),
+            (State::Size { size, digits: 1.. } | State::Padding(size) | State::Extension(size), b'\r') => {
+                State::SizeEnd(size)
+            }
             (State::Size { size, digits: 1.. } | State::Padding(size), b';') => State::Extension(size),
             (State::Size { size, digits: 1.. } | State::Padding(size), b' ' | b'\t') if self.padded => {
                 State::Padding(size)
@@ -168,7 +162,6 @@ impl Decoder {
                 let digit = char::from(byte).to_digit(16).ok_or(BadCoding::Chunk)?;
                 State::Size { size: size << 4 | u64::from(digit), digits: digits + 1 }
             }
-            (State::Padding(size) | State::Extension(size), b'\r') => State::SizeEnd(size),
             (State::Extension(size), b'\t' | b' '..=b'~' | 0x80..) if self.extensions < EXTENSIONS => {
                 self.extensions += 1;
                 State::Extension(size)
@@ -210,9 +203,9 @@ mod tests {
         let (mut body, mut read) = (Vec::new(), 0);
         for piece in bytes.chunks(piece) {
             let mut piece = piece.to_vec();
-            let decoded = decoder.decode(&mut piece)?;
-            body.extend_from_slice(&piece[..decoded.data]);
-            read += decoded.read;
+            let found = decoder.decode(&mut piece)?;
+            body.extend_from_slice(&piece[..found.data]);
+            read += found.read;
             if decoder.is_done() {
                 break;
             }

@@ -167,7 +167,9 @@ impl Exchange {
             let Said { answer, body, keeps } =
                 message::answer(&head, self.request.method()).map_err(NoAnswer::Malformed)?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS || !answer.status().is_informational() {
+                let left = body.left().and_then(|left| usize::try_from(left).ok()).unwrap_or(0);
                 (self.body, self.keeps) = (body, keeps);
+                self.room = left.clamp(FIRST_READ, scratch::MOST);
                 return Poll::Ready(Ok(answer));
             }
             self.interim += 1;

@@ -29,9 +29,6 @@ const SMALL_READ: usize = 16 * 1024;
 /// What a client waits for that has announced a body (RFC 9110, 15.2.1).
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What comes next on a connection.
-pub(super) type Next = Result<Heard, (http::Request<()>, Refusal)>;
-
 /// A client's side of a connection, shared by whoever reads a body and whoever writes an answer.
 #[derive(Clone)]
 pub(in crate::proxy) struct Front(Rc<RefCell<Inner>>);
@@ -77,7 +74,7 @@ impl Front {
     }
 
     /// Reads the next head; none where there is no other: the client has left, or was too slow.
-    pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Next>>> {
+    pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Heard>>> {
         self.0.borrow_mut().poll_head(cx)
     }
 
@@ -197,13 +194,13 @@ impl AsyncWrite for Lent<'_> {
 }
 
 impl Inner {
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Next>>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Heard>>> {
         loop {
             self.scanner.skip_empty_lines(&mut self.early);
             match self.scanner.scan(&self.early) {
                 Scan::Whole(length) => return Poll::Ready(Ok(Some(self.begin(length)))),
                 Scan::TooLong => {
-                    return Poll::Ready(Ok(Some(Err((message::unread(), Refusal::HeadTooLarge)))));
+                    return Poll::Ready(Ok(Some(Heard::refused(Refusal::HeadTooLarge))));
                 }
                 Scan::Partial => {}
             }
@@ -239,26 +236,25 @@ impl Inner {
         Poll::Ready(())
     }
 
-    fn begin(&mut self, length: usize) -> Next {
-        let head = if length == self.early.len() {
+    fn begin(&mut self, length: usize) -> Heard {
+        let bytes = if length == self.early.len() {
             std::mem::take(&mut self.early)
         } else {
             self.early.split_to(length)
         };
-        let loose = self.scanner.is_loose();
+        let mut heard = message::request(&bytes.freeze());
+        if self.scanner.is_loose() && heard.after.is_ok() {
+            heard.after = Err(Refusal::Malformed("a line does not end with CR LF"));
+        }
         self.scanner = Scanner::new(HEAD_BYTES);
         (self.awaited, self.asked) = (None, true);
-        let heard = message::request(&head.freeze())?;
-        if loose {
-            return Err((heard.request, Refusal::Malformed("a line does not end with CR LF")));
-        }
         self.body = match heard.after {
-            After::Body(length) => Decoder::length(length),
-            After::Chunks => Decoder::chunks(),
-            After::Upgrade => Decoder::length(0),
+            Ok(After::Body(length)) => Decoder::length(length),
+            Ok(After::Chunks) => Decoder::chunks(),
+            Ok(After::Upgrade) | Err(_) => Decoder::length(0),
         };
-        self.promise = if heard.expects && !self.body.is_done() { GO_ON } else { b"" };
-        Ok(heard)
+        self.promise = if heard.expects() && !self.body.is_done() { GO_ON } else { b"" };
+        heard
     }
 
     fn poll_body(

@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(scanner.scan(head.as_bytes()), Scan::Whole(head.len()), "{head:?}");
         assert!(!scanner.is_loose(), "{head:?}");
         let read = message::request(&head.to_owned().into());
-        match (read.map(|heard| heard.after).map_err(|(_, refusal)| refusal), expected) {
+        match (read.after, expected) {
             (Ok(after), Ok(expected)) => assert_eq!(after, expected, "{head:?}"),
             (Err(refusal), Err(words)) => {
                 assert!(refusal.to_string().contains(words), "{head:?} gave {refusal}");

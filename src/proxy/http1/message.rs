@@ -16,30 +16,38 @@ use crate::proxy::refusal::Refusal;
 /// A request as it was heard.
 #[derive(Debug)]
 pub(in crate::proxy) struct Heard {
+    /// As far as it could be read.
     pub(in crate::proxy) request: Request<()>,
-    pub(in crate::proxy) after: After,
-    /// Whether the client may ask again on its connection.
-    pub(in crate::proxy) keeps: bool,
-    /// Whether it waits to be told that its body is wanted.
-    pub(in crate::proxy) expects: bool,
+    /// What follows, or why it is refused.
+    pub(in crate::proxy) after: Result<After, Refusal>,
 }
 
-/// Reads the whole head of a request; where it is refused, with what could be read of it.
-pub(in crate::proxy) fn request(head: &Bytes) -> Result<Heard, (Request<()>, Refusal)> {
-    let mut request = unread();
-    match read_request(head, &mut request) {
-        Ok(after) => Ok(Heard {
-            after,
-            keeps: keeps(request.version(), request.headers()),
-            expects: request.version() == Version::HTTP_11 && request.headers().contains_key(EXPECT),
-            request,
-        }),
-        Err(refusal) => Err((request, refusal)),
+impl Heard {
+    /// A request of which nothing was read.
+    pub(in crate::proxy) fn refused(refusal: Refusal) -> Self {
+        Self { request: unread(), after: Err(refusal) }
+    }
+
+    /// Whether the client may ask again on its connection.
+    pub(in crate::proxy) fn keeps(&self) -> bool {
+        self.after.is_ok() && keeps(self.request.version(), self.request.headers())
+    }
+
+    /// Whether it waits to be told that its body is wanted.
+    pub(in crate::proxy) fn expects(&self) -> bool {
+        self.request.version() == Version::HTTP_11 && self.request.headers().contains_key(EXPECT)
     }
 }
 
+/// Reads the whole head of a request.
+pub(in crate::proxy) fn request(head: &Bytes) -> Heard {
+    let mut request = unread();
+    let after = read_request(head, &mut request);
+    Heard { request, after }
+}
+
 /// What stands for a request of which nothing is known.
-pub(in crate::proxy) fn unread() -> Request<()> {
+fn unread() -> Request<()> {
     let mut request = Request::new(());
     *request.uri_mut() = Uri::from_static("*");
     request
@@ -266,8 +274,9 @@ mod tests {
     fn a_head_is_read_and_written() {
         let head = "GET /x?y=%20 HTTP/1.1\r\nHost: a.org\r\nX-A: 1\r\nx-a:  2 \r\n";
         let whole = Bytes::from(format!("{head}\r\n"));
-        let Heard { request, after, keeps, expects } = self::request(&whole).unwrap();
-        assert_eq!((after, keeps, expects), (After::Body(0), true, false));
+        let read = self::request(&whole);
+        assert_eq!((read.after, read.keeps(), read.expects()), (Ok(After::Body(0)), true, false));
+        let request = read.request;
         let mut out = BytesMut::new();
         write_request(&mut out, request.method(), request.uri(), request.headers());
         assert_eq!(out, "GET /x?y=%20 HTTP/1.1\r\nhost: a.org\r\nx-a: 1\r\nx-a: 2\r\n");
@@ -276,10 +285,11 @@ mod tests {
     #[test]
     fn what_is_refused_is_told_as_far_as_it_was_read() {
         let head = Bytes::from("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n");
-        let (request, refusal) = self::request(&head).unwrap_err();
+        let Heard { request, after } = self::request(&head);
         assert_eq!((request.uri().path(), request.method()), ("/x", &Method::POST));
-        assert_eq!(refusal, Refusal::Malformed("Content-Length is not a number"));
-        let (request, _) = self::request(&Bytes::from("PRI * HTTP/2.0\r\n\r\n")).unwrap_err();
+        assert_eq!(after, Err(Refusal::Malformed("Content-Length is not a number")));
+        let Heard { request, after } = self::request(&Bytes::from("PRI * HTTP/2.0\r\n\r\n"));
+        assert!(after.is_err());
         assert_eq!(request.uri().path(), "*");
     }
 }

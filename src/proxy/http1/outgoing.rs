@@ -85,7 +85,7 @@ impl Outgoing {
                 self.head_alone = false;
                 match body(cx, scratch) {
                     Poll::Ready(Some(Ok(piece))) => {
-                        self.put(cx, stream, scratch, piece).map_err(Unwritten::Stream)?;
+                        self.put(cx, stream, scratch, &piece).map_err(Unwritten::Stream)?;
                         continue;
                     }
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Unwritten::Body(error))),
@@ -117,9 +117,9 @@ impl Outgoing {
         cx: &mut Context<'_>,
         stream: &mut W,
         scratch: &[u8],
-        piece: Piece,
+        piece: &Piece,
     ) -> io::Result<()> {
-        let bytes = match &piece {
+        let bytes = match piece {
             Piece::Scratch(length) => scratch.get(..*length).unwrap_or_default(),
             Piece::Bytes(bytes) => bytes,
             Piece::Trailers(fields) => {

@@ -92,6 +92,55 @@ async fn bodies_stream_both_ways() {
 }
 
 #[tokio::test]
+async fn an_answer_has_one_date() {
+    for (said, expected) in [
+        ("", "date: Mon, 23 Nov 2026 11:24:38 GMT\r\n"),
+        ("Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"),
+    ] {
+        let (address, _target) = target(move |mut stream| async move {
+            read_head(&mut stream).await;
+            let answer = format!("HTTP/1.1 200 OK\r\n{said}Content-Length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+        let got = proxy.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
+        assert!(got.contains(expected) && got.matches("date: ").count() == 1, "{got}");
+    }
+}
+
+#[tokio::test]
+async fn trailers_go_on_where_they_are_announced() {
+    for (announced, expected) in [("Trailer: X-Sum\r\n", "0\r\nx-sum: 7\r\n\r\n"), ("", "0\r\n\r\n")] {
+        let (address, _target) = target(move |mut stream| async move {
+            read_head(&mut stream).await;
+            let head = format!("HTTP/1.1 200 OK\r\n{announced}Transfer-Encoding: chunked\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(b"2\r\nok\r\n0\r\nX-Sum: 7\r\nX-Real-IP: 1\r\n\r\n").await.unwrap();
+        })
+        .await;
+        let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+        let got = proxy.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
+        assert!(got.ends_with(&format!("2\r\nok\r\n{expected}")), "{got}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_promised_for_once_the_target_wants_it() {
+    let (address, _target) = echo("a").await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut stream = proxy.connect().await;
+    for _ in 0..2 {
+        let head = "POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(read_head(&mut stream).await, "HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(b"hello").await.unwrap();
+        let (head, body) = read_answer(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 200") && body.contains("5 bytes: hello"), "{head}{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_upload_arrives_whole() {
     let (address, _target) = echo("a").await;
     let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
