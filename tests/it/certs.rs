@@ -169,7 +169,7 @@ fn the_key_of_the_account_is_changed_and_a_crash_loses_no_account() {
     host.run(["systemctl", "stop", "pebble.service"]).succeeds();
     let before = key();
     host.rivetr(["certs", "rotate-account-key"]).says(DIRECTORY);
-    assert_eq!(key(), before, "the old key can still be used");
+    assert_eq!(key().0, before.0, "whether the server heard of the next one is not known yet");
 }
 
 #[test]
