@@ -166,7 +166,7 @@ impl Introduction {
 }
 
 fn expectation(fields: &HeaderMap) -> Result<(), Refusal> {
-    // hyper has already promised the 100 that is expected, for when the body is read.
+    // The 100 that is expected is said once the body is read.
     let usual = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
     if fields.get_all(EXPECT).iter().all(usual) { Ok(()) } else { Err(Refusal::Expectation) }
 }

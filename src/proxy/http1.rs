@@ -46,7 +46,7 @@ pub(super) async fn serve(client: Rc<Client>, stream: Stream) -> io::Result<()> 
             }
             leaving = leaving || farewell.as_mut().poll(cx).is_ready();
             // Who has begun to ask is heard.
-            if leaving && front.is_silent() { Poll::Ready(Ok(None)) } else { Poll::Pending }
+            if leaving && front.is_quiet() { Poll::Ready(Ok(None)) } else { Poll::Pending }
         });
         let Some(next) = next.await? else {
             return poll_fn(|cx| front.poll_shutdown(cx)).await;
@@ -62,6 +62,10 @@ pub(super) async fn serve(client: Rc<Client>, stream: Stream) -> io::Result<()> 
         let Some(answer) = ask(&client, &front, request, verdict).await else { return Ok(()) };
         match asked.tell(&client, &front, answer).await? {
             Then::Another => {}
+            // Nothing is under way that the client could lose.
+            Then::Nothing if !keeps && front.is_quiet() => {
+                return poll_fn(|cx| front.poll_shutdown(cx)).await;
+            }
             Then::Nothing => return poll_fn(|cx| front.poll_farewell(cx)).await,
             Then::Tunnel(tunnel) => {
                 if let Some((stream, early)) = front.take() {
@@ -113,6 +117,9 @@ impl Asked {
         let bodiless = self.head
             || tunnel.is_some()
             || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if head.status == StatusCode::NO_CONTENT {
+            head.headers.remove(CONTENT_LENGTH);
+        }
         let coding = match body.size_hint().exact() {
             _ if bodiless => Coding::Length(0),
             Some(length) => {
@@ -126,7 +133,7 @@ impl Asked {
             }
         };
         let says_last = head.headers.get(CONNECTION).is_some_and(|said| said == "close");
-        let keeps = self.keeps && !says_last && coding != Coding::UntilClose;
+        let keeps = self.keeps && !says_last && coding != Coding::UntilClose && front.has_heard_all();
         if tunnel.is_none() {
             match (keeps, self.version) {
                 (false, _) => drop(head.headers.insert(CONNECTION, HeaderValue::from_static("close"))),
@@ -159,7 +166,7 @@ impl Asked {
         })?;
         Ok(match tunnel {
             Some(tunnel) => Then::Tunnel(tunnel),
-            None if keeps && front.has_heard_all() => Then::Another,
+            None if keeps => Then::Another,
             None => Then::Nothing,
         })
     }

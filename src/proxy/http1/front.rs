@@ -78,9 +78,10 @@ impl Front {
         self.0.borrow_mut().poll_head(cx)
     }
 
-    /// Whether no part of a next request has come.
-    pub(super) fn is_silent(&self) -> bool {
-        self.0.borrow().early.is_empty()
+    /// Whether the client has said nothing that was not used.
+    pub(super) fn is_quiet(&self) -> bool {
+        let inner = self.0.borrow();
+        inner.body.is_over() && inner.early.is_empty()
     }
 
     /// Ends the writing side.

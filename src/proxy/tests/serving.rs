@@ -191,6 +191,7 @@ async fn what_a_bad_target_says_never_mixes_with_anything() {
         ),
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nuntil the end", "200"),
         ("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n\r\nSECRET", "204"),
+        ("HTTP/1.1 204 No Content\r\ncontent-length: 99\r\n\r\nSECRET", "204"),
     ] {
         let (address, _target) = target(move |mut stream| async move {
             read_head(&mut stream).await;
