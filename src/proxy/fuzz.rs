@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use http::header::{HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri, Version};
 
-use super::authority::authority;
+use super::authority::{authority, request_line};
 use super::drain::Registry;
 use super::fields::{Introduction, Origin, to_target};
 use super::http1::head::{After, Scan, Scanner};
@@ -106,6 +106,10 @@ pub fn route(bytes: &[u8]) {
     let (Ok(host), Ok(uri)) = (HeaderValue::from_str(host), format!("/{path}").parse::<Uri>()) else {
         return;
     };
+    // Before a route is looked for, backslashes and their like are refused.
+    if request_line(&Method::GET, &uri, "http").is_err() {
+        return;
+    }
     let name = |host| authority(&uri, &HeaderMap::from_iter([(HOST, host)]), Version::HTTP_11);
     let Ok(found) = name(host) else { return };
     let again = HeaderValue::from_str(&found.text).map(name);
