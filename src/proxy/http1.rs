@@ -56,14 +56,14 @@ pub(super) async fn serve(client: Rc<Client>, stream: Stream) -> io::Result<()> 
             Ok(After::Chunks | After::Upgrade) => Verdict::Last,
             Err(refusal) => Verdict::Refuse(refusal),
         };
-        let keeps = next.keeps();
+        let (keeps, refused) = (next.keeps(), next.after.is_err());
         let request = next.request;
         let asked = Asked { head: request.method() == Method::HEAD, version: request.version(), keeps };
         let Some(answer) = ask(&client, &front, request, verdict).await else { return Ok(()) };
         match asked.tell(&client, &front, answer).await? {
             Then::Another => {}
-            // Nothing is under way that the client could lose.
-            Then::Nothing if !keeps && front.is_quiet() => {
+            // It was the client's wish, so nothing is under way that it could lose.
+            Then::Nothing if !keeps && !refused && front.is_quiet() => {
                 return poll_fn(|cx| front.poll_shutdown(cx)).await;
             }
             Then::Nothing => return poll_fn(|cx| front.poll_farewell(cx)).await,

@@ -93,14 +93,7 @@ impl Front {
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &mut *self.0.borrow_mut();
         while inner.body.is_done() && inner.early.len() < HEAD_BYTES {
-            let Inner { stream, early, .. } = inner;
-            let read = scratch::with(|scratch| {
-                let room = scratch::first(scratch, SMALL_READ);
-                let read = ready!(poll_read(stream, cx, room))?;
-                early.extend_from_slice(room.get(..read).unwrap_or_default());
-                Poll::Ready(Ok::<_, io::Error>(read))
-            });
-            if !matches!(ready!(read), Ok(1..)) {
+            if !matches!(ready!(inner.poll_more(cx)), Ok(1..)) {
                 return Poll::Ready(());
             }
         }
@@ -205,20 +198,24 @@ impl Inner {
                 }
                 Scan::Partial => {}
             }
-            let Self { stream, early, .. } = self;
-            let read = scratch::with(|scratch| {
-                let room = scratch::first(scratch, SMALL_READ);
-                let read = ready!(poll_read(stream, cx, room))?;
-                early.extend_from_slice(room.get(..read).unwrap_or_default());
-                Poll::Ready(Ok::<_, io::Error>(read))
-            });
-            match read {
+            match self.poll_more(cx) {
                 // Half a head is of no use to anyone.
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(None)),
                 Poll::Ready(read) => drop(read?),
                 Poll::Pending => return self.poll_patience(cx).map(|()| Ok(None)),
             }
         }
+    }
+
+    /// Reads what is used later.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Self { stream, early, .. } = self;
+        scratch::with(|scratch| {
+            let room = scratch::first(scratch, SMALL_READ);
+            let read = ready!(poll_read(stream, cx, room))?;
+            early.extend_from_slice(room.get(..read).unwrap_or_default());
+            Poll::Ready(Ok(read))
+        })
     }
 
     /// Waits no longer than the limits say; ready means that time is over.
