@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 use instant_acme::{BodyWrapper, Error, HttpClient, Key, Problem};
 use ring::rand::SystemRandom;
@@ -147,7 +147,10 @@ async fn ask(
     url: &str,
     body: Option<Vec<u8>>,
 ) -> Result<Answer, Error> {
-    let request = Request::builder().method(method).uri(url).header(CONTENT_TYPE, "application/jose+json");
+    // Servers may ask who it is that asks (RFC 8555, 6.1).
+    let agent = concat!("rivetr/", env!("CARGO_PKG_VERSION"));
+    let request = Request::builder().method(method).uri(url).header(USER_AGENT, agent);
+    let request = request.header(CONTENT_TYPE, "application/jose+json");
     let request = request.body(body.map_or_else(BodyWrapper::default, BodyWrapper::from))?;
     let mut answer = client.request(request).await?;
     let nonce = answer.parts.headers.get("replay-nonce").and_then(|nonce| nonce.to_str().ok());
