@@ -56,11 +56,11 @@ impl Known {
         }
         let authority = authority(uri, fields, version)?;
         let introduction = Introduction::new(origin, &authority.text)?;
-        let Some(named) = named.map(Bytes::copy_from_slice) else {
-            return Ok(Rc::new(Self { named: Bytes::new(), origin: *origin, authority, introduction }));
-        };
+        let (named, plain) = (Bytes::copy_from_slice(named.unwrap_or_default()), named.is_some());
         let known = Rc::new(Self { named, origin: *origin, authority, introduction });
-        before.replace(Some(Rc::clone(&known)));
+        if plain {
+            before.replace(Some(Rc::clone(&known)));
+        }
         Ok(known)
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 use super::drain::Registry;
+use super::metrics::micros;
 use super::table::{Routes, Table, TableError, read};
 use super::tls::Shelf;
 use crate::domain::name::HostName;
@@ -141,10 +142,6 @@ fn made(routes: Routes, sequence: u64, registry: &Registry) -> Table {
         tracing::error!(generation = table.generation, "in the routes: {flaw}");
     }
     table
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Takes up the certificates on disk, or leaves those that there were: routes are served in any case.

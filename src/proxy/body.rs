@@ -219,9 +219,7 @@ impl ClientBody {
         }
         Ok(())
     }
-}
 
-impl ClientBody {
     /// The next piece; what passes through the buffer that is lent stands in front of it.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Polled<Piece> {
         let polled = match &mut self.source {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 mod counts;
 
+pub(super) use counts::micros;
 pub use counts::{AppCounts, BUCKETS_MS, Counts};
 
 /// Shards of one tally. Further workers share them, which is as right and a little slower.
@@ -81,7 +82,7 @@ impl Tally {
             if let Some(count) = shard.buckets.get(counts::bucket(took)) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
-            shard.micros.fetch_add(counts::micros(took), Ordering::Relaxed);
+            shard.micros.fetch_add(micros(took), Ordering::Relaxed);
         }
         shard.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
         shard.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);

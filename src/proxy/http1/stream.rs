@@ -2,9 +2,9 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -77,14 +77,8 @@ pub(in crate::proxy) struct Rewound<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.early.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, out);
-        }
-        let count = this.early.len().min(out.remaining());
-        out.put_slice(&this.early.split_to(count));
-        if !this.early.has_remaining() {
-            this.early = BytesMut::new();
-        }
+        let read = ready!(poll_next(&mut this.early, &mut this.stream, cx, out.initialize_unfilled()))?;
+        out.advance(read);
         Poll::Ready(Ok(()))
     }
 }

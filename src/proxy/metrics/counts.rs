@@ -116,7 +116,7 @@ pub(super) fn bucket(took: Duration) -> usize {
     BUCKETS_MS.iter().position(|most| micros <= most * 1000).unwrap_or(BUCKETS - 1)
 }
 
-pub(super) fn micros(time: Duration) -> u64 {
+pub(in crate::proxy) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
