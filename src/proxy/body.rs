@@ -1,5 +1,7 @@
 //! Bodies on their way through: never gathered, each wait with a deadline, each end noticed.
 
+mod piece;
+
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
@@ -9,11 +11,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 use tokio::time::Instant;
 
+pub(super) use self::piece::Piece;
 use super::deadline::Deadline;
 use super::drain::InFlight;
 use super::fields::trailers;
@@ -25,39 +27,6 @@ use super::record::Record;
 use super::refusal::Refusal;
 use super::scratch;
 use super::upgrade::Tunnel;
-
-/// A part of a body.
-#[derive(Debug)]
-pub(super) enum Piece {
-    /// So many bytes, in front of the buffer that was lent.
-    Scratch(usize),
-    /// These.
-    Bytes(Bytes),
-    /// The fields behind it.
-    Trailers(HeaderMap),
-}
-
-impl Piece {
-    /// How many bytes of the body it has.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Scratch(length) => *length,
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Trailers(_) => 0,
-        }
-    }
-
-    /// The same as a frame that may be kept.
-    fn into_frame(self, scratch: &[u8]) -> Frame<Bytes> {
-        match self {
-            Self::Scratch(length) => {
-                Frame::data(Bytes::copy_from_slice(scratch.get(..length).unwrap_or_default()))
-            }
-            Self::Bytes(bytes) => Frame::data(bytes),
-            Self::Trailers(fields) => Frame::trailers(fields),
-        }
-    }
-}
 
 type Polled<T> = Poll<Option<Result<T, BodyError>>>;
 
@@ -159,17 +128,18 @@ pub(super) struct ClientBody {
 }
 
 impl ClientBody {
-    /// Refuses at once what says that it is larger than `limit` bytes.
+    /// Refuses at once what says that it is larger than `limit` bytes. The request has `begun` then.
     pub(super) fn new(
         source: ClientSource,
         limit: u64,
         limits: Arc<Limits>,
+        begun: Instant,
     ) -> Result<(Self, Rc<Upload>), Refusal> {
         if source.size_hint().lower() > limit {
             return Err(Refusal::BodyTooLarge);
         }
         let upload = Rc::new(Upload {
-            moved: Cell::new(Instant::now()),
+            moved: Cell::new(begun),
             whole: Cell::new(source.is_over()),
             read: Cell::new(0),
             refusal: Cell::new(None),
@@ -263,7 +233,7 @@ impl Body for ClientBody {
         let this = self.get_mut();
         scratch::with(|scratch| {
             let piece = ready!(this.poll_piece(cx, scratch));
-            Poll::Ready(piece.map(|piece| piece.map(|piece| piece.into_frame(scratch))))
+            Poll::Ready(piece.map(|piece| piece?.into_frame(scratch)))
         })
     }
 
@@ -330,6 +300,15 @@ impl AnswerBody {
         }
     }
 
+    /// From now on a piece may come in a pipe.
+    pub(super) fn let_pipe(&mut self) {
+        if let Source::Target(body) = &mut self.source
+            && let TargetSource::Http1(exchange) = &mut body.source
+        {
+            exchange.let_pipe();
+        }
+    }
+
     /// Keeps the client's connection counted as busy until the body is gone.
     pub(super) fn hold(&mut self, busy: Busy) {
         self.busy = Some(busy);
@@ -387,7 +366,7 @@ impl Body for AnswerBody {
         scratch::with(|scratch| {
             let room = scratch::first(scratch, FRAME);
             let piece = ready!(this.poll_piece(cx, room));
-            Poll::Ready(piece.map(|piece| piece.map(|piece| piece.into_frame(room))))
+            Poll::Ready(piece.map(|piece| piece?.into_frame(room)))
         })
     }
 

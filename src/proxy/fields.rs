@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use bytes::BytesMut;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::http1::message::write_field;
 use super::record::X_REQUEST_ID;
 use super::refusal::Refusal;
 
@@ -70,12 +72,8 @@ pub(super) fn is_websocket(fields: &HeaderMap) -> bool {
     websocket && tokens(fields).any(|token| token.eq_ignore_ascii_case("upgrade"))
 }
 
-/// Makes the client's fields those that the target reads.
-pub(super) fn to_target(
-    fields: &mut HeaderMap,
-    introduction: &Introduction,
-    websocket: bool,
-) -> Result<(), Refusal> {
+/// Makes the client's fields those that the target reads beside the [`Introduction`].
+pub(super) fn to_target(fields: &mut HeaderMap, websocket: bool) -> Result<(), Refusal> {
     expectation(fields)?;
     let trailers = accepts_trailers(fields);
     strip_nominated(fields, true)?;
@@ -89,7 +87,6 @@ pub(super) fn to_target(
         fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    introduction.make(fields);
     Ok(())
 }
 
@@ -102,6 +99,11 @@ pub(super) fn to_client(fields: &mut HeaderMap) -> Result<(), Refusal> {
     strip_nominated(fields, false)?;
     strip(fields, is_of_one_hop);
     Ok(())
+}
+
+/// Takes an [`Introduction`] from the fields of a request.
+pub(super) fn unmake(fields: &mut HeaderMap) {
+    strip(fields, is_of_the_proxy);
 }
 
 /// Drops from the fields after a body those that count only before it, where somebody has looked at them.
@@ -130,6 +132,8 @@ pub(super) struct Introduction {
     scheme: &'static str,
     port: HeaderValue,
     forwarded: HeaderValue,
+    /// All of it as HTTP/1.1 writes it: the same for many requests.
+    text: BytesMut,
 }
 
 impl Introduction {
@@ -144,17 +148,30 @@ impl Introduction {
             IpAddr::V4(_) => format!("for={client};host=\"{host}\";proto={scheme}"),
             IpAddr::V6(_) => format!("for=\"[{client}]\";host=\"{host}\";proto={scheme}"),
         };
-        Ok(Self {
+        let mut introduction = Self {
             host: value(host.to_owned())?,
             client: value(client.to_string())?,
             scheme,
             port: HeaderValue::from(*port),
             forwarded: value(forwarded)?,
-        })
+            text: BytesMut::new(),
+        };
+        let mut fields = HeaderMap::new();
+        introduction.make(&mut fields);
+        for (name, value) in &fields {
+            write_field(&mut introduction.text, name, value);
+        }
+        Ok(introduction)
     }
 
-    fn make(&self, fields: &mut HeaderMap) {
-        let Self { host, client, scheme, port, forwarded } = self;
+    /// All of it, in lines.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Puts it among the fields of a request.
+    pub(super) fn make(&self, fields: &mut HeaderMap) {
+        let Self { host, client, scheme, port, forwarded, text: _ } = self;
         fields.insert(HOST, host.clone());
         fields.insert(HeaderName::from_static("x-forwarded-host"), host.clone());
         fields.insert(HeaderName::from_static("x-forwarded-for"), client.clone());
@@ -223,7 +240,12 @@ mod tests {
     fn check(fields: &[(&str, &str)], expected: &[(&str, &str)]) {
         let mut fields = map(fields);
         let origin = Origin { client: "192.0.2.7".parse().unwrap(), scheme: "http", port: 80 };
-        to_target(&mut fields, &Introduction::new(&origin, "a.org").unwrap(), false).unwrap();
+        to_target(&mut fields, false).unwrap();
+        assert!(
+            expected.len() == fields.len() && expected.iter().all(|(name, _)| fields.contains_key(*name))
+        );
+        let introduction = Introduction::new(&origin, "a.org").unwrap();
+        introduction.make(&mut fields);
         let mut expected = map(expected);
         for (name, value) in [
             ("host", "a.org"),
@@ -259,9 +281,7 @@ mod tests {
             &[("connection", "cookie")],
             &[("expect", "foo")],
         ] {
-            let origin = Origin { client: "192.0.2.7".parse().unwrap(), scheme: "http", port: 80 };
-            let introduction = Introduction::new(&origin, "a.org").unwrap();
-            assert!(to_target(&mut map(fields), &introduction, false).is_err(), "{fields:?}");
+            assert!(to_target(&mut map(fields), false).is_err(), "{fields:?}");
         }
     }
 
@@ -297,7 +317,8 @@ mod tests {
     fn an_ipv6_client_is_quoted() {
         let mut fields = HeaderMap::new();
         let origin = Origin { client: "2001:db8::1".parse().unwrap(), scheme: "https", port: 443 };
-        to_target(&mut fields, &Introduction::new(&origin, "a.org:8443").unwrap(), true).unwrap();
+        to_target(&mut fields, true).unwrap();
+        Introduction::new(&origin, "a.org:8443").unwrap().make(&mut fields);
         assert_eq!(fields[FORWARDED], "for=\"[2001:db8::1]\";host=\"a.org:8443\";proto=https");
         assert_eq!(fields[UPGRADE], "websocket");
     }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use http::header::{ACCEPT, CONNECTION, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Body;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::authority::{Known, request_line};
 use super::body::{AnswerBody, ClientBody, ClientSource, TargetBody, TargetSource, Upload};
 use super::deadline::Deadline;
 use super::dial::DialError;
 use super::drain::InFlight;
-use super::fields::{Origin, is_websocket, to_client, to_target};
+use super::fields::{Introduction, Origin, is_websocket, to_client, to_target};
 use super::limits::{CONNECT_PAUSES, FRESH_ENOUGH};
 use super::multiplexed;
 use super::pool::Lease;
@@ -64,7 +64,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<ClientSource>, ve
     marks.put(answer.headers_mut());
     record.answered(answer.status());
     answer.headers_mut().insert(X_REQUEST_ID, record.name());
-    let last = verdict != Verdict::Keep || client.is_worn(number);
+    let last = verdict != Verdict::Keep || client.is_worn(number, record.begun());
     if multiplexed {
         // What ends there is said once for the whole connection.
         answer.headers_mut().remove(CONNECTION);
@@ -117,14 +117,14 @@ async fn answer(
         && request.body().is_over()
         && is_websocket(request.headers());
     let (mut head, body) = request.into_parts();
-    to_target(&mut head.headers, &known.introduction, websocket)?;
+    to_target(&mut head.headers, websocket)?;
     head.headers.insert(X_REQUEST_ID, record.name());
     visit.to_target(&mut head.headers);
     head.uri = entry.inside(origin_form(head.uri))?;
     head.version = Version::HTTP_11;
     let limits = &client.worker.limits;
     let limit = entry.body_limit.unwrap_or(limits.body_bytes);
-    let (body, upload) = ClientBody::new(body, limit, Arc::clone(limits))?;
+    let (body, upload) = ClientBody::new(body, limit, Arc::clone(limits), record.begun())?;
     record.uploads(&upload);
     drop(entry);
     let errand = Errand {
@@ -132,6 +132,7 @@ async fn answer(
         record,
         host: host.as_str(),
         path: uri.path(),
+        introduction: &known.introduction,
         visit: &visit,
         upload,
         websocket,
@@ -163,6 +164,7 @@ struct Errand<'a> {
     record: &'a Rc<Record>,
     host: &'a str,
     path: &'a str,
+    introduction: &'a Introduction,
     visit: &'a Visit,
     upload: Rc<Upload>,
     websocket: bool,
@@ -250,7 +252,8 @@ impl Errand<'_> {
             if let Some(lease) = pool.then(|| self.worker.pool.take(&backend, protocol, patience)).flatten() {
                 return Ok(Reached { backend, in_flight, lease, pooled: true, others });
             }
-            let error = match self.worker.connect(&backend.target, protocol).await {
+            // Seldom needed, so no request has to have room for it.
+            let error = match Box::pin(self.worker.connect(&backend.target, protocol)).await {
                 Ok(sender) => {
                     let lease = self.worker.pool.lease(sender, &backend);
                     return Ok(Reached { backend, in_flight, lease, pooled: false, others });
@@ -296,8 +299,8 @@ impl Errand<'_> {
         reached: &mut Reached,
         request: Request<ClientBody>,
     ) -> Result<Result<Response<TargetSource>, Unsent>, Refusal> {
-        let mut sending = reached.lease.send(request);
-        let begun = Instant::now();
+        let begun = reached.lease.since;
+        let mut sending = reached.lease.send(request, self.introduction);
         let limit = self.visit.answer(&self.worker.limits);
         // An upload may take long; the wait for the answer begins when it last moved.
         let sent = poll_fn(|cx| sending.poll(cx, || self.upload.moved().max(begun) + limit)).await;

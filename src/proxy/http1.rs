@@ -10,6 +10,7 @@ mod front;
 pub(super) mod head;
 pub(super) mod message;
 mod outgoing;
+mod pipe;
 mod stream;
 
 use std::future::poll_fn;
@@ -25,6 +26,7 @@ use hyper::body::Body;
 
 pub(super) use self::exchange::{Exchange, Idle, NoAnswer};
 pub(super) use self::front::Front;
+pub(super) use self::pipe::{Outlet, Pipe};
 pub(super) use self::stream::{Rewound, Stream};
 use super::body::{AnswerBody, ClientSource};
 use super::forward::{self, Verdict};
@@ -69,7 +71,7 @@ pub(super) async fn serve(client: Rc<Client>, stream: Stream) -> io::Result<()> 
             Then::Nothing => return poll_fn(|cx| front.poll_farewell(cx)).await,
             Then::Tunnel(tunnel) => {
                 if let Some((stream, early)) = front.take() {
-                    tunnel.run(Rewound { early, stream }).await;
+                    Box::pin(tunnel.run(Rewound { early, stream })).await;
                 }
                 return Ok(());
             }
@@ -113,6 +115,9 @@ impl Asked {
     /// Writes the answer.
     async fn tell(self, client: &Client, front: &Front, answer: Response<AnswerBody>) -> io::Result<Then> {
         let (mut head, mut body) = answer.into_parts();
+        if front.is_plain() {
+            body.let_pipe();
+        }
         let tunnel = body.take_tunnel();
         let bodiless = self.head
             || tunnel.is_some()

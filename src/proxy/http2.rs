@@ -77,7 +77,8 @@ where
         let service = service_fn(move |request: Request<Incoming>| {
             let client = Rc::clone(&client);
             let request = request.map(ClientSource::Http2);
-            async move { Ok::<_, Infallible>(forward::serve(client, request, Verdict::Keep).await) }
+            // Whoever carries it moves it several times.
+            Box::pin(async move { Ok::<_, Infallible>(forward::serve(client, request, Verdict::Keep).await) })
         });
         http2::Builder::new(streams)
             .timer(TokioTimer::new())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::deadline::Deadline;
+use super::http1::{Outlet, Pipe};
 
 /// A stream whose writes fail when the client has taken nothing for too long.
 pub(super) struct Patient<S> {
@@ -17,6 +18,11 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
+    /// The stream itself.
+    pub(super) fn inner(&self) -> &S {
+        &self.stream
+    }
+
     pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self { stream, writing: Deadline::default(), limit }
     }
@@ -34,6 +40,13 @@ impl<S> Patient<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_read(cx, out)
+    }
+}
+
+impl<S: Outlet> Outlet for Patient<S> {
+    fn poll_drain(&mut self, cx: &mut Context<'_>, pipe: &Pipe) -> Poll<io::Result<usize>> {
+        let result = self.stream.poll_drain(cx, pipe);
+        self.wait(cx, result)
     }
 }
 

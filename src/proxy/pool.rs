@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::body::ClientBody;
+use super::fields::Introduction;
 use super::http1::Idle as Connection;
 use super::limits::Limits;
 use super::rules::Protocol;
@@ -71,7 +72,7 @@ impl Pool {
             idle.sender.share().or_else(|| Some(connections.remove(at).sender))
         });
         self.count.set(self.count.get() - (before - connections.len()));
-        taken.map(|sender| self.hand_out(sender, backend))
+        taken.map(|sender| self.hand_out(sender, backend, now))
     }
 
     /// Makes a new connection one that may come here when it is idle, or at once if others may share it.
@@ -83,12 +84,13 @@ impl Pool {
             }
             self.put(shared, backend, self.turn.get());
         }
-        self.hand_out(sender, backend)
+        self.hand_out(sender, backend, Instant::now())
     }
 
-    fn hand_out(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>) -> Lease {
+    fn hand_out(self: &Rc<Self>, sender: Sender, backend: &Arc<Backend>, since: Instant) -> Lease {
         Lease {
             sender: Some(sender),
+            since,
             backend: Arc::clone(backend),
             turn: self.turn.get(),
             pool: Rc::clone(self),
@@ -169,24 +171,26 @@ impl Pool {
 pub(super) struct Lease {
     /// None once the request has it.
     sender: Option<Sender>,
+    /// When it was handed out.
+    pub(super) since: Instant,
     backend: Arc<Backend>,
     turn: u64,
     pool: Rc<Pool>,
 }
 
 impl Lease {
-    /// Sends a request, once.
-    pub(super) fn send(&mut self, request: Request<ClientBody>) -> Sending {
+    /// Sends a request, once, and who asks.
+    pub(super) fn send(&mut self, request: Request<ClientBody>, introduction: &Introduction) -> Sending {
         let shared = self.sender.as_ref().and_then(Sender::share);
         match std::mem::replace(&mut self.sender, shared) {
-            Some(sender) => sender.send(request),
+            Some(sender) => sender.send(request, introduction),
             None => Sending::Http1(None),
         }
     }
 
     /// Lets the connection serve again: this one, or the one that others use, too.
     pub(super) fn give_back(self, connection: Option<Connection>) {
-        let Self { sender, backend, turn, pool } = self;
+        let Self { sender, since: _, backend, turn, pool } = self;
         if let Some(sender) = connection.map(Sender::Http1).or(sender) {
             pool.put(sender, &backend, turn);
         }

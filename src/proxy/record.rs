@@ -183,6 +183,11 @@ impl Record {
         })
     }
 
+    /// When its head was there.
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// The request's name.
     pub(super) fn id(&self) -> &str {
         self.name.to_str().unwrap_or_default()

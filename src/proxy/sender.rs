@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::TryFutureExt;
 use http::header::HOST;
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::body::{ClientBody, TargetSource};
 use super::deadline::Deadline;
+use super::fields::{Introduction, unmake};
 use super::http1::{Exchange, Idle, NoAnswer};
 use super::http2::Beside;
 use super::limits::{
@@ -107,14 +108,15 @@ impl Sender {
         }
     }
 
-    /// Sends a request.
-    pub(super) fn send(self, mut request: Request<ClientBody>) -> Sending {
+    /// Sends a request, and who asks.
+    pub(super) fn send(self, mut request: Request<ClientBody>, introduction: &Introduction) -> Sending {
         match self {
             Self::Http1(connection) => {
                 to_http1(&mut request);
-                Sending::Http1(Some(Box::new(Exchange::new(connection, request))))
+                Sending::Http1(Some(Box::new(Exchange::new(connection, request, introduction))))
             }
             Self::H2c(mut sender) => {
+                introduction.make(request.headers_mut());
                 to_http2(&mut request);
                 let spare = copy(&request).map(Box::new);
                 Sending::H2c(Box::pin(sender.try_send_request(request)), spare, Deadline::default())
@@ -198,11 +200,8 @@ fn to_http1(request: &mut Request<ClientBody>) {
     if request.version() != Version::HTTP_2 {
         return;
     }
+    unmake(request.headers_mut());
     let parts = std::mem::take(request.uri_mut()).into_parts();
-    let host = parts.authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    if let Some(host) = host {
-        request.headers_mut().insert(HOST, host);
-    }
     *request.uri_mut() = parts.path_and_query.map(Uri::from).unwrap_or_default();
     *request.version_mut() = Version::HTTP_11;
 }

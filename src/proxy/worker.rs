@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Response};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, watch};
-use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -95,9 +95,9 @@ pub(super) struct Worker {
 
 /// Serves `listeners` on the calling thread until told to stop and done.
 pub(super) fn run(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, serve(parts, listeners))
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_io().enable_time().build_local(LocalOptions::default())?;
+    runtime.block_on(serve(parts, listeners))
 }
 
 async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
@@ -124,7 +124,8 @@ async fn serve(parts: Parts, listeners: Vec<Listener>) -> io::Result<()> {
         https_port,
         tasks: TaskTracker::new(),
         upstreams: TaskTracker::new(),
-        stop,
+        // Each request looks at it, and the others' locks with it.
+        stop: stop.child_token(),
         stopping: Cell::new(false),
         tunnels,
         recorder,
@@ -222,16 +223,17 @@ async fn connection(
     let ended = match scheme {
         Scheme::Http => {
             let origin = Origin { client: peer.ip().to_canonical(), scheme: "http", port };
-            http1::serve(Client::new(worker, origin, None), Stream::Plain(stream)).await
+            Box::pin(http1::serve(Client::new(worker, origin, None), Stream::Plain(stream))).await
         }
         Scheme::Https => {
-            let Some((stream, shown)) = greet(&worker, stream, peer).await else { return };
+            // Each of these has its own time, and room for one at a time is enough.
+            let Some((stream, shown)) = Box::pin(greet(&worker, stream, peer)).await else { return };
             let origin = Origin { client: peer.ip().to_canonical(), scheme: "https", port };
             let client = Client::new(worker, origin, Some(shown));
             if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2) {
-                http2::serve(client, stream).await.map_err(io::Error::other)
+                Box::pin(http2::serve(client, stream)).await.map_err(io::Error::other)
             } else {
-                http1::serve(client, Stream::Secured(Box::new(stream))).await
+                Box::pin(http1::serve(client, Stream::Secured(Box::new(stream)))).await
             }
         }
     };
@@ -413,10 +415,10 @@ impl Client {
         }
     }
 
-    /// Whether the connection has served long enough, or the worker stops.
-    pub(super) fn is_worn(&self, number: u32) -> bool {
+    /// Whether the connection has served long enough at a time, or the worker stops.
+    pub(super) fn is_worn(&self, number: u32, at: Instant) -> bool {
         let limits = &self.worker.limits;
-        number >= limits.requests || self.worker.stopping.get() || self.opened.elapsed() > limits.age
+        number >= limits.requests || self.worker.stopping.get() || at - self.opened > limits.age
     }
 
     /// Whether `host` may be asked for here. With TLS the client must have been shown that this is that host: it may

@@ -131,6 +131,16 @@ impl Decoder {
         Ok(Decoded { data, read })
     }
 
+    /// So many bytes of a body of known length were read by others.
+    pub(in crate::proxy) fn pass(&mut self, bytes: u64) {
+        if let State::Length(left) = &mut self.state {
+            *left = left.saturating_sub(bytes);
+            if *left == 0 {
+                self.state = State::Done;
+            }
+        }
+    }
+
     /// The connection has ended.
     pub(in crate::proxy) fn close(&mut self) -> Result<(), BadCoding> {
         if !matches!(self.state, State::UntilClose | State::Done) {

@@ -4,6 +4,7 @@
 //! arrived by then, so a write that fails hides nothing: how the connection ended shows where it is read.
 
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -17,9 +18,11 @@ use super::coding::{BadCoding, Decoder};
 use super::head::{Scan, Scanner};
 use super::message::{self, Said};
 use super::outgoing::{Coding, Outgoing, Unwritten};
+use super::pipe::{self, Pipe};
 use super::stream::{Rewound, poll_next, poll_read, put_back};
 use crate::proxy::body::{BodyError, ClientBody, Piece};
 use crate::proxy::deadline::Deadline;
+use crate::proxy::fields::Introduction;
 use crate::proxy::limits::{INTERIM_HEADS, UPSTREAM_BUFFER};
 use crate::proxy::scratch;
 
@@ -73,13 +76,26 @@ pub(in crate::proxy) struct Exchange {
     /// The body of the answer.
     body: Decoder,
     keeps: bool,
+    way: Way,
     /// How much is read at once: more where much comes.
     room: usize,
 }
 
+/// How the body of an answer comes.
+enum Way {
+    /// Through the buffer that is lent.
+    Copied,
+    /// What is large through a pipe, which is made when it is needed.
+    Piped(Option<Rc<Pipe>>),
+}
+
 impl Exchange {
     /// Begins to ask on a connection.
-    pub(in crate::proxy) fn new(connection: Idle, mut request: Request<ClientBody>) -> Self {
+    pub(in crate::proxy) fn new(
+        connection: Idle,
+        mut request: Request<ClientBody>,
+        introduction: &Introduction,
+    ) -> Self {
         let bodiless = request.body().is_end_stream();
         let length = request.body().size_hint().exact();
         let fields = request.headers_mut();
@@ -96,7 +112,8 @@ impl Exchange {
             }
         };
         let mut head = BytesMut::with_capacity(1024);
-        message::write_request(&mut head, request.method(), request.uri(), request.headers());
+        let (method, uri) = (request.method(), request.uri());
+        message::write_request(&mut head, method, uri, introduction.text(), request.headers());
         head.extend_from_slice(b"\r\n");
         let outgoing = Outgoing::new(head, coding, request.headers());
         Self {
@@ -110,6 +127,7 @@ impl Exchange {
             interim: 0,
             body: Decoder::length(0),
             keeps: false,
+            way: Way::Copied,
             room: FIRST_READ,
         }
     }
@@ -209,10 +227,29 @@ impl Exchange {
         scratch: &mut [u8],
     ) -> Poll<Option<Result<Piece, BodyError>>> {
         self.upload(cx, scratch)?;
+        if let Some(pipe) = self.pipe() {
+            let most = usize::try_from(self.body.left().unwrap_or(0)).unwrap_or(usize::MAX);
+            let read = ready!(pipe.poll_fill(cx, &self.connection.stream, most)).map_err(BodyError::Ended)?;
+            if read == 0 {
+                self.body.close()?;
+            }
+            self.body.pass(u64::try_from(read).unwrap_or(u64::MAX));
+            return Poll::Ready(Some(Ok(Piece::Piped(pipe))));
+        }
         while !self.body.is_done() {
             let room = scratch::first(scratch, self.room);
+            let begun = !self.early.is_empty();
             let read = ready!(poll_next(&mut self.early, &mut self.connection.stream, cx, room));
-            let read = read.map_err(BodyError::Ended)?;
+            let mut read = read.map_err(BodyError::Ended)?;
+            if begun && self.body.left().is_some_and(|left| left > read as u64) {
+                // What came behind the head goes on with what came since; an end of the connection is met again.
+                let rest = room.get_mut(read..).filter(|rest| !rest.is_empty());
+                if let Some(Poll::Ready(Ok(more))) =
+                    rest.map(|rest| poll_read(&mut self.connection.stream, cx, rest))
+                {
+                    read += more;
+                }
+            }
             if read == 0 {
                 self.body.close()?;
             } else if read == room.len() {
@@ -226,6 +263,27 @@ impl Exchange {
         }
         let trailers = self.body.trailers()?;
         Poll::Ready(trailers.map(Piece::Trailers).map(Ok))
+    }
+
+    /// From now on a piece may come in a pipe.
+    pub(in crate::proxy) fn let_pipe(&mut self) {
+        self.way = Way::Piped(None);
+    }
+
+    /// What the next piece comes in, if not in the buffer: only of a body of known length.
+    fn pipe(&mut self) -> Option<Rc<Pipe>> {
+        let Way::Piped(pipe) = &mut self.way else { return None };
+        if !self.early.is_empty() || self.body.left().is_none_or(|left| left < pipe::WORTH) {
+            return None;
+        }
+        if pipe.is_none() {
+            *pipe = Pipe::new().map(Rc::new);
+        }
+        let pipe = pipe.clone();
+        if pipe.is_none() {
+            self.way = Way::Copied;
+        }
+        pipe
     }
 
     /// Whether all of the answer was read.

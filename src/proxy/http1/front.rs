@@ -14,6 +14,7 @@ use super::coding::{BadCoding, Decoder};
 use super::head::{After, Scan, Scanner};
 use super::message::{self, Heard};
 use super::outgoing::{Outgoing, Unwritten};
+use super::pipe::{Outlet, Pipe};
 use super::stream::{Stream, poll_next, poll_read, put_back};
 use crate::proxy::body::{BodyError, Piece};
 use crate::proxy::deadline::Deadline;
@@ -76,6 +77,11 @@ impl Front {
     /// Reads the next head; none where there is no other: the client has left, or was too slow.
     pub(super) fn poll_head(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Heard>>> {
         self.0.borrow_mut().poll_head(cx)
+    }
+
+    /// Whether what is written goes to the client as it is.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.0.borrow().stream.inner(), Stream::Plain(_))
     }
 
     /// Whether the client has said nothing that was not used.
@@ -184,6 +190,12 @@ impl AsyncWrite for Lent<'_> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner.borrow_mut().stream).poll_shutdown(cx)
+    }
+}
+
+impl Outlet for Lent<'_> {
+    fn poll_drain(&mut self, cx: &mut Context<'_>, pipe: &Pipe) -> Poll<io::Result<usize>> {
+        self.inner.borrow_mut().stream.poll_drain(cx, pipe)
     }
 }
 

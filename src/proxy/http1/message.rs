@@ -192,8 +192,14 @@ fn keeps(version: Version, fields: &HeaderMap) -> bool {
     keeps
 }
 
-/// Writes the head of a request to a target.
-pub(in crate::proxy) fn write_request(out: &mut BytesMut, method: &Method, uri: &Uri, fields: &HeaderMap) {
+/// Writes the head of a request to a target. Its host stands among the lines of the introduction.
+pub(in crate::proxy) fn write_request(
+    out: &mut BytesMut,
+    method: &Method,
+    uri: &Uri,
+    introduction: &[u8],
+    fields: &HeaderMap,
+) {
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(b" ");
     let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
@@ -203,9 +209,7 @@ pub(in crate::proxy) fn write_request(out: &mut BytesMut, method: &Method, uri: 
     }
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    if let Some(host) = fields.get(HOST) {
-        write_field(out, &HOST, host);
-    }
+    out.extend_from_slice(introduction);
     for (name, value) in fields.iter().filter(|(name, _)| *name != HOST) {
         write_field(out, name, value);
     }
@@ -278,8 +282,8 @@ mod tests {
         assert_eq!((read.after, read.keeps(), read.expects()), (Ok(After::Body(0)), true, false));
         let request = read.request;
         let mut out = BytesMut::new();
-        write_request(&mut out, request.method(), request.uri(), request.headers());
-        assert_eq!(out, "GET /x?y=%20 HTTP/1.1\r\nhost: a.org\r\nx-a: 1\r\nx-a: 2\r\n");
+        write_request(&mut out, request.method(), request.uri(), b"host: b.org\r\n", request.headers());
+        assert_eq!(out, "GET /x?y=%20 HTTP/1.1\r\nhost: b.org\r\nx-a: 1\r\nx-a: 2\r\n");
     }
 
     #[test]

@@ -4,14 +4,15 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use http::HeaderMap;
 use http::header::TRAILER;
-use tokio::io::AsyncWrite;
 
 use super::message;
+use super::pipe::{Outlet, Pipe};
 use crate::proxy::body::Piece;
 
 /// To copy so many bytes costs less than to name them to the kernel one by one.
@@ -49,6 +50,8 @@ pub(in crate::proxy) struct Outgoing {
     head_alone: bool,
     /// Whether the end of the body waits, too.
     ended: bool,
+    /// What is written once nothing else waits.
+    piped: Option<Rc<Pipe>>,
     written: u64,
 }
 
@@ -56,7 +59,7 @@ impl Outgoing {
     /// Begins with the bytes of the head, which are of these fields.
     pub(in crate::proxy) fn new(head: BytesMut, coding: Coding, fields: &HeaderMap) -> Self {
         let (ended, announced) = (coding == Coding::Length(0), fields.contains_key(TRAILER));
-        Self { waiting: head, coding, announced, head_alone: true, ended, written: 0 }
+        Self { waiting: head, coding, announced, head_alone: true, ended, piped: None, written: 0 }
     }
 
     /// Whether any byte has left.
@@ -66,7 +69,7 @@ impl Outgoing {
 
     /// Whether all bytes have left.
     pub(in crate::proxy) fn is_over(&self) -> bool {
-        self.ended && self.waiting.is_empty()
+        self.ended && self.waiting.is_empty() && self.piped.is_none()
     }
 
     /// Writes on; ready once all is written.
@@ -78,10 +81,15 @@ impl Outgoing {
         mut body: impl FnMut(&mut Context<'_>, &mut [u8]) -> Poll<Option<Result<Piece, E>>>,
     ) -> Poll<Result<(), Unwritten<E>>>
     where
-        W: AsyncWrite + Unpin,
+        W: Outlet,
     {
         loop {
-            if !self.ended && (self.head_alone || self.waiting.is_empty()) {
+            if let Some(pipe) = self.piped.as_deref().filter(|_| self.waiting.is_empty()) {
+                self.written += count(ready!(stream.poll_drain(cx, pipe)).map_err(Unwritten::Stream)?);
+                self.piped.take_if(|pipe| pipe.held() == 0);
+                continue;
+            }
+            if !self.ended && self.piped.is_none() && (self.head_alone || self.waiting.is_empty()) {
                 self.head_alone = false;
                 match body(cx, scratch) {
                     Poll::Ready(Some(Ok(piece))) => {
@@ -112,7 +120,7 @@ impl Outgoing {
     }
 
     /// Writes a piece, together with what waits; what does not leave at once waits.
-    fn put<W: AsyncWrite + Unpin>(
+    fn put<W: Outlet>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut W,
@@ -122,6 +130,10 @@ impl Outgoing {
         let bytes = match piece {
             Piece::Scratch(length) => scratch.get(..*length).unwrap_or_default(),
             Piece::Bytes(bytes) => bytes,
+            Piece::Piped(pipe) => {
+                self.piped = Some(Rc::clone(pipe));
+                return self.shorten(pipe.held());
+            }
             Piece::Trailers(fields) => {
                 if self.coding == Coding::Chunks && self.announced {
                     self.waiting.extend_from_slice(b"0\r\n");
@@ -140,10 +152,8 @@ impl Outgoing {
         let (before, after): (&[u8], &[u8]) = match &mut self.coding {
             Coding::Chunks => (chunk_size(bytes.len(), &mut size), b"\r\n"),
             Coding::UntilClose => (b"", b""),
-            Coding::Length(left) => {
-                let rest = left.checked_sub(count(bytes.len()));
-                *left = rest.ok_or_else(|| broken("the body is longer than its head says"))?;
-                self.ended = *left == 0;
+            Coding::Length(_) => {
+                self.shorten(bytes.len())?;
                 (b"", b"")
             }
         };
@@ -171,6 +181,17 @@ impl Outgoing {
             skip = skip.saturating_sub(slice.len());
         }
         self.waiting = rest;
+        Ok(())
+    }
+
+    /// So many bytes of a body whose length is known are on their way.
+    fn shorten(&mut self, bytes: usize) -> io::Result<()> {
+        let Coding::Length(left) = &mut self.coding else {
+            return Err(broken("the length of the body is not known"));
+        };
+        *left =
+            left.checked_sub(count(bytes)).ok_or_else(|| broken("the body is longer than its head says"))?;
+        self.ended = *left == 0;
         Ok(())
     }
 
@@ -221,6 +242,12 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     use super::*;
+
+    impl Outlet for tokio::io::DuplexStream {
+        fn poll_drain(&mut self, _: &mut Context<'_>, _: &Pipe) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+        }
+    }
 
     /// What is written to a reader that takes `room` bytes at a time.
     async fn check(coding: Coding, pieces: Vec<Piece>, room: usize, expected: Result<&str, &str>) {

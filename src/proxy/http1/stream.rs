@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::pipe::{Outlet, Pipe};
 use crate::proxy::tls::Secured;
 
 /// What carries a conversation.
@@ -64,6 +65,16 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Secured(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Outlet for Stream {
+    fn poll_drain(&mut self, cx: &mut Context<'_>, pipe: &Pipe) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => pipe.poll_drain(cx, stream),
+            // What goes there has to be read, to be sealed.
+            Self::Secured(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 }

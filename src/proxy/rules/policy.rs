@@ -138,7 +138,9 @@ impl Entry {
                 marks.notice = Some(Arc::clone(notice));
                 return Err(Refusal::Maintenance);
             }
-            Ruling::Open(Some(users)) => users.admit(request.headers_mut(), asked.origin.client).await?,
+            Ruling::Open(Some(users)) => {
+                Box::pin(users.admit(request.headers_mut(), asked.origin.client)).await?;
+            }
             Ruling::Open(None) => {}
         }
         let visitor = self.is_sticky().then(|| sticky::visitor(request.headers())).flatten();

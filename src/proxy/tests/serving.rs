@@ -152,6 +152,49 @@ async fn a_large_upload_arrives_whole() {
     assert!(answer.contains(&format!("{size} bytes: xxx")), "{}", &answer[..200]);
 }
 
+/// `length` bytes of which no two neighbours are alike.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| b'a' + u8::try_from(at % 23).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_large_answer_arrives_whole_and_the_connection_goes_on() {
+    const LENGTH: usize = 5_000_000;
+    let (address, _target) = target(|mut stream| async move {
+        loop {
+            read_head(&mut stream).await;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n");
+            let answer = [head.into_bytes(), pattern(LENGTH)].concat();
+            for piece in answer.chunks(777_777) {
+                stream.write_all(piece).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let mut stream = proxy.connect().await;
+    for _ in 0..3 {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+        let (head, body) = read_answer(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(body.as_bytes() == pattern(LENGTH), "{} bytes are others", body.len());
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_that_breaks_off_ends_the_connection() {
+    let (address, _target) = target(|mut stream| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n").await.unwrap();
+        stream.write_all(&pattern(3_000_000)).await.unwrap();
+    })
+    .await;
+    let proxy = Proxy::start(Limits::default(), &[("a.test", address)]).await;
+    let got = proxy.say("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
+    let body = got.split_once("\r\n\r\n").map(|(_, body)| body);
+    assert!(body.is_some_and(|body| body.as_bytes() == pattern(3_000_000)), "{} bytes", got.len());
+}
+
 #[tokio::test]
 async fn an_answer_before_the_upload_is_whole_is_the_answer() {
     let (address, _target) = target(|mut stream| async move {
