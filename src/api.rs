@@ -6,14 +6,14 @@
 
 mod app;
 mod around;
+mod audit;
 mod certificate;
 pub mod client;
 mod deployment;
 mod domain;
 mod error;
-mod events;
+pub mod events;
 mod exec;
-mod gate;
 mod git;
 mod hooks;
 mod input;
@@ -27,13 +27,18 @@ mod registry;
 mod route;
 mod routing;
 mod secret;
+mod seen;
 mod serve;
 mod settings;
 mod system;
 mod table;
+mod team;
+#[cfg(test)]
+mod tenancy_tests;
 mod token;
 mod traffic;
 mod upload;
+mod user;
 mod variable;
 mod volume;
 mod webhook;
@@ -48,12 +53,16 @@ use tokio_util::task::TaskTracker;
 use crate::auth::Auth;
 use crate::engine::Engine;
 use crate::store::Reader;
-use around::Numbers;
+pub use app::is_cursor;
+pub use around::{Numbers, is_foreign as from_another_site, words as panic_words};
+pub use audit::lines as audit_lines;
 pub use error::ApiError;
-pub use gate::Access;
+pub use hooks::read as read_delivery;
 pub use route::Route;
 pub use serve::{ServeError, serve};
+pub use system::is_for_programs;
 pub use table::table;
+pub use webhook::enabled as enabled_webhook;
 
 /// What the routes use; each handler takes the two or three it needs.
 #[derive(Clone)]

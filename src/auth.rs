@@ -1,29 +1,59 @@
 //! Who is asking, and how far they may go.
 //!
-//! Two ways in: the Unix socket, where the kernel names the peer, and a token. What a caller may do is decided by
-//! `domain::right` alone; which right a route needs, by its handler in `api`.
+//! Three ways in: the Unix socket, where the kernel names the peer, a token, and the session of a browser. What a
+//! caller may do is decided by `domain::right` alone; which right a route needs, by its handler.
 
+mod attempts;
+pub mod audit;
+pub mod gate;
 mod header;
+mod invite;
+mod link;
+mod password;
 mod peer;
+mod people;
 mod query;
+mod reach;
+mod second_factor;
 mod secret;
+mod session;
+mod setup;
+mod sign_in;
+pub mod subject;
+mod token;
+
+#[cfg(test)]
+mod people_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
 
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::request::Parts;
 use thiserror::Error;
 
-use crate::domain::right::{Right, Scope};
+use crate::domain::person::{TeamId, UserId};
+use crate::domain::right::{Reach, Right};
 use crate::domain::time::Timestamp;
-use crate::store::{Reader, StoreError, Token, TokenId, Writer};
+use crate::store::{Object, Reader, StoreError, TokenId, Writer};
+use crate::vault::Sealing;
 
+pub use link::NoRandom;
+pub use password::{BadPassword, PASSWORD_MAX, PASSWORD_MIN};
 pub use peer::{Owner, Peer};
+pub use people::ChangeError;
+pub use second_factor::{FactorError, NewFactor};
 pub use secret::{InvalidSecret, Secret};
-
-/// A token's last use is stored to within this time, so that a busy client does not write at every request.
-const TOUCH_AFTER: Duration = Duration::from_mins(1);
+pub use session::{ABSOLUTE, IDLE, NewSession, Origin, Pending, SessionInfo, Visitor};
+pub use setup::{ClaimError, Fields, SetupLinkError};
+pub use sign_in::{SignInError, SignedIn};
+pub use token::CreateError;
 
 /// Somebody whose credentials were good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +71,31 @@ pub enum Caller {
         id: TokenId,
         /// What the token is for.
         name: String,
+        /// Whose it is; none: the instance's own.
+        user: Option<UserId>,
         /// How far it reaches.
-        scope: Scope,
+        reach: Reach,
     },
+    /// A person in a browser, who has signed in.
+    Person(Person),
 }
+
+/// A person who has signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The user.
+    pub id: UserId,
+    /// The name by which they sign in.
+    pub login: String,
+    /// What each form of this session has to show.
+    pub csrf: String,
+    /// How far they reach.
+    pub reach: Reach,
+}
+
+/// Marks a request that comes from a browser: only the session of its cookie counts, if there is one.
+#[derive(Debug, Clone)]
+pub struct Browser(pub Option<Person>);
 
 /// Why somebody is not let in.
 #[derive(Debug, Error)]
@@ -72,9 +123,40 @@ pub enum Refusal {
         /// What was done about it.
         revoked: &'static str,
     },
+    /// There is no such thing, or it is of a team that the caller has no part in.
+    #[error("there is no {what} {name:?}")]
+    NotFound {
+        /// "app".
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// Nobody has signed in.
+    #[error("sign in first")]
+    SignedOut,
+    /// The caller is known, and may not do this.
+    #[error("{caller} may not do this: it needs {needs}")]
+    Forbidden {
+        /// Who asked.
+        caller: String,
+        /// What is missing.
+        needs: &'static str,
+    },
     /// The store could not be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The layer around every request of a face renders it.
+#[derive(Debug, Clone)]
+pub struct Refused(pub Arc<Refusal>);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::FORBIDDEN.into_response();
+        response.extensions_mut().insert(Refused(Arc::new(self)));
+        response
+    }
 }
 
 /// Tells who is asking.
@@ -85,21 +167,47 @@ struct Inner {
     owner: Owner,
     reader: Reader,
     writer: Writer,
+    sealing: Sealing,
     clock: fn() -> Timestamp,
+    hasher: password::Hasher,
+    attempts: attempts::Attempts,
+    audit_days: OnceLock<u32>,
+    /// When the audit was last swept.
+    swept: AtomicI64,
 }
 
 impl Auth {
-    /// Callers of this instance: `owner` runs it, tokens are in the store.
+    /// Callers of this instance: `owner` runs it, users and tokens are in the store.
     #[must_use]
-    pub fn new(owner: Owner, reader: Reader, writer: Writer, clock: fn() -> Timestamp) -> Self {
-        Self(Arc::new(Inner { owner, reader, writer, clock }))
+    pub fn new(
+        owner: Owner,
+        reader: Reader,
+        writer: Writer,
+        sealing: Sealing,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let (hasher, attempts) = (password::Hasher::new(), attempts::Attempts::new());
+        Self(Arc::new(Inner {
+            owner,
+            reader,
+            writer,
+            sealing,
+            clock,
+            hasher,
+            attempts,
+            audit_days: OnceLock::new(),
+            swept: AtomicI64::new(0),
+        }))
     }
 
     /// Who makes this request. A token that is shown counts before the socket it comes from.
     pub async fn caller(&self, parts: &Parts) -> Result<Caller, Refusal> {
+        if let Some(Browser(person)) = parts.extensions.get() {
+            return person.clone().map(Caller::Person).ok_or(Refusal::SignedOut);
+        }
         self.refuse_secret_in_address(parts).await?;
         if let Some(secret) = header::secret(&parts.headers)? {
-            return self.bearer(&secret).await;
+            return self.bearer(&secret, parts).await;
         }
         match parts.extensions.get::<Peer>() {
             Some(Peer::Unix { uid }) => self.0.owner.admit(*uid),
@@ -107,100 +215,95 @@ impl Auth {
         }
     }
 
-    /// Whether the caller of a stream that is still open would be let in again.
+    /// Whether the caller of a stream that is still open would be let in again, and reach as far.
     pub async fn is_still_good(&self, caller: &Caller) -> Result<bool, Refusal> {
-        let Caller::Token { id, scope, .. } = caller else { return Ok(true) };
-        let now = (self.0.clock)();
-        let tokens = self.0.reader.tokens().await?;
-        Ok(tokens.iter().any(|token| token.id == *id && token.scope == *scope && !token.is_expired(now)))
-    }
-
-    /// Makes a token and returns it with its secret, which is not kept.
-    pub async fn create_token(
-        &self,
-        name: String,
-        scope: Scope,
-        days: u32,
-    ) -> Result<(Token, Secret), CreateError> {
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(CreateError::Random)?;
-        let secret = Secret::from_random(&random);
-        let now = (self.0.clock)();
-        let expires = Timestamp(now.0.saturating_add(i64::from(days) * MILLIS_A_DAY));
-        let id = self.0.writer.create_token(name.clone(), scope, secret.digest(), Some(expires), now).await?;
-        let token = self.0.reader.token_by_hash(&secret.digest()).await?;
-        token.map(|token| (token, secret)).ok_or(CreateError::Gone(id))
-    }
-
-    /// Ends a token; false: there is none of this number.
-    pub async fn revoke_token(&self, id: TokenId) -> Result<bool, StoreError> {
-        self.0.writer.revoke_token(id).await
-    }
-
-    /// Every token that was not revoked.
-    pub async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        self.0.reader.tokens().await
-    }
-
-    async fn bearer(&self, secret: &Secret) -> Result<Caller, Refusal> {
-        let now = (self.0.clock)();
-        let digest = secret.digest();
-        let found = self.0.reader.token_by_hash(&digest).await?;
-        let Some(token) = found.filter(|token| !token.is_expired(now)) else { return Err(Refusal::Unknown) };
-        self.touch(&token, now).await;
-        Ok(Caller::Token { id: token.id, name: token.name, scope: token.scope })
-    }
-
-    async fn touch(&self, token: &Token, now: Timestamp) {
-        let fresh =
-            token.used.is_some_and(|last| u128::from(now.millis_since(last)) < TOUCH_AFTER.as_millis());
-        if fresh {
-            return;
-        }
-        if let Err(error) = self.0.writer.touch_token(token.id, now).await {
-            tracing::warn!(token = token.id.0, %error, "the token's last use could not be stored");
+        match caller {
+            Caller::Local { .. } => Ok(true),
+            Caller::Token { id, reach, .. } => self.is_still_taken(*id, reach).await,
+            Caller::Person(person) => self.is_still_signed_in(person).await,
         }
     }
 
-    async fn refuse_secret_in_address(&self, parts: &Parts) -> Result<(), Refusal> {
-        match query::secret(parts.uri.query().unwrap_or_default()) {
-            query::Found::Nothing => Ok(()),
-            query::Found::Word => Err(Refusal::InAddress { revoked: "" }),
-            query::Found::Secret(secret) => {
-                let Some(token) = self.0.reader.token_by_hash(&secret.digest()).await? else {
-                    return Err(Refusal::InAddress { revoked: "" });
-                };
-                self.0.writer.revoke_token(token.id).await?;
-                tracing::warn!(target: "rivetr::audit", token = token.id.0, "revoked: it stood in an address");
-                Err(Refusal::InAddress { revoked: ". This one has been revoked: make a new one" })
-            }
-        }
+    /// The team of an object; none: there is no such object, or it is no team's.
+    pub async fn team_of(&self, object: Object, name: &str) -> Result<Option<TeamId>, StoreError> {
+        self.0.reader.team_of(object, name).await
     }
-}
 
-const MILLIS_A_DAY: i64 = 24 * 60 * 60 * 1000;
-
-/// Why a token could not be made.
-#[derive(Debug, Error)]
-pub enum CreateError {
-    /// The kernel gave no random bytes.
-    #[error("the kernel gave no random bytes for a token: {0}")]
-    Random(getrandom::Error),
-    /// It was revoked while it was being made.
-    #[error("token {} was revoked while it was being made", .0.0)]
-    Gone(TokenId),
-    /// The store could not keep it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
 }
 
 impl Caller {
-    /// Whether this caller may do what `right` names.
+    /// Whether this caller may do what `right` names: in one of its teams, or on the instance.
     #[must_use]
     pub fn may(&self, right: Right) -> bool {
+        self.reach().allows(right)
+    }
+
+    /// Whether this caller may do it in that team.
+    #[must_use]
+    pub fn may_in(&self, right: Right, team: TeamId) -> bool {
+        self.reach().allows_in(right, team)
+    }
+
+    /// Whether this caller knows that the team is there.
+    #[must_use]
+    pub fn sees(&self, team: TeamId) -> bool {
+        self.reach().sees(team)
+    }
+
+    /// Whether this caller stands above all teams.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.reach().teams.is_none()
+    }
+
+    /// Whether what this caller has shown carries the right, wherever it holds.
+    #[must_use]
+    pub fn carries(&self, right: Right) -> bool {
+        self.reach().scope.allows(right)
+    }
+
+    /// Refuses a caller who may not do it in that team; one who does not know of the team is told that `what` of this
+    /// name is not there.
+    pub fn require_in(
+        &self,
+        right: Right,
+        team: TeamId,
+        what: &'static str,
+        name: &str,
+    ) -> Result<(), Refusal> {
+        if !self.sees(team) {
+            return Err(Refusal::NotFound { what, name: name.to_owned() });
+        }
+        if self.may_in(right, team) { Ok(()) } else { Err(self.forbidden("a wider scope or role")) }
+    }
+
+    /// The teams that this caller has a part in; none: it stands above them all.
+    #[must_use]
+    pub fn teams(&self) -> Option<impl Iterator<Item = TeamId>> {
+        self.reach().teams.as_ref().map(|teams| teams.keys().copied())
+    }
+
+    /// The user behind this caller.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
         match self {
-            Self::Local { .. } => Scope::Admin.allows(right),
-            Self::Token { scope, .. } => scope.allows(right),
+            Self::Local { .. } => None,
+            Self::Token { user, .. } => *user,
+            Self::Person(person) => Some(person.id),
+        }
+    }
+
+    fn forbidden(&self, needs: &'static str) -> Refusal {
+        Refusal::Forbidden { caller: self.to_string(), needs }
+    }
+
+    fn reach(&self) -> &Reach {
+        match self {
+            Self::Local { .. } => &Reach::ALL,
+            Self::Token { reach, .. } | Self::Person(Person { reach, .. }) => reach,
         }
     }
 }
@@ -210,6 +313,7 @@ impl fmt::Display for Caller {
         match self {
             Self::Local { name, .. } => write!(f, "user {name}"),
             Self::Token { id, name, .. } => write!(f, "token {} ({})", id.0, name.escape_debug()),
+            Self::Person(person) => write!(f, "{}", person.login.escape_debug()),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! whoever called [`invocation`] runs them.
 
 mod apps;
+mod audit;
 mod cancel;
 mod certs;
 mod config;
@@ -35,9 +36,11 @@ mod start;
 mod status;
 mod stop;
 mod table;
+mod teams;
 mod terminal;
 mod tokens;
 mod traffic;
+mod users;
 mod volumes;
 mod webhooks;
 
@@ -190,6 +193,13 @@ enum Remote {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
+    /// See, make and change those who can sign in
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Teams, their members, and the invitations into them
+    #[command(subcommand)]
+    Teams(teams::Teams),
+    Audit(audit::Audit),
     /// List, show and delete what apps keep
     #[command(subcommand)]
     Volumes(volumes::Volumes),
@@ -226,6 +236,9 @@ impl Remote {
             Self::Registries(registries) => registries.run(session).await,
             Self::Certs(certs) => certs.run(session).await,
             Self::Tokens(tokens) => tokens.run(session).await,
+            Self::Users(users) => users.run(session).await,
+            Self::Teams(teams) => teams.run(session).await,
+            Self::Audit(audit) => audit.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
             Self::Webhooks(webhooks) => webhooks.run(session).await,
         }

@@ -16,6 +16,7 @@ pub mod key;
 pub mod mount;
 pub mod name;
 pub mod one_off;
+pub mod person;
 pub mod project;
 pub mod right;
 pub mod route;

@@ -10,20 +10,24 @@ mod certs;
 mod change;
 mod context;
 mod deploy;
+mod disk;
 mod dns;
 mod domains;
 mod error;
 mod exec;
 mod failpoint;
 mod files;
+mod glance;
 mod health;
 pub mod hooks;
+mod inventory;
 mod keys;
 mod leftovers;
 mod log;
 mod memory;
 pub mod metrics;
 mod one_off;
+mod preview;
 mod projects;
 pub mod push;
 mod queue;
@@ -35,6 +39,7 @@ mod rotation;
 mod routes;
 mod scale;
 mod secrets;
+mod standing;
 mod status;
 mod steps;
 mod sweep;
@@ -67,23 +72,30 @@ use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
-use crate::vault::{KeySource, Vault};
+use crate::vault::{KeySource, Sealing, Vault};
 
 pub use certs::Acme;
 pub use change::Changed;
+pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
 pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
+pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
+pub use inventory::{Drift, InventoryUnit, UnitFile};
 pub use keys::RemoteError;
-pub use log::LogEntry;
+pub use log::{LogEntry, LogTail};
+pub use preview::{Preview, Texts};
 pub use recover::StartError;
 pub use rotation::Rotated;
 pub use routes::{Fate, Outcome, ShownRoute};
+pub use standing::{ByHand, Standing, Standings, Stir};
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
 pub use traffic::NewTraffic;
-pub use variables::{Shown, Ungiven};
+pub use variables::{Difference, Shown, Ungiven};
 pub use volume::Volume;
+
+pub use crate::host::survey::readable as readable_bytes;
 
 /// What the engine is told once, at start.
 #[derive(Debug, Clone)]
@@ -173,7 +185,7 @@ struct Inner {
     settings: Settings,
     machine: Machine,
     vault: Arc<Vault>,
-    sealing: tokio::sync::RwLock<()>,
+    sealing: Arc<tokio::sync::RwLock<()>>,
     writer: Writer,
     reader: Reader,
     queue: queue::Queue,
@@ -193,6 +205,8 @@ struct Inner {
     certs: certs::Desk,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
+    sight: standing::Sight,
+    doctor: glance::Doctor,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     ends: metrics::Ends,
@@ -221,17 +235,25 @@ impl Engine {
             settling: apply::Locks::default(),
             certs: certs::Desk::default(),
             features: OnceCell::new(),
+            sight: standing::Sight::default(),
+            doctor: glance::Doctor::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             ends: metrics::Ends::default(),
             settings,
             machine,
             vault: Arc::new(vault),
-            sealing: tokio::sync::RwLock::default(),
+            sealing: Arc::default(),
             writer,
             reader,
             moved,
         }))
+    }
+
+    /// What seals for others who store.
+    #[must_use]
+    pub fn sealing(&self) -> Sealing {
+        Sealing { vault: Arc::clone(&self.0.vault), lock: Arc::clone(&self.0.sealing) }
     }
 
     /// Ends what runs at the next safe point, and returns when it has. Nothing that is unfinished is lost: each
@@ -276,7 +298,9 @@ impl Engine {
         &self.0.vault
     }
 
-    fn now(&self) -> Timestamp {
+    /// What time it is, by the clock of this engine.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         (self.0.settings.clock)()
     }
 

@@ -23,5 +23,6 @@ pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod web;
 // All of it together.
 pub mod daemon;

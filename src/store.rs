@@ -1,5 +1,5 @@
 //! What rivetr knows, in one SQLite file: projects, apps, variables, deployments, domains, addresses,
-//! tokens, webhooks, sign-ins at registries, certificates.
+//! tokens, webhooks, sign-ins at registries, certificates, people.
 //!
 //! [`Writer`] is one thread and every change is one transaction, on the disk before a call returns.
 //! [`Reader`] is a few connections that cannot write and see one moment each. SQL lives here and
@@ -7,6 +7,7 @@
 
 mod address;
 mod app;
+mod audit;
 mod certificate;
 mod change;
 mod damage;
@@ -14,11 +15,16 @@ mod delivery;
 mod deployment;
 mod domain;
 mod error;
+mod invitation;
 mod key;
+mod link;
 mod migrate;
 mod mount;
+mod object;
 mod one_off;
 mod open;
+mod outline;
+mod people;
 mod project;
 mod reader;
 mod registry;
@@ -26,10 +32,14 @@ mod reseal;
 mod route;
 mod row;
 mod scale;
+mod second_factor;
+mod session;
 mod settings;
 mod source;
+mod team;
 mod token;
 mod traffic;
+mod user;
 mod variable;
 mod webhook;
 mod writer;
@@ -41,6 +51,7 @@ mod testing;
 
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
+pub use audit::{AuditFilter, AuditRow, Chain, Entry};
 pub use certificate::{AskCertificateError, OrderBegun};
 pub use change::ChangeAppError;
 pub use damage::cure;
@@ -48,17 +59,24 @@ pub use delivery::{NewDelivery, Taken};
 pub use deployment::{EnqueueError, Enqueued, Return, SaveError, Wish};
 pub use domain::DomainError;
 pub use error::StoreError;
+pub use invitation::{Entrant, Invitation, InvitationId, NewInvitation};
 pub use key::{CreateKeyError, DeleteKeyError};
 pub use migrate::MigrateError;
 pub use mount::SetFileError;
+pub use object::Object;
 pub use one_off::BeginOneOffError;
 pub use open::{OpenError, is_fresh, open};
+pub use outline::Outline;
+pub use people::{By, PeopleError};
 pub use project::{ChangeProjectError, CreateProjectError, InvalidPool, SubnetPool};
 pub use reader::Reader;
 pub use registry::Registry;
 pub use reseal::Resealed;
 pub use scale::ScaleError;
-pub use token::{Token, TokenId};
+pub use session::{Begin, Factor, Over, Session, SessionId};
+pub use team::{Member, Team};
+pub use token::{NewToken, Token, TokenId};
 pub use traffic::SetTrafficError;
+pub use user::{Account, PasswordHash, Totp, User};
 pub use variable::SetVariablesError;
 pub use writer::Writer;

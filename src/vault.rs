@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use thiserror::Error;
@@ -170,6 +170,23 @@ impl KeySource {
         match self {
             Self::File(path) | Self::Credential(path) => path,
         }
+    }
+}
+
+/// A vault, and the turns of those who seal and store with those who change its keys.
+#[derive(Clone)]
+pub struct Sealing {
+    /// The vault.
+    pub vault: Arc<Vault>,
+    /// Read by who seals until it is stored; written by a change of keys.
+    pub lock: Arc<tokio::sync::RwLock<()>>,
+}
+
+impl Sealing {
+    /// A vault whose turns nobody else takes.
+    #[must_use]
+    pub fn new(vault: Vault) -> Self {
+        Self { vault: Arc::new(vault), lock: Arc::default() }
     }
 }
 

@@ -19,6 +19,7 @@ use rivetr::domain::app::{AppId, Settings};
 use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
 use rivetr::domain::mount::MountPath;
 use rivetr::domain::name::{EnvKey, Slug};
+use rivetr::domain::person::TeamId;
 use rivetr::domain::project::{Project, ProjectId, Subnet};
 use rivetr::domain::source::CommitId;
 use rivetr::domain::time::Timestamp;
@@ -100,6 +101,7 @@ fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
     let project = Project {
         id: ProjectId(1),
         slug: Slug::parse(&input.project)?,
+        team: TeamId::FIRST,
         subnet: Subnet::around(input.subnet),
     };
     let image = ImageId::parse(&input.image)?;

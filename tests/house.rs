@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Each module in reading order, and the modules it may name besides itself.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("files", &[]),
     ("vault", &["domain", "files"]),
@@ -22,8 +22,10 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("remote", &["domain", "files"]),
     ("proxy", &["domain", "files"]),
     ("engine", &["domain", "vault", "build", "quadlet", "plan", "store", "host", "remote", "proxy"]),
-    ("auth", &["domain", "store"]),
+    ("auth", &["domain", "vault", "store"]),
     ("api", &["domain", "store", "remote", "engine", "auth"]),
+    // `api` for the forms of requests, which a page's form becomes too.
+    ("web", &["domain", "store", "engine", "auth", "api"]),
     ("config", &["domain", "store", "host", "proxy", "engine"]),
     // `setup` and `doctor` work on the machine before and without a daemon.
     ("cli", &["domain", "config", "api", "host", "files"]),

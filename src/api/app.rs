@@ -7,19 +7,21 @@ use axum::response::sse::Event;
 use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::error::ApiError;
 use super::events;
-use super::gate::{Authorized, Deploy, Manage, Read};
 use super::input::{Input, Params};
 use super::{Streams, wire};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Deploy, Manage, Read};
 use crate::domain::app::{App, AppId};
 use crate::domain::deployment::{DeploymentId, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::source::Source;
-use crate::engine::{Engine, UnitSummary};
-use crate::store::Reader;
+use crate::engine::{Engine, EngineError, UnitSummary};
+use crate::store::{CreateAppError, Reader};
 
 /// Deployments on one page unless the client says otherwise, and at most.
 const PAGE: (u32, u32) = (20, 100);
@@ -29,11 +31,13 @@ const LINES_MAX: usize = 10_000;
 const CURSOR_MAX: usize = 200;
 
 pub(super) async fn list(
-    _: Authorized<Read>,
+    by: Authorized<Read>,
     State(engine): State<Engine>,
     State(reader): State<Reader>,
 ) -> Result<Json<wire::List<wire::App>>, ApiError> {
-    let items = reader.apps().await?.iter().map(|app| shown(&engine, app)).collect();
+    let apps = reader.apps().await?;
+    let seen = apps.iter().filter(|app| by.caller.sees(app.project.team));
+    let items = seen.map(|app| shown(&engine, app)).collect();
     Ok(Json(wire::List { items, next: None }))
 }
 
@@ -42,9 +46,16 @@ pub(super) async fn create(
     State(engine): State<Engine>,
     Input(new): Input<wire::CreateApp>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let app = engine.create_app(new.parse()?, by.caller.may(Right::Administer)).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app created");
-    Ok((StatusCode::CREATED, Json(shown(&engine, &app))))
+    let new = new.parse()?;
+    let project = engine.reader().project(&new.project).await?;
+    // One of another team is as little there as any other.
+    let seen = project.filter(|project| by.caller.sees(project.team));
+    let project = seen.ok_or_else(|| EngineError::from(CreateAppError::NoProject(new.project.clone())))?;
+    by.caller.require_in(Right::Manage, project.team, "project", project.slug.as_str())?;
+    let app = engine.create_app(new, by.caller.may(Right::Administer)).await?;
+    let shown = shown(&engine, &app);
+    by.record(Deed::new("app.created", of_app(&app)).of(project.team).after(wire::value(&shown))).await;
+    Ok((StatusCode::CREATED, Json(shown)))
 }
 
 pub(super) async fn show(
@@ -72,7 +83,7 @@ pub(super) async fn delete(
     Params(Deletion { volumes }): Params<Deletion>,
 ) -> Result<StatusCode, ApiError> {
     let app = find(&reader, &id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, volumes, by = %by.caller, "app is being deleted");
+    by.record(Deed::new("app.deleted", of_app(&app)).before(json!({ "volumes": volumes }))).await;
     engine.delete_app(&app.slug, volumes).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -86,9 +97,12 @@ pub(super) async fn set_source(
 ) -> Result<Json<wire::App>, ApiError> {
     let (source, token) = source.parse()?;
     let app = find(&reader, &id).await?;
+    let before = wire::value(&shown(&engine, &app).source);
     let app = engine.set_source(&app.slug, source, token).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "source changed");
-    Ok(Json(shown(&engine, &app)))
+    let shown = shown(&engine, &app);
+    by.record(Deed::new("app.source_changed", of_app(&app)).before(before).after(wire::value(&shown.source)))
+        .await;
+    Ok(Json(shown))
 }
 
 pub(super) async fn deploy(
@@ -102,7 +116,7 @@ pub(super) async fn deploy(
     let app = find(&reader, &id).await?;
     let deployment = engine.deploy_built(&app.slug, Trigger::Request, commit, !no_cache).await?;
     let number = deployment.number;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, deployment = number, by = %by.caller, "deployment asked for");
+    by.record(Deed::new("app.deployed", of_deployment(&app.slug, number))).await;
     Ok((StatusCode::ACCEPTED, Json(wire::Deployment::from(&deployment))))
 }
 
@@ -115,6 +129,11 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// The page that these parameters say.
+    pub(super) fn new(limit: Option<u32>, before: Option<i64>) -> Self {
+        Self { limit, before }
+    }
+
     /// Where it begins, and how many it has.
     pub(super) fn bounds(&self) -> (Option<i64>, u32) {
         (self.before, self.limit.unwrap_or(PAGE.0).clamp(1, PAGE.1))
@@ -212,13 +231,16 @@ pub(super) async fn log(
 /// Where a client that was cut off goes on. It becomes an argument of journalctl: nothing else may get there.
 fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(last) = headers.get("last-event-id") else { return Ok(None) };
-    let of_journald = |text: &&str| {
-        let field = |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | ';');
-        text.len() <= CURSOR_MAX && text.starts_with("s=") && text.chars().all(field)
-    };
     let message = "Last-Event-ID must be the id of an event of this log";
-    let found = last.to_str().ok().filter(of_journald).map(|text| Some(text.to_owned()));
+    let found = last.to_str().ok().filter(|text| is_cursor(text)).map(|text| Some(text.to_owned()));
     found.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message))
+}
+
+/// Whether a text is a place in the journal, and nothing that journalctl could take for anything else.
+#[must_use]
+pub fn is_cursor(text: &str) -> bool {
+    let field = |c: char| c.is_ascii_alphanumeric() || matches!(c, '=' | ';');
+    text.len() <= CURSOR_MAX && text.starts_with("s=") && text.chars().all(field)
 }
 
 /// An app with the addresses that this instance gives it.
@@ -228,6 +250,16 @@ pub(super) fn shown(engine: &Engine, app: &App) -> wire::App {
         Source::Git(_) | Source::Image { .. } | Source::Upload | Source::Inline { .. } => None,
     };
     wire::App::of(app, engine.urls(app), push_url)
+}
+
+/// An app, in the words of the audit.
+pub(super) fn of_app(app: &App) -> String {
+    format!("app {}", app.slug)
+}
+
+/// A deployment, in the words of the audit.
+pub(super) fn of_deployment(app: &Slug, number: u32) -> String {
+    format!("deployment {number} of app {app}")
 }
 
 /// The app of a name or a number. A name made of digits is a name first.

@@ -15,6 +15,8 @@ use http::header::{CACHE_CONTROL, CONNECTION, HOST, ORIGIN, X_CONTENT_TYPE_OPTIO
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
 use super::error::ApiError;
+use crate::auth::Refused;
+use crate::auth::audit::RequestNumber;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -33,14 +35,17 @@ impl Numbers {
         Self { run, next: Arc::new(AtomicU64::new(1)) }
     }
 
-    fn take(&self) -> String {
+    /// The next number.
+    #[must_use]
+    pub fn take(&self) -> String {
         format!("{:08x}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 /// The layer.
-pub async fn around(State(numbers): State<Numbers>, request: Request, next: Next) -> Response {
+pub async fn around(State(numbers): State<Numbers>, mut request: Request, next: Next) -> Response {
     let number = numbers.take();
+    request.extensions_mut().insert(RequestNumber(number.clone()));
     let for_git = request.uri().path().starts_with("/git/");
     let has_body = !request.body().is_end_stream();
     let answer = if is_foreign(request.headers(), request.uri()) {
@@ -53,7 +58,8 @@ pub async fn around(State(numbers): State<Numbers>, request: Request, next: Next
         tracing::error!(request = number, panic = words(panic.as_ref()), "a request panicked");
         ApiError::hidden().into_response()
     });
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+    let refused = response.extensions_mut().remove::<Refused>().map(|Refused(refusal)| (&refusal).into());
+    if let Some(error) = refused.or_else(|| response.extensions_mut().remove::<ApiError>()) {
         error.log(&number);
         response = error.render(&number, for_git);
         if has_body {
@@ -71,7 +77,7 @@ pub async fn around(State(numbers): State<Numbers>, request: Request, next: Next
 }
 
 /// Whether a browser says that the request comes from a page of another site. Other clients say nothing.
-fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
+pub fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return site != "same-origin" && site != "none";
     }
@@ -82,7 +88,8 @@ fn is_foreign(headers: &HeaderMap, uri: &Uri) -> bool {
     there.is_none() || there != here
 }
 
-fn words(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }

@@ -4,21 +4,27 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
+use serde_json::json;
 
 use super::error::ApiError;
-use super::gate::{Administer, Authorized, Manage, Read};
 use super::input::Input;
+use super::seen::Seen;
 use super::wire;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Administer, Authorized, Manage, Read};
 use crate::domain::certificate::CertName;
 use crate::domain::name::HostName;
 use crate::engine::Engine;
 use crate::store::Reader;
 
 pub(super) async fn list(
-    _: Authorized<Read>,
+    by: Authorized<Read>,
     State(reader): State<Reader>,
 ) -> Result<Json<wire::List<wire::Certificate>>, ApiError> {
-    Ok(Json(wire::List { items: all(&reader).await?, next: None }))
+    let seen = Seen::hosts(&reader, &by.caller).await?;
+    let mut items = all(&reader).await?;
+    items.retain(|certificate| seen.has(Some(certificate.name.as_str())));
+    Ok(Json(wire::List { items, next: None }))
 }
 
 pub(super) async fn add(
@@ -28,7 +34,7 @@ pub(super) async fn add(
 ) -> Result<impl IntoResponse, ApiError> {
     let (chain, key) = new.parse()?;
     let own = engine.add_certificate(chain, key).await?;
-    tracing::info!(target: "rivetr::audit", certificate = %own.name, by = %by.caller, "certificate handed in");
+    by.record(Deed::new("certificate.added", format!("certificate {}", own.name))).await;
     Ok((StatusCode::CREATED, Json(wire::Certificate::from(&own))))
 }
 
@@ -47,7 +53,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let parsed = CertName::parse(&name).map_err(|_| ApiError::not_found("certificate", &name))?;
     engine.remove_certificate(&parsed).await?;
-    tracing::info!(target: "rivetr::audit", certificate = %parsed, by = %by.caller, "certificate taken back");
+    by.record(Deed::new("certificate.removed", format!("certificate {parsed}"))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -60,7 +66,10 @@ pub(super) async fn renew(
 ) -> Result<impl IntoResponse, ApiError> {
     let parsed = HostName::parse(&name).map_err(|_| ApiError::not_found("certificate", &name))?;
     engine.renew_certificate(&parsed, revoke).await?;
-    tracing::info!(target: "rivetr::audit", certificate = %parsed, revoke, by = %by.caller, "certificate wanted anew");
+    by.record(
+        Deed::new("certificate.renewed", format!("certificate {parsed}")).after(json!({ "revoke": revoke })),
+    )
+    .await;
     Ok((StatusCode::ACCEPTED, Json(find(&reader, parsed.as_str()).await?)))
 }
 
@@ -69,7 +78,7 @@ pub(super) async fn change_account_key(
     State(engine): State<Engine>,
 ) -> Result<StatusCode, ApiError> {
     engine.change_account_key().await?;
-    tracing::info!(target: "rivetr::audit", by = %by.caller, "key of the ACME account changed");
+    by.record(Deed::new("acme_account.key_changed", "ACME account")).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

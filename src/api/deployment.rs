@@ -9,8 +9,9 @@ use http::{HeaderMap, StatusCode};
 
 use super::error::ApiError;
 use super::events;
-use super::gate::{Authorized, Deploy, Read};
-use super::{Streams, wire};
+use super::{Streams, app, wire};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Deploy, Read};
 use crate::domain::deployment::{Deployment, DeploymentId};
 use crate::engine::Engine;
 use crate::store::Reader;
@@ -33,8 +34,8 @@ pub(super) async fn cancel(
 ) -> Result<Json<wire::Deployment>, ApiError> {
     let found = find(&reader, &id).await?;
     let deployment = engine.cancel(found.id).await?;
-    let (app, number) = (&deployment.app_slug, deployment.number);
-    tracing::info!(target: "rivetr::audit", %app, deployment = number, by = %by.caller, "deployment cancelled");
+    by.record(Deed::new("deployment.cancelled", app::of_deployment(&deployment.app_slug, deployment.number)))
+        .await;
     Ok(Json(wire::Deployment::from(&deployment)))
 }
 

@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::app::find;
 use super::error::ApiError;
-use super::gate::{Authorized, Manage, Read};
 use super::input::{Input, Params};
 use super::wire;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Manage, Read};
 use crate::domain::domain::{Domain, DomainId, Site};
 use crate::domain::name::Slug;
 use crate::engine::{Dns, Engine};
@@ -48,7 +49,7 @@ pub(super) async fn add(
     let site = new.parse()?;
     let app = find(&reader, &id).await?;
     let domain = engine.add_domain(&app.slug, site).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, domain = %domain.site, by = %by.caller, "domain added");
+    by.record(Deed::new("domain.added", format!("domain {} of app {}", domain.site, app.slug))).await;
     let dns = engine.check_dns(&domain.site.host).await;
     Ok((StatusCode::CREATED, Json(shown(&engine, &app.slug, &domain, Some(&dns)))))
 }
@@ -60,10 +61,17 @@ pub(super) async fn change(
     Input(wish): Input<wire::ChangeDomain>,
 ) -> Result<Json<wire::Domain>, ApiError> {
     let id = parse_id(&id)?;
-    let (_, app) = engine.domain_and_app(id).await?;
+    let (before, app) = engine.domain_and_app(id).await?;
+    let before = wire::value(&shown(&engine, &app.slug, &before, None));
     let domain = engine.change_domain(id, |before| Ok::<_, ApiError>(wish.parse(before)?)).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, domain = %domain.site, by = %by.caller, "domain changed");
-    Ok(Json(shown(&engine, &app.slug, &domain, None)))
+    let shown = shown(&engine, &app.slug, &domain, None);
+    by.record(
+        Deed::new("domain.changed", format!("domain {} of app {}", domain.site, app.slug))
+            .before(before)
+            .after(wire::value(&shown)),
+    )
+    .await;
+    Ok(Json(shown))
 }
 
 pub(super) async fn remove(
@@ -74,7 +82,7 @@ pub(super) async fn remove(
     let id = parse_id(&id)?;
     let (_, app) = engine.domain_and_app(id).await?;
     let domain = engine.remove_domain(id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, domain = %domain.site, by = %by.caller, "domain removed");
+    by.record(Deed::new("domain.removed", format!("domain {} of app {}", domain.site, app.slug))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

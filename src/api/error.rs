@@ -143,14 +143,23 @@ impl From<StoreError> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
+        (&Arc::new(refusal)).into()
+    }
+}
+
+impl From<&Arc<Refusal>> for ApiError {
+    fn from(refusal: &Arc<Refusal>) -> Self {
         let message = refusal.to_string();
-        match refusal {
-            Refusal::Missing | Refusal::Unknown | Refusal::Unreadable => {
+        match **refusal {
+            Refusal::Missing | Refusal::Unknown | Refusal::Unreadable | Refusal::SignedOut => {
                 Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
             }
-            Refusal::Stranger { .. } => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            Refusal::Stranger { .. } | Refusal::Forbidden { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+            }
+            Refusal::NotFound { what, ref name } => Self::not_found(what, name),
             Refusal::InAddress { .. } => Self::new(StatusCode::BAD_REQUEST, "token_in_address", message),
-            Refusal::Store(error) => error.into(),
+            Refusal::Store(_) => Self { cause: Some(Arc::clone(refusal) as _), ..Self::hidden() },
         }
     }
 }

@@ -12,16 +12,18 @@ use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::codec::{Encoder, FramedRead};
 
 use super::error::ApiError;
-use super::gate::{Authorized, Manage};
 use super::input::Input as Json;
 use super::wire::frame::{Frame, Frames, PROTOCOL};
 use super::wire::{self, FieldErrors};
 use super::{Streams, app, events};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Manage};
 use crate::engine::{Engine, ExecInput, ExecOutput, ExecSession};
 
 /// The longest command, in bytes of all its words: what `execve` takes is more.
@@ -52,7 +54,7 @@ pub(super) async fn run(
 }
 
 /// The container that a command runs in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Place {
     Live,
     Own,
@@ -75,25 +77,31 @@ async fn begin(
     check(&command)?;
     let app = app::find(engine.reader(), id).await?;
     let (program, words) = (command.first(), command.len());
-    tracing::info!(
-        target: "rivetr::audit", app = %app.slug, by = %by.caller, ?place, program, words, "command in a container"
-    );
+    let deed = |action| {
+        let (own, terminal) = (place == Place::Own, terminal.is_some());
+        let what = json!({ "program": program, "words": words, "own_container": own, "terminal": terminal });
+        Deed::new(action, app::of_app(&app)).after(what)
+    };
+    by.record(deed("terminal.opened")).await;
+    let closed = deed("terminal.closed");
+    let caller = by.caller.clone();
     let terminal = terminal.map(|window| (window.rows, window.columns));
     let session = match place {
-        Place::Live => engine.exec(&app, &command, terminal).await?,
+        Place::Live => engine.exec(&app, 1, &command, terminal).await?,
         Place::Own => engine.run(&app, &command, terminal).await?,
     };
     tasks.spawn(async move {
         let over = async {
             tokio::select! {
                 () = stopping.cancelled() => "rivetr is stopping",
-                () = events::no_longer_good(auth, by.caller) => "your token is worth nothing any more",
+                () = events::no_longer_good(auth, caller) => "your token is worth nothing any more",
             }
         };
         match upgrade.await {
             Ok(connection) => converse(session, TokioIo::new(connection), over).await,
             Err(error) => tracing::debug!(%error, "a session's connection was not handed over"),
         }
+        by.record(closed).await;
     });
     let fields = [(CONNECTION, "Upgrade"), (UPGRADE, PROTOCOL)];
     Ok((StatusCode::SWITCHING_PROTOCOLS, fields, Body::empty()).into_response())

@@ -23,9 +23,10 @@ use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ApiError;
-use super::gate::{Authorized, Deploy};
 use super::input::Params;
 use super::{Streams, app};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Deploy};
 use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, State as Stands};
 use crate::engine::push::pkt::{self, PktError, Request};
@@ -81,7 +82,7 @@ pub(super) async fn receive(
         // git asks in this way whether it is let in, before it sends a large pack.
         return Ok((kind, Body::empty()).into_response());
     }
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "push");
+    by.record(Deed::new("app.pushed", app::of_app(&app))).await;
     let (answer, body) = Answer::new(&request);
     tasks.spawn(converse(engine, app, request, pack, answer, stopping));
     Ok((kind, body).into_response())

@@ -22,8 +22,8 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use super::error::ApiError;
-use super::gate::Open;
 use super::{input, wire};
+use crate::auth::gate::Open;
 use crate::domain::app::App;
 use crate::domain::name::Slug;
 use crate::domain::webhook::{Event, Key, Provider, Webhook};
@@ -63,7 +63,7 @@ fn dialect(provider: Provider) -> Dialect {
 }
 
 /// What a delivery of this provider means; otherwise why it cannot be read.
-pub(super) fn read(provider: Provider, event: &str, body: &[u8]) -> Result<Event, String> {
+pub fn read(provider: Provider, event: &str, body: &[u8]) -> Result<Event, String> {
     (dialect(provider).read)(event, body)
         .map_err(|error| format!("the payload cannot be read as JSON of {provider}: {error}"))
 }

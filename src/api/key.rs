@@ -4,33 +4,45 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
+use serde_json::json;
 
 use super::error::ApiError;
-use super::gate::{Administer, Authorized, Manage, Read};
 use super::input::Input;
+use super::seen::team_for_new;
 use super::wire;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Administer, Authorized, Lead, Read};
 use crate::domain::key::SshHost;
 use crate::domain::name::Slug;
+use crate::domain::right::Right;
 use crate::engine::Engine;
 use crate::store::Reader;
 
 pub(super) async fn list(
-    _: Authorized<Read>,
+    by: Authorized<Read>,
     State(reader): State<Reader>,
 ) -> Result<Json<wire::List<wire::Key>>, ApiError> {
-    let items = reader.keys().await?.iter().map(|key| wire::Key::of(key, &[])).collect();
+    let keys = reader.keys().await?;
+    let seen = keys.iter().filter(|key| by.caller.sees(key.team));
+    let items = seen.map(|key| wire::Key::of(key, &[])).collect();
     Ok(Json(wire::List { items, next: None }))
 }
 
 pub(super) async fn create(
-    by: Authorized<Manage>,
+    by: Authorized<Lead>,
     State(engine): State<Engine>,
     Input(new): Input<wire::CreateKey>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let team = team_for_new(engine.reader(), &by.caller, new.team.as_deref(), Right::Lead).await?;
     let (name, given) = new.parse()?;
-    let key = engine.create_key(name, given).await?;
+    let key = engine.create_key(team, name, given).await?;
     let fingerprint = key.public.fingerprint();
-    tracing::info!(target: "rivetr::audit", key = %key.name, fingerprint, by = %by.caller, "key kept");
+    by.record(
+        Deed::new("key.kept", format!("key {}", key.name))
+            .of(team)
+            .after(json!({ "fingerprint": fingerprint })),
+    )
+    .await;
     Ok((StatusCode::CREATED, Json(wire::Key::of(&key, &[]))))
 }
 
@@ -48,13 +60,13 @@ pub(super) async fn show(
 }
 
 pub(super) async fn delete(
-    by: Authorized<Manage>,
+    by: Authorized<Lead>,
     State(engine): State<Engine>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let slug = Slug::parse(&name).map_err(|_| ApiError::not_found("key", &name))?;
     engine.delete_key(slug).await?;
-    tracing::info!(target: "rivetr::audit", key = name, by = %by.caller, "key deleted");
+    by.record(Deed::new("key.deleted", format!("key {name}"))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -73,6 +85,6 @@ pub(super) async fn forget(
 ) -> Result<StatusCode, ApiError> {
     let host = SshHost::parse(&name).map_err(|_| ApiError::not_found("known host", &name))?;
     engine.forget_host(host).await?;
-    tracing::info!(target: "rivetr::audit", host = name, by = %by.caller, "known host forgotten");
+    by.record(Deed::new("known_host.forgotten", format!("known host {name}"))).await;
     Ok(StatusCode::NO_CONTENT)
 }

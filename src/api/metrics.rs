@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 
 use super::error::ApiError;
-use super::gate::{Authorized, Read};
+use super::seen::Seen;
 use super::wire;
+use crate::auth::gate::{Authorized, Read};
 use crate::engine::Engine;
 use crate::engine::metrics::{AppCounts, BUCKETS_MS, Counts, Metrics};
 
@@ -23,10 +24,12 @@ pub(super) async fn show(_: Authorized<Read>, State(engine): State<Engine>) -> R
 }
 
 pub(super) async fn by_app(
-    _: Authorized<Read>,
+    by: Authorized<Read>,
     State(engine): State<Engine>,
 ) -> Result<Json<wire::List<wire::Requests>>, ApiError> {
+    let seen = Seen::apps(engine.reader(), &by.caller).await?;
     let Counts { apps, .. } = engine.request_counts().await?;
+    let apps = apps.into_iter().filter(|(app, _)| seen.has(Some(app.as_str())));
     let micros = |counts: &AppCounts, percent| {
         counts.percentile(percent).map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
     };
@@ -41,7 +44,7 @@ pub(super) async fn by_app(
         in_flight: counts.in_flight,
         retries: counts.retries,
     };
-    Ok(Json(wire::List { items: apps.into_iter().map(row).collect(), next: None }))
+    Ok(Json(wire::List { items: apps.map(row).collect(), next: None }))
 }
 
 fn text(metrics: &Metrics) -> String {

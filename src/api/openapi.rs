@@ -8,9 +8,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, Ref, Required, Response, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::gate::Access;
 use super::route::{Docs, Route};
 use super::wire::{ErrorBody, ErrorDetail};
+use crate::auth::gate::Access;
 use crate::domain::right::Right;
 
 const BEARER: &str = "token";
@@ -58,7 +58,7 @@ fn operation<S>(route: &Route<S>) -> OperationBuilder {
     if let Some((kind, schema)) = answer {
         done = done.content(*kind, ContentBuilder::new().schema(Some(schema.clone())).build());
     }
-    if let Access::Needs(_) = route.access {
+    if route.access != Access::Open {
         operation = operation.security(SecurityRequirement::new(BEARER, [] as [&str; 0]));
     }
     operation.response(status.as_str(), done).response("default", refusal())
@@ -72,10 +72,11 @@ fn refusal() -> Response {
 
 fn rule(access: Access) -> &'static str {
     match access {
+        Access::Oneself => "Needs a person who has signed in, or a token of scope admin.",
         Access::Open => "Open to everybody.",
         Access::Needs(Right::Read) => "Needs a token of scope read or wider.",
         Access::Needs(Right::Deploy) => "Needs a token of scope deploy or wider.",
         Access::Needs(Right::Manage) => "Needs a token of scope write or wider.",
-        Access::Needs(Right::Administer) => "Needs a token of scope admin.",
+        Access::Needs(Right::Lead | Right::Own | Right::Administer) => "Needs a token of scope admin.",
     }
 }

@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
+use serde_json::json;
 
-use super::app::{find, shown};
+use super::app::{find, of_app, of_deployment, shown};
 use super::error::ApiError;
-use super::gate::{Authorized, Deploy, Manage};
 use super::input::Input;
 use super::{deployment, wire};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Deploy, Manage};
 use crate::domain::deployment::Deployment;
 use crate::domain::right::Right;
 use crate::engine::Engine;
@@ -24,7 +26,7 @@ pub(super) async fn roll_back(
 ) -> Result<impl IntoResponse, ApiError> {
     let app = find(&reader, &id).await?;
     let deployment = engine.roll_back(&app.slug, wish.number, by.caller.may(Right::Administer)).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, deployment = deployment.number, back_to = deployment.back_to, by = %by.caller, "rollback asked for");
+    by.record(rolled_back(&deployment)).await;
     Ok(accepted(&deployment))
 }
 
@@ -37,7 +39,7 @@ pub(super) async fn roll_back_to(
     let to = deployment::find(&reader, &id).await?;
     let administrator = by.caller.may(Right::Administer);
     let deployment = engine.roll_back(&to.app_slug, Some(to.number), administrator).await?;
-    tracing::info!(target: "rivetr::audit", app = %to.app_slug, deployment = deployment.number, back_to = deployment.back_to, by = %by.caller, "rollback asked for");
+    by.record(rolled_back(&deployment)).await;
     Ok(accepted(&deployment))
 }
 
@@ -49,7 +51,7 @@ pub(super) async fn restart(
 ) -> Result<impl IntoResponse, ApiError> {
     let app = find(&reader, &id).await?;
     let deployment = engine.restart_app(&app.slug).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, deployment = deployment.number, by = %by.caller, "restart asked for");
+    by.record(Deed::new("app.restarted", of_deployment(&app.slug, deployment.number))).await;
     Ok(accepted(&deployment))
 }
 
@@ -60,7 +62,7 @@ pub(super) async fn start(
     Path(id): Path<String>,
 ) -> Result<Json<wire::App>, ApiError> {
     let app = find(&reader, &id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app is being started");
+    by.record(Deed::new("app.started", of_app(&app))).await;
     Ok(Json(shown(&engine, &engine.start_app(&app.slug).await?)))
 }
 
@@ -71,7 +73,7 @@ pub(super) async fn stop(
     Path(id): Path<String>,
 ) -> Result<Json<wire::App>, ApiError> {
     let app = find(&reader, &id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "app is being stopped");
+    by.record(Deed::new("app.stopped", of_app(&app))).await;
     Ok(Json(shown(&engine, &engine.stop_app(&app.slug).await?)))
 }
 
@@ -84,8 +86,18 @@ pub(super) async fn scale(
 ) -> Result<Json<wire::App>, ApiError> {
     let replicas = wish.parse()?;
     let app = find(&reader, &id).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, replicas = replicas.get(), by = %by.caller, "app is being scaled");
+    by.record(
+        Deed::new("app.scaled", of_app(&app))
+            .before(json!({ "replicas": app.settings.replicas.get() }))
+            .after(json!({ "replicas": replicas.get() })),
+    )
+    .await;
     Ok(Json(shown(&engine, &engine.scale(&app.slug, replicas).await?)))
+}
+
+fn rolled_back(deployment: &Deployment) -> Deed {
+    Deed::new("app.rolled_back", of_deployment(&deployment.app_slug, deployment.number))
+        .after(json!({ "to": deployment.back_to }))
 }
 
 fn accepted(deployment: &Deployment) -> (StatusCode, Json<wire::Deployment>) {

@@ -6,35 +6,40 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 
 use super::error::ApiError;
-use super::gate::{Authorized, Manage, Read};
 use super::input::Input;
+use super::seen::team_for_new;
 use super::wire;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Lead, Read};
 use crate::domain::name::Slug;
 use crate::domain::project::Project;
+use crate::domain::right::Right;
 use crate::engine::Engine;
 use crate::store::Reader;
 
 pub(super) async fn list(
-    _: Authorized<Read>,
+    by: Authorized<Read>,
     State(reader): State<Reader>,
 ) -> Result<Json<wire::List<wire::Project>>, ApiError> {
     let mut items = Vec::new();
-    for project in reader.projects().await? {
+    for project in reader.projects().await?.into_iter().filter(|project| by.caller.sees(project.team)) {
         items.push(shown(&reader, &project).await?);
     }
     Ok(Json(wire::List { items, next: None }))
 }
 
 pub(super) async fn create(
-    by: Authorized<Manage>,
+    by: Authorized<Lead>,
     State(engine): State<Engine>,
     State(reader): State<Reader>,
     Input(new): Input<wire::CreateProject>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let team = team_for_new(&reader, &by.caller, new.team.as_deref(), Right::Lead).await?;
     let (slug, environments) = new.parse()?;
-    let project = engine.create_project(slug, environments).await?;
-    tracing::info!(target: "rivetr::audit", project = %project.slug, by = %by.caller, "project created");
-    Ok((StatusCode::CREATED, Json(shown(&reader, &project).await?)))
+    let project = engine.create_project(team, slug, environments).await?;
+    let shown = shown(&reader, &project).await?;
+    by.record(Deed::new("project.created", format!("project {}", project.slug)).of(team)).await;
+    Ok((StatusCode::CREATED, Json(shown)))
 }
 
 pub(super) async fn show(
@@ -46,17 +51,17 @@ pub(super) async fn show(
 }
 
 pub(super) async fn delete(
-    by: Authorized<Manage>,
+    by: Authorized<Lead>,
     State(engine): State<Engine>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     engine.delete_project(&named(&name)?).await?;
-    tracing::info!(target: "rivetr::audit", project = name, by = %by.caller, "project deleted");
+    by.record(Deed::new("project.deleted", format!("project {name}"))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn add_environment(
-    by: Authorized<Manage>,
+    by: Authorized<Lead>,
     State(engine): State<Engine>,
     State(reader): State<Reader>,
     Path(name): Path<String>,
@@ -64,18 +69,18 @@ pub(super) async fn add_environment(
 ) -> Result<impl IntoResponse, ApiError> {
     let environment = new.parse()?;
     engine.create_environment(&named(&name)?, environment.clone()).await?;
-    tracing::info!(target: "rivetr::audit", project = name, %environment, by = %by.caller, "environment created");
+    by.record(Deed::new("environment.created", format!("environment {environment} of project {name}"))).await;
     Ok((StatusCode::CREATED, Json(found(&reader, &name).await?)))
 }
 
 pub(super) async fn delete_environment(
-    by: Authorized<Manage>,
+    by: Authorized<Lead>,
     State(engine): State<Engine>,
     Path((name, environment)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let found = Slug::parse(&environment).map_err(|_| ApiError::not_found("environment", &environment))?;
     engine.delete_environment(&named(&name)?, &found).await?;
-    tracing::info!(target: "rivetr::audit", project = name, environment, by = %by.caller, "environment deleted");
+    by.record(Deed::new("environment.deleted", format!("environment {environment} of project {name}"))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -88,8 +93,10 @@ async fn found(reader: &Reader, name: &str) -> Result<wire::Project, ApiError> {
 async fn shown(reader: &Reader, project: &Project) -> Result<wire::Project, ApiError> {
     let environments = reader.environments(project.id).await?;
     let apps = reader.apps().await?;
+    let team = reader.team_by_id(project.team).await?;
     Ok(wire::Project {
         name: project.slug.to_string(),
+        team: team.map(|team| team.slug.to_string()),
         environments: environments.iter().map(ToString::to_string).collect(),
         apps: apps
             .iter()

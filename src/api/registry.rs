@@ -6,9 +6,10 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 
 use super::error::ApiError;
-use super::gate::{Administer, Authorized, Read};
 use super::input::Input;
 use super::wire;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Administer, Authorized, Read};
 use crate::domain::image::RegistryHost;
 use crate::engine::Engine;
 use crate::store::{Reader, Registry};
@@ -28,7 +29,7 @@ pub(super) async fn put(
 ) -> Result<impl IntoResponse, ApiError> {
     let (host, user, password) = new.parse()?;
     let registry = engine.put_registry(host, user, password).await?;
-    tracing::info!(target: "rivetr::audit", registry = %registry.host, by = %by.caller, "sign-in handed in");
+    by.record(Deed::new("registry.put", format!("registry {}", registry.host))).await;
     Ok((StatusCode::CREATED, Json(wire::Registry::from(&registry))))
 }
 
@@ -39,7 +40,7 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let host = RegistryHost::parse(&host).map_err(|_| ApiError::not_found("registry", &host))?;
     engine.remove_registry(&host).await?;
-    tracing::info!(target: "rivetr::audit", registry = %host, by = %by.caller, "sign-in removed");
+    by.record(Deed::new("registry.removed", format!("registry {host}"))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

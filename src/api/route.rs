@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, T
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::gate::{Access, Gated};
+use crate::auth::gate::{Access, Gated};
 
 /// One route, for the state `S` of its router.
 pub struct Route<S> {
@@ -152,5 +152,137 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         T::schemas(&mut self.docs.schemas);
         self.docs.schemas.push((T::name().into_owned(), T::schema()));
         Ref::from_schema_name(T::name()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use http::header::AUTHORIZATION;
+    use http::{HeaderValue, Request};
+    use tower::ServiceExt;
+
+    use super::super::around::{Numbers, around};
+    use super::*;
+    use crate::auth::gate::{Administer, Authorized, Deploy, Manage, Open, Read, Rule};
+    use crate::auth::{Auth, Owner, Peer};
+    use crate::domain::right::{Right, Scope};
+    use crate::domain::time::Timestamp;
+    use crate::store;
+    use crate::vault::{KeyRing, Sealing, Vault};
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+    const OWNER: u32 = 990;
+
+    async fn open(_: Open) -> &'static str {
+        "ok"
+    }
+
+    async fn needs<R: Rule>(_: Authorized<R>) -> &'static str {
+        "ok"
+    }
+
+    fn routes() -> [Route<Auth>; 5] {
+        [
+            Route::get("/open", open),
+            Route::get("/api/me/read", needs::<Read>),
+            Route::get("/api/me/deploy", needs::<Deploy>),
+            Route::get("/api/me/manage", needs::<Manage>),
+            Route::get("/api/me/administer", needs::<Administer>),
+        ]
+    }
+
+    struct Fixture {
+        auth: Auth,
+        router: Router,
+        _folder: tempfile::TempDir,
+    }
+
+    fn sealing() -> Sealing {
+        Sealing::new(Vault::new(&KeyRing::generate().unwrap()))
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path();
+            let (writer, reader) = store::open(&path.join("rivetr.db"), &path.join("backup"), NOW).unwrap();
+            let owner = Owner { uid: OWNER, name: "rivetr".to_owned() };
+            let auth = Auth::new(owner, reader, writer, sealing(), || NOW);
+            let router = routes()
+                .into_iter()
+                .fold(Router::new(), |router, route| router.route(route.path, route.handler));
+            let router = router.layer(from_fn_with_state(Numbers::new(1), around)).with_state(auth.clone());
+            Self { auth, router, _folder: folder }
+        }
+
+        async fn token(&self, scope: Scope) -> String {
+            let (_, secret) = self.auth.create_token("test".to_owned(), scope, 1).await.unwrap();
+            secret.reveal().to_owned()
+        }
+
+        async fn status(&self, path: &str, peer: Peer, token: Option<&str>) -> u16 {
+            let mut request = Request::get(path).extension(peer).body(Body::empty()).unwrap();
+            if let Some(token) = token {
+                let field = HeaderValue::try_from(format!("Bearer {token}")).unwrap();
+                request.headers_mut().insert(AUTHORIZATION, field);
+            }
+            self.router.clone().oneshot(request).await.unwrap().status().as_u16()
+        }
+
+        async fn walk(&self, peer: Peer, token: Option<&str>) -> Vec<u16> {
+            let mut statuses = Vec::new();
+            for route in routes() {
+                statuses.push(self.status(route.path, peer, token).await);
+            }
+            statuses
+        }
+    }
+
+    #[tokio::test]
+    async fn every_caller_at_every_rule() {
+        let fixture = Fixture::new();
+        let allowed = [200; 5];
+        assert_eq!(fixture.walk(Peer::Tcp, None).await, [200, 401, 401, 401, 401]);
+        assert_eq!(fixture.walk(Peer::Tcp, Some("rvt_wrong")).await, [200, 401, 401, 401, 401]);
+        assert_eq!(fixture.walk(Peer::Unix { uid: 0 }, None).await, allowed);
+        assert_eq!(fixture.walk(Peer::Unix { uid: OWNER }, None).await, allowed);
+        assert_eq!(fixture.walk(Peer::Unix { uid: 1000 }, None).await, [200, 403, 403, 403, 403]);
+        let expect =
+            [[200, 200, 403, 403, 403], [200, 200, 200, 403, 403], [200, 200, 200, 200, 403], allowed];
+        for (scope, expect) in Scope::ALL.into_iter().zip(expect) {
+            let token = fixture.token(scope).await;
+            assert_eq!(fixture.walk(Peer::Tcp, Some(&token)).await, expect, "{scope}");
+            // A token narrows what the socket alone would allow.
+            assert_eq!(fixture.walk(Peer::Unix { uid: 0 }, Some(&token)).await, expect, "{scope}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revoked_token_opens_nothing_and_one_in_an_address_is_revoked() {
+        let fixture = Fixture::new();
+        let [first, second] = [fixture.token(Scope::Admin).await, fixture.token(Scope::Admin).await];
+        let tokens = fixture.auth.tokens().await.unwrap();
+        assert!(fixture.auth.revoke_token(tokens[0].id).await.unwrap());
+        assert_eq!(fixture.status("/api/me/read", Peer::Tcp, Some(&first)).await, 401);
+        assert_eq!(fixture.status("/api/me/read", Peer::Tcp, Some(&second)).await, 200);
+        assert_eq!(fixture.status(&format!("/api/me/read?x={second}"), Peer::Tcp, Some(&second)).await, 400);
+        assert_eq!(fixture.status("/api/me/read", Peer::Tcp, Some(&second)).await, 401);
+        assert!(fixture.auth.tokens().await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_route_knows_the_rule_of_its_handler() {
+        let right = |right| Access::Needs(right);
+        let expect = [
+            Access::Open,
+            right(Right::Read),
+            right(Right::Deploy),
+            right(Right::Manage),
+            right(Right::Administer),
+        ];
+        assert_eq!(routes().map(|route| route.access), expect);
     }
 }

@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::app::find;
 use super::error::ApiError;
-use super::gate::{Administer, Authorized, Manage, Read};
 use super::input::{Input, Params};
 use super::wire::{self, FieldErrors};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Administer, Authorized, Manage, Read};
 use crate::domain::mount::MountPath;
 use crate::engine::{Engine, Rotated};
 
@@ -33,7 +35,7 @@ pub(super) async fn set_file(
     let (path, content) = wish.parse()?;
     let app = find(engine.reader(), &id).await?;
     engine.set_file(app.id, path.clone(), content).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, %path, by = %by.caller, "file set");
+    by.record(Deed::new("file.set", format!("file {path} of app {}", app.slug))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -53,7 +55,7 @@ pub(super) async fn unset_file(
     let path = MountPath::parse(&path).map_err(|error| FieldErrors::one("path", error.to_string()))?;
     let app = find(engine.reader(), &id).await?;
     engine.unset_file(app.id, &path).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, %path, by = %by.caller, "file removed");
+    by.record(Deed::new("file.removed", format!("file {path} of app {}", app.slug))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -62,6 +64,6 @@ pub(super) async fn rotate_key(
     State(engine): State<Engine>,
 ) -> Result<Json<wire::Rotated>, ApiError> {
     let Rotated { key, resealed, by_hand } = engine.rotate_key().await?;
-    tracing::info!(target: "rivetr::audit", key, by = %by.caller, "master key changed");
+    by.record(Deed::new("master_key.changed", "master key").after(json!({ "key": key }))).await;
     Ok(Json(wire::Rotated { key, resealed: resealed.values, unreadable: resealed.left, by_hand }))
 }

@@ -7,8 +7,8 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::error::ApiError;
-use super::gate::{Authorized, Open, Read};
 use super::{Api, openapi, wire};
+use crate::auth::gate::{Authorized, Open, Read};
 use crate::engine::{CheckStatus, Engine};
 
 pub(super) async fn alive(_: Open) -> &'static str {
@@ -30,6 +30,13 @@ pub(super) async fn health(_: Authorized<Read>, State(engine): State<Engine>) ->
 pub(super) async fn document(_: Authorized<Read>) -> Result<Response, ApiError> {
     let document = openapi::document(&super::table()).to_json().map_err(ApiError::internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], document).into_response())
+}
+
+/// Whether a path is the API's, also where it has no route: everything else is the dashboard's.
+#[must_use]
+pub fn is_for_programs(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    matches!(first, "api" | "git" | "health" | "metrics" | "webhooks")
 }
 
 /// Answers what no route answers; only to callers that are known, so that strangers learn nothing of the routes.

@@ -6,8 +6,9 @@ use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
 use super::{
-    Api, Route, app, certificate, deployment, domain, exec, git, hooks, key, metrics, operate, project,
-    registry, routing, secret, settings, system, token, traffic, upload, variable, volume, webhook, wire,
+    Api, Route, app, audit, certificate, deployment, domain, exec, git, hooks, key, metrics, operate,
+    project, registry, routing, secret, settings, system, team, token, traffic, upload, user, variable,
+    volume, webhook, wire,
 };
 
 /// Every route.
@@ -23,6 +24,8 @@ pub fn table() -> Vec<Route<Api>> {
         of_registries(),
         of_certificates(),
         of_tokens(),
+        of_people(),
+        of_teams(),
         of_git(),
         of_variables(),
         of_webhooks(),
@@ -224,6 +227,89 @@ fn of_tokens() -> Vec<Route<Api>> {
     ]
 }
 
+fn of_people() -> Vec<Route<Api>> {
+    vec![
+        Route::post("/api/setup-link", user::setup_link)
+            .about("Make the link by which the first user comes in, in place of the one before")
+            .gives::<wire::Link>(StatusCode::CREATED),
+        Route::get("/api/me", user::me)
+            .about("Who asks, and with which parts")
+            .gives::<wire::Me>(StatusCode::OK),
+        Route::delete("/api/me/teams/{team}", user::leave).about("Leave a team").answers_nothing(),
+        Route::get("/api/users", user::list).about("Every user").lists::<wire::User>(),
+        Route::post("/api/users", user::create)
+            .about("Make a user; without a password, with a link to set one")
+            .takes::<wire::CreateUser>()
+            .gives::<wire::CreatedUser>(StatusCode::CREATED),
+        Route::patch("/api/users/{login}", user::change)
+            .about("Keep a user out or let them in, or make them an administrator of the instance or not")
+            .takes::<wire::ChangeUser>()
+            .gives::<wire::User>(StatusCode::OK),
+        Route::delete("/api/users/{login}", user::delete)
+            .about("Delete a user, with their sessions and tokens")
+            .answers_nothing(),
+        Route::post("/api/users/{login}/reset", user::reset)
+            .about("Make a link by which a user sets a new password")
+            .takes::<wire::Reset>()
+            .gives::<wire::Link>(StatusCode::CREATED),
+        Route::get("/api/audit", audit::list)
+            .about("What was done, the last first: about teams that you lead, and by yourself")
+            .query("team", Type::String, "Only what is about this team")
+            .query("user", Type::String, "Only what this user did")
+            .query("action", Type::String, "Only actions that begin so, such as app.")
+            .query("object", Type::String, "Only where this stands in the object")
+            .query("since", Type::String, "Only from this moment on (RFC 3339)")
+            .query("until", Type::String, "Only before this moment (RFC 3339)")
+            .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
+            .query("before", Type::Integer, "Only those older than this id")
+            .lists::<wire::Deed>(),
+        Route::get("/api/audit/export", audit::export)
+            .about("All of that, one JSON object a line; takes what the list takes, but for the limit")
+            .answers("application/x-ndjson"),
+        Route::get("/api/audit/verify", audit::verify)
+            .about("Whether every entry is as it was written")
+            .gives::<wire::Verified>(StatusCode::OK),
+    ]
+}
+
+fn of_teams() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/api/teams", team::list).about("Your teams").lists::<wire::Team>(),
+        Route::post("/api/teams", team::create)
+            .about("Make a team")
+            .takes::<wire::NameTeam>()
+            .gives::<wire::Team>(StatusCode::CREATED),
+        Route::get("/api/teams/{team}", team::show).about("One team").gives::<wire::Team>(StatusCode::OK),
+        Route::patch("/api/teams/{team}", team::rename)
+            .about("Give a team another name")
+            .takes::<wire::NameTeam>()
+            .gives::<wire::Team>(StatusCode::OK),
+        Route::delete("/api/teams/{team}", team::delete)
+            .about("Delete a team that has neither projects nor keys")
+            .answers_nothing(),
+        Route::get("/api/teams/{team}/members", team::members)
+            .about("The members of a team")
+            .lists::<wire::Member>(),
+        Route::patch("/api/teams/{team}/members/{login}", team::change_role)
+            .about("Give a member another part, at most your own")
+            .takes::<wire::ChangeRole>()
+            .gives::<wire::Member>(StatusCode::OK),
+        Route::delete("/api/teams/{team}/members/{login}", team::remove_member)
+            .about("Take a member out of a team")
+            .answers_nothing(),
+        Route::get("/api/teams/{team}/invitations", team::invitations)
+            .about("The open invitations into a team")
+            .lists::<wire::Invitation>(),
+        Route::post("/api/teams/{team}/invitations", team::invite)
+            .about("Invite somebody, to at most your own part; the link is shown once")
+            .takes::<wire::Invite>()
+            .gives::<wire::Link>(StatusCode::CREATED),
+        Route::delete("/api/teams/{team}/invitations/{id}", team::revoke_invitation)
+            .about("Take an invitation back")
+            .answers_nothing(),
+    ]
+}
+
 fn of_git() -> Vec<Route<Api>> {
     vec![
         Route::get("/git/{repo}/info/refs", git::advertise)
@@ -373,8 +459,9 @@ fn of_domains() -> Vec<Route<Api>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, openapi};
+    use super::super::openapi;
     use super::*;
+    use crate::auth::gate::Access;
     use crate::domain::right::Right;
 
     #[test]
@@ -384,6 +471,7 @@ mod tests {
         let deploy = Access::Needs(Right::Deploy);
         let manage = Access::Needs(Right::Manage);
         let administer = Access::Needs(Right::Administer);
+        let (lead, own) = (Access::Needs(Right::Lead), Access::Needs(Right::Own));
         let expect = [
             ("GET /health", Access::Open),
             ("GET /api/openapi.json", read),
@@ -407,15 +495,15 @@ mod tests {
             ("GET /api/deployments/{id}/logs", read),
             ("POST /api/deployments/{id}/cancel", deploy),
             ("GET /api/projects", read),
-            ("POST /api/projects", manage),
+            ("POST /api/projects", lead),
             ("GET /api/projects/{id}", read),
-            ("DELETE /api/projects/{id}", manage),
-            ("POST /api/projects/{id}/environments", manage),
-            ("DELETE /api/projects/{id}/environments/{environment}", manage),
+            ("DELETE /api/projects/{id}", lead),
+            ("POST /api/projects/{id}/environments", lead),
+            ("DELETE /api/projects/{id}/environments/{environment}", lead),
             ("GET /api/keys", read),
-            ("POST /api/keys", manage),
+            ("POST /api/keys", lead),
             ("GET /api/keys/{name}", read),
-            ("DELETE /api/keys/{name}", manage),
+            ("DELETE /api/keys/{name}", lead),
             ("GET /api/known-hosts", read),
             ("DELETE /api/known-hosts/{host}", administer),
             ("GET /api/volumes", read),
@@ -430,9 +518,31 @@ mod tests {
             ("DELETE /api/certificates/{name}", administer),
             ("POST /api/certificates/{name}/renew", manage),
             ("POST /api/acme-account/rotate-key", administer),
-            ("GET /api/tokens", administer),
-            ("POST /api/tokens", administer),
-            ("DELETE /api/tokens/{id}", administer),
+            ("GET /api/tokens", read),
+            ("POST /api/tokens", Access::Oneself),
+            ("DELETE /api/tokens/{id}", Access::Oneself),
+            ("POST /api/setup-link", administer),
+            ("GET /api/me", read),
+            ("DELETE /api/me/teams/{team}", Access::Oneself),
+            ("GET /api/users", administer),
+            ("POST /api/users", administer),
+            ("PATCH /api/users/{login}", administer),
+            ("DELETE /api/users/{login}", administer),
+            ("POST /api/users/{login}/reset", administer),
+            ("GET /api/audit", read),
+            ("GET /api/audit/export", read),
+            ("GET /api/audit/verify", administer),
+            ("GET /api/teams", read),
+            ("POST /api/teams", administer),
+            ("GET /api/teams/{team}", read),
+            ("PATCH /api/teams/{team}", own),
+            ("DELETE /api/teams/{team}", own),
+            ("GET /api/teams/{team}/members", read),
+            ("PATCH /api/teams/{team}/members/{login}", lead),
+            ("DELETE /api/teams/{team}/members/{login}", lead),
+            ("GET /api/teams/{team}/invitations", lead),
+            ("POST /api/teams/{team}/invitations", lead),
+            ("DELETE /api/teams/{team}/invitations/{id}", lead),
             ("GET /git/{repo}/info/refs", deploy),
             ("POST /git/{repo}/git-receive-pack", deploy),
             ("GET /api/apps/{id}/env-vars", read),

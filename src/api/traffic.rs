@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::{Path, State};
 
-use super::app::find;
+use super::app::{self, find};
 use super::error::ApiError;
-use super::gate::{Authorized, Manage, Read};
 use super::input::Input;
-use super::wire::TrafficOptions;
+use super::wire::{self, TrafficOptions};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Manage, Read};
 use crate::engine::Engine;
 use crate::store::Reader;
 
@@ -29,8 +30,11 @@ pub(super) async fn change(
     Input(wish): Input<TrafficOptions>,
 ) -> Result<Json<TrafficOptions>, ApiError> {
     let app = find(&reader, &id).await?;
+    let before = wire::value(&TrafficOptions::of(&engine.traffic(&app.slug).await?));
     let change = |before| Ok::<_, ApiError>(wish.lay_over(before)?);
     let traffic = engine.change_traffic(&app.slug, change).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, by = %by.caller, "traffic changed");
-    Ok(Json(TrafficOptions::of(&traffic)))
+    let shown = TrafficOptions::of(&traffic);
+    by.record(Deed::new("app.traffic_changed", app::of_app(&app)).before(before).after(wire::value(&shown)))
+        .await;
+    Ok(Json(shown))
 }

@@ -8,11 +8,13 @@ use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use futures_util::TryStreamExt;
 use http::StatusCode;
+use serde_json::json;
 use tokio_util::io::StreamReader;
 
 use super::error::ApiError;
-use super::gate::{Authorized, Deploy};
 use super::{app, wire};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Deploy};
 use crate::engine::Engine;
 use crate::store::Reader;
 
@@ -27,6 +29,9 @@ pub(super) async fn deploy(
     let archive = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
     let deployment = engine.deploy_upload(&app, archive).await?;
     let number = deployment.number;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, deployment = number, by = %by.caller, "upload deployed");
+    by.record(
+        Deed::new("app.deployed", app::of_deployment(&app.slug, number)).after(json!({ "upload": true })),
+    )
+    .await;
     Ok((StatusCode::ACCEPTED, Json(wire::Deployment::from(&deployment))))
 }

@@ -5,12 +5,14 @@ use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::app::find;
 use super::error::ApiError;
-use super::gate::{Authorized, Manage, Read};
 use super::input::Input;
 use super::wire::{self, FieldErrors};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Manage, Read};
 use crate::domain::name::{EnvKey, Slug};
 use crate::domain::variable::Owner;
 use crate::engine::{Engine, Shown};
@@ -42,7 +44,8 @@ pub(super) async fn set(
     let owner = place.owner(&engine).await?;
     let keys: Vec<String> = new.iter().map(|new| new.key.as_str().to_owned()).collect();
     engine.set_variables(&owner, new, replace).await?;
-    tracing::info!(target: "rivetr::audit", of = ?owner, ?keys, replace, by = %by.caller, "variables set");
+    by.record(Deed::new("variables.set", place.words()).after(json!({ "keys": keys, "replace": replace })))
+        .await;
     all(&engine, &owner).await
 }
 
@@ -55,7 +58,7 @@ pub(super) async fn unset(
     let name = place.key.as_deref().unwrap_or_default();
     let key = EnvKey::parse(name).map_err(|_| ApiError::not_found("variable", name))?;
     engine.unset_variable(&owner, &key).await?;
-    tracing::info!(target: "rivetr::audit", of = ?owner, key = key.as_str(), by = %by.caller, "variable removed");
+    by.record(Deed::new("variables.removed", place.words()).before(json!({ "key": key.as_str() }))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -65,6 +68,18 @@ async fn all(engine: &Engine, owner: &Owner) -> Result<Json<wire::List<wire::Var
 }
 
 impl Place {
+    /// Whose variables, in the words of the audit.
+    fn words(&self) -> String {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        match (&self.id, &self.environment) {
+            (Some(id), _) => format!("variables of app {id}"),
+            (None, None) => format!("variables of project {}", text(&self.project)),
+            (None, Some(environment)) => {
+                format!("variables of environment {environment} of project {}", text(&self.project))
+            }
+        }
+    }
+
     async fn owner(&self, engine: &Engine) -> Result<Owner, ApiError> {
         if let Some(id) = &self.id {
             return Ok(Owner::App(find(engine.reader(), id).await?.id));

@@ -6,9 +6,11 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use super::error::ApiError;
-use super::gate::{Authorized, Manage, Read};
 use super::input::Params;
+use super::seen::Seen;
 use super::wire;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Manage, Read};
 use crate::engine::{Engine, Volume};
 
 /// How much is told.
@@ -20,11 +22,13 @@ pub(super) struct Detail {
 }
 
 pub(super) async fn list(
-    _: Authorized<Read>,
+    by: Authorized<Read>,
     State(engine): State<Engine>,
     Params(Detail { size }): Params<Detail>,
 ) -> Result<Json<wire::List<wire::Volume>>, ApiError> {
-    let items = engine.volumes(size).await?.into_iter().map(shown).collect();
+    let seen = Seen::apps(engine.reader(), &by.caller).await?;
+    let volumes = engine.volumes(size).await?.into_iter();
+    let items = volumes.filter(|volume| seen.has(Some(volume.app.as_str()))).map(shown).collect();
     Ok(Json(wire::List { items, next: None }))
 }
 
@@ -42,7 +46,7 @@ pub(super) async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     engine.delete_volume(&name).await?;
-    tracing::info!(target: "rivetr::audit", volume = name, by = %by.caller, "volume deleted");
+    by.record(Deed::new("volume.deleted", format!("volume {name}"))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

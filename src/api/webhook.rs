@@ -1,5 +1,7 @@
 //! Webhooks over the API: make, end, list, and the log of deliveries. What providers call is in `hooks`.
 
+use std::string::FromUtf8Error;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
@@ -7,12 +9,14 @@ use http::StatusCode;
 
 use super::app::{self, Page};
 use super::error::ApiError;
-use super::gate::{Authorized, Deploy, Manage, Read};
 use super::hooks;
 use super::input::{Input, Params};
 use super::wire;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Deploy, Manage, Read};
+use crate::domain::app::App;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::{Delivery, DeliveryId, Provider};
+use crate::domain::webhook::{Delivery, DeliveryId, Provider, Webhook};
 use crate::engine::Engine;
 use crate::store::Reader;
 
@@ -44,23 +48,33 @@ pub(super) async fn enable(
         None => wire::parse_provider("")?,
     };
     let (webhook, secret) = engine.enable_webhook(&app, provider, watch).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, %provider, by = %by.caller, "webhook enabled");
+    by.record(Deed::new("webhook.enabled", format!("webhook {provider} of app {}", app.slug))).await;
+    let enabled = enabled(&engine, &app, &webhook, &secret).map_err(ApiError::internal)?;
+    Ok((StatusCode::CREATED, Json(enabled)))
+}
+
+/// What the sender is told, once: where to send, and how to sign.
+pub fn enabled(
+    engine: &Engine,
+    app: &App,
+    webhook: &Webhook,
+    secret: &Secret,
+) -> Result<wire::EnabledWebhook, FromUtf8Error> {
+    let provider = webhook.provider;
     let mut path = format!("/webhooks/{provider}/{}", app.slug);
-    let text = text(&secret)?;
+    let text = String::from_utf8(secret.reveal().to_vec())?;
     if !provider.signs() {
         path = format!("{path}/{text}");
     }
-    let of_gitlab = (provider == Provider::Gitlab).then_some(&secret);
-    let signing_token = of_gitlab.and_then(|secret| hooks::gitlab::signing_token(secret.reveal()));
-    let enabled = wire::EnabledWebhook {
+    let of_gitlab = (provider == Provider::Gitlab).then_some(secret);
+    Ok(wire::EnabledWebhook {
         provider: provider.to_string(),
         url: engine.own_url().map(|own| format!("{own}{path}")),
         path,
         secret: provider.signs().then_some(text),
-        signing_token,
+        signing_token: of_gitlab.and_then(|secret| hooks::gitlab::signing_token(secret.reveal())),
         watch: webhook.watch.patterns().to_vec(),
-    };
-    Ok((StatusCode::CREATED, Json(enabled)))
+    })
 }
 
 pub(super) async fn disable(
@@ -73,7 +87,7 @@ pub(super) async fn disable(
     if !engine.disable_webhook(&app, parsed).await? {
         return Err(ApiError::not_found("webhook", &provider));
     }
-    tracing::info!(target: "rivetr::audit", app = %app.slug, provider, by = %by.caller, "webhook disabled");
+    by.record(Deed::new("webhook.disabled", format!("webhook {provider} of app {}", app.slug))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -103,7 +117,7 @@ pub(super) async fn replay(
     let app = app::find(engine.reader(), delivery.app_slug.as_str()).await?;
     let event = hooks::read(delivery.provider, &delivery.event, &body);
     let outcome = engine.replay_delivery(&app, &delivery, &event).await?;
-    tracing::info!(target: "rivetr::audit", app = %app.slug, delivery = id, by = %by.caller, "delivery replayed");
+    by.record(Deed::new("webhook.replayed", format!("delivery {id} of app {}", app.slug))).await;
     Ok(Json(wire::Delivery::from(&outcome.delivery)))
 }
 
@@ -113,8 +127,4 @@ async fn find(reader: &Reader, id: &str) -> Result<(Delivery, Option<Vec<u8>>), 
         Err(_) => None,
     };
     found.ok_or_else(|| ApiError::not_found("delivery", id))
-}
-
-fn text(secret: &Secret) -> Result<String, ApiError> {
-    String::from_utf8(secret.reveal().to_vec()).map_err(ApiError::internal)
 }

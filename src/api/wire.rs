@@ -11,11 +11,13 @@ pub mod frame;
 mod key;
 mod options;
 mod parse;
+mod project;
 mod registry;
 mod requests;
 mod route;
 mod source;
 mod token;
+mod user;
 mod variable;
 mod webhook;
 
@@ -36,15 +38,26 @@ pub use parse::{
     DEFAULT_BRANCH, DEFAULT_PORT, DEFAULT_PROJECT, ENV_MAX, FieldErrors, HOSTS_MAX, TOKEN_DAYS_DEFAULT,
     TOKEN_DAYS_MAX, TOKEN_NAME_MAX,
 };
+pub use project::{CreateEnvironment, CreateProject, Project};
 pub use registry::{PutRegistry, Registry};
 pub use requests::Requests;
 pub use route::{Route, RouteMatch, RouteTarget};
 pub use source::SetSource;
 pub use token::{CreateToken, CreatedToken, Scope, Token};
+pub use user::{
+    ChangeRole, ChangeUser, CreateUser, CreatedUser, Deed, Invitation, Invite, Link, Me, Member, NameTeam,
+    Part, Reset, Role, Team, User, Verified,
+};
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 pub use webhook::{
     Delivery, DeliveryAnswer, EnableWebhook, EnabledWebhook, ShownDelivery, Webhook, Webhooks, parse_provider,
 };
+
+/// Something as JSON, for where it is written down.
+#[must_use]
+pub fn value(shown: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(shown).unwrap_or_default()
+}
 
 /// Every error answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -243,38 +256,6 @@ pub struct App {
     pub deleting: bool,
     /// When it was created (RFC 3339, UTC).
     pub created: String,
-}
-
-/// A new project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateProject {
-    /// Its name: lower-case letters, digits and dashes.
-    pub name: String,
-    /// Its environments; `production` if none is named.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub environments: Vec<String>,
-}
-
-/// A new environment of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateEnvironment {
-    /// Its name: lower-case letters, digits and dashes.
-    pub name: String,
-}
-
-/// A project: apps that share a network, apart from those of other projects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Project {
-    /// Its name.
-    pub name: String,
-    /// Its environments, in the order in which they were made.
-    pub environments: Vec<String>,
-    /// Its apps.
-    pub apps: Vec<String>,
-    /// The network of its containers.
-    pub subnet: String,
 }
 
 /// How an app does right now.

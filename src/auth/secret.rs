@@ -69,7 +69,8 @@ fn checksum(body: &str) -> String {
     hex(&digest).chars().take(CHECKSUM_DIGITS).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         text.extend(

@@ -37,6 +37,9 @@ pub struct Create {
     /// An environment that it has; may be repeated [default: production]
     #[arg(long = "environment", value_name = "NAME", value_parser = Slug::parse)]
     environments: Vec<Slug>,
+    /// The team it is for, where there are several
+    #[arg(long, value_parser = Slug::parse)]
+    team: Option<Slug>,
 }
 
 /// A project.
@@ -72,9 +75,10 @@ pub struct Environment {
 impl Projects {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         match self {
-            Self::Create(Create { name, environments }) => {
+            Self::Create(Create { name, environments, team }) => {
                 let environments = environments.iter().map(ToString::to_string).collect();
-                let new = CreateProject { name: name.to_string(), environments };
+                let team = team.map(|team| team.to_string());
+                let new = CreateProject { name: name.to_string(), environments, team };
                 let answer = session.client.post("/api/projects", &new).await?;
                 session.show(&answer, |project: Project| {
                     format!(
@@ -125,7 +129,7 @@ fn rows(projects: &[Project]) -> String {
     table(["PROJECT", "ENVIRONMENTS", "APPS", "NETWORK"], &rows)
 }
 
-fn words(Project { name, environments, apps, subnet }: &Project) -> String {
+fn words(Project { name, team: _, environments, apps, subnet }: &Project) -> String {
     facts(&[
         ("project", name.clone()),
         ("environments", environments.join(" ")),

@@ -129,6 +129,7 @@ fn the_command_line_is_consistent_and_every_command_has_an_example() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one line for each command")]
 fn good_command_lines() {
     for line in [
         "serve",
@@ -182,6 +183,31 @@ fn good_command_lines() {
         "apps create blog --replicas 3 --before-switch rake --after-switch warm --command-timeout 60 --rollback-window 0",
         "tokens create ci --scope read --expires 30",
         "tokens revoke 1 --socket /run/x.sock",
+        "users setup-link",
+        "users list",
+        "users create ada --team main --role owner --password-stdin",
+        "users create ada --admin",
+        "users disable ada",
+        "users enable ada",
+        "users delete ada",
+        "users reset ada --forget-second-factor",
+        "users admin ada --revoke",
+        "teams list",
+        "teams create shop",
+        "teams rename shop store",
+        "teams delete shop",
+        "teams members shop",
+        "teams role shop ada viewer",
+        "teams remove shop ada",
+        "teams invite shop ada@example.org developer",
+        "teams invitations shop",
+        "teams uninvite shop 3",
+        "audit --team main --user ada --action app. --object blog --limit 100",
+        "audit --export --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z",
+        "audit --verify",
+        "tokens create ci --user ada --team main",
+        "projects create shop --team main",
+        "keys create deploy --team main",
         "config check --config ./rivetr.toml",
         "doctor",
         "setup",
@@ -228,6 +254,10 @@ fn bad_command_lines_say_why() {
         ("rollback blog 0", "invalid value '0'"),
         ("run blog", "<COMMAND>"),
         ("run blog true", "unexpected argument 'true'"),
+        ("users create ada --role owner", "--team"),
+        ("teams invite shop ada boss", "use viewer, developer, admin or owner"),
+        ("audit --verify --export", "cannot be used with"),
+        ("audit --limit 0", "1..=100"),
         ("tokens create ci --scope owner", "use read, deploy, write or admin"),
         ("tokens create ci --expires 400", "1..=366"),
         ("status --socket /a --server http://b", "cannot be used with"),
@@ -558,13 +588,109 @@ async fn tokens() {
     api.check("tokens create ci --json", &format!("{created}\n")).await;
     api.check(
         "tokens list",
-        "ID  FOR  SCOPE   CREATED              EXPIRES              LAST USED\n\
-         3   ci   deploy  2026-11-23 11:00:00  2027-02-21 11:00:00  -\n",
+        "ID  FOR  SCOPE   USER  TEAM  CREATED              EXPIRES              LAST USED  FROM\n\
+         3   ci   deploy  -     -     2026-11-23 11:00:00  2027-02-21 11:00:00  -          -\n",
     )
     .await;
     api.check("tokens revoke 3", "Token 3 is worthless now.\n").await;
     let asked = api.asked.lock().unwrap();
     assert_eq!(asked[0], r#"POST /api/tokens {"name":"ci","scope":"deploy","expires_days":90}"#);
+}
+
+#[tokio::test]
+async fn the_link_for_the_first_user() {
+    let link = r#"{"url":"http://192.0.2.7/setup/0123","expires":"2026-11-23T12:00:00.000Z"}"#;
+    let api = Api::of(&[("POST /api/setup-link", link)]);
+    api.check("users setup-link", "http://192.0.2.7/setup/0123\n").await;
+    api.check("users setup-link --json", &format!("{link}\n")).await;
+}
+
+#[tokio::test]
+async fn users_are_made_changed_and_listed() {
+    let ada = r#"{"login":"ada","teams":[{"team":"main","role":"owner"}],"administrator":true,"disabled":false,"password":false,"second_factor":true,"created":"2026-11-23T11:00:00.000Z","signed_in":null}"#;
+    let link = r#"{"url":"http://192.0.2.7/reset/0123","expires":"2026-11-23T12:00:00.000Z"}"#;
+    let created = joined(&["{\"user\":", ada, ",\"link\":", link, "}"]);
+    let list = joined(&["{\"items\":[", ada, "],\"next\":null}"]);
+    let api = Api::of(&[
+        ("POST /api/users", created),
+        ("GET /api/users", list),
+        ("PATCH /api/users/ada", ada),
+        ("POST /api/users/ada/reset", link),
+        ("DELETE /api/users/ada", ""),
+    ]);
+    api.check("users create ada --team main --role owner", "http://192.0.2.7/reset/0123\n").await;
+    api.check(
+        "users list",
+        "LOGIN  TEAMS       NOTES                                          SIGNED IN\n\
+         ada    main:owner  administrator, no password yet, second factor  -\n",
+    )
+    .await;
+    api.check("users disable ada", "ada is kept out.\n").await;
+    api.check("users admin ada", "ada administers this instance.\n").await;
+    api.check("users reset ada --forget-second-factor", "http://192.0.2.7/reset/0123\n").await;
+    api.check("users delete ada", "ada is deleted.\n").await;
+    let asked = api.asked.lock().unwrap();
+    assert_eq!(
+        asked[0],
+        r#"POST /api/users {"login":"ada","team":"main","role":"owner","administrator":false}"#
+    );
+    assert_eq!(asked[2], r#"PATCH /api/users/ada {"disabled":true}"#);
+    assert_eq!(asked[3], r#"PATCH /api/users/ada {"administrator":true}"#);
+    assert_eq!(asked[4], r#"POST /api/users/ada/reset {"forget_second_factor":true}"#);
+}
+
+#[tokio::test]
+async fn teams_have_members_and_invitations() {
+    let api = Api::of(&[
+        (
+            "GET /api/teams",
+            r#"{"items":[{"name":"main","members":2,"created":"2026-11-23T11:00:00.000Z"}],"next":null}"#,
+        ),
+        (
+            "POST /api/teams/main/invitations",
+            r#"{"url":"http://192.0.2.7/invitations/0123","expires":"2026-11-30T11:00:00.000Z"}"#,
+        ),
+        (
+            "PATCH /api/teams/main/members/ada",
+            r#"{"login":"ada","role":"admin","disabled":false,"second_factor":false}"#,
+        ),
+        ("GET /api/teams/main/members", NOTHING),
+        ("DELETE /api/teams/main/invitations/3", ""),
+    ]);
+    api.check("teams list", "TEAM  MEMBERS  CREATED\nmain  2        2026-11-23 11:00:00\n").await;
+    api.check("teams invite main ada developer", "http://192.0.2.7/invitations/0123\n").await;
+    api.check("teams role main ada admin", "ada is admin of main now.\n").await;
+    let nobody = "The team has no members. `rivetr teams invite` makes an invitation.\n";
+    api.check("teams members main", nobody).await;
+    api.check("teams uninvite main 3", "Invitation 3 is worthless now.\n").await;
+    let asked = api.asked.lock().unwrap();
+    assert_eq!(asked[1], r#"POST /api/teams/main/invitations {"login":"ada","role":"developer"}"#);
+}
+
+#[tokio::test]
+async fn the_audit_is_shown_and_exported_page_by_page() {
+    let deed = |id: u32| {
+        format!(
+            r#"{{"id":{id},"at":"2026-11-23T11:00:00.000Z","by":"ada","team":"main","address":"192.0.2.9","request":null,"action":"app.deleted","object":"app blog\u001b[31m","before":null,"after":null,"hash":"00"}}"#
+        )
+    };
+    let page = |id: u32, next: &str| format!(r#"{{"items":[{}],"next":{next}}}"#, deed(id));
+    let (first, second) = (joined(&[&page(9, "9")]), joined(&[&page(8, "null")]));
+    let api = Api::of(&[
+        ("GET /api/audit?limit=20&action=app.", first),
+        ("GET /api/audit?limit=100", first),
+        ("GET /api/audit?limit=100&before=9", second),
+        ("GET /api/audit/verify", r#"{"whole":false,"entries":null,"last":null,"broken_at":7}"#),
+    ]);
+    api.check(
+        "audit --action app.",
+        "ID  AT                   BY   ACTION       OBJECT    TEAM  FROM\n\
+         9   2026-11-23 11:00:00  ada  app.deleted  app blog  main  192.0.2.9\n",
+    )
+    .await;
+    api.check("audit --export", &format!("{}\n{}\n", deed(9), deed(8))).await;
+    let (_, outcome) = api.run("audit --verify").await;
+    assert!(outcome.unwrap_err().text().contains("entry 7 of the audit is not as it was written"));
 }
 
 #[tokio::test]

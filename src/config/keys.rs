@@ -57,7 +57,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 36] = [
+pub static KEYS: [Key; 37] = [
     key(
         "log",
         "level",
@@ -268,6 +268,12 @@ pub static KEYS: [Key; 36] = [
         "dns_check",
         Field::Flag(|s| &mut s.acme.dns_check),
         "Whether DNS must lead a name here before a certificate is ordered. Switch it off behind a proxy of others.",
+    ),
+    key(
+        "audit",
+        "retention_days",
+        Field::Whole(1..=3650, |s| &mut s.audit.retention_days),
+        "For how many days it is kept what was done by whom.",
     ),
 ];
 

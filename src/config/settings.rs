@@ -32,6 +32,8 @@ pub struct Settings {
     pub volumes: Volumes,
     /// How certificates are ordered.
     pub acme: Acme,
+    /// What was done by whom.
+    pub audit: Audit,
     /// Where this process runs; from its environment, never from a file.
     pub place: Place,
 }
@@ -181,6 +183,13 @@ pub struct Volumes {
     pub bind_roots: Vec<PathBuf>,
 }
 
+/// What was done by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// For how many days it is kept.
+    pub retention_days: u32,
+}
+
 /// How certificates are ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acme {
@@ -297,6 +306,7 @@ impl Settings {
                 challenge: Challenge::Auto,
                 dns_check: true,
             },
+            audit: Audit { retention_days: 365 },
             place,
         }
     }

@@ -58,6 +58,7 @@ fn every_key_takes_a_good_value() {
         ("acme", "ca_file", "\"/etc/ca.pem\"", "\"/etc/ca.pem\""),
         ("acme", "challenge", "\"http-01\"", "\"http-01\""),
         ("acme", "dns_check", "false", "false"),
+        ("audit", "retention_days", "90", "90"),
     ] {
         let effective = explain_text(&format!("[{section}]\n{name} = {written}\n"), &[]).unwrap();
         let found = value_and_origin(&effective, section, name);
@@ -90,7 +91,7 @@ fn mistakes_are_named_with_place_and_cure() {
         (
             "[colours]",
             "F:1: there is no section [colours]; the sections are log, instance, api, proxy, network, build, \
-             deploy, git, volumes, acme"
+             deploy, git, volumes, acme, audit"
                 .to_owned(),
         ),
         (

@@ -3,11 +3,15 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use axum::Router;
+use axum::body::Body;
+use http::Request;
 use tokio::net::UnixListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 use super::{Process, refuse};
 use crate::api::{self, Api};
@@ -30,6 +34,7 @@ use crate::proxy::link::client::Client as Proxy;
 use crate::remote::acme::{self, External};
 use crate::store::{InvalidPool, SubnetPool};
 use crate::vault::{KeyRing, KeySource, RingError, Vault};
+use crate::web::Web;
 use crate::{config, files, store};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -80,10 +85,13 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
         None => tokio::net::TcpListener::bind(settings.api.listen).await?,
     };
     let owner = Owner { uid: settings.place.uid, name: layout.user.clone() };
-    let auth = Auth::new(owner, reader.clone(), writer.clone(), now);
+    let auth = Auth::new(owner, reader.clone(), writer.clone(), engine.sealing(), now);
+    auth.keep_audit(settings.audit.retention_days);
     let streams = TaskTracker::new();
-    let router =
-        Api::new(engine.clone(), reader, auth, shutdown.clone(), streams.clone()).router(std::process::id());
+    let run = std::process::id();
+    let web = Web::new(engine.clone(), reader.clone(), auth.clone(), shutdown.clone()).router(run);
+    let api = Api::new(engine.clone(), reader, auth, shutdown.clone(), streams.clone()).router(run);
+    let router = faces(api, web);
     let mut faces = streams.spawn(api::serve(router, unix, Some(tcp), shutdown.clone()));
 
     notifier.ready("Ready");
@@ -106,6 +114,14 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     streams.wait().await;
     engine.stop().await;
     Ok(())
+}
+
+/// Both faces on one socket: programs by their paths, and people everywhere else.
+fn faces(api: Router, web: Router) -> Router {
+    Router::new().fallback_service(tower::service_fn(move |request: Request<Body>| {
+        let face = if api::is_for_programs(request.uri().path()) { api.clone() } else { web.clone() };
+        face.oneshot(request)
+    }))
 }
 
 /// The lock that says that no other daemon works on this state.

@@ -15,6 +15,7 @@ use ssh_key::{Algorithm, LineEnding};
 use thiserror::Error;
 
 use super::name::{HostName, InvalidName, Slug};
+use super::person::TeamId;
 use super::secret::Secret;
 use super::time::Timestamp;
 
@@ -26,6 +27,8 @@ const SSH_PORT: u16 = 22;
 pub struct Key {
     /// Its name.
     pub name: Slug,
+    /// The team it belongs to, whose apps may be fetched with it.
+    pub team: TeamId,
     /// The half that is given to servers.
     pub public: PublicKey,
     /// When it came here.

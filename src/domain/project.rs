@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::name::Slug;
+use super::person::TeamId;
 
 /// A project's number in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +16,8 @@ pub struct Project {
     pub id: ProjectId,
     /// Its name.
     pub slug: Slug,
+    /// The team it belongs to.
+    pub team: TeamId,
     /// The network its containers share.
     pub subnet: Subnet,
 }

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
 use super::Engine;
+use super::secrets::Given;
 use super::variables::Ungiven;
 use crate::domain::app::{App, AppId, Replicas, Wish};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
@@ -193,7 +194,22 @@ impl Engine {
         addresses: &[Ipv4Addr],
         enabled: bool,
     ) -> Result<UnitFiles, ApplyError> {
-        let Some(image) = &deployment.image else { return Ok(UnitFiles::new()) };
+        let (files, given) = self.release_files(app, deployment, addresses, enabled).await?;
+        if let Some(given) = given {
+            self.make_secrets(deployment, &given).await?;
+        }
+        Ok(files)
+    }
+
+    /// The unit files of one release, and what it is to be given; nothing of a release that has no image.
+    pub(super) async fn release_files(
+        &self,
+        app: &App,
+        deployment: &Deployment,
+        addresses: &[Ipv4Addr],
+        enabled: bool,
+    ) -> Result<(UnitFiles, Option<Given>), ApplyError> {
+        let Some(image) = &deployment.image else { return Ok((UnitFiles::new(), None)) };
         let given = self.given(deployment)?;
         let files = quadlet::app::release(&Release {
             project: &app.project,
@@ -205,8 +221,7 @@ impl Engine {
             variables: &given.variables,
             files: &given.files,
         })?;
-        self.make_secrets(deployment, &given).await?;
-        Ok(files)
+        Ok((files, Some(given)))
     }
 
     /// Removes what is left of releases that are gone, at start.
@@ -217,7 +232,7 @@ impl Engine {
 
     /// The releases whose units belong on this machine: the live one, those on their way, and while a switch is
     /// under way the one that it replaces.
-    async fn wanted_releases(
+    pub(super) async fn wanted_releases(
         &self,
         app: &App,
         without: &[DeploymentId],

@@ -160,6 +160,7 @@ impl From<CreateProjectError> for EngineError {
             CreateProjectError::Taken(_) | CreateProjectError::PoolExhausted { .. } => {
                 Self::Conflict { field: "name", message }
             }
+            CreateProjectError::NoTeam => Self::Conflict { field: "team", message },
             CreateProjectError::Store(error) => error.into(),
         }
     }

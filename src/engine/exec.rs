@@ -67,22 +67,32 @@ pub enum SessionError {
 }
 
 impl Engine {
-    /// Runs a command in the container of an app's live release.
+    /// Runs a command in a container of an app's live release; the first replica's is there always.
     pub async fn exec(
         &self,
         app: &App,
+        replica: u8,
         command: &[String],
         terminal: Option<Window>,
     ) -> Result<Session, EngineError> {
         let live = self.live_release(app).await?;
-        let begun = self.begin(&live.unit_name(), command, terminal, Ending::of(self.clone(), None)).await;
+        if live.replicas().all(|(there, _)| there != replica) {
+            return Err(not_there(format!("{} has no container {replica}", app.slug)));
+        }
+        let begun =
+            self.begin(&live.replica_name(replica), command, terminal, Ending::of(self.clone(), None)).await;
         begun.map_err(|error| {
             if !matches!(error, PodmanError::Refused { status: 404, .. }) {
                 return not_begun(error);
             }
-            let unit = live.replica_service(1);
+            let unit = live.replica_service(replica);
             not_there(format!("the container of {} does not run: systemctl status {unit}", app.slug))
         })
+    }
+
+    /// Looks after a session until it has ended; a stop of rivetr waits for that.
+    pub fn attend(&self, session: impl Future<Output = ()> + Send + 'static) {
+        self.0.tasks.spawn(session);
     }
 
     /// The release that serves.

@@ -6,6 +6,7 @@ use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::key::{BadKey, HostKey, Key, PrivateKey, SshHost};
 use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
 use crate::domain::source::{CommitId, GitAccess, GitSource, GitUrl, Source};
 use crate::host::git::{Credential, Remote};
 use crate::store::StoreError;
@@ -35,7 +36,12 @@ pub enum RemoteError {
 
 impl Engine {
     /// Keeps a key: one that was handed in, or a new one.
-    pub async fn create_key(&self, name: Slug, given: Option<PrivateKey>) -> Result<Key, EngineError> {
+    pub async fn create_key(
+        &self,
+        team: TeamId,
+        name: Slug,
+        given: Option<PrivateKey>,
+    ) -> Result<Key, EngineError> {
         let private = match given {
             Some(private) => private,
             None => new_key()?,
@@ -43,7 +49,7 @@ impl Engine {
         let _sealing = self.0.sealing.read().await;
         let sealed =
             self.vault().seal(&PrivateKey::place(&name), &private.secret).map_err(EngineError::internal)?;
-        let key = Key { name, public: private.public, created: self.now() };
+        let key = Key { name, team, public: private.public, created: self.now() };
         self.0.writer.create_key(key.clone(), sealed).await?;
         Ok(key)
     }

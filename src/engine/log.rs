@@ -27,6 +27,20 @@ pub struct LogEntry {
     pub text: String,
 }
 
+/// The end of a deployment's log as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogTail {
+    /// Its last lines; bytes that are not UTF-8 are replaced.
+    pub lines: Vec<String>,
+    /// There are lines before these.
+    pub cut: bool,
+    /// Where the next line begins, in bytes.
+    pub until: u64,
+}
+
+/// The most that is read for the end of a log, in bytes.
+const TAIL_MAX: u64 = 256 * 1024;
+
 /// Tells readers that a log has grown or a deployment has moved.
 #[derive(Default)]
 pub(super) struct LogHub(Mutex<HashMap<DeploymentId, watch::Sender<()>>>);
@@ -71,6 +85,43 @@ impl Engine {
         };
         stream::try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|entry| (entry, tail))) })
             .fuse()
+    }
+}
+
+impl Engine {
+    /// The last whole lines of a deployment's log, at most so many.
+    pub async fn log_tail(&self, deployment: &Deployment, lines: usize) -> Result<LogTail, EngineError> {
+        let Some(mut file) = self.log_file(deployment).await? else { return Ok(LogTail::default()) };
+        let length = file.metadata().await.map_err(EngineError::internal)?.len();
+        let from = length.saturating_sub(TAIL_MAX);
+        file.seek(SeekFrom::Start(from)).await.map_err(EngineError::internal)?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_MAX).read_to_end(&mut bytes).await.map_err(EngineError::internal)?;
+        Ok(tail_of(&bytes, from, lines, deployment.state.is_end()))
+    }
+
+    /// The file of a deployment's log; none: nothing was written yet, or it was forgotten.
+    pub async fn log_file(&self, deployment: &Deployment) -> Result<Option<File>, EngineError> {
+        match File::open(self.machine().workspace.log(deployment)).await {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(EngineError::internal(error)),
+        }
+    }
+}
+
+/// The last lines of what was read from a place in a log on; what has no end yet is left for later, unless nothing
+/// more comes.
+fn tail_of(bytes: &[u8], from: u64, lines: usize, is_over: bool) -> LogTail {
+    let begin = if from == 0 { 0 } else { memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1) };
+    let end = if is_over { bytes.len() } else { memchr::memrchr(b'\n', bytes).map_or(begin, |at| at + 1) };
+    let text = String::from_utf8_lossy(bytes.get(begin..end.max(begin)).unwrap_or_default());
+    let all: Vec<&str> = text.lines().collect();
+    let shown = all.get(all.len().saturating_sub(lines)..).unwrap_or_default();
+    LogTail {
+        lines: shown.iter().map(|line| (*line).to_owned()).collect(),
+        cut: from > 0 || shown.len() < all.len(),
+        until: from + u64::try_from(end.max(begin)).unwrap_or(u64::MAX),
     }
 }
 
@@ -187,5 +238,27 @@ impl Tail {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_is_whole_lines() {
+        let check = |bytes: &[u8], from, over, expect: &[&str], cut, until| {
+            let tail = tail_of(bytes, from, 2, over);
+            assert_eq!(
+                (tail.lines, tail.cut, tail.until),
+                (expect.iter().map(ToString::to_string).collect(), cut, until)
+            );
+        };
+        check(b"", 0, false, &[], false, 0);
+        check(b"one\ntwo\nthr", 0, false, &["one", "two"], false, 8);
+        check(b"one\ntwo\nthr", 0, true, &["two", "thr"], true, 11);
+        check(b"lf\ntwo\n", 100, false, &["two"], true, 107);
+        check(b"no end", 100, false, &[], true, 106);
+        check(b"no end", 0, false, &[], false, 0);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Engine, EngineError, StartError};
 use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
 use crate::domain::project::Project;
 use crate::quadlet::path::Owner;
 use crate::quadlet::project::network_name;
@@ -15,13 +16,14 @@ impl Engine {
     /// Creates a project with these environments; with `production`, if none is named.
     pub async fn create_project(
         &self,
+        team: TeamId,
         slug: Slug,
         mut environments: Vec<Slug>,
     ) -> Result<Project, EngineError> {
         if environments.is_empty() {
             environments.extend(Slug::parse(FIRST_ENVIRONMENT));
         }
-        Ok(self.0.writer.create_project(slug, environments, self.0.settings.pool).await?)
+        Ok(self.0.writer.create_project(team, slug, environments, self.0.settings.pool).await?)
     }
 
     /// Deletes a project that has no app, with its network.
@@ -46,7 +48,10 @@ impl Engine {
         if let (true, Ok(first), Ok(environment)) =
             (self.reader().projects().await?.is_empty(), Slug::parse(FIRST), Slug::parse(FIRST_ENVIRONMENT))
         {
-            self.0.writer.create_project(first, vec![environment], self.0.settings.pool).await?;
+            self.0
+                .writer
+                .create_project(TeamId::FIRST, first, vec![environment], self.0.settings.pool)
+                .await?;
         }
         Ok(())
     }

@@ -146,7 +146,15 @@ mod tests {
                 store::open(&folder.path().join("db"), &folder.path().join("backup"), NOW).unwrap();
             let slug = |text| Slug::parse(text).unwrap();
             let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
-            writer.create_project(slug("default"), vec![slug("production")], pool).await.unwrap();
+            writer
+                .create_project(
+                    crate::domain::person::TeamId::FIRST,
+                    slug("default"),
+                    vec![slug("production")],
+                    pool,
+                )
+                .await
+                .unwrap();
             let new = NewApp {
                 slug: slug("blog"),
                 project: slug("default"),

@@ -147,6 +147,12 @@ impl Engine {
         own_host.as_ref().map(|host| url(*own_https, host, port))
     }
 
+    /// The address of rivetr's API and pages: its own, or the port on loopback where it has none.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        self.own_url().unwrap_or_else(|| format!("http://{}", self.0.settings.own_address))
+    }
+
     fn url_of(&self, host: &HostName) -> String {
         let https = self.has_certificate(&Pattern::Exact(host.clone()));
         let port = if https { self.0.settings.public_tls_port } else { self.0.settings.public_port };

@@ -2,10 +2,12 @@
 //!
 //! A value that cannot be opened is an error with its name; it is never taken for an empty one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use thiserror::Error;
 
 use super::{Engine, EngineError};
-use crate::domain::app::{App, NewApp};
+use crate::domain::app::{App, NewApp, Settings};
 use crate::domain::deployment::Deployment;
 use crate::domain::mount::{MountPath, MountedFile};
 use crate::domain::name::EnvKey;
@@ -58,7 +60,38 @@ pub enum Ungiven {
     TooLong,
 }
 
+/// How something that two deployments may have differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// Only the later one has it.
+    Added,
+    /// Only the earlier one has it.
+    Removed,
+    /// Both have it, and it is not the same.
+    Changed,
+}
+
 impl Engine {
+    /// The variables and mounted files that differ between the settings of two deployments, by name alone.
+    #[must_use]
+    pub fn changed_variables(&self, before: &Settings, after: &Settings) -> Vec<(String, Difference)> {
+        let same = |a: &Variable, b: &Variable| {
+            // Sealed anew, the same value is other bytes.
+            let values = || self.open_variable(a).ok().zip(self.open_variable(b).ok());
+            a.secret == b.secret
+                && a.usage == b.usage
+                && (a.value == b.value || values().is_some_and(|(a, b)| a.secret() == b.secret()))
+        };
+        let same_file = |a: &MountedFile, b: &MountedFile| {
+            let contents = || self.open_file(a).ok().zip(self.open_file(b).ok());
+            a == b || contents().is_some_and(|(a, b)| a == b)
+        };
+        let named = |variable: &Variable| variable.key.as_str().to_owned();
+        let mut found = differences(&before.variables, &after.variables, named, same);
+        found.extend(differences(&before.files, &after.files, |file| file.path.to_string(), same_file));
+        found
+    }
+
     /// The variables of an owner, by name.
     pub async fn variables(&self, owner: &Owner) -> Result<Vec<Shown>, EngineError> {
         let found = self.reader().variables(owner).await?.ok_or_else(|| no_owner(owner))?;
@@ -147,6 +180,23 @@ impl Engine {
         let Variable { key, value: _, secret, usage } = variable;
         Shown { key, value, secret, usage }
     }
+}
+
+fn differences<T>(
+    before: &[T],
+    after: &[T],
+    name: impl Fn(&T) -> String,
+    same: impl Fn(&T, &T) -> bool,
+) -> Vec<(String, Difference)> {
+    let old: BTreeMap<String, &T> = before.iter().map(|one| (name(one), one)).collect();
+    let new: BTreeMap<String, &T> = after.iter().map(|one| (name(one), one)).collect();
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let difference = |key: &String| match (old.get(key), new.get(key)) {
+        (None, _) => Some(Difference::Added),
+        (_, None) => Some(Difference::Removed),
+        (Some(a), Some(b)) => (!same(a, b)).then_some(Difference::Changed),
+    };
+    names.into_iter().filter_map(|key| Some((key.clone(), difference(key)?))).collect()
 }
 
 impl From<SealError> for EngineError {

@@ -40,6 +40,46 @@ pub fn room(path: &Path) -> std::io::Result<Room> {
     Ok(Room { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
 }
 
+/// The bytes of a file, or of every file below a folder; nothing where there is neither. Links are not followed, and
+/// what goes away meanwhile takes nothing.
+pub fn taken(path: &Path) -> std::io::Result<u64> {
+    let Some(found) = unless_gone(std::fs::symlink_metadata(path))? else { return Ok(0) };
+    if !found.is_dir() {
+        return Ok(found.len());
+    }
+    let mut bytes: u64 = 0;
+    let Some(entries) = unless_gone(std::fs::read_dir(path))? else { return Ok(0) };
+    for entry in entries {
+        bytes = bytes.saturating_add(taken(&entry?.path())?);
+    }
+    Ok(bytes)
+}
+
+/// How many processes ran or wanted to, over the last minute; none where the kernel does not say.
+#[must_use]
+pub fn load() -> Option<f64> {
+    let text = files::read_text(Path::new("/proc/loadavg")).ok()??;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// The memory of this machine, and what of it can be had; none where the kernel does not say.
+#[must_use]
+pub fn memory() -> Option<Room> {
+    let text = files::read_text(Path::new("/proc/meminfo")).ok()??;
+    let bytes = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+    };
+    Some(Room { free: bytes("MemAvailable:")?, total: bytes("MemTotal:")? })
+}
+
+fn unless_gone<T>(looked: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match looked {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// What a manager may divide among its units, such as `cpu` and `memory`, by the cgroup that it has.
 pub fn controllers(cgroup: &str) -> Result<Vec<String>, FileError> {
     let text = cgroup_file(cgroup, "cgroup.controllers")?.unwrap_or_default();
@@ -98,6 +138,25 @@ mod tests {
         ] {
             assert_eq!(readable(bytes), text);
         }
+    }
+
+    #[test]
+    fn a_folder_takes_what_its_files_take() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("below")).unwrap();
+        for (name, bytes) in [("one", 10), ("below/two", 7)] {
+            crate::files::write_whole(&folder.path().join(name), &vec![b'x'; bytes], 0o600).unwrap();
+        }
+        std::os::unix::fs::symlink("/etc", folder.path().join("link")).unwrap();
+        assert_eq!(taken(folder.path()).unwrap(), 17 + 4);
+        assert_eq!(taken(Path::new("/nowhere/at/all")).unwrap(), 0);
+    }
+
+    #[test]
+    fn this_machine_has_memory_and_a_load() {
+        let found = memory().unwrap();
+        assert!(found.free <= found.total && found.free > 0);
+        assert!(load().unwrap() >= 0.0);
     }
 
     #[test]

@@ -249,6 +249,7 @@ mod tests {
         let project = Project {
             id: ProjectId(1),
             slug: Slug::parse("default").unwrap(),
+            team: crate::domain::person::TeamId::FIRST,
             subnet: Subnet::around(address),
         };
         let deployment = Deployment {

@@ -13,7 +13,7 @@ const GATEWAY: u8 = 1;
 
 /// The network that the containers of a project share.
 pub fn network(project: &Project) -> Result<UnitFiles, QuadletError> {
-    let Project { id: _, slug, subnet } = project;
+    let Project { id: _, slug, team: _, subnet } = project;
     let name = network_name(slug);
     let mut unit = Unit::parse(BASE)?;
     unit.section(Section::Unit).scalar("Description", &format!("Network of the project {slug}"))?;

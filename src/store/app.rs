@@ -1,9 +1,9 @@
 //! Apps, as people create and delete them.
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction};
 use thiserror::Error;
 
-use super::domain::{self, Claim};
+use super::domain::{self, Claim, Holder};
 use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
@@ -13,6 +13,7 @@ use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::domain::{Pattern, Site};
 use crate::domain::name::{HostName, Slug};
+use crate::domain::person::TeamId;
 use crate::domain::source::{GitAccess, Source};
 use crate::domain::time::Timestamp;
 
@@ -23,12 +24,12 @@ pub enum CreateAppError {
     #[error("there is an app {0} already: choose another name")]
     SlugTaken(Slug),
     /// Another app answers for the host.
-    #[error("the host {host} belongs to app {app}: choose another one, or take it from that app first")]
+    #[error("the host {host} belongs to {app}: choose another one, or take it from that app first")]
     HostTaken {
         /// The host.
         host: HostName,
         /// The app that has it.
-        app: Slug,
+        app: Holder,
     },
     /// There is no such project.
     #[error("there is no project {0}: `rivetr projects create {0}` makes it")]
@@ -56,12 +57,12 @@ pub enum CreateAppError {
 #[derive(Debug, Error)]
 pub enum SetHostError {
     /// Another app answers for the host.
-    #[error("the host {host} belongs to app {app}: take it from that app first")]
+    #[error("the host {host} belongs to {app}: take it from that app first")]
     HostTaken {
         /// The host.
         host: HostName,
         /// The app that has it.
-        app: Slug,
+        app: Holder,
     },
     /// There is no such app.
     #[error("there is no such app")]
@@ -118,7 +119,8 @@ impl Writer {
     /// Makes an app's code come from elsewhere, from its next deployment on.
     pub async fn set_source(&self, app: AppId, source: Source) -> Result<(), SetSourceError> {
         self.write(move |tx| {
-            if let Some(missing) = missing_key(tx, &source)? {
+            let team = "SELECT team FROM project JOIN app ON app.project = project.id WHERE app.id = ?1";
+            if let Some(missing) = missing_key(tx, &source, team, &[&app.0])? {
                 return Err(SetSourceError::NoKey(missing));
             }
             let json = source::to_json(&source)?;
@@ -154,7 +156,13 @@ impl Reader {
     pub async fn apps(&self) -> Result<Vec<App>, StoreError> {
         self.read(|tx| {
             let apps = row::all(tx, &format!("{SELECT} ORDER BY app.slug"), [], read)?;
-            apps.into_iter().map(|app| whole(tx, app)).collect()
+            let (mut domains, mut variables) = (domain::by_app(tx)?, variable::names_by_app(tx)?);
+            let whole = |app: App| App {
+                domains: domains.remove(&app.id).unwrap_or_default(),
+                variables: variables.remove(&app.id).unwrap_or_default(),
+                ..app
+            };
+            Ok(apps.into_iter().map(whole).collect())
         })
         .await
     }
@@ -193,7 +201,7 @@ impl Reader {
 const SELECT: &str = "SELECT app.id AS id, app.slug AS slug, environment, source, settings, live, wish, \
      app.deleting AS deleting, created, \
      (SELECT number FROM deployment WHERE deployment.id = app.live) AS release, \
-     project.id AS project_id, project.slug AS project_slug, project.subnet AS subnet \
+     project.id AS project_id, project.slug AS project_slug, project.team AS team, project.subnet AS subnet \
      FROM app JOIN project ON project.id = app.project";
 
 fn create(
@@ -205,7 +213,8 @@ fn create(
     if by_slug(tx, &new.slug)?.is_some() {
         return Err(CreateAppError::SlugTaken(new.slug.clone()));
     }
-    if let Some(missing) = missing_key(tx, &new.source)? {
+    let team = "SELECT team FROM project WHERE slug = ?1";
+    if let Some(missing) = missing_key(tx, &new.source, team, &[&new.project.as_str()])? {
         return Err(CreateAppError::NoKey(missing));
     }
     let Some(id) = insert(tx, new, now)? else {
@@ -214,7 +223,7 @@ fn create(
     let given = new.hosts.iter().map(|host| (host, false)).chain(automatic.map(|host| (host, true)));
     for (host, automatic) in given {
         match claim(tx, id, host, automatic)? {
-            Some(other) if other != new.slug => {
+            Some(other) if other.slug != new.slug => {
                 return Err(CreateAppError::HostTaken { host: host.clone(), app: other });
             }
             // The same host twice is no harm.
@@ -225,12 +234,21 @@ fn create(
     by_id(tx, id)?.ok_or(CreateAppError::Store(StoreError::Malformed("app")))
 }
 
-/// The key that a source names and that is not there.
-fn missing_key(tx: &Transaction<'_>, source: &Source) -> Result<Option<Slug>, StoreError> {
+/// The key that a source names and that the team, which `sql` selects, has not got.
+fn missing_key(
+    tx: &Transaction<'_>,
+    source: &Source,
+    sql: &str,
+    params: &[&dyn ToSql],
+) -> Result<Option<Slug>, StoreError> {
+    let team = || row::first(tx, sql, params, |row| Ok(TeamId(row::number(row, "team")?)));
     match source {
         Source::Git(git) => match &git.access {
-            GitAccess::Key(name) if !key::exists(tx, name)? => Ok(Some(name.clone())),
-            GitAccess::Key(_) | GitAccess::Token { .. } | GitAccess::Public => Ok(None),
+            GitAccess::Key(name) => {
+                let known = team()?.map_or(Ok(false), |team| key::exists(tx, name, team))?;
+                Ok((!known).then(|| name.clone()))
+            }
+            GitAccess::Token { .. } | GitAccess::Public => Ok(None),
         },
         Source::Push { .. } | Source::Image { .. } | Source::Upload | Source::Inline { .. } => Ok(None),
     }
@@ -280,7 +298,7 @@ pub(super) fn claim(
     app: AppId,
     host: &HostName,
     automatic: bool,
-) -> Result<Option<Slug>, StoreError> {
+) -> Result<Option<Holder>, StoreError> {
     Ok(match domain::claim(tx, app, &Site::plain(host.clone()), automatic)? {
         Claim::Done(_) => None,
         Claim::Taken(other) | Claim::Overlaps(_, other) => Some(other),
@@ -302,7 +320,7 @@ fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> R
         site.host = Pattern::Exact(host.clone());
         site.redirect_to = site.redirect_to.filter(|to| to != host);
         match domain::claim(tx, app, &site, true)? {
-            Claim::Taken(other) | Claim::Overlaps(_, other) if other != before.slug => {
+            Claim::Taken(other) | Claim::Overlaps(_, other) if other.slug != before.slug => {
                 return Err(SetHostError::HostTaken { host: host.clone(), app: other });
             }
             Claim::Done(_) | Claim::Taken(_) | Claim::Overlaps(..) => {}
@@ -366,7 +384,7 @@ fn read(row: &Row<'_>) -> Result<App, StoreError> {
     Ok(App {
         id: AppId(row::number(row, "id")?),
         slug: row::parsed(row, "slug", Slug::parse)?,
-        project: project(row, "project_id", "project_slug", "subnet")?,
+        project: project(row, "project_id", "project_slug")?,
         environment: row::parsed(row, "environment", Slug::parse)?,
         source: row::parsed(row, "source", source::from_json)?,
         domains: Vec::new(),
@@ -474,7 +492,7 @@ mod tests {
         set(Some(host("blog.two.test"))).await.unwrap();
 
         let taken = store.writer.set_automatic_host(other.id, Some(host("blog.two.test"))).await.unwrap_err();
-        assert!(matches!(taken, SetHostError::HostTaken { app, .. } if app == blog.slug));
+        assert!(matches!(taken, SetHostError::HostTaken { app, .. } if app.slug == blog.slug));
         set(None).await.unwrap();
         assert_eq!(hosts().await, []);
     }

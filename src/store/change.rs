@@ -3,6 +3,7 @@
 use rusqlite::Transaction;
 use thiserror::Error;
 
+use super::domain::Holder;
 use super::error::StoreError;
 use super::writer::Writer;
 use super::{app, domain, row, settings};
@@ -20,12 +21,12 @@ pub enum ChangeAppError {
     #[error("the app {0} is being deleted: it can be changed no more")]
     Deleting(Slug),
     /// Another app answers for the host.
-    #[error("the host {host} belongs to app {app}: choose another one, or take it from that app first")]
+    #[error("the host {host} belongs to {app}: choose another one, or take it from that app first")]
     HostTaken {
         /// The host.
         host: HostName,
         /// The app that has it.
-        app: Slug,
+        app: Holder,
     },
     /// Others of its domains redirect to the host.
     #[error("{by} redirects to {host}: remove or change that one first, with `rivetr domains`")]
@@ -105,7 +106,7 @@ fn set_hosts(tx: &Transaction<'_>, before: &App, wanted: &[HostName]) -> Result<
     }
     for host in wanted {
         if let Some(other) = app::claim(tx, before.id, host, false)?
-            && other != before.slug
+            && other.slug != before.slug
         {
             return Err(ChangeAppError::HostTaken { host: host.clone(), app: other });
         }
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(generation().await, before + 1, "nothing changed");
 
         let refused = change(&other, &["new.test", "a.test"]).await.unwrap_err();
-        assert!(matches!(refused, ChangeAppError::HostTaken { app, .. } if app == blog.slug));
+        assert!(matches!(refused, ChangeAppError::HostTaken { app, .. } if app.slug == blog.slug));
         let none = store.reader.app_by_id(other.id).await.unwrap().unwrap().domains;
         assert_eq!(none, [], "nothing of it is left");
         change(&blog, &[]).await.unwrap();

@@ -1,5 +1,8 @@
 //! Domains: which app has which, and that nobody takes those of another.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use rusqlite::{Connection, Row, Transaction};
 use thiserror::Error;
 
@@ -24,16 +27,16 @@ pub enum DomainError {
     #[error("the app {0} is being deleted: it can be changed no more")]
     Deleting(Slug),
     /// An app has it.
-    #[error("{site} belongs to app {app} already: choose another one, or remove it there first")]
+    #[error("{site} belongs to {app} already: choose another one, or remove it there first")]
     Taken {
         /// The domain.
         site: String,
         /// The app that has it, which may be the same.
-        app: Slug,
+        app: Holder,
     },
     /// An app of another project has a domain that covers it, or that it covers.
     #[error(
-        "{site} and {other} of app {app} would share requests, and the apps are of different projects: \
+        "{site} and {other} of {app} would share requests, and the apps are of different projects: \
          remove that one first, or have both apps in one project"
     )]
     Overlaps {
@@ -42,7 +45,7 @@ pub enum DomainError {
         /// The domain that is there.
         other: String,
         /// The app that has it.
-        app: Slug,
+        app: Holder,
     },
     /// It is the one that rivetr gives.
     #[error(
@@ -66,6 +69,20 @@ pub enum DomainError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The app that has something. One of another team is not named to those who run into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub slug: Slug,
+    foreign: bool,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.foreign { f.write_str("another app") } else { write!(f, "app {}", self.slug) }
+    }
 }
 
 impl Writer {
@@ -104,9 +121,9 @@ pub(super) enum Claim {
     /// The app has it now.
     Done(DomainId),
     /// An app has it, perhaps the same one.
-    Taken(Slug),
+    Taken(Holder),
     /// An app of another project has this one, which is about some of the same requests.
-    Overlaps(String, Slug),
+    Overlaps(String, Holder),
 }
 
 /// Gives a domain to an app, unless an app has it or has what must not overlap with it.
@@ -119,15 +136,18 @@ pub(super) fn claim(
     let Site { host, path, strip, redirect_to, https_redirect } = site;
     let taken = row::first(
         tx,
-        "SELECT slug FROM app JOIN domain ON domain.app = app.id WHERE host = ?1 AND path = ?2",
-        (host.to_string(), path.as_str()),
-        |row| row::parsed(row, "slug", Slug::parse),
+        &format!(
+            "SELECT app.slug AS slug, {IS_FOREIGN} FROM app JOIN domain ON domain.app = app.id \
+             JOIN project ON project.id = app.project WHERE host = ?2 AND path = ?3"
+        ),
+        (app.0, host.to_string(), path.as_str()),
+        holder,
     )?;
-    if let Some(slug) = taken {
-        return Ok(Claim::Taken(slug));
+    if let Some(holder) = taken {
+        return Ok(Claim::Taken(holder));
     }
-    if let Some((other, slug)) = overlapping(tx, app, host)? {
-        return Ok(Claim::Overlaps(other, slug));
+    if let Some((other, holder)) = overlapping(tx, app, host)? {
+        return Ok(Claim::Overlaps(other, holder));
     }
     let id = tx
         .prepare_cached(
@@ -155,7 +175,7 @@ fn overlapping(
     tx: &Transaction<'_>,
     app: AppId,
     pattern: &Pattern,
-) -> Result<Option<(String, Slug)>, StoreError> {
+) -> Result<Option<(String, Holder)>, StoreError> {
     let (covers, base) = match pattern {
         Pattern::Exact(host) => {
             ("host = '*.' || ?3", host.as_str().split_once('.').map_or("", |(_, rest)| rest))
@@ -163,16 +183,25 @@ fn overlapping(
         Pattern::Below(base) => ("substr(host, instr(host, '.') + 1) = ?3", base.as_str()),
     };
     let sql = format!(
-        "SELECT host, path, slug FROM domain JOIN app ON app.id = domain.app \
-         WHERE project <> (SELECT project FROM app WHERE id = ?1) AND (host = ?2 OR {covers}) \
+        "SELECT host, path, app.slug AS slug, {IS_FOREIGN} FROM domain JOIN app ON app.id = domain.app \
+         JOIN project ON project.id = app.project WHERE project <> (SELECT project FROM app WHERE id = ?1) AND (host = ?2 OR {covers}) \
          ORDER BY host = ?2 DESC, host, path LIMIT 1"
     );
     row::first(tx, &sql, (app.0, pattern.to_string(), base), |row| {
         let (host, path) =
             (row::parsed(row, "host", Pattern::parse)?, row::parsed(row, "path", PathPrefix::parse)?);
         let path = if path.is_root() { "" } else { path.as_str() };
-        Ok((format!("{host}{path}"), row::parsed(row, "slug", Slug::parse)?))
+        let holder = holder(row)?;
+        let site = if holder.foreign { "a domain".to_owned() } else { format!("{host}{path}") };
+        Ok((site, holder))
     })
+}
+
+/// Whether the project at hand is of another team than the app ?1.
+const IS_FOREIGN: &str = "project.team <> (SELECT p.team FROM app AS a JOIN project AS p ON p.id = a.project WHERE a.id = ?1) AS is_foreign";
+
+fn holder(row: &Row<'_>) -> Result<Holder, StoreError> {
+    Ok(Holder { slug: row::parsed(row, "slug", Slug::parse)?, foreign: row::number(row, "is_foreign")? })
 }
 
 fn add(tx: &Transaction<'_>, id: AppId, site: &Site) -> Result<Domain, DomainError> {
@@ -257,6 +286,15 @@ pub(super) fn of(connection: &Connection, app: AppId) -> Result<Vec<Domain>, Sto
     row::all(connection, "SELECT * FROM domain WHERE app = ?1 ORDER BY automatic, id", [app.0], read)
 }
 
+/// The same of every app.
+pub(super) fn by_app(connection: &Connection) -> Result<BTreeMap<AppId, Vec<Domain>>, StoreError> {
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for domain in row::all(connection, "SELECT * FROM domain ORDER BY automatic, id", [], read)? {
+        found.entry(domain.app).or_default().push(domain);
+    }
+    Ok(found)
+}
+
 fn by_id(connection: &Connection, id: DomainId) -> Result<Option<Domain>, StoreError> {
     row::first(connection, "SELECT * FROM domain WHERE id = ?1", [id.0], read)
 }
@@ -301,6 +339,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_an_app_of_another_team_has_is_said_and_not_whose_it_is() {
+        let store = Fixture::new();
+        let (blog, own) = (store.app("blog").await, store.app("shop").await);
+        let team = store.writer.create_team(slug("other"), None, NOW).await.unwrap().id;
+        let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
+        store.writer.create_project(team, slug("else"), vec![slug("production")], pool).await.unwrap();
+        let new = crate::domain::app::NewApp { project: slug("else"), ..new_app("secret-plan") };
+        let foreign = store.writer.create_app(new, None, NOW).await.unwrap();
+        store.writer.add_domain(foreign.id, site("plan.theirs.test")).await.unwrap();
+        store.writer.add_domain(own.id, site("ours.test")).await.unwrap();
+        let refused =
+            async |text| store.writer.add_domain(blog.id, site(text)).await.unwrap_err().to_string();
+        for text in ["plan.theirs.test", "*.theirs.test"] {
+            let words = refused(text).await;
+            assert!(words.contains("another app"), "{words}");
+            for secret in ["secret-plan", "else", "other"] {
+                assert!(!words.replace("another", "").contains(secret), "{words}");
+            }
+        }
+        assert!(!refused("*.theirs.test").await.contains("plan.theirs.test"));
+        assert!(refused("ours.test").await.contains("belongs to app shop"), "of one's own team it is named");
+        let mut new = new_app("docs");
+        new.hosts = vec![host("plan.theirs.test")];
+        let words = store.writer.create_app(new, None, NOW).await.unwrap_err().to_string();
+        assert!(words.contains("another app") && !words.contains("secret-plan"), "{words}");
+    }
+
+    #[tokio::test]
     async fn domains_come_change_and_go_with_the_routes() {
         let store = Fixture::new();
         let blog = store.app("blog").await;
@@ -338,7 +404,16 @@ mod tests {
         let store = Fixture::new();
         let (blog, shop) = (store.app("blog").await, store.app("shop").await);
         let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
-        store.writer.create_project(slug("else"), vec![slug("production")], pool).await.unwrap();
+        store
+            .writer
+            .create_project(
+                crate::domain::person::TeamId::FIRST,
+                slug("else"),
+                vec![slug("production")],
+                pool,
+            )
+            .await
+            .unwrap();
         let mut stranger = new_app("stranger");
         stranger.project = slug("else");
         let stranger = store.writer.create_app(stranger, None, NOW).await.unwrap();

@@ -9,6 +9,7 @@ use super::row;
 use super::writer::Writer;
 use crate::domain::key::{HostKey, Key, KnownHost, PublicKey, SshHost};
 use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
 use crate::domain::secret::Sealed;
 use crate::domain::time::Timestamp;
 
@@ -46,12 +47,12 @@ impl Writer {
     /// Stores a key.
     pub async fn create_key(&self, key: Key, private: Sealed) -> Result<(), CreateKeyError> {
         self.write(move |tx| {
-            let Key { name, public, created } = key;
+            let Key { name, team, public, created } = key;
             if by_name(tx, &name)?.is_some() {
                 return Err(CreateKeyError::NameTaken(name));
             }
-            let insert = "INSERT INTO key (name, public, private, created) VALUES (?1, ?2, ?3, ?4)";
-            let row = (name.as_str(), public.to_string(), private.0, created.0);
+            let insert = "INSERT INTO key (name, public, private, created, team) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let row = (name.as_str(), public.to_string(), private.0, created.0, team.0);
             tx.execute(insert, row).map_err(StoreError::from)?;
             Ok(())
         })
@@ -126,9 +127,9 @@ impl Reader {
     }
 }
 
-/// Whether there is a key of that name, in the transaction at hand.
-pub(super) fn exists(connection: &Connection, name: &Slug) -> Result<bool, StoreError> {
-    Ok(by_name(connection, name)?.is_some())
+/// Whether a team has a key of that name, in the transaction at hand.
+pub(super) fn exists(connection: &Connection, name: &Slug, team: TeamId) -> Result<bool, StoreError> {
+    Ok(by_name(connection, name)?.is_some_and(|key| key.team == team))
 }
 
 fn by_name(connection: &Connection, name: &Slug) -> Result<Option<Key>, StoreError> {
@@ -153,6 +154,7 @@ fn users(tx: &Transaction<'_>, name: &Slug) -> Result<Vec<Slug>, StoreError> {
 fn read(row: &Row<'_>) -> Result<Key, StoreError> {
     Ok(Key {
         name: row::parsed(row, "name", Slug::parse)?,
+        team: row::number::<Option<i64>>(row, "team")?.map_or(TeamId::FIRST, TeamId),
         public: row::parsed(row, "public", row::word(PublicKey::parse))?,
         created: row::time(row, "created")?,
     })
@@ -181,7 +183,7 @@ mod tests {
     }
 
     fn key(name: &str) -> Key {
-        Key { name: slug(name), public: public(1), created: NOW }
+        Key { name: slug(name), team: TeamId::FIRST, public: public(1), created: NOW }
     }
 
     fn with_key(name: &str) -> Source {
@@ -205,6 +207,16 @@ mod tests {
         assert!(matches!(unknown, SetSourceError::NoKey(_)), "{unknown}");
         store.writer.set_source(app.id, with_key("deploy")).await.unwrap();
         assert_eq!(store.reader.app_by_id(app.id).await.unwrap().unwrap().source, with_key("deploy"));
+        // One of another team is as little there.
+        let team = store.writer.create_team(slug("team"), None, NOW).await.unwrap().id;
+        store.writer.create_key(Key { team, ..key("theirs") }, Sealed(vec![1])).await.unwrap();
+        let foreign = store.writer.set_source(app.id, with_key("theirs")).await.unwrap_err();
+        assert!(matches!(foreign, SetSourceError::NoKey(_)), "{foreign}");
+        let new = crate::domain::app::NewApp { source: with_key("theirs"), ..new_app("docs") };
+        let foreign = store.writer.create_app(new, None, NOW).await.unwrap_err();
+        assert!(matches!(foreign, CreateAppError::NoKey(_)), "{foreign}");
+        store.writer.delete_key(slug("theirs")).await.unwrap();
+
         let new = crate::domain::app::NewApp { source: with_key("other"), ..new_app("docs") };
         let unknown = store.writer.create_app(new, None, NOW).await.unwrap_err();
         assert!(matches!(unknown, CreateAppError::NoKey(_)), "{unknown}");

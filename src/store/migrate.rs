@@ -305,6 +305,39 @@ mod tests {
         assert_eq!(traffic, "{}");
     }
 
+    #[test]
+    fn what_was_there_before_people_belongs_to_the_first_team() {
+        let migrations = migrations().unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrations.to_version(&mut connection, 11).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO project (id, slug, subnet) VALUES (3, 'p', '10.90.0.0/24'); \
+                 INSERT INTO key (name, public, private, created) VALUES ('k', 'x', x'00', 0); \
+                 INSERT INTO token (name, scope, hash, created) VALUES ('t', 'read', zeroblob(32), 0);",
+            )
+            .unwrap();
+        migrations.to_latest(&mut connection).unwrap();
+        let seen: String = connection
+            .query_row(
+                "SELECT (SELECT group_concat(slug) FROM team) || ' ' || (SELECT team FROM project) || ' ' || \
+                 (SELECT team FROM key) || ' ' || (SELECT user IS NULL AND team IS NULL FROM token)",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(seen, "main 1 1 1");
+        for broken in [
+            "INSERT INTO project (slug, subnet) VALUES ('q', '10.90.1.0/24')",
+            "INSERT INTO project (slug, subnet, team) VALUES ('q', '10.90.1.0/24', 9)",
+            "UPDATE project SET team = NULL",
+            "DELETE FROM team",
+        ] {
+            connection.pragma_update(None, "foreign_keys", true).unwrap();
+            assert!(connection.execute(broken, []).is_err(), "{broken}");
+        }
+    }
+
     /// The folder's migrations and one more.
     fn with_another(sql: &'static str) -> (Migrations<'static>, usize) {
         let newest = FOLDER.dirs().count();

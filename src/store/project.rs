@@ -1,5 +1,6 @@
 //! Projects, and the networks they are given from the configured pool.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction};
@@ -10,6 +11,7 @@ use super::reader::Reader;
 use super::row;
 use super::writer::Writer;
 use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
 use crate::domain::project::{Project, ProjectId, Subnet};
 
 /// The range that projects' networks are taken from, such as 10.90.0.0/16.
@@ -33,6 +35,9 @@ pub enum CreateProjectError {
     /// There is one of that name.
     #[error("there is a project {0} already")]
     Taken(Slug),
+    /// The team is gone.
+    #[error("there is no such team any more")]
+    NoTeam,
     /// Every network of the pool belongs to a project.
     #[error(
         "project {project} cannot be created: all networks of {pool} are taken; name a larger pool in [network]"
@@ -132,12 +137,13 @@ impl Writer {
     /// Creates a project with these environments and a network of its own from the pool.
     pub async fn create_project(
         &self,
+        team: TeamId,
         slug: Slug,
         environments: Vec<Slug>,
         pool: SubnetPool,
     ) -> Result<Project, CreateProjectError> {
         self.write(move |tx| {
-            let project = create(tx, slug, pool)?;
+            let project = create(tx, team, slug, pool)?;
             for environment in &environments {
                 insert_environment(tx, project.id, environment)?;
             }
@@ -229,19 +235,40 @@ impl Reader {
         self.read(move |tx| by_slug(tx, &slug)).await
     }
 
+    /// The environments of every project, likewise.
+    pub async fn environments_by_project(&self) -> Result<BTreeMap<ProjectId, Vec<Slug>>, StoreError> {
+        let sql = "SELECT project, slug FROM environment ORDER BY id";
+        let read = |row: &Row<'_>| {
+            Ok((ProjectId(row::number(row, "project")?), row::parsed(row, "slug", Slug::parse)?))
+        };
+        let mut found = BTreeMap::<_, Vec<_>>::new();
+        for (project, slug) in self.read(move |tx| row::all(tx, sql, [], read)).await? {
+            found.entry(project).or_default().push(slug);
+        }
+        Ok(found)
+    }
+
     /// The environments of a project, in the order in which they were made.
     pub async fn environments(&self, project: ProjectId) -> Result<Vec<Slug>, StoreError> {
         self.read(move |tx| environments(tx, project)).await
     }
 }
 
-fn create(tx: &Transaction<'_>, slug: Slug, pool: SubnetPool) -> Result<Project, CreateProjectError> {
+fn create(
+    tx: &Transaction<'_>,
+    team: TeamId,
+    slug: Slug,
+    pool: SubnetPool,
+) -> Result<Project, CreateProjectError> {
     if row::first(tx, "SELECT 1 FROM project WHERE slug = ?1", [slug.as_str()], |_| Ok(()))?.is_some() {
         return Err(CreateProjectError::Taken(slug));
     }
+    if row::first(tx, "SELECT 1 FROM team WHERE id = ?1", [team.0], |_| Ok(()))?.is_none() {
+        return Err(CreateProjectError::NoTeam);
+    }
     for subnet in pool.subnets() {
-        if let Some(id) = insert(tx, &slug, subnet)? {
-            return Ok(Project { id, slug, subnet });
+        if let Some(id) = insert(tx, team, &slug, subnet)? {
+            return Ok(Project { id, slug, team, subnet });
         }
     }
     Err(CreateProjectError::PoolExhausted { project: slug, pool })
@@ -279,8 +306,8 @@ fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<Project>, Stor
 }
 
 fn select(connection: &Connection, rest: &str, params: impl Params) -> Result<Vec<Project>, StoreError> {
-    let sql = format!("SELECT id, slug, subnet FROM project {rest}");
-    row::all(connection, &sql, params, |row| project(row, "id", "slug", "subnet"))
+    let sql = format!("SELECT id, slug, team, subnet FROM project {rest}");
+    row::all(connection, &sql, params, |row| project(row, "id", "slug"))
 }
 
 fn environments(connection: &Connection, project: ProjectId) -> Result<Vec<Slug>, StoreError> {
@@ -293,27 +320,29 @@ fn list(slugs: &[Slug]) -> String {
 }
 
 /// The new project's number, unless the network is taken.
-fn insert(tx: &Transaction<'_>, slug: &Slug, subnet: Subnet) -> Result<Option<ProjectId>, StoreError> {
+fn insert(
+    tx: &Transaction<'_>,
+    team: TeamId,
+    slug: &Slug,
+    subnet: Subnet,
+) -> Result<Option<ProjectId>, StoreError> {
     let id = tx
         .prepare_cached(
-            "INSERT INTO project (slug, subnet) VALUES (?1, ?2) ON CONFLICT (subnet) DO NOTHING RETURNING id",
+            "INSERT INTO project (slug, subnet, team) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (subnet) DO NOTHING RETURNING id",
         )?
-        .query_row((slug.as_str(), subnet.cidr()), |row| row.get(0))
+        .query_row((slug.as_str(), subnet.cidr(), team.0), |row| row.get(0))
         .optional()?;
     Ok(id.map(ProjectId))
 }
 
-/// A project from the columns of these names.
-pub(super) fn project(
-    row: &Row<'_>,
-    id: &'static str,
-    slug: &'static str,
-    subnet: &'static str,
-) -> Result<Project, StoreError> {
+/// A project from columns of these names, and from `team` and `subnet`.
+pub(super) fn project(row: &Row<'_>, id: &'static str, slug: &'static str) -> Result<Project, StoreError> {
     Ok(Project {
         id: ProjectId(row::number(row, id)?),
         slug: row::parsed(row, slug, Slug::parse)?,
-        subnet: row::parsed(row, subnet, row::word(parse_subnet))?,
+        team: TeamId(row::number(row, "team")?),
+        subnet: row::parsed(row, "subnet", row::word(parse_subnet))?,
     })
 }
 
@@ -356,7 +385,8 @@ mod tests {
     async fn each_project_has_a_network_of_its_own() {
         let store = Fixture::new();
         let pool = SubnetPool::parse("10.90.4.0/23").unwrap();
-        let create = |name| store.writer.create_project(slug(name), vec![slug("production")], pool);
+        let create =
+            |name| store.writer.create_project(TeamId::FIRST, slug(name), vec![slug("production")], pool);
         let (first, second) = (create("one").await.unwrap(), create("two").await.unwrap());
         assert_eq!(
             (first.subnet.cidr(), second.subnet.cidr()),
@@ -407,7 +437,11 @@ mod tests {
         assert!(matches!(refused, ChangeProjectError::HasApps { .. }), "{refused}");
 
         let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
-        store.writer.create_project(slug("empty"), vec![production.clone()], pool).await.unwrap();
+        store
+            .writer
+            .create_project(TeamId::FIRST, slug("empty"), vec![production.clone()], pool)
+            .await
+            .unwrap();
         let refused = store.writer.delete_environment(slug("empty"), production).await.unwrap_err();
         assert!(matches!(refused, ChangeProjectError::OnlyEnvironment(_)), "{refused}");
     }

@@ -11,6 +11,7 @@ use super::{Reader, SubnetPool, Wish, Writer, open};
 use crate::domain::app::{App, NewApp, Settings};
 use crate::domain::deployment::{Deployment, ImageId, Trigger};
 use crate::domain::name::{EnvKey, HostName, Slug};
+use crate::domain::person::TeamId;
 use crate::domain::project::Project;
 use crate::domain::secret::Sealed;
 use crate::domain::source::{Branch, CommitId, Source};
@@ -64,7 +65,7 @@ impl Fixture {
             return project;
         }
         let pool = SubnetPool::parse("10.90.0.0/16").unwrap();
-        self.writer.create_project(slug(name), vec![slug("production")], pool).await.unwrap()
+        self.writer.create_project(TeamId::FIRST, slug(name), vec![slug("production")], pool).await.unwrap()
     }
 
     pub(super) async fn app(&self, name: &str) -> App {

@@ -1,6 +1,6 @@
 //! Variables of projects, environments and apps. Values come sealed and stay so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use thiserror::Error;
@@ -12,7 +12,7 @@ use super::writer::Writer;
 use crate::domain::app::AppId;
 use crate::domain::name::EnvKey;
 use crate::domain::secret::Sealed;
-use crate::domain::variable::{NewVariable, Owner, Usage, Variable};
+use crate::domain::variable::{NewVariable, Owner, Usage, Variable, merge};
 
 /// Names and sealed values of one owner together, in bytes: more than `execve` takes, with room for the seals.
 const OWNER_MAX: i64 = 2_000_000;
@@ -62,6 +62,12 @@ impl Reader {
     pub async fn variables(&self, owner: &Owner) -> Result<Option<Vec<Variable>>, StoreError> {
         let owner = owner.clone();
         self.read(move |tx| resolve(tx, &owner)?.map(|at| of(tx, at)).transpose()).await
+    }
+
+    /// What the next deployment of an app would carry: those of its project, its environment and its own, over what
+    /// it is told.
+    pub async fn carried(&self, app: AppId, told: Vec<Variable>) -> Result<Vec<Variable>, StoreError> {
+        self.read(move |tx| Ok(merge(std::iter::once(told).chain(levels(tx, app)?)))).await
     }
 }
 
@@ -194,6 +200,18 @@ pub(super) fn insert_first(
 pub(super) fn names(connection: &Connection, app: AppId) -> Result<Vec<EnvKey>, StoreError> {
     let sql = "SELECT key FROM variable WHERE app = ?1 ORDER BY key";
     row::all(connection, sql, [app.0], |row| row::parsed(row, "key", EnvKey::parse))
+}
+
+/// The same of every app that has any.
+pub(super) fn names_by_app(connection: &Connection) -> Result<BTreeMap<AppId, Vec<EnvKey>>, StoreError> {
+    let sql = "SELECT app, key FROM variable WHERE app IS NOT NULL ORDER BY key";
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for (app, key) in row::all(connection, sql, [], |row| {
+        Ok((AppId(row::number(row, "app")?), row::parsed(row, "key", EnvKey::parse)?))
+    })? {
+        found.entry(app).or_default().push(key);
+    }
+    Ok(found)
 }
 
 /// Forgets the variables of an app.

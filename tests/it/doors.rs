@@ -3,6 +3,7 @@
 //!
 //! Requests are written by hand: a client library would not send the wrong ones.
 
+mod pages;
 mod rows;
 
 use std::cell::RefCell;
@@ -129,6 +130,7 @@ fn state(client: &Client, host: &Host) -> Value {
     let mut tokens = ask("/api/tokens");
     for token in tokens["items"].as_array_mut().unwrap() {
         token["last_used"] = Value::Null;
+        token["last_address"] = Value::Null;
     }
     let find =
         ["find", host.quadlets(), "/var/lib/rivetr/repos", "/var/lib/rivetr/proxy", "-printf", "%p %s\n"];
@@ -136,6 +138,10 @@ fn state(client: &Client, host: &Host) -> Value {
     let files: BTreeSet<&str> = files.lines().collect();
     let lists = [
         "/api/apps",
+        "/api/users",
+        "/api/teams",
+        "/api/teams/main/members",
+        "/api/teams/main/invitations",
         "/api/apps/blog/deployments",
         "/api/apps/slow/deployments",
         "/api/apps/blog/env-vars",
@@ -162,7 +168,7 @@ fn nothing_shows(host: &Host, client: &Client, tokens: &[&str]) {
     assert!(seen.len() > 400, "hardly a walk: {} answers", seen.len());
     let run = |command: &[&str]| host.run(command).stdout;
     let journal = run(&["journalctl", "--no-pager", "--all", "--output=cat"]);
-    assert!(journal.contains("app created"), "the journal is not where it is looked for");
+    assert!(journal.contains("app.created"), "the journal is not where it is looked for");
     let units = run(&["systemctl", "show", "rivetr.service", "rivetr-proxy.service", "rivetr.socket"]);
     for (place, text) in
         [("an answer", &seen.concat()), ("the journal", &journal), ("a unit of rivetr's", &units)]
@@ -256,7 +262,7 @@ fn what_is_sent_wrongly_is_refused_and_does_nothing() {
         assert_eq!(apps(), 401);
         let journal = host.run(["journalctl", "--no-pager", "--unit=rivetr.service"]).succeeds();
         assert!(!journal.stdout.contains(&leaked));
-        journal.says("it stood in an address");
+        journal.says("token.revoked");
     }
 }
 

@@ -80,8 +80,9 @@ fn a_command_has_all_that_the_live_release_has_and_a_container_of_its_own() {
     assert_eq!(at_terminal.wait().unwrap().code(), Some(3));
     drop(keys);
 
-    let journal = host.run(["journalctl", "-u", "rivetr.service", "--output=verbose"]).succeeds().stdout;
-    assert!(journal.contains("PLACE=Own") && journal.contains("PLACE=Live"), "no word of it in the log");
+    let audit = host.rivetr(["audit", "--export"]).succeeds().stdout;
+    let has = |own: bool| audit.contains(&format!("\"own_container\":{own}"));
+    assert!(has(true) && has(false), "no word of it in the audit: {audit}");
     nothing_left(&host);
     assert_eq!(secrets(), before);
     load.lost_nothing();

@@ -95,6 +95,7 @@ mod tests {
     use super::*;
     use crate::api::wire::CreateApp;
     use crate::domain::app::AppId;
+    use crate::domain::person::TeamId;
     use crate::domain::project::{Project, ProjectId, Subnet};
     use crate::domain::time::Timestamp;
 
@@ -110,7 +111,7 @@ mod tests {
         App {
             id: AppId(1),
             slug: new.slug,
-            project: Project { id: ProjectId(1), slug: new.project, subnet },
+            project: Project { id: ProjectId(1), slug: new.project, team: TeamId::FIRST, subnet },
             environment: new.environment,
             source: new.source,
             domains: Vec::new(),

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::{
-    App, BuildOptions, DeployOptions, Deployment, Failure, HealthOptions, RuntimeOptions, Scope, State, Step,
-    Usage,
+    App, BuildOptions, DeployOptions, Deployment, Failure, HealthOptions, Role, RuntimeOptions, Scope, State,
+    Step, Usage,
 };
 use crate::domain::app::{self, Settings, Wish};
 use crate::domain::deployment;
+use crate::domain::person;
 use crate::domain::right;
 use crate::domain::source::{GitAccess, GitSource, Reference, Source};
 use crate::domain::time::Timestamp;
@@ -175,6 +176,7 @@ same_words!(
     }
 );
 same_words!(Scope = right::Scope { Read, Deploy, Write, Admin });
+same_words!(Role = person::Role { Viewer, Developer, Admin, Owner });
 same_words!(Usage = variable::Usage { Run, Build, Both });
 
 /// A moment as it stands in JSON: RFC 3339 in UTC, to the millisecond.

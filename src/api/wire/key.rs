@@ -20,6 +20,9 @@ pub struct CreateKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub private: Option<Hidden>,
+    /// The team it is for; not needed where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
 }
 
 /// A key by which repositories are opened over SSH.
@@ -56,7 +59,7 @@ pub struct KnownHost {
 impl CreateKey {
     /// The name, and the key that was handed in, or what is wrong with each field.
     pub fn parse(self) -> Result<(Slug, Option<PrivateKey>), FieldErrors> {
-        let Self { name, private } = self;
+        let Self { name, private, team: _ } = self;
         let mut errors = FieldErrors::default();
         let name = errors.take("name", Slug::parse(&name));
         let private = private.and_then(|Hidden(text)| {
@@ -74,7 +77,7 @@ impl Key {
     /// A key as it is shown, with the apps that use it.
     #[must_use]
     pub fn of(key: &key::Key, apps: &[Slug]) -> Self {
-        let key::Key { name, public, created } = key;
+        let key::Key { name, team: _, public, created } = key;
         Self {
             name: name.to_string(),
             kind: public.kind().to_owned(),

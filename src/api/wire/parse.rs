@@ -115,7 +115,7 @@ impl CreateApp {
 impl CreateProject {
     /// Name and environments, or what is wrong with each.
     pub fn parse(self) -> Result<(Slug, Vec<Slug>), FieldErrors> {
-        let Self { name, environments } = self;
+        let Self { name, environments, team: _ } = self;
         let mut errors = FieldErrors::default();
         let slug = errors.take("name", Slug::parse(&name));
         if environments.len() > ENVIRONMENTS_MAX {
@@ -158,7 +158,7 @@ impl Deploy {
 impl CreateToken {
     /// Name, scope and life in days, or what is wrong with each field.
     pub fn parse(self) -> Result<(String, right::Scope, u32), FieldErrors> {
-        let Self { name, scope, expires_days } = self;
+        let Self { name, scope, expires_days, user: _, team: _ } = self;
         let mut errors = FieldErrors::default();
         let name = name.trim().to_owned();
         if name.is_empty() || name.chars().count() > TOKEN_NAME_MAX || name.chars().any(char::is_control) {
@@ -183,7 +183,8 @@ impl FieldErrors {
         Self(BTreeMap::from([(field.to_owned(), message.into())]))
     }
 
-    pub(super) fn put(&mut self, field: &str, message: impl Into<String>) {
+    /// Notes what is wrong with a field.
+    pub fn put(&mut self, field: &str, message: impl Into<String>) {
         self.0.entry(field.to_owned()).or_insert_with(|| message.into());
     }
 
@@ -335,10 +336,17 @@ mod tests {
         let hosts = vec!["a.example".to_owned(), "A.example.".to_owned()];
         assert_eq!(create(|app| app.hosts = hosts).unwrap().hosts.len(), 1);
         for (name, days) in [("", 1), ("a\n", 0), ("a\u{1b}", 1), ("ci", 0), ("ci", TOKEN_DAYS_MAX + 1)] {
-            let new = CreateToken { name: name.to_owned(), scope: None, expires_days: Some(days) };
+            let new = CreateToken {
+                name: name.to_owned(),
+                scope: None,
+                expires_days: Some(days),
+                user: None,
+                team: None,
+            };
             assert!(new.parse().is_err(), "{name:?} {days}");
         }
-        let new = CreateToken { name: " ci ".to_owned(), scope: None, expires_days: None };
+        let new =
+            CreateToken { name: " ci ".to_owned(), scope: None, expires_days: None, user: None, team: None };
         assert_eq!(new.parse().unwrap(), ("ci".to_owned(), right::Scope::Deploy, TOKEN_DAYS_DEFAULT));
     }
 

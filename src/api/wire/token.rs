@@ -17,6 +17,12 @@ pub struct CreateToken {
     /// How long it lives, in days; 90 if not said, at most 366.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_days: Option<u32>,
+    /// Whose it is, by login: it then reaches no further than they do. A person's own if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The one team that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
 }
 
 /// A token that was just made: the only time its secret is shown.
@@ -49,6 +55,15 @@ pub struct Token {
     pub expires: Option<String>,
     /// When it was last used, to within a minute (RFC 3339, UTC).
     pub last_used: Option<String>,
+    /// Where it was last used from.
+    #[serde(default)]
+    pub last_address: Option<String>,
+    /// Whose it is; none: the instance's own.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The one team that it is for.
+    #[serde(default)]
+    pub team: Option<String>,
 }
 
 /// How far a token reaches; each includes the ones before it.

@@ -24,13 +24,16 @@ pub struct Create {
     /// A private key of OpenSSH without a passphrase, in place of a new one; - is standard input
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
+    /// The team it is for, where there are several
+    #[arg(long, value_parser = Slug::parse)]
+    team: Option<Slug>,
 }
 
 impl Create {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { name, file } = self;
+        let Self { name, file, team } = self;
         let private = file.map(|path| input::text(&path, KEY_FILE_MAX)).transpose()?.map(Hidden);
-        let request = CreateKey { name: name.to_string(), private };
+        let request = CreateKey { name: name.to_string(), private, team: team.map(|team| team.to_string()) };
         let answer = session.client.post("/api/keys", &request).await?;
         if !session.json {
             let note = "Add this to the repository as a deploy key; rivetr needs to read, not to write:";

@@ -10,7 +10,7 @@ use super::ground::{API_PORT, Ground};
 use super::install::configured_url;
 use super::steps::Steps;
 use crate::api::client::{Client, ClientError, Target};
-use crate::api::wire::{CreateToken, CreatedToken, List, Scope, Token};
+use crate::api::wire::{CreateToken, CreatedToken, Link, List, Scope, Token};
 use crate::files;
 
 /// What a person or a program needs to go on.
@@ -20,7 +20,7 @@ pub(super) struct Answer {
     url: String,
     /// The first token; `None` if there is one already.
     token: Option<String>,
-    /// The first administrator's link; rivetr has no dashboard yet.
+    /// The first administrator's link, good for an hour; `None` after the first run.
     setup_url: Option<String>,
     /// Where apps answer.
     proxy_http: String,
@@ -43,11 +43,17 @@ pub(super) async fn ask(
     steps.step(false, "rivetr answers")?;
     let what = if token.is_some() { "first token, for an administrator" } else { "there is a token already" };
     steps.step(token.is_some(), what)?;
+    // A link ends the one before, which somebody may hold: only the first run makes one.
+    let link = if token.is_some() { setup_link(&client).await } else { Ok(None) };
+    let link = link.map_err(|cause| SetupError::Silent { cause, look: ground.look().to_owned() })?;
+    if link.is_some() {
+        steps.step(true, "link for the first user")?;
+    }
     let configured = files::read_text(&ground.config)?.as_deref().and_then(configured_url);
     let url = configured.unwrap_or_else(|| format!("http://127.0.0.1:{API_PORT}"));
     let proxy_http = format!("http://{}", authority(host(&url), ground.http_port, 80));
     let proxy_https = format!("https://{}", authority(host(&url), ground.https_port, 443));
-    Ok(Answer { url, token, setup_url: None, proxy_http, proxy_https })
+    Ok(Answer { url, token, setup_url: link, proxy_http, proxy_https })
 }
 
 async fn first_token(client: &Client) -> Result<Option<String>, ClientError> {
@@ -55,9 +61,24 @@ async fn first_token(client: &Client) -> Result<Option<String>, ClientError> {
     if !found.items.is_empty() {
         return Ok(None);
     }
-    let wanted = CreateToken { name: "setup".to_owned(), scope: Some(Scope::Admin), expires_days: None };
+    let wanted = CreateToken {
+        name: "setup".to_owned(),
+        scope: Some(Scope::Admin),
+        expires_days: None,
+        user: None,
+        team: None,
+    };
     let made: CreatedToken = client.post("/api/tokens", &wanted).await?.decode()?;
     Ok(Some(made.secret))
+}
+
+/// The link by which the first user comes in; none: there is a user.
+async fn setup_link(client: &Client) -> Result<Option<String>, ClientError> {
+    match client.post("/api/setup-link", &serde_json::Map::new()).await {
+        Ok(answer) => answer.decode().map(|link: Link| Some(link.url)),
+        Err(ClientError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl Answer {
@@ -67,17 +88,24 @@ impl Answer {
     }
 
     pub(super) fn words(&self, out: &mut dyn Write) -> Result<(), SetupError> {
-        let Self { url, token, setup_url: _, proxy_http, proxy_https } = self;
+        let Self { url, token, setup_url, proxy_http, proxy_https } = self;
         writeln!(
             out,
             "\nrivetr runs at {url}. Apps answer at {proxy_http} and {proxy_https}, each by a host name of its own."
         )?;
+        if let Some(link) = setup_url {
+            writeln!(out, "\nOpen this within the hour to become its administrator:\n  {link}\n")?;
+        }
         match token {
             Some(token) => writeln!(
                 out,
                 "Your token, shown only now: {token}\nIt is the password when you push; keep it to yourself."
             )?,
-            None => writeln!(out, "For another token: rivetr tokens create NAME")?,
+            None => writeln!(
+                out,
+                "For another token: rivetr tokens create NAME\n\
+                 For another link, while nobody has an account: rivetr users setup-link"
+            )?,
         }
         writeln!(
             out,
@@ -110,12 +138,13 @@ mod tests {
         let answer = Answer {
             url: "http://192.0.2.7".to_owned(),
             token: Some("rvt_secret".to_owned()),
-            setup_url: None,
+            setup_url: Some("http://192.0.2.7/setup/0123".to_owned()),
             proxy_http: "http://192.0.2.7".to_owned(),
             proxy_https: "https://192.0.2.7".to_owned(),
         };
         answer.words(&mut paper).unwrap();
         let text = String::from_utf8(paper).unwrap();
+        assert!(text.contains("administrator:\n  http://192.0.2.7/setup/0123\n"), "{text}");
         assert!(text.contains("Your token, shown only now: rvt_secret\n"), "{text}");
         assert!(text.ends_with("\n  git push http://rivetr:TOKEN@192.0.2.7/git/blog.git main\n"), "{text}");
     }

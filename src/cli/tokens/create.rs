@@ -22,12 +22,19 @@ pub struct Create {
     /// How many days it lives [default: 90]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=i64::from(TOKEN_DAYS_MAX)))]
     expires: Option<u32>,
+    /// Whose it is: it then reaches no further than this user does
+    #[arg(long, value_name = "LOGIN")]
+    user: Option<String>,
+    /// The one team that it is for
+    #[arg(long)]
+    team: Option<String>,
 }
 
 impl Create {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { name, scope, expires } = self;
-        let request = CreateToken { name, scope: Some(Scope::from(scope)), expires_days: expires };
+        let Self { name, scope, expires, user, team } = self;
+        let request =
+            CreateToken { name, scope: Some(Scope::from(scope)), expires_days: expires, user, team };
         let answer = session.client.post("/api/tokens", &request).await?;
         if !session.json {
             let created: CreatedToken = answer.decode()?;

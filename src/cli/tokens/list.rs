@@ -25,17 +25,20 @@ fn words(tokens: &[Token]) -> String {
     }
     let rows: Vec<_> = tokens
         .iter()
-        .map(|Token { id, name, scope, created, expires, last_used }| {
+        .map(|Token { id, name, scope, created, expires, last_used, last_address, user, team }| {
             let moment = |at: &Option<String>| or_dash(at.as_deref().map(time).as_deref());
             [
                 id.to_string(),
                 name.clone(),
                 scope.to_string(),
+                or_dash(user.as_deref()),
+                or_dash(team.as_deref()),
                 time(created),
                 moment(expires),
                 moment(last_used),
+                or_dash(last_address.as_deref()),
             ]
         })
         .collect();
-    table(["ID", "FOR", "SCOPE", "CREATED", "EXPIRES", "LAST USED"], &rows)
+    table(["ID", "FOR", "SCOPE", "USER", "TEAM", "CREATED", "EXPIRES", "LAST USED", "FROM"], &rows)
 }

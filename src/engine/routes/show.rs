@@ -66,6 +66,15 @@ impl Outcome {
     }
 }
 
+impl Fate {
+    /// What becomes of a request to a host that nobody answers at.
+    #[must_use]
+    pub fn unknown(asked: &Asked) -> Self {
+        let (outcome, words) = judged(&Ending::UnknownHost, asked, None);
+        Self { route: None, outcome, words, conditions: Vec::new() }
+    }
+}
+
 impl Engine {
     /// Every route, rivetr's own first.
     pub async fn routes(&self) -> Result<Vec<ShownRoute>, EngineError> {

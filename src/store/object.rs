@@ -1,0 +1,139 @@
+//! Whose something is: the team of an object, by the name or number that stands in addresses.
+
+use rusqlite::{Connection, Params};
+
+use super::error::StoreError;
+use super::reader::Reader;
+use super::row;
+use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
+use crate::domain::volume::VolumeName;
+
+/// A kind of object that belongs to a team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// An app, by name or number.
+    App,
+    /// The repository of an app.
+    Repository,
+    /// A deployment, by number.
+    Deployment,
+    /// A project, by name.
+    Project,
+    /// A volume, by its name to Podman; one of an app that is gone is nobody's.
+    Volume,
+    /// A domain, by number.
+    Domain,
+    /// The delivery of a webhook, by number.
+    Delivery,
+    /// A certificate, by its name: whose domain that is. Others are nobody's.
+    Certificate,
+    /// A key, by name.
+    Key,
+    /// A team, by name.
+    Team,
+}
+
+impl Object {
+    /// What people call it.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::App | Self::Repository => "app",
+            Self::Deployment => "deployment",
+            Self::Project => "project",
+            Self::Volume => "volume",
+            Self::Domain => "domain",
+            Self::Delivery => "delivery",
+            Self::Certificate => "certificate",
+            Self::Key => "key",
+            Self::Team => "team",
+        }
+    }
+}
+
+const OF_APP: &str = "SELECT project.team AS team FROM app JOIN project ON project.id = app.project";
+
+impl Reader {
+    /// The team of an object; none: there is no such object, or it is no team's.
+    pub async fn team_of(&self, object: Object, name: &str) -> Result<Option<TeamId>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |tx| match object {
+            Object::App => of_app(tx, &name),
+            Object::Repository => of_app(tx, name.strip_suffix(".git").unwrap_or(&name)),
+            Object::Volume => match VolumeName::of_unit(&name) {
+                Some((app, _)) => by(tx, &format!("{OF_APP} WHERE app.slug = ?1"), [app.as_str()]),
+                None => Ok(None),
+            },
+            Object::Deployment => {
+                numbered(tx, "JOIN deployment ON deployment.app = app.id WHERE deployment.id = ?1", &name)
+            }
+            Object::Domain => numbered(tx, "JOIN domain ON domain.app = app.id WHERE domain.id = ?1", &name),
+            Object::Delivery => {
+                let rest = "JOIN webhook_delivery AS d ON d.app = app.id WHERE d.id = ?1";
+                numbered(tx, rest, &name)
+            }
+            Object::Project => {
+                by(tx, "SELECT team FROM project WHERE slug = ?1 AND deleting = 0", [name.as_str()])
+            }
+            // A host is of one project alone.
+            Object::Certificate => {
+                let sql = format!("{OF_APP} JOIN domain ON domain.app = app.id WHERE host = ?1 LIMIT 1");
+                by(tx, &sql, [name.to_ascii_lowercase()])
+            }
+            Object::Key => by(tx, "SELECT ifnull(team, 1) AS team FROM key WHERE name = ?1", [name.as_str()]),
+            Object::Team => of_team(tx, &name),
+        })
+        .await
+    }
+
+    /// Every app with its team, by name.
+    pub async fn app_teams(&self) -> Result<Vec<(Slug, TeamId)>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT app.slug AS slug, project.team AS team FROM app \
+                       JOIN project ON project.id = app.project ORDER BY app.slug";
+            row::all(tx, sql, [], |row| {
+                Ok((row::parsed(row, "slug", Slug::parse)?, TeamId(row::number(row, "team")?)))
+            })
+        })
+        .await
+    }
+
+    /// Every host that an app answers at, with the app's team.
+    pub async fn host_teams(&self) -> Result<Vec<(String, TeamId)>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT DISTINCT host, project.team AS team FROM domain \
+                       JOIN app ON app.id = domain.app JOIN project ON project.id = app.project";
+            row::all(tx, sql, [], |row| Ok((row::number(row, "host")?, TeamId(row::number(row, "team")?))))
+        })
+        .await
+    }
+}
+
+/// Pages name a team by its number, which a new name leaves as it is. A name made of digits is a name first.
+fn of_team(connection: &Connection, name: &str) -> Result<Option<TeamId>, StoreError> {
+    if let Some(team) = by(connection, "SELECT id AS team FROM team WHERE slug = ?1", [name])? {
+        return Ok(Some(team));
+    }
+    let Ok(id) = name.parse::<i64>() else { return Ok(None) };
+    by(connection, "SELECT id AS team FROM team WHERE id = ?1", [id])
+}
+
+/// A name made of digits is a name first, as where apps are looked up.
+fn of_app(connection: &Connection, name: &str) -> Result<Option<TeamId>, StoreError> {
+    if let Some(team) = by(connection, &format!("{OF_APP} WHERE app.slug = ?1"), [name])? {
+        return Ok(Some(team));
+    }
+    numbered(connection, "WHERE app.id = ?1", name)
+}
+
+fn numbered(connection: &Connection, rest: &str, name: &str) -> Result<Option<TeamId>, StoreError> {
+    match name.parse::<i64>() {
+        Ok(number) => by(connection, &format!("{OF_APP} {rest}"), [number]),
+        Err(_) => Ok(None),
+    }
+}
+
+fn by(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<TeamId>, StoreError> {
+    row::first(connection, sql, params, |row| Ok(TeamId(row::number(row, "team")?)))
+}

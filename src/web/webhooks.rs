@@ -1,0 +1,332 @@
+//! Webhooks of an app, what was delivered to them, and one delivery, which can be looked at once more.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::app::{self, Head};
+use super::error::PageError;
+use super::form::{Errors, Form};
+use super::moment::Moment;
+use super::shell::{Hx, Shell, Visit};
+use super::view::{self, Mark};
+use super::{Route, Web};
+use crate::api::wire::{self, EnabledWebhook};
+use crate::api::{enabled_webhook, read_delivery};
+use crate::auth::Person;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Deploy, Manage, Read};
+use crate::domain::app::App;
+use crate::domain::right::Right;
+use crate::domain::webhook::{Delivery, DeliveryId, Provider, Verdict};
+use crate::engine::Engine;
+
+/// Deliveries on one page.
+const SHOWN: u32 = 50;
+
+/// The webhooks of an app.
+#[derive(Template)]
+#[template(path = "webhooks/app.html")]
+struct Page {
+    shell: Shell,
+    head: Head,
+    part: &'static str,
+    hooks: Vec<Hook>,
+    providers: Vec<Choice>,
+    refusal: String,
+    watch: String,
+    errors: Errors,
+    enabled: Option<EnabledWebhook>,
+    rows: Vec<Row>,
+    next: Option<i64>,
+}
+
+/// One delivery.
+#[derive(Template)]
+#[template(path = "webhooks/delivery.html")]
+struct DeliveryPage {
+    shell: Shell,
+    head: Head,
+    part: &'static str,
+    row: Row,
+    name: String,
+    body: Option<String>,
+    replay_of: Option<i64>,
+    wrong: String,
+}
+
+struct Hook {
+    provider: Provider,
+    watch: Vec<String>,
+    made: Moment,
+}
+
+struct Choice {
+    word: &'static str,
+    chosen: bool,
+}
+
+/// A delivery in a list.
+struct Row {
+    id: i64,
+    provider: Provider,
+    event: String,
+    received: Moment,
+    mark: Mark,
+    reason: String,
+    deployment: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Told {
+    before: Option<i64>,
+}
+
+/// A webhook as a form asks for it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    #[serde(default)]
+    provider: String,
+    #[serde(default)]
+    watch: String,
+}
+
+/// The routes of this noun.
+pub(super) fn routes() -> Vec<Route<Web>> {
+    vec![
+        Route::get("/apps/{id}/webhooks", index),
+        Route::post("/apps/{id}/webhooks", enable),
+        Route::post("/apps/{id}/webhooks/{provider}/disable", disable),
+        Route::get("/webhook-deliveries/{id}", show),
+        Route::post("/webhook-deliveries/{id}/replay", replay),
+    ]
+}
+
+async fn index(
+    visit: Visit<Read>,
+    shell: Shell,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Query(Told { before }): Query<Told>,
+) -> Result<Response, PageError> {
+    let app = app::find(engine.reader(), &visit.person, &id).await?;
+    view::show(&page(&engine, shell, &app, Extra { before, ..Extra::default() }).await?)
+}
+
+async fn enable(
+    visit: Visit<Manage>,
+    shell: Shell,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Form(wish): Form<Wish>,
+) -> Result<Response, PageError> {
+    let app = app::find(engine.reader(), &visit.person, &id).await?;
+    match make(&engine, &app, &wish).await? {
+        Ok(enabled) => {
+            let provider = &enabled.provider;
+            let deed = Deed::new("webhook.enabled", format!("webhook {provider} of app {}", app.slug));
+            visit.record(deed).await;
+            // The one answer that holds the secret: it is not in any address, and nothing leads back to it.
+            let state = Extra { enabled: Some(enabled), ..Extra::default() };
+            view::show(&page(&engine, shell, &app, state).await?)
+        }
+        Err(errors) => {
+            let state = Extra { errors, watch: Some(wish.watch), ..Extra::default() };
+            view::wrong(&page(&engine, shell, &app, state).await?)
+        }
+    }
+}
+
+async fn make(engine: &Engine, app: &App, wish: &Wish) -> Result<Result<EnabledWebhook, Errors>, PageError> {
+    let lines = wish.watch.lines().map(str::trim).filter(|line| !line.is_empty());
+    let watch = Some(lines.map(str::to_owned).collect());
+    let asked = wire::EnableWebhook { provider: Some(wish.provider.clone()), watch };
+    let (provider, watch) = match asked.parse() {
+        Ok((Some(provider), watch)) => (provider, watch),
+        Ok((None, _)) => return Ok(Err(Errors::one("provider", "choose who sends"))),
+        Err(errors) => return Ok(Err(errors.into())),
+    };
+    match engine.enable_webhook(app, provider, watch).await {
+        Ok((webhook, secret)) => {
+            enabled_webhook(engine, app, &webhook, &secret).map(Ok).map_err(PageError::internal)
+        }
+        Err(error) => Errors::of_engine(error).map(Err),
+    }
+}
+
+async fn disable(
+    visit: Visit<Manage>,
+    hx: Hx,
+    State(engine): State<Engine>,
+    Path((id, provider)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let app = app::find(engine.reader(), &visit.person, &id).await?;
+    let parsed = Provider::parse(&provider).ok_or(PageError::NotFound)?;
+    if !engine.disable_webhook(&app, parsed).await? {
+        return Err(PageError::NotFound);
+    }
+    let deed = Deed::new("webhook.disabled", format!("webhook {provider} of app {}", app.slug));
+    visit.record(deed).await;
+    Ok(view::go(hx, &format!("/apps/{}/webhooks", app.slug)))
+}
+
+async fn show(
+    visit: Visit<Read>,
+    shell: Shell,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let found = find(&engine, &visit.person, &id).await?;
+    view::show(&delivery_page(&engine, shell, found, "").await?)
+}
+
+async fn replay(
+    visit: Visit<Deploy>,
+    shell: Shell,
+    hx: Hx,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let (app, delivery, body) = find(&engine, &visit.person, &id).await?;
+    // The address names no app.
+    if !visit.person.reach.allows_in(Right::Deploy, app.project.team) {
+        return Err(PageError::NotFound);
+    }
+    let Some(bytes) = &body else {
+        let wrong = "what was sent was not kept, so it cannot be looked at once more";
+        return view::wrong(&delivery_page(&engine, shell, (app, delivery, body), wrong).await?);
+    };
+    let event = read_delivery(delivery.provider, &delivery.event, bytes);
+    match engine.replay_delivery(&app, &delivery, &event).await {
+        Ok(outcome) => {
+            let deed = Deed::new("webhook.replayed", format!("delivery {id} of app {}", app.slug));
+            visit.record(deed).await;
+            Ok(view::go(hx, &format!("/webhook-deliveries/{}", outcome.delivery.id.0)))
+        }
+        Err(error) => {
+            let errors = Errors::of_engine(error)?;
+            let wrong = errors.others(&[]).join("; ");
+            view::wrong(&delivery_page(&engine, shell, (app, delivery, body), &wrong).await?)
+        }
+    }
+}
+
+type Found = (App, Delivery, Option<Vec<u8>>);
+
+/// A delivery, and its app, if the person may know of it.
+async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Found, PageError> {
+    let id = id.parse().map(DeliveryId).map_err(|_| PageError::NotFound)?;
+    let (delivery, body) = engine.reader().delivery(id).await?.ok_or(PageError::NotFound)?;
+    let app = app::find(engine.reader(), person, delivery.app_slug.as_str()).await?;
+    Ok((app, delivery, body))
+}
+
+/// What a page of webhooks shows besides what is stored.
+#[derive(Default)]
+struct Extra {
+    before: Option<i64>,
+    watch: Option<String>,
+    errors: Errors,
+    enabled: Option<EnabledWebhook>,
+}
+
+async fn page(engine: &Engine, shell: Shell, app: &App, state: Extra) -> Result<Page, PageError> {
+    let Extra { before, watch, errors, enabled } = state;
+    let head = app::head(engine, app, "settings").await?;
+    let now = engine.now();
+    let stored = engine.reader().webhooks(Some(app.id)).await?;
+    let hooks = stored.iter().map(|hook| Hook {
+        provider: hook.provider,
+        watch: hook.watch.patterns().to_vec(),
+        made: Moment::of(hook.created, now),
+    });
+    let hooks: Vec<Hook> = hooks.collect();
+    let (providers, refusal) = choices(app);
+    let mut found = engine.reader().deliveries(app.id, before.map(DeliveryId), SHOWN + 1).await?;
+    let more = found.len() > usize::try_from(SHOWN).unwrap_or(usize::MAX);
+    found.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+    let next = found.last().filter(|_| more).map(|last| last.id.0);
+    let rows = found.iter().map(|delivery| Row::of(delivery, now)).collect();
+    let watch = watch.unwrap_or_default();
+    Ok(Page { shell, head, part: "webhooks", hooks, providers, refusal, watch, errors, enabled, rows, next })
+}
+
+/// Who may send for this app; or why nobody may.
+fn choices(app: &App) -> (Vec<Choice>, String) {
+    let usual = Provider::of(&app.source);
+    let mut refusal = String::new();
+    let mut fitting = Vec::new();
+    for provider in Provider::ALL {
+        match provider.fits(&app.source) {
+            Ok(()) => fitting.push(Choice { word: provider.as_str(), chosen: usual == Some(provider) }),
+            Err(why) => refusal = why,
+        }
+    }
+    if fitting.is_empty() { (fitting, refusal) } else { (fitting, String::new()) }
+}
+
+async fn delivery_page(
+    engine: &Engine,
+    shell: Shell,
+    (app, delivery, body): Found,
+    wrong: &str,
+) -> Result<DeliveryPage, PageError> {
+    let head = app::head(engine, &app, "settings").await?;
+    Ok(DeliveryPage {
+        shell,
+        head,
+        part: "webhooks",
+        row: Row::of(&delivery, engine.now()),
+        name: delivery.name.unwrap_or_default(),
+        body: body.map(|body| readable(&body)),
+        replay_of: delivery.replay_of.map(|first| first.0),
+        wrong: wrong.to_owned(),
+    })
+}
+
+/// A payload as people read it: JSON with its lines, anything else as it came.
+fn readable(body: &[u8]) -> String {
+    let parsed = serde_json::from_slice::<serde_json::Value>(body);
+    let pretty = parsed.and_then(|value| serde_json::to_string_pretty(&value));
+    pretty.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned())
+}
+
+impl Row {
+    fn of(delivery: &Delivery, now: crate::domain::time::Timestamp) -> Self {
+        Self {
+            id: delivery.id.0,
+            provider: delivery.provider,
+            event: delivery.event.clone(),
+            received: Moment::of(delivery.received, now),
+            mark: mark(delivery.verdict),
+            reason: delivery.reason.clone(),
+            deployment: delivery.deployment.map(|id| id.0),
+        }
+    }
+}
+
+/// A verdict as people see it.
+fn mark(verdict: Verdict) -> Mark {
+    let mark = |class, icon, word| Mark { class, icon, word };
+    match verdict {
+        Verdict::Deployed => mark("good", "ok", "deployed"),
+        Verdict::Ping => mark("good", "ok", "test"),
+        Verdict::Ignored => mark("", "stopped", "ignored"),
+        Verdict::Skipped => mark("", "stopped", "skipped"),
+        Verdict::Refused => mark("bad", "failed", "refused"),
+        Verdict::Failed => mark("bad", "failed", "failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_shown_as_text() {
+        assert_eq!(readable(b"{\"a\":1}"), "{\n  \"a\": 1\n}");
+        assert_eq!(readable(b"a=\xff"), "a=\u{fffd}");
+    }
+}

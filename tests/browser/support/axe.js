@@ -1,0 +1,33 @@
+// What axe-core finds on a page, in words; and what makes a page scroll sideways.
+import { readFileSync } from 'node:fs';
+
+import { require } from './setting.js';
+
+const source = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Everything that axe-core finds, its rule for the size of targets too; `only` names the rules to follow. */
+export async function axe(page, only) {
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(source);
+  const found = await page.evaluate(async (only) => {
+    const runOnly = only ? { type: 'rule', values: only } : undefined;
+    const options = { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } };
+    const { violations } = await globalThis.axe.run(document, runOnly ? { ...options, runOnly } : options);
+    return violations.map(({ id, nodes }) => nodes.map(({ html, failureSummary }) => {
+      return `${id}: ${html.slice(0, 160)}\n    ${failureSummary.split('\n').slice(1, 3).join(' ').trim().slice(0, 300)}`;
+    }));
+  }, only);
+  return found.flat();
+}
+
+/** What is wider than the window, the deepest first; empty: the page does not scroll sideways. */
+export function tooWide(page) {
+  return page.evaluate(() => {
+    const root = document.documentElement;
+    if (root.scrollWidth <= innerWidth) return [];
+    const wide = [...document.querySelectorAll('body *')].filter((element) => {
+      return element.getBoundingClientRect().right > innerWidth + 1;
+    });
+    const deepest = wide.reverse().slice(0, 3).map((element) => element.outerHTML.slice(0, 120));
+    return [`scrolls sideways: ${root.scrollWidth} px of ${innerWidth}`, ...deepest];
+  });
+}

@@ -1,0 +1,59 @@
+// Apps in every state, for the pages to show: live, with replicas, stopped, failed, never deployed. Among their words
+// are some that would be a script if a page did not escape them.
+import { Code, rivetr } from './host.js';
+
+export const NASTY = '<img src=x onerror=alert(1)>';
+
+let sown;
+
+export function seed() {
+  sown ??= sow();
+  return sown;
+}
+
+async function sow() {
+  await rivetr('projects', 'create', 'shop');
+  await Promise.all([blog(), storefront(), worker(), invoices(), rivetr('apps', 'create', 'empty', '--port', '8080')]);
+}
+
+async function deployed(app, messages) {
+  const code = await Code.begin();
+  for (const message of messages) {
+    await code.append('index.html', `<p>${message}</p>\n`);
+    await code.commit(message);
+    await code.push(app);
+  }
+  await code.end();
+}
+
+async function blog() {
+  await rivetr('apps', 'create', 'blog', '--port', '8080', '--env', 'LOG_LEVEL=info', '--env', `NASTY=${NASTY}`,
+    '--volume', 'data:/data');
+  await deployed('blog', ['The first page', 'Say good evening', `Link to the archive ${NASTY}`]);
+  await rivetr('domains', 'add', 'blog', 'blog.example.org');
+  await rivetr('env', 'set', 'blog', `GREETING=${NASTY}`);
+}
+
+async function storefront() {
+  await rivetr('apps', 'create', 'storefront', '--port', '8080', '--project', 'shop', '--replicas', '2',
+    '--health-path', '/', '--memory', '128M');
+  await deployed('storefront', ['The window']);
+}
+
+async function worker() {
+  await rivetr('apps', 'create', 'worker', '--port', '8080', '--project', 'shop');
+  await deployed('worker', ['Work through the queue']);
+  await rivetr('stop', 'worker');
+}
+
+async function invoices() {
+  await rivetr('apps', 'create', 'invoices', '--port', '8080', '--project', 'shop');
+  const code = await Code.begin();
+  await code.append('Containerfile', 'RUN echo no paper >&2; false\n');
+  await code.commit('Print on both sides');
+  await code.push('invoices').then(
+    () => { throw new Error('a build that fails went live'); },
+    (error) => { if (!String(error.stderr).includes('failed while building')) throw error; },
+  );
+  await code.end();
+}
