@@ -56,7 +56,7 @@ use crate::store::Reader;
 pub use app::is_cursor;
 pub use around::{Numbers, is_foreign as from_another_site, words as panic_words};
 pub use audit::lines as audit_lines;
-pub use error::ApiError;
+pub use error::{ApiError, chain};
 pub use hooks::read as read_delivery;
 pub use route::Route;
 pub use serve::{ServeError, serve};

@@ -164,7 +164,8 @@ impl From<&Arc<Refusal>> for ApiError {
     }
 }
 
-fn chain(error: &(dyn Error + 'static)) -> String {
+/// An error and its causes in one line, for the log.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

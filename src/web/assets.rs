@@ -77,8 +77,8 @@ async fn show(
     let path = format!("/assets/{digest}/{name}");
     let asset = ASSETS.iter().find(|asset| asset.path == path).ok_or(PageError::NotFound)?;
     let packed = takes_gzip(&headers);
-    let body = if packed { asset.compressed.as_slice() } else { asset.plain };
-    let mut response = body.to_vec().into_response();
+    let body: &'static [u8] = if packed { &asset.compressed } else { asset.plain };
+    let mut response = body.into_response();
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));

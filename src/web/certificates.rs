@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Confirm, Errors, Form};
 use super::routes::Sight;
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
@@ -60,13 +60,6 @@ pub(super) struct Row {
 struct New {
     chain: String,
     key: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirm {
-    #[serde(default)]
-    confirm: String,
 }
 
 /// The routes of this noun.

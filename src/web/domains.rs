@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::app::{self, Head};
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Confirm, Errors, Form};
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
 use super::{Route, Web};
@@ -90,14 +90,6 @@ struct Change {
     redirect_to: String,
     #[serde(default)]
     https_redirect: bool,
-}
-
-/// The name, typed once more.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirm {
-    #[serde(default)]
-    confirm: String,
 }
 
 /// The routes of this noun.

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::shell::Shell;
 use super::view;
+use crate::api::chain;
 use crate::auth::Refusal;
 use crate::engine::EngineError;
 use crate::store::StoreError;
@@ -74,7 +75,7 @@ impl PageError {
     /// Writes it to the log, once.
     pub fn log(&self, request: &str) {
         match self {
-            Self::Internal(cause) => tracing::error!(request, cause = words(cause.as_ref()), "a page failed"),
+            Self::Internal(cause) => tracing::error!(request, cause = chain(cause.as_ref()), "a page failed"),
             Self::Refused(_) | Self::Foreign => {
                 tracing::info!(target: "rivetr::audit", request, message = self.message(), "a request was refused");
             }
@@ -118,16 +119,6 @@ impl PageError {
             }
         }
     }
-}
-
-fn words(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        words = format!("{words}: {cause}");
-        next = cause.source();
-    }
-    words
 }
 
 impl From<EngineError> for PageError {

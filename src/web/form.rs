@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::PageError;
@@ -27,6 +28,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
         let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         serde_html_form::from_str(&text).map(Self).map_err(|error| PageError::Bad(error.to_string()))
     }
+}
+
+/// A name, typed once more before something is lost.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Confirm {
+    #[serde(default)]
+    pub confirm: String,
 }
 
 /// What is wrong with a form: each field by its name, and what is about none of them by the empty one.

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Confirm, Errors, Form};
 use super::moment::Moment;
 use super::shell::{Hx, Shell, Visit};
 use super::view;
-use super::{Route, Web, app, registries};
+use super::{Route, Web, app, registries, teams};
 use crate::api::wire::{CreateKey, Hidden, Key};
 use crate::auth::Person;
 use crate::auth::audit::Deed;
@@ -22,7 +22,6 @@ use crate::domain::key::{KnownHost, SshHost};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::engine::Engine;
-use crate::store::Team;
 
 #[derive(Template)]
 #[template(path = "keys/index.html")]
@@ -69,13 +68,6 @@ struct New {
     team: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirm {
-    #[serde(default)]
-    confirm: String,
-}
-
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
@@ -104,10 +96,7 @@ async fn create(
 ) -> Result<Response, PageError> {
     let private = Some(new.private.replace("\r\n", "\n")).filter(|text| !text.trim().is_empty());
     let wish = CreateKey { name: new.name.trim().to_owned(), private: private.map(Hidden), team: None };
-    // With one team to choose from, nobody was asked.
-    let teams = led(&engine, &visit.person).await?;
-    let named = teams.iter().find(|team| team.slug.as_str() == new.team);
-    let team = named.or(teams.first().filter(|_| teams.len() == 1)).map(|team| team.id);
+    let team = teams::chosen(engine.reader(), &visit.person, &new.team).await?;
     let kept = match (wish.parse(), team) {
         (Err(errors), _) => Err(Ok(errors.into())),
         (Ok(_), None) => Err(Ok(Errors::one("team", "choose one of your teams"))),
@@ -128,12 +117,6 @@ async fn create(
             view::wrong(&page(&engine, shell, &visit.person, wrong).await?)
         }
     }
-}
-
-/// The teams whose keys a person may make.
-async fn led(engine: &Engine, person: &Person) -> Result<Vec<Team>, PageError> {
-    let teams = engine.reader().teams().await?;
-    Ok(teams.into_iter().filter(|team| person.reach.allows_in(Right::Lead, team.id)).collect())
 }
 
 async fn one(
@@ -210,7 +193,8 @@ async fn page(engine: &Engine, shell: Shell, person: &Person, wrong: Wrong) -> R
     let Wrong { new, errors, sign_in, sign_in_errors } = wrong;
     let keys = engine.reader().keys().await?;
     let keys = keys.iter().filter(|key| person.reach.sees(key.team)).map(|key| Key::of(key, &[])).collect();
-    let teams = led(engine, person).await?.into_iter().map(|team| team.slug.to_string()).collect();
+    let teams =
+        teams::led(engine.reader(), person).await?.into_iter().map(|team| team.slug.to_string()).collect();
     // Known servers and sign-ins are the instance's.
     let (hosts, registries) = if shell.may_administer() {
         (hosts(engine).await?, registries::rows(engine).await?)

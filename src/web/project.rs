@@ -8,10 +8,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Confirm, Errors, Form};
 use super::overview::Tile;
 use super::shell::{Hx, Shell, Visit};
-use super::{Route, Web, app, view};
+use super::{Route, Web, app, teams, view};
 use crate::api::wire;
 use crate::auth::Person;
 use crate::auth::audit::Deed;
@@ -21,7 +21,7 @@ use crate::domain::name::Slug;
 use crate::domain::project::{Project, ProjectId};
 use crate::domain::right::Right;
 use crate::engine::Engine;
-use crate::store::{Reader, Team};
+use crate::store::Reader;
 
 /// The fields of each page's forms, under which their errors are shown.
 const LISTED: [&str; 3] = ["name", "environments", "team"];
@@ -116,14 +116,8 @@ async fn listed(
         subnet: project.subnet.cidr(),
         slug: project.slug,
     };
-    let teams = led(reader, person).await?.into_iter().map(|team| team.slug).collect();
+    let teams = teams::led(reader, person).await?.into_iter().map(|team| team.slug).collect();
     Ok(Index { shell, projects: seen.map(row).collect(), teams, new, errors })
-}
-
-/// The teams in which a person may create projects.
-async fn led(reader: &Reader, person: &Person) -> Result<Vec<Team>, PageError> {
-    let teams = reader.teams().await?;
-    Ok(teams.into_iter().filter(|team| person.reach.allows_in(Right::Lead, team.id)).collect())
 }
 
 async fn create(
@@ -139,10 +133,7 @@ async fn create(
         environments: words.map(str::to_owned).collect(),
         team: None,
     };
-    // With one team to choose from, nobody was asked.
-    let teams = led(engine.reader(), &visit.person).await?;
-    let named = teams.iter().find(|team| team.slug.as_str() == new.team);
-    let team = named.or(teams.first().filter(|_| teams.len() == 1)).map(|team| team.id);
+    let team = teams::chosen(engine.reader(), &visit.person, &new.team).await?;
     let errors = match wish.parse().map(|wish| (wish, team)) {
         Ok((_, None)) => Errors::one("team", "choose one of your teams"),
         Ok(((slug, environments), Some(team))) => {
@@ -208,13 +199,6 @@ async fn shown(
         typed,
         errors,
     })
-}
-
-/// The word that somebody has to type.
-#[derive(Debug, Deserialize)]
-struct Confirm {
-    #[serde(default)]
-    confirm: String,
 }
 
 async fn delete(

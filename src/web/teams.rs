@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Confirm, Errors, Form};
 use super::moment::Moment;
 use super::people::{of_change, own_link};
 use super::shell::{Hx, Shell, SignedIn, Visit};
@@ -16,7 +16,7 @@ use crate::auth::{Auth, Caller, Person};
 use crate::domain::person::{Role, TeamId, UserId};
 use crate::domain::right::Right;
 use crate::engine::Engine;
-use crate::store::InvitationId;
+use crate::store::{InvitationId, Reader, Team};
 
 #[derive(Template)]
 #[template(path = "people/teams.html")]
@@ -198,13 +198,6 @@ async fn show(
     view::show(&asked.page(shell, Errors::default()).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirm {
-    #[serde(default)]
-    confirm: String,
-}
-
 async fn delete(
     by: Visit<Own>,
     shell: Shell,
@@ -315,4 +308,21 @@ async fn invite(
             view::wrong(&Page { form_login: login, ..page })
         }
     }
+}
+
+/// The teams in which a person may make projects and keep keys.
+pub(super) async fn led(reader: &Reader, person: &Person) -> Result<Vec<Team>, PageError> {
+    let teams = reader.teams().await?;
+    Ok(teams.into_iter().filter(|team| person.reach.allows_in(Right::Lead, team.id)).collect())
+}
+
+/// The one of them that a form names; with one team to choose from, nobody was asked.
+pub(super) async fn chosen(
+    reader: &Reader,
+    person: &Person,
+    name: &str,
+) -> Result<Option<TeamId>, PageError> {
+    let teams = led(reader, person).await?;
+    let named = teams.iter().find(|team| team.slug.as_str() == name);
+    Ok(named.or(teams.first().filter(|_| teams.len() == 1)).map(|team| team.id))
 }

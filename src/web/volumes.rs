@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Confirm, Errors, Form};
 use super::moment::Moment;
 use super::shell::{Hx, Shell, Visit};
 use super::view;
@@ -62,13 +62,6 @@ struct Row {
 struct Detail {
     #[serde(default)]
     sizes: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirm {
-    #[serde(default)]
-    confirm: String,
 }
 
 /// The routes of this noun.
