@@ -7,6 +7,7 @@ mod apps;
 mod audit;
 mod cancel;
 mod certs;
+mod compose;
 mod config;
 mod deploy;
 mod deployments;
@@ -134,6 +135,9 @@ enum Command {
     /// See the configuration in force
     #[command(subcommand)]
     Config(config::Config),
+    /// Turn compose files into Quadlets
+    #[command(subcommand)]
+    Compose(compose::Compose),
     /// Run the control plane; systemd starts it
     #[command(after_help = "Example: systemctl start rivetr.service")]
     Serve,
@@ -260,6 +264,9 @@ fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
         Command::Config(command) => {
             let text = command.run(&flags, environment, json)?;
             std::io::stdout().write_all(text.as_bytes())?;
+        }
+        Command::Compose(command) => {
+            command.run(environment, json, &mut std::io::stdout(), &mut std::io::stderr())?;
         }
         Command::Doctor(doctor) => block_on(doctor.run(&mut session()?, environment))?,
         Command::Setup(args) => block_on(async {

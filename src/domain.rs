@@ -23,6 +23,7 @@ pub mod route;
 pub mod runtime;
 pub mod secret;
 pub mod source;
+pub mod stack;
 pub mod time;
 pub mod traffic;
 pub mod variable;

@@ -8,6 +8,7 @@ pub mod files;
 pub mod vault;
 // Decisions, as pure values.
 pub mod build;
+pub mod compose;
 pub mod plan;
 pub mod quadlet;
 // What is kept, this machine, and the world outside.

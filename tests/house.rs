@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Each module in reading order, and the modules it may name besides itself.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("files", &[]),
     ("vault", &["domain", "files"]),
+    ("compose", &["domain"]),
     ("build", &["domain"]),
     ("quadlet", &["domain"]),
     ("plan", &["domain", "quadlet"]),
@@ -27,8 +28,8 @@ const LAYERS: [(&str, &[&str]); 16] = [
     // `api` for the forms of requests, which a page's form becomes too.
     ("web", &["domain", "store", "engine", "auth", "api"]),
     ("config", &["domain", "store", "host", "proxy", "engine"]),
-    // `setup` and `doctor` work on the machine before and without a daemon.
-    ("cli", &["domain", "config", "api", "host", "files"]),
+    // `setup` and `doctor` work on the machine before and without a daemon, `compose` turns files into files.
+    ("cli", &["domain", "config", "api", "host", "files", "compose", "quadlet"]),
 ];
 
 /// The modules that put the others together and may name them all.

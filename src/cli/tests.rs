@@ -209,6 +209,8 @@ fn good_command_lines() {
         "projects create shop --team main",
         "keys create deploy --team main",
         "config check --config ./rivetr.toml",
+        "compose convert compose.yaml --env-file a --env-file b --project-name blog --profile x --out units",
+        "compose convert -",
         "doctor",
         "setup",
         "setup --user --url http://rivetr.example.org",

@@ -47,6 +47,13 @@ impl Environment {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
+    /// All variables whose name and value are text.
+    #[must_use]
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let text = |text: &OsString| text.to_str().map(str::to_owned);
+        self.variables.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+    }
+
     /// The file of a credential that systemd has handed in (`LoadCredential=` and its like), if it is there.
     #[must_use]
     pub fn credential(&self, name: &str) -> Option<PathBuf> {

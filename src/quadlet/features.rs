@@ -49,12 +49,16 @@ pub struct UnknownKey {
 pub const MINIMUM: PodmanVersion = PodmanVersion::new(5, 4, 0);
 
 /// Keys newer than [`MINIMUM`], and the version that brought each (FACTS 1).
-const NEWER: [(Section, &str, PodmanVersion); 10] = [
+const NEWER: [(Section, &str, PodmanVersion); 14] = [
     (Section::Container, "Memory", PodmanVersion::new(5, 5, 0)),
     (Section::Container, "ReloadCmd", PodmanVersion::new(5, 5, 0)),
     (Section::Container, "ReloadSignal", PodmanVersion::new(5, 5, 0)),
     (Section::Container, "Retry", PodmanVersion::new(5, 5, 0)),
     (Section::Container, "RetryDelay", PodmanVersion::new(5, 5, 0)),
+    (Section::Build, "Retry", PodmanVersion::new(5, 5, 0)),
+    (Section::Build, "RetryDelay", PodmanVersion::new(5, 5, 0)),
+    (Section::Build, "BuildArg", PodmanVersion::new(5, 7, 0)),
+    (Section::Build, "IgnoreFile", PodmanVersion::new(5, 7, 0)),
     (Section::Container, "HttpProxy", PodmanVersion::new(5, 7, 0)),
     (Section::Container, "AppArmor", PodmanVersion::new(5, 8, 0)),
     (Section::Network, "NetworkDeleteOnStop", PodmanVersion::new(5, 5, 0)),

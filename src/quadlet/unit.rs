@@ -34,6 +34,8 @@ pub enum Section {
     Network,
     /// A Quadlet's volume.
     Volume,
+    /// A Quadlet's image that is built.
+    Build,
     /// What Podman's generator adds of its own accord.
     Quadlet,
     /// The service that a Quadlet becomes.
@@ -54,6 +56,15 @@ enum Line {
 pub struct SectionWriter<'a> {
     section: Section,
     lines: &'a mut Vec<Line>,
+}
+
+/// A word of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument<'a> {
+    /// Text, taken as it is.
+    Text(&'a str),
+    /// What the service's variable of this name holds, be it empty: always one word.
+    Variable(&'static str),
 }
 
 /// A value that a unit file cannot carry to where it belongs. Never shows the value: it may be a secret.
@@ -113,6 +124,12 @@ impl Unit {
     /// The section to add lines to; made if there is none yet.
     pub fn section(&mut self, section: Section) -> SectionWriter<'_> {
         SectionWriter { section, lines: self.sections.entry(section).or_default() }
+    }
+
+    /// Adds a remark above the first section; what would end its line is left out.
+    pub fn remark(&mut self, text: &str) {
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        self.head.push(Line::Comment(format!(" {}", text.trim_end_matches(['\\', ' ']))));
     }
 
     /// Takes a section out, with all its lines.
@@ -183,6 +200,39 @@ impl SectionWriter<'_> {
         Ok(self.entry(key, text))
     }
 
+    /// A key whose value becomes words of a command of Podman, such as `Exec=`: in quotes where they need them, and
+    /// variables of the service where no text could stand.
+    pub fn arguments<'w>(
+        self,
+        key: &'static str,
+        words: impl IntoIterator<Item = Argument<'w>>,
+    ) -> Result<Self, UnitTextError> {
+        let words = words.into_iter().map(|word| match word {
+            Argument::Text(text) => escape::argument(text, self.section),
+            Argument::Variable(name) => Ok(format!("${{{name}}}")),
+        });
+        let words: Vec<_> = words.collect::<Result<_, _>>().map_err(|problem| named(key, problem))?;
+        if words.is_empty() {
+            return Err(named(key, ValueProblem::Empty));
+        }
+        Ok(self.entry(key, words.join(" ")))
+    }
+
+    /// A command that systemd itself runs, such as `ExecStartPre=`: the program as it stands, any words after it.
+    pub fn command<'w>(
+        self,
+        key: &'static str,
+        program: &'static str,
+        words: impl IntoIterator<Item = &'w str>,
+    ) -> Result<Self, UnitTextError> {
+        let mut text = program.to_owned();
+        for word in words {
+            text.push(' ');
+            text.push_str(&escape::command_word(word).map_err(|problem| named(key, problem))?);
+        }
+        Ok(self.entry(key, text))
+    }
+
     /// One `NAME=value` of a key that holds such pairs, such as `Environment=` or `Label=`. Any value but one
     /// with a line ending of Windows survives.
     pub fn assignment(self, key: &'static str, name: &str, value: &str) -> Result<Self, UnitTextError> {
@@ -205,11 +255,12 @@ impl SectionWriter<'_> {
 
 impl Section {
     /// Every section, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unit,
         Self::Container,
         Self::Network,
         Self::Volume,
+        Self::Build,
         Self::Quadlet,
         Self::Service,
         Self::Install,
@@ -223,6 +274,7 @@ impl Section {
             Self::Container => "Container",
             Self::Network => "Network",
             Self::Volume => "Volume",
+            Self::Build => "Build",
             Self::Quadlet => "Quadlet",
             Self::Service => "Service",
             Self::Install => "Install",
@@ -232,7 +284,7 @@ impl Section {
     /// Whether Quadlet makes words of an `ExecStart=` of its values, in which systemd expands variables.
     fn becomes_a_command(self) -> bool {
         match self {
-            Self::Container | Self::Network | Self::Volume => true,
+            Self::Container | Self::Network | Self::Volume | Self::Build => true,
             Self::Unit | Self::Quadlet | Self::Service | Self::Install => false,
         }
     }

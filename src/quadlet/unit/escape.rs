@@ -27,6 +27,29 @@ pub(super) fn word(value: &str, section: Section) -> Result<String, ValueProblem
     }
 }
 
+/// A word that stands in no need of quotes goes without, for people to read.
+pub(super) fn argument(value: &str, section: Section) -> Result<String, ValueProblem> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
+    match value {
+        "" => Err(ValueProblem::EmptyWord),
+        // Quadlet would write it without its quotes.
+        ";" => Err(ValueProblem::Semicolon),
+        _ if value.chars().all(plain) => Ok(value.to_owned()),
+        _ => {
+            check_text(value)?;
+            Ok(format!("\"{}\"", quoted(value, section)))
+        }
+    }
+}
+
+/// One word of a command of systemd's own, which knows empty words and takes a semicolon in quotes for text.
+pub(super) fn command_word(value: &str) -> Result<String, ValueProblem> {
+    match argument(value, Section::Container) {
+        Err(ValueProblem::EmptyWord | ValueProblem::Semicolon) => Ok(format!("\"{value}\"")),
+        other => other,
+    }
+}
+
 /// `NAME=value` as one word, in quotes. Podman's `--env` would turn CR LF into LF.
 pub(super) fn assignment(name: &str, value: &str, section: Section) -> Result<String, ValueProblem> {
     if value.contains("\r\n") {
