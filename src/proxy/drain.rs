@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
@@ -36,7 +36,9 @@ pub(super) struct Gauge {
     /// When it refused the last two times, the earlier first.
     refused: Mutex<[Option<Instant>; 2]>,
     emptied: Notify,
-    leaving: watch::Sender<bool>,
+    /// Tunnels to it should end.
+    leaving: AtomicBool,
+    sent_away: Notify,
 }
 
 impl Gauge {
@@ -51,7 +53,8 @@ impl Gauge {
             unwell: AtomicBool::new(false),
             refused: Mutex::default(),
             emptied: Notify::new(),
-            leaving: watch::Sender::new(false),
+            leaving: AtomicBool::new(false),
+            sent_away: Notify::new(),
         }
     }
 
@@ -115,8 +118,19 @@ impl Gauge {
     }
 
     /// Resolves once tunnels to this target should end.
-    pub(super) fn leaving(&self) -> watch::Receiver<bool> {
-        self.leaving.subscribe()
+    pub(super) async fn left(&self) {
+        let sent_away = self.sent_away.notified();
+        tokio::pin!(sent_away);
+        // From here on no notice is missed, so the mark may be read.
+        sent_away.as_mut().enable();
+        if !self.leaving.load(Ordering::SeqCst) {
+            sent_away.await;
+        }
+    }
+
+    fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+        self.sent_away.notify_waiters();
     }
 
     async fn empty(&self) {
@@ -196,7 +210,7 @@ impl Registry {
     pub(super) fn gauge(&self, key: &str) -> Arc<Gauge> {
         let mut gauges = self.lock();
         if let Some(known) = gauges.get(key) {
-            known.leaving.send_if_modified(std::mem::take);
+            known.leaving.store(false, Ordering::SeqCst);
             return Arc::clone(known);
         }
         let gauge = Arc::new(Gauge::new(key, self.epoch));
@@ -208,7 +222,7 @@ impl Registry {
     /// and says how many are left.
     pub(super) async fn drain(&self, key: &str, limit: Duration) -> u64 {
         let Some(gauge) = self.lock().get(key).cloned() else { return 0 };
-        gauge.leaving.send_replace(true);
+        gauge.leave();
         match tokio::time::timeout(limit, gauge.empty()).await {
             Ok(()) => 0,
             Err(_over) => gauge.in_flight.load(Ordering::SeqCst),
@@ -262,7 +276,7 @@ mod tests {
         let gauge = registry.gauge("a");
         let _request = gauge.enter();
         assert_eq!(registry.drain("a", Duration::from_secs(30)).await, 1);
-        assert!(*gauge.leaving().borrow());
+        gauge.left().await;
         assert_eq!(registry.drain("unknown", Duration::from_secs(30)).await, 0);
     }
 

@@ -57,6 +57,16 @@ pub(super) enum Refusal {
     TooLate,
 }
 
+/// What the page looks like, in both themes; the browser takes this style and no other by its hash.
+const STYLE: &str = concat!(
+    ":root{color-scheme:light dark}",
+    "body{margin:0;min-height:100vh;display:grid;place-items:center;font:16px/1.5 system-ui,sans-serif}",
+    "main{box-sizing:border-box;width:100%;max-width:36rem;padding:2rem}",
+    "h1{font-size:1.625rem;line-height:1.2;margin:0 0 .75rem}p{margin:.5rem 0}",
+    "p:last-child{margin-top:1.5rem;font-size:.875rem;opacity:.75}",
+);
+const POLICY: &str = "default-src 'none'; style-src 'sha256-gQberAgv0+sU+yj9JNVaxZyPURJdfcM4lwyCwvz+T18='";
+
 impl Refusal {
     pub(super) fn status(self) -> StatusCode {
         match self {
@@ -182,7 +192,7 @@ impl Refusal {
             let text = format!(
                 "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
                  <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-                 <title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{words}</p>\n\
+                 <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{words}</p>\n\
                  <p>{status}. Request <code>{request_id}</code>.</p>\n</main>\n</body>\n</html>\n"
             );
             ("text/html; charset=utf-8", text)
@@ -194,7 +204,7 @@ impl Refusal {
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+        fields.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         fields.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
         if let Some(seconds) = self.retry_after() {
             fields.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -230,7 +240,19 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD as BASE64;
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
+
+    #[test]
+    fn the_style_is_the_one_that_browsers_are_told_to_take() {
+        let digest = BASE64.encode(Sha256::digest(STYLE));
+        assert!(POLICY.contains(&format!("'sha256-{digest}'")), "it is {digest}");
+        let page = Refusal::UnknownHost.page("1", true, None);
+        assert!(String::from_utf8_lossy(page.body()).contains(STYLE));
+    }
 
     #[test]
     fn pages_are_whole_and_say_what_to_do() {

@@ -53,11 +53,9 @@ impl Tunnel {
         let Self { target, backend, worker, record, _in_flight } = self;
         record.is_tunnel();
         let client = Counted { stream: client, record };
-        let mut leaving = backend.gauge.leaving();
         let end = async {
             tokio::select! {
-                // An error means that the gauge is gone, and with it the target.
-                _ = leaving.wait_for(|leaving| *leaving) => {}
+                () = backend.gauge.left() => {}
                 () = worker.tunnels.cancelled() => {}
             }
         };

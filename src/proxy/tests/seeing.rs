@@ -330,5 +330,7 @@ async fn a_log_that_nobody_reads_slows_no_request_and_says_what_it_lost() {
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let missing: u64 = lines.iter().filter_map(|line| line["dropped"].as_u64()).sum();
     let whole = lines.iter().filter(|line| line["status"] == 404).count() as u64;
-    assert_eq!((missing, missing + whole), (dropped, REQUESTS as u64));
+    assert_eq!(missing + whole, REQUESTS as u64);
+    // The line of a request is given up after the request is counted, so the last ones may come on top.
+    assert!(missing >= dropped, "{missing} of {dropped}");
 }
