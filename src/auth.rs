@@ -32,6 +32,7 @@ mod tests;
 use std::fmt;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -50,7 +51,7 @@ pub use peer::{Owner, Peer};
 pub use people::ChangeError;
 pub use second_factor::{FactorError, NewFactor};
 pub use secret::{InvalidSecret, Secret};
-pub use session::{ABSOLUTE, IDLE, NewSession, Origin, Pending, SessionInfo, Visitor};
+pub use session::{NewSession, Origin, Pending, SessionInfo, Visitor};
 pub use setup::{ClaimError, Fields, SetupLinkError};
 pub use sign_in::{SignInError, SignedIn};
 pub use token::CreateError;
@@ -91,6 +92,32 @@ pub struct Person {
     pub csrf: String,
     /// How far they reach.
     pub reach: Reach,
+    /// When they last showed their password.
+    pub proved: Timestamp,
+}
+
+/// How long what is known of people lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// A session ends when it was not used for this time.
+    pub idle: Duration,
+    /// A session ends after this time, however much it is used.
+    pub longest: Duration,
+    /// What gives power or takes something for good asks for the password again after this time (SECURITY 7.5).
+    pub proof: Duration,
+    /// For how many days it is kept what was done by whom.
+    pub audit_days: u32,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_hours(12),
+            longest: Duration::from_hours(14 * 24),
+            proof: Duration::from_mins(5),
+            audit_days: 365,
+        }
+    }
 }
 
 /// Marks a request that comes from a browser: only the session of its cookie counts, if there is one.
@@ -171,7 +198,7 @@ struct Inner {
     clock: fn() -> Timestamp,
     hasher: password::Hasher,
     attempts: attempts::Attempts,
-    audit_days: OnceLock<u32>,
+    times: OnceLock<Times>,
     /// When the audit was last swept.
     swept: AtomicI64,
 }
@@ -195,9 +222,18 @@ impl Auth {
             clock,
             hasher,
             attempts,
-            audit_days: OnceLock::new(),
+            times: OnceLock::new(),
             swept: AtomicI64::new(0),
         }))
+    }
+
+    /// Says how long things last; only the first word counts.
+    pub fn keep(&self, times: Times) {
+        self.0.times.set(times).ok();
+    }
+
+    fn times(&self) -> Times {
+        self.0.times.get().copied().unwrap_or_default()
     }
 
     /// Who makes this request. A token that is shown counts before the socket it comes from.

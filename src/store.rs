@@ -15,6 +15,7 @@ mod delivery;
 mod deployment;
 mod domain;
 mod error;
+mod former_app;
 mod invitation;
 mod key;
 mod link;

@@ -27,6 +27,7 @@ mod overview;
 mod palette;
 mod people;
 mod project;
+mod prove;
 mod registries;
 mod route;
 mod routes;
@@ -41,6 +42,9 @@ mod variables;
 mod view;
 mod volumes;
 mod webhooks;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -111,10 +115,17 @@ impl Web {
     /// The router of every page. `run` tells the requests of this run of the daemon from those of others.
     pub fn router(self, run: u32) -> Router {
         let mut router = Router::new();
+        let mut asking = BTreeSet::new();
         for route in table() {
+            if route.asks_again {
+                asking.insert(route.path);
+            }
             router = router.route(route.path, route.handler);
         }
-        let around = middleware::from_fn_with_state((self.auth.clone(), Numbers::new(run)), around::around);
+        let around = middleware::from_fn_with_state(
+            (self.auth.clone(), Numbers::new(run), Arc::new(asking)),
+            around::around,
+        );
         router
             .fallback(error::nothing_here)
             .method_not_allowed_fallback(error::nothing_here)

@@ -14,7 +14,6 @@ use crate::domain::time::Timestamp;
 use crate::store::{AuditFilter, AuditRow, Chain, Entry, StoreError};
 
 /// How long the audit is kept unless somebody says otherwise, in days.
-const AUDIT_DAYS: u32 = 365;
 const A_DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// The number of a request, which the layer around it gives.
@@ -148,18 +147,13 @@ impl Auth {
         {
             return;
         }
-        let days = i64::from(self.0.audit_days.get().copied().unwrap_or(AUDIT_DAYS));
+        let days = i64::from(self.times().audit_days);
         let until = Timestamp(now.0.saturating_sub(days.saturating_mul(A_DAY_MILLIS)));
         match self.0.writer.sweep_audit(until).await {
             Ok(0) => (),
             Ok(rows) => tracing::info!(rows, days, "old entries of the audit were swept away"),
             Err(error) => tracing::warn!(%error, "old entries of the audit could not be swept away"),
         }
-    }
-
-    /// Says for how many days the audit is kept; only the first word counts.
-    pub fn keep_audit(&self, days: u32) {
-        self.0.audit_days.set(days).ok();
     }
 
     /// What was done, the last first, as far as a caller may see it: what is about the teams that they lead, and what

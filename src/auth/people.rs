@@ -250,7 +250,7 @@ impl Auth {
 
     /// A session that has begun, waiting for the second factor or not.
     pub(super) fn signed_in(&self, cookie: String, pending: bool) -> SignedIn {
-        let session = NewSession { cookie, expires: self.end_of(pending) };
+        let session = NewSession { cookie, lasts: self.longest(pending) };
         if pending { SignedIn::NeedsSecondFactor(session) } else { SignedIn::Done(session) }
     }
 }

@@ -9,16 +9,12 @@ use sha2::{Digest, Sha256};
 
 use super::audit::{Deed, Doer};
 use super::secret::hex;
-use super::{Auth, Person, Refusal, attempts, link, reach};
+use super::{Auth, Person, Refusal, SignInError, Times, attempts, link, reach};
 use crate::domain::person::{Login, UserId};
 use crate::domain::right::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::{Account, Begin, Over, Session, SessionId, StoreError};
 
-/// A session ends when it was not used for this time.
-pub const IDLE: Duration = Duration::from_hours(12);
-/// A session ends after this time, however much it is used.
-pub const ABSOLUTE: Duration = Duration::from_hours(14 * 24);
 /// How long a session may wait for the second factor.
 const PENDING: Duration = Duration::from_mins(10);
 /// The last use is noted to within this time.
@@ -83,13 +79,13 @@ impl Origin {
 pub struct NewSession {
     /// The cookie that shows it.
     pub cookie: String,
-    /// When it ends at the latest.
-    pub expires: Timestamp,
+    /// For how long it can last.
+    pub lasts: Duration,
 }
 
 impl fmt::Debug for NewSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewSession").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("NewSession").field("lasts", &self.lasts).finish_non_exhaustive()
     }
 }
 
@@ -116,7 +112,7 @@ impl Auth {
         let Some(hash) = link::digest(cookie) else { return Ok(None) };
         let now = self.now();
         let Some((session, account)) = self.0.reader.session(&hash).await? else { return Ok(None) };
-        if account.user.disabled || is_over(&session, now) {
+        if account.user.disabled || self.is_over(&session, now) {
             return Ok(None);
         }
         let login = account.user.login.to_string();
@@ -145,7 +141,7 @@ impl Auth {
     pub async fn sessions(&self, person: &Person) -> Result<Vec<SessionInfo>, StoreError> {
         let now = self.now();
         let found = self.0.reader.sessions(person.id).await?;
-        let shown = found.into_iter().filter(|session| !session.pending && !is_over(session, now));
+        let shown = found.into_iter().filter(|session| !session.pending && !self.is_over(session, now));
         Ok(shown
             .map(|session| SessionInfo {
                 current: csrf(&session.hash) == person.csrf,
@@ -185,7 +181,7 @@ impl Auth {
         let found = self.session_of(before).await?;
         Ok(found.is_some_and(|(session, account)| {
             !account.user.disabled
-                && !is_over(&session, self.now())
+                && !self.is_over(&session, self.now())
                 && person(&session, &account).reach == before.reach
         }))
     }
@@ -210,18 +206,39 @@ impl Auth {
     pub(super) fn over(&self) -> Over {
         let now = self.now();
         let before = |time: Duration| Timestamp(now.0.saturating_sub(millis(time)));
-        Over { created: before(ABSOLUTE), used: before(IDLE), pending: before(PENDING) }
+        let Times { idle, longest, .. } = self.times();
+        Over { created: before(longest), used: before(idle), pending: before(PENDING) }
     }
 
-    /// When a session ends at the latest that begins now.
-    pub(super) fn end_of(&self, pending: bool) -> Timestamp {
-        self.now().after(if pending { PENDING } else { ABSOLUTE })
+    /// How long a session can last.
+    pub(super) fn longest(&self, pending: bool) -> Duration {
+        if pending { PENDING } else { self.times().longest }
     }
-}
 
-fn is_over(session: &Session, now: Timestamp) -> bool {
-    let whole = if session.pending { PENDING } else { ABSOLUTE };
-    session.created.after(whole) <= now || session.used.after(IDLE) <= now
+    fn is_over(&self, session: &Session, now: Timestamp) -> bool {
+        session.created.after(self.longest(session.pending)) <= now
+            || session.used.after(self.times().idle) <= now
+    }
+
+    /// Whether a person is to show their password again before they do what gives power or takes something for good.
+    #[must_use]
+    pub fn asks_again(&self, person: &Person) -> bool {
+        u128::from(self.now().millis_since(person.proved)) >= self.times().proof.as_millis()
+    }
+
+    /// Takes the password of a person once more.
+    pub async fn prove_again(
+        &self,
+        person: &Person,
+        password: &str,
+        from: &Origin,
+    ) -> Result<(), SignInError> {
+        self.prove(&person.login, password, from).await?;
+        if let Some((session, _)) = self.session_of(person).await? {
+            self.0.writer.prove_session(session.id, self.now()).await?;
+        }
+        Ok(())
+    }
 }
 
 fn person(session: &Session, account: &Account) -> Person {
@@ -230,6 +247,7 @@ fn person(session: &Session, account: &Account) -> Person {
         login: login(&account.user.login),
         csrf: csrf(&session.hash),
         reach: reach::of(account, Scope::Admin, None),
+        proved: session.proved,
     }
 }
 

@@ -116,7 +116,7 @@ impl Auth {
         let user = self.0.writer.claim_setup(hash, login.clone(), password, begin).await?;
         let by = Doer::at_the_door(login.as_str(), Some(user), from);
         self.record(&by, Deed::new("setup.claimed", format!("user {login}")).of(TeamId::FIRST)).await;
-        Ok(NewSession { cookie: link.text, expires: self.end_of(false) })
+        Ok(NewSession { cookie: link.text, lasts: self.longest(false) })
     }
 
     pub(super) async fn hash_password(&self, password: &str) -> Result<PasswordHash, SignInError> {

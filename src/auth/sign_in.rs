@@ -99,7 +99,7 @@ impl Auth {
                 Ok(()) => {
                     self.0.attempts.was_right(&attempt);
                     self.record(&by, Deed::new("session.begun", format!("user {}", pending.login))).await;
-                    return Ok(NewSession { cookie: link.text, expires: self.end_of(false) });
+                    return Ok(NewSession { cookie: link.text, lasts: self.longest(false) });
                 }
                 Err(PeopleError::NoLink) => return Err(SignInError::StartAgain),
                 Err(PeopleError::Store(error)) => return Err(error.into()),
@@ -161,7 +161,7 @@ impl Auth {
         let link = Link::new().map_err(internal)?;
         let begin = self.beginning(link.digest, from);
         match self.0.writer.begin_session(account.user.id, hash, pending, begin, self.over()).await {
-            Ok(()) => Ok(NewSession { cookie: link.text, expires: self.end_of(pending) }),
+            Ok(()) => Ok(NewSession { cookie: link.text, lasts: self.longest(pending) }),
             Err(PeopleError::Store(error)) => Err(error.into()),
             // The password or the user has changed meanwhile.
             Err(_) => Err(SignInError::Wrong),

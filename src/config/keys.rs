@@ -57,7 +57,7 @@ const fn key(section: &'static str, name: &'static str, field: Field, about: &'s
 const DAY: u32 = 86_400;
 
 /// Everything that can be configured, in the order people read it.
-pub static KEYS: [Key; 37] = [
+pub static KEYS: [Key; 40] = [
     key(
         "log",
         "level",
@@ -274,6 +274,24 @@ pub static KEYS: [Key; 37] = [
         "retention_days",
         Field::Whole(1..=3650, |s| &mut s.audit.retention_days),
         "For how many days it is kept what was done by whom.",
+    ),
+    key(
+        "sessions",
+        "idle_s",
+        Field::Seconds(60..=2_592_000, |s| &mut s.sessions.idle),
+        "How long somebody stays signed in without doing anything, in seconds.",
+    ),
+    key(
+        "sessions",
+        "longest_s",
+        Field::Seconds(60..=31_536_000, |s| &mut s.sessions.longest),
+        "How long somebody stays signed in at the most, in seconds.",
+    ),
+    key(
+        "sessions",
+        "proof_s",
+        Field::Seconds(0..=86_400, |s| &mut s.sessions.proof),
+        "After how long the password is asked for again before something is given away or deleted, in seconds.",
     ),
 ];
 

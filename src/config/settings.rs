@@ -34,6 +34,8 @@ pub struct Settings {
     pub acme: Acme,
     /// What was done by whom.
     pub audit: Audit,
+    /// Sessions of browsers.
+    pub sessions: Sessions,
     /// Where this process runs; from its environment, never from a file.
     pub place: Place,
 }
@@ -190,6 +192,17 @@ pub struct Audit {
     pub retention_days: u32,
 }
 
+/// Sessions of browsers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sessions {
+    /// How long one lasts without use.
+    pub idle: Duration,
+    /// How long one lasts at the most.
+    pub longest: Duration,
+    /// After this time the password is asked for again.
+    pub proof: Duration,
+}
+
 /// How certificates are ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acme {
@@ -307,6 +320,11 @@ impl Settings {
                 dns_check: true,
             },
             audit: Audit { retention_days: 365 },
+            sessions: Sessions {
+                idle: Duration::from_hours(12),
+                longest: Duration::from_hours(14 * 24),
+                proof: Duration::from_mins(5),
+            },
             place,
         }
     }

@@ -59,6 +59,9 @@ fn every_key_takes_a_good_value() {
         ("acme", "challenge", "\"http-01\"", "\"http-01\""),
         ("acme", "dns_check", "false", "false"),
         ("audit", "retention_days", "90", "90"),
+        ("sessions", "idle_s", "3600", "3600"),
+        ("sessions", "longest_s", "86400", "86400"),
+        ("sessions", "proof_s", "0", "0"),
     ] {
         let effective = explain_text(&format!("[{section}]\n{name} = {written}\n"), &[]).unwrap();
         let found = value_and_origin(&effective, section, name);
@@ -91,7 +94,7 @@ fn mistakes_are_named_with_place_and_cure() {
         (
             "[colours]",
             "F:1: there is no section [colours]; the sections are log, instance, api, proxy, network, build, \
-             deploy, git, volumes, acme, audit"
+             deploy, git, volumes, acme, audit, sessions"
                 .to_owned(),
         ),
         (

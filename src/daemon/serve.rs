@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use super::{Process, refuse};
 use crate::api::{self, Api};
-use crate::auth::{Auth, Owner};
+use crate::auth::{Auth, Owner, Times};
 use crate::config::settings::{Challenge, Settings};
 use crate::domain::certificate::{Way, Ways};
 use crate::domain::time::Timestamp;
@@ -86,7 +86,7 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     };
     let owner = Owner { uid: settings.place.uid, name: layout.user.clone() };
     let auth = Auth::new(owner, reader.clone(), writer.clone(), engine.sealing(), now);
-    auth.keep_audit(settings.audit.retention_days);
+    auth.keep(times(settings));
     let streams = TaskTracker::new();
     let run = std::process::id();
     let web = Web::new(engine.clone(), reader.clone(), auth.clone(), shutdown.clone()).router(run);
@@ -114,6 +114,11 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     streams.wait().await;
     engine.stop().await;
     Ok(())
+}
+
+fn times(settings: &Settings) -> Times {
+    let config::settings::Sessions { idle, longest, proof } = settings.sessions;
+    Times { idle, longest, proof, audit_days: settings.audit.retention_days }
 }
 
 /// Both faces on one socket: programs by their paths, and people everywhere else.

@@ -25,6 +25,9 @@ impl Engine {
         new.hosts = self.own_hosts(&new.slug, new.hosts)?;
         let _alone = self.0.changing.lock().await;
         self.check_runtime(&new.slug, &new.settings, None, administrator).await?;
+        if !administrator {
+            self.refuse_volumes_of_others(&new).await?;
+        }
         let _sealing = self.0.sealing.read().await;
         self.seal_first(&mut new)?;
         new.source = self.sealed_source(&new.slug, new.source, new.git_token.take())?;

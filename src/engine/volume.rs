@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, EngineError};
-use crate::domain::app::App;
+use crate::domain::app::{App, NewApp};
 use crate::domain::name::Slug;
 use crate::domain::time::Timestamp;
 use crate::domain::volume::{Mount, VolumeName};
@@ -78,6 +78,23 @@ impl Engine {
         }
     }
 
+    /// Volumes wait for an app of their name to come back, but not for one of another team.
+    pub(super) async fn refuse_volumes_of_others(&self, new: &NewApp) -> Result<(), EngineError> {
+        let Some(project) = self.reader().project(&new.project).await? else {
+            return Ok(()); // which the store says
+        };
+        let own = self.reader().former_team(&new.slug).await? == Some(project.team);
+        if own || !self.volumes(false).await?.iter().any(|volume| volume.app == new.slug) {
+            return Ok(());
+        }
+        let message = format!(
+            "volumes of a deleted app {} are still here, and they are not this team's: choose another name, or ask \
+             who administers this instance to delete them",
+            new.slug
+        );
+        Err(EngineError::Conflict { field: "name", message })
+    }
+
     /// Removes every volume that was made for an app which is on its way out.
     pub(super) async fn remove_volumes_of(&self, app: &App) -> Result<(), EngineError> {
         for volume in self.volumes(false).await?.into_iter().filter(|volume| volume.app == app.slug) {
@@ -89,13 +106,14 @@ impl Engine {
 
     /// The volumes that apps are set to mount, that what serves mounts, and that what is on its way will mount.
     async fn mounted_volumes(&self) -> Result<BTreeMap<String, Slug>, EngineError> {
+        let (apps, releases) = (self.reader().apps().await?, self.reader().all_releases().await?);
+        let waiting = self.reader().unfinished().await?;
+        let of_deployments = releases.iter().chain(&waiting).map(|one| (&one.app_slug, &one.settings));
+        let all = of_deployments.chain(apps.iter().map(|app| (&app.slug, &app.settings)));
         let mut used = BTreeMap::new();
-        for app in self.reader().apps().await? {
-            let releases = self.reader().releases(app.id).await?;
-            let waiting = self.unfinished_of(&app).await?;
-            let settings = releases.iter().chain(&waiting).map(|one| &one.settings).chain([&app.settings]);
-            let names = settings.flat_map(|one| &one.runtime.mounts).filter_map(Mount::volume);
-            used.extend(names.map(|name| (name.unit_name(&app.slug), app.slug.clone())));
+        for (app, settings) in all {
+            let names = settings.runtime.mounts.iter().filter_map(Mount::volume);
+            used.extend(names.map(|name| (name.unit_name(app), app.clone())));
         }
         Ok(used)
     }

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{key, mount, route, row, settings, source, variable};
+use super::{former_app, key, mount, route, row, settings, source, variable};
 use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::domain::{Pattern, Site};
@@ -143,7 +143,10 @@ impl Writer {
     /// Forgets an app whose deletion has begun, with its deployments, domains and addresses. Can be done twice.
     pub async fn finish_deletion(&self, app: AppId) -> Result<(), DeleteAppError> {
         self.write(move |tx| match by_id(tx, app)? {
-            Some(App { deleting: true, .. }) => Ok(forget(tx, app)?),
+            Some(App { deleting: true, slug, project, .. }) => {
+                former_app::remember(tx, &slug, project.team)?;
+                Ok(forget(tx, app)?)
+            }
             Some(_) => Err(DeleteAppError::NotBegun),
             None => Ok(()),
         })
@@ -231,6 +234,7 @@ fn create(
         }
     }
     variable::insert_first(tx, id, &new.settings.variables)?;
+    former_app::forget(tx, &new.slug)?;
     by_id(tx, id)?.ok_or(CreateAppError::Store(StoreError::Malformed("app")))
 }
 

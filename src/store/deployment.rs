@@ -3,12 +3,16 @@
 //! A move is stored only over a state that it may come from, so that of two who move the same
 //! deployment (the pipeline, and somebody who cancels) the second is told instead of obeyed.
 
+mod error;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Params, Row, Transaction, params_from_iter};
-use thiserror::Error;
 
+pub use self::error::{EnqueueError, SaveError};
 use super::error::StoreError;
 use super::reader::Reader;
 use super::writer::Writer;
@@ -65,43 +69,6 @@ pub struct Return {
     pub reason: Option<String>,
     /// Only while this one is live and nothing of its app waits or is at work.
     pub instead_of: Option<DeploymentId>,
-}
-
-/// Why a deployment could not be asked for.
-#[derive(Debug, Error)]
-pub enum EnqueueError {
-    /// There is no such app.
-    #[error("there is no such app")]
-    NoApp,
-    /// The app is being deleted.
-    #[error("the app {0} is being deleted: it can be deployed no more")]
-    Deleting(Slug),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a deployment's new state could not be stored; the stored one stands.
-#[derive(Debug, Error)]
-pub enum SaveError {
-    /// Somebody else has moved it meanwhile; `from` is where it stands.
-    #[error(transparent)]
-    Stale(IllegalMove),
-    /// It was deleted together with its app.
-    #[error("this deployment does not exist any more: its app was deleted")]
-    Gone,
-    /// Another deployment of the app is at work.
-    #[error("deployment {0} of the same app is still at work")]
-    AnotherAtWork(u32),
-    /// It cannot be made live without an address.
-    #[error("this deployment has no address, so nothing can be sent to it")]
-    NoAddress,
-    /// Its app is being deleted, so it is not made live any more.
-    #[error("the app {0} is being deleted")]
-    Deleting(Slug),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Writer {
@@ -195,6 +162,12 @@ impl Reader {
         let rest = "WHERE deployment.app = ?1 AND deployment.id IN (SELECT deployment FROM address) \
                     ORDER BY deployment.number";
         self.select(rest, [app.0]).await
+    }
+
+    /// Those of every app that have an address.
+    pub async fn all_releases(&self) -> Result<Vec<Deployment>, StoreError> {
+        self.select("WHERE deployment.id IN (SELECT deployment FROM address) ORDER BY deployment.id", [])
+            .await
     }
 
     /// The states a deployment has come through, and when.
@@ -498,6 +471,3 @@ fn read(row: &Row<'_>) -> Result<Deployment, StoreError> {
         ended: row::maybe_time(row, "ended")?,
     })
 }
-
-#[cfg(test)]
-mod tests;

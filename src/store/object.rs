@@ -20,7 +20,7 @@ pub enum Object {
     Deployment,
     /// A project, by name.
     Project,
-    /// A volume, by its name to Podman; one of an app that is gone is nobody's.
+    /// A volume, by its name to Podman; one of an app that is gone is that of its former team.
     Volume,
     /// A domain, by number.
     Domain,
@@ -62,7 +62,10 @@ impl Reader {
             Object::App => of_app(tx, &name),
             Object::Repository => of_app(tx, name.strip_suffix(".git").unwrap_or(&name)),
             Object::Volume => match VolumeName::of_unit(&name) {
-                Some((app, _)) => by(tx, &format!("{OF_APP} WHERE app.slug = ?1"), [app.as_str()]),
+                Some((app, _)) => {
+                    let former = "SELECT team FROM former_app WHERE slug = ?1";
+                    by(tx, &format!("{OF_APP} WHERE app.slug = ?1 UNION ALL {former}"), [app.as_str()])
+                }
                 None => Ok(None),
             },
             Object::Deployment => {
@@ -87,11 +90,12 @@ impl Reader {
         .await
     }
 
-    /// Every app with its team, by name.
+    /// Every app with its team, by name; also those that are gone and left volumes or may have.
     pub async fn app_teams(&self) -> Result<Vec<(Slug, TeamId)>, StoreError> {
         self.read(|tx| {
             let sql = "SELECT app.slug AS slug, project.team AS team FROM app \
-                       JOIN project ON project.id = app.project ORDER BY app.slug";
+                       JOIN project ON project.id = app.project \
+                       UNION ALL SELECT slug, team FROM former_app ORDER BY slug";
             row::all(tx, sql, [], |row| {
                 Ok((row::parsed(row, "slug", Slug::parse)?, TeamId(row::number(row, "team")?)))
             })

@@ -36,6 +36,8 @@ pub struct Session {
     pub created: Timestamp,
     /// When it was last used, to a minute.
     pub used: Timestamp,
+    /// When its password was last shown.
+    pub proved: Timestamp,
     /// Where it began.
     pub address: Option<String>,
     /// The program that began it, as it calls itself.
@@ -131,6 +133,15 @@ impl Writer {
     pub async fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.prepare_cached("UPDATE session SET used = ?2 WHERE id = ?1")?.execute((id.0, now.0))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Notes that the password was shown once more.
+    pub async fn prove_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute("UPDATE session SET proved = ?2 WHERE id = ?1", (id.0, now.0))?;
             Ok(())
         })
         .await
@@ -242,6 +253,7 @@ fn read(row: &Row<'_>) -> Result<Session, StoreError> {
         pending: row::number(row, "pending")?,
         created: row::time(row, "created")?,
         used: row::time(row, "used")?,
+        proved: row::maybe_time(row, "proved")?.unwrap_or(row::time(row, "created")?),
         address: row::number(row, "address")?,
         agent: row::number(row, "agent")?,
     })

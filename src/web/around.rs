@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use flate2::Compression;
 use futures_util::FutureExt;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
@@ -17,15 +18,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use subtle::ConstantTimeEq as _;
 
 use super::error::PageError;
+use super::prove::Asking;
 use super::shell::Shell;
 use super::sign_in::Waiting;
-use super::{assets, cookie, form};
+use super::{assets, cookie, form, prove};
 use crate::api::{Numbers, from_another_site, panic_words};
 use crate::auth::audit::RequestNumber;
 use crate::auth::{Auth, Browser, Refusal, Refused, Visitor};
 
 /// The longest form, in bytes; variables are the longest that people send.
-const FORM_MAX: usize = 2 * 1024 * 1024;
+pub(super) const FORM_MAX: usize = 2 * 1024 * 1024;
 /// A page shorter than this is not worth compressing, in bytes.
 const WORTH_COMPRESSING: usize = 1024;
 
@@ -35,7 +37,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// The layer.
 pub(super) async fn around(
-    State((auth, numbers)): State<(Auth, Numbers)>,
+    State((auth, numbers, asking)): State<(Auth, Numbers, Asking)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -60,9 +62,13 @@ pub(super) async fn around(
         }),
         Some(error) => Err(error),
     };
+    let request = match request {
+        Ok(request) => prove::look(&auth, &asking, &shell, request).await,
+        Err(error) => Err(error.into_response()),
+    };
     let answer = match request {
         Ok(request) => AssertUnwindSafe(next.run(request)).catch_unwind().await,
-        Err(error) => Ok(error.into_response()),
+        Err(answer) => Ok(answer),
     };
     let mut response = answer.unwrap_or_else(|panic| {
         tracing::error!(request = number, panic = panic_words(panic.as_ref()), "a page panicked");
@@ -167,7 +173,7 @@ async fn compressed(response: Response, headers: &HeaderMap) -> Response {
         return Response::from_parts(parts, Body::from(plain));
     }
     parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    Response::from_parts(parts, Body::from(assets::compress(&plain)))
+    Response::from_parts(parts, Body::from(assets::compress(&plain, Compression::fast())))
 }
 
 /// What every answer says, errors too.

@@ -55,7 +55,7 @@ impl Asset {
         let number =
             digest.iter().take(DIGITS / 2).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         let path = format!("/assets/{number:0DIGITS$x}/{name}");
-        Self { name, kind, plain, compressed: compress(plain), path }
+        Self { name, kind, plain, compressed: compress(plain, Compression::best()), path }
     }
 }
 
@@ -101,8 +101,8 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
 }
 
 /// Bytes as gzip has them. Writing into memory does not fail; if it did, what is sent would be shorter.
-pub(super) fn compress(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
+pub(super) fn compress(plain: &[u8], effort: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), effort);
     let written = encoder.write_all(plain).and_then(|()| encoder.finish());
     written.unwrap_or_default()
 }

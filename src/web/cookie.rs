@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use http::header::COOKIE;
 
-use crate::auth::ABSOLUTE;
+use crate::auth::NewSession;
 
 /// The session's name where the connection is encrypted; browsers take it from nowhere else (RFC 6265bis, 4.1.3.2).
 const SECURE: &str = "__Host-rivetr";
@@ -24,9 +24,9 @@ pub(super) fn session(headers: &HeaderMap, encrypted: bool) -> Option<&str> {
     value(headers, if encrypted { SECURE } else { PLAIN })
 }
 
-/// The field that has the browser keep a session, for as long as one can last.
-pub(super) fn keep_session(value: &str, encrypted: bool) -> String {
-    session_field(value, encrypted, ABSOLUTE.as_secs())
+/// The field that has the browser keep a session, for as long as it can last.
+pub(super) fn keep_session(session: &NewSession, encrypted: bool) -> String {
+    session_field(&session.cookie, encrypted, session.lasts.as_secs())
 }
 
 /// The field that has the browser forget it.
@@ -41,6 +41,8 @@ fn session_field(value: &str, encrypted: bool, seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -55,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_session_is_kept_from_scripts_and_from_other_sites() {
-        let kept = keep_session("x", true);
+        let session = NewSession { cookie: "x".to_owned(), lasts: Duration::from_hours(14 * 24) };
+        let kept = keep_session(&session, true);
         assert_eq!(kept, "__Host-rivetr=x; Path=/; Max-Age=1209600; HttpOnly; SameSite=Lax; Secure");
         assert_eq!(forget_session(false), "rivetr=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     }

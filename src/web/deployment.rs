@@ -100,7 +100,7 @@ struct ShownState<'a> {
 }
 
 /// A deployment in a list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Line {
     pub id: i64,
     pub app: Slug,

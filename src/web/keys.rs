@@ -74,7 +74,7 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/keys", index),
         Route::post("/keys", create),
         Route::get("/keys/{name}", one),
-        Route::post("/keys/{name}/delete", delete),
+        Route::post("/keys/{name}/delete", delete).asking_again(),
         Route::post("/known-hosts/{host}/forget", forget),
     ]
 }

@@ -1,7 +1,7 @@
 //! Streams of pages: fragments are rendered again when something has happened, and sent when they differ.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::time::Duration;
 
 use askama::Template;
@@ -103,10 +103,10 @@ impl Sent {
     }
 }
 
-/// A number that tells two texts apart, within one run of rivetr.
-pub(super) fn hash(text: &str) -> u64 {
+/// A number that tells two things apart, within one run of rivetr.
+pub(super) fn hash(what: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    what.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -1,5 +1,7 @@
 //! Moments and spans as people read them: how long ago, how long it took.
 
+use std::hash::{Hash, Hasher};
+
 use crate::api::wire;
 use crate::domain::time::Timestamp;
 
@@ -15,6 +17,13 @@ pub(super) struct Moment {
     pub exact: String,
     /// How long ago it was.
     pub ago: String,
+}
+
+/// What it is called changes while it stays the same.
+impl Hash for Moment {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.exact.hash(hasher);
+    }
 }
 
 impl Moment {

@@ -369,7 +369,9 @@ mod tests {
         let mut shell = Shell::default();
         let reach = crate::domain::right::Reach::ALL;
         let id = crate::domain::person::UserId(1);
-        shell.person = Some(Person { id, login: nasty.to_owned(), csrf: "word".to_owned(), reach });
+        let (login, csrf) = (nasty.to_owned(), "word".to_owned());
+        let proved = crate::domain::time::Timestamp(0);
+        shell.person = Some(Person { id, login, csrf, reach, proved });
         let page = Page {
             shell,
             errors: Errors::of_fields(errors),

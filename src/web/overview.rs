@@ -44,16 +44,19 @@ struct Page {
 }
 
 /// Every app that the person sees, by project.
+#[derive(Hash)]
 struct Board {
     groups: Vec<Group>,
 }
 
+#[derive(Hash)]
 struct Group {
     project: Slug,
     tiles: Vec<Tile>,
 }
 
 /// One app.
+#[derive(Hash)]
 pub(super) struct Tile {
     pub id: AppId,
     pub slug: Slug,
@@ -104,7 +107,7 @@ async fn index(
 ) -> Result<Response, PageError> {
     let (board, recent) = read(&engine, &reader, &visit.person).await?;
     let host = Host::of(&engine, &shell);
-    let seen = board.hash(&shell)?;
+    let seen = live::hash(&board);
     view::show(&Page { shell, board, recent, host, seen, made: engine.now().0 })
 }
 
@@ -151,11 +154,6 @@ impl Tile {
 impl Board {
     fn tiles(&self) -> impl Iterator<Item = &Tile> {
         self.groups.iter().flat_map(|group| &group.tiles)
-    }
-
-    fn hash(&self, shell: &Shell) -> Result<u64, PageError> {
-        let html = ShownBoard { shell, board: self }.render().map_err(PageError::internal)?;
-        Ok(live::hash(&html))
     }
 
     fn apps(&self) -> Vec<AppId> {
@@ -213,7 +211,7 @@ impl Watching {
         } else {
             let is_new = self.apps.is_none();
             let fresh = self.live.engine.now().0.saturating_sub(self.seen.made) < FRESH;
-            let shown = is_new && fresh && board.hash(shell)? == self.seen.seen;
+            let shown = is_new && fresh && live::hash(&board) == self.seen.seen;
             (!shown).then_some(ShownBoard { shell, board: &board })
         };
         for tile in board.tiles() {

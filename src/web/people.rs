@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use super::error::PageError;
-use super::form::Errors;
+use super::form::{Confirm, Errors, Form};
 use super::moment::Moment;
 use super::shell::{Hx, Shell, Visit};
 use super::{Route, Web, sign_in, view};
@@ -46,10 +46,11 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/users", index),
         Route::post("/users/{user}/disable", disable),
         Route::post("/users/{user}/enable", enable),
-        Route::post("/users/{user}/promote", promote),
-        Route::post("/users/{user}/demote", demote),
-        Route::post("/users/{user}/reset", reset),
-        Route::post("/users/{user}/delete", delete),
+        Route::post("/users/{user}/promote", promote).asking_again(),
+        Route::post("/users/{user}/demote", demote).asking_again(),
+        Route::post("/users/{user}/reset", reset).asking_again(),
+        Route::get("/users/{user}/delete", ask),
+        Route::post("/users/{user}/delete", delete).asking_again(),
     ]
 }
 
@@ -95,7 +96,7 @@ async fn listed(
 fn verbs(user: &User) -> Vec<(&'static str, &'static str)> {
     let disabled = if user.disabled { ("enable", "Let in again") } else { ("disable", "Keep out") };
     let part = if user.administers { ("demote", "No administrator") } else { ("promote", "Administrator") };
-    vec![disabled, part, ("reset", "New password"), ("delete", "Delete")]
+    vec![disabled, part, ("reset", "New password")]
 }
 
 async fn user(auth: &Auth, id: i64) -> Result<User, PageError> {
@@ -137,9 +138,47 @@ verb!(promote, async |auth: &Auth, by: &Visit<Administer>, user: &User| {
 verb!(demote, async |auth: &Auth, by: &Visit<Administer>, user: &User| {
     auth.set_administers(by.actor(), user, false).await
 });
-verb!(delete, async |auth: &Auth, by: &Visit<Administer>, user: &User| {
-    auth.delete_user(by.actor(), user).await
-});
+
+/// A user is deleted only by who types the name.
+#[derive(Template)]
+#[template(path = "people/delete.html")]
+struct Delete {
+    shell: Shell,
+    errors: Errors,
+    id: i64,
+    login: String,
+}
+
+async fn ask(
+    _: Visit<Administer>,
+    shell: Shell,
+    State(auth): State<Auth>,
+    Path(id): Path<i64>,
+) -> Result<Response, PageError> {
+    let login = user(&auth, id).await?.login.to_string();
+    view::show(&Delete { shell, errors: Errors::default(), id, login })
+}
+
+async fn delete(
+    by: Visit<Administer>,
+    shell: Shell,
+    hx: Hx,
+    State(auth): State<Auth>,
+    Path(id): Path<i64>,
+    Form(Confirm { confirm }): Form<Confirm>,
+) -> Result<Response, PageError> {
+    let user = user(&auth, id).await?;
+    let login = user.login.to_string();
+    let errors = if confirm.trim() == login {
+        match auth.delete_user(by.actor(), &user).await {
+            Ok(()) => return Ok(view::go(hx, "/users")),
+            Err(error) => of_change(error, "confirm")?,
+        }
+    } else {
+        Errors::one("confirm", format!("type {login} to delete this account"))
+    };
+    view::wrong(&Delete { shell, errors, id, login })
+}
 
 async fn reset(
     by: Visit<Administer>,

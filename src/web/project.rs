@@ -82,7 +82,7 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/projects", index),
         Route::post("/projects", create),
         Route::get("/projects/{id}", show),
-        Route::post("/projects/{id}/delete", delete),
+        Route::post("/projects/{id}/delete", delete).asking_again(),
         Route::post("/projects/{id}/environments", add_environment),
         Route::post("/projects/{id}/environments/{environment}/delete", delete_environment),
     ]

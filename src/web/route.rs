@@ -13,6 +13,8 @@ pub struct Route<S> {
     pub path: &'static str,
     /// Who may come in, as its handler's type says.
     pub access: Access,
+    /// Whether the password is asked for again where it was last shown a while ago.
+    pub asks_again: bool,
     pub(super) handler: MethodRouter<S>,
 }
 
@@ -23,7 +25,13 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         H: Handler<T, S>,
         T: Gated + 'static,
     {
-        Self { method: "GET", path, access: T::ACCESS, handler: on(MethodFilter::GET, handler) }
+        Self {
+            method: "GET",
+            path,
+            access: T::ACCESS,
+            asks_again: false,
+            handler: on(MethodFilter::GET, handler),
+        }
     }
 
     /// What a form does.
@@ -32,6 +40,18 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         H: Handler<T, S>,
         T: Gated + 'static,
     {
-        Self { method: "POST", path, access: T::ACCESS, handler: on(MethodFilter::POST, handler) }
+        Self {
+            method: "POST",
+            path,
+            access: T::ACCESS,
+            asks_again: false,
+            handler: on(MethodFilter::POST, handler),
+        }
+    }
+
+    /// What gives power or takes something for good: the password is to have been shown lately.
+    #[must_use]
+    pub fn asking_again(self) -> Self {
+        Self { asks_again: true, ..self }
     }
 }

@@ -204,7 +204,7 @@ fn code_page(next: &str) -> String {
 
 /// Has the browser keep a session, and go on.
 pub(super) fn begin(session: &NewSession, headers: &HeaderMap, next: &str) -> Response {
-    let kept = cookie::keep_session(&session.cookie, around::is_encrypted(headers));
+    let kept = cookie::keep_session(session, around::is_encrypted(headers));
     (StatusCode::SEE_OTHER, [(SET_COOKIE, kept)], Redirect::to(next)).into_response()
 }
 

@@ -75,10 +75,10 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/teams", index),
         Route::post("/teams", create),
         Route::get("/teams/{team}", show),
-        Route::post("/teams/{team}/delete", delete),
-        Route::post("/teams/{team}/members/{user}", change_role),
+        Route::post("/teams/{team}/delete", delete).asking_again(),
+        Route::post("/teams/{team}/members/{user}", change_role).asking_again(),
         Route::post("/teams/{team}/members/{user}/remove", remove),
-        Route::post("/teams/{team}/invitations", invite),
+        Route::post("/teams/{team}/invitations", invite).asking_again(),
         Route::post("/teams/{team}/invitations/{invitation}/revoke", take_back),
     ]
 }

@@ -43,7 +43,7 @@ struct Token {
 pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
         Route::get("/tokens", show),
-        Route::post("/tokens", create),
+        Route::post("/tokens", create).asking_again(),
         Route::post("/tokens/{token}/revoke", revoke),
     ]
 }

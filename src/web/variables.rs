@@ -6,7 +6,7 @@ mod files;
 mod level;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{MatchedPath, Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
@@ -63,19 +63,16 @@ struct Told {
 pub(super) fn routes() -> Vec<Route<Web>> {
     let mut routes = vec![
         Route::get("/apps/{id}/variables", of_app),
-        Route::post("/apps/{id}/variables", set_of_app),
-        Route::post("/apps/{id}/variables/paste", paste_of_app),
-        Route::post("/apps/{id}/variables/{key}/remove", remove_of_app),
+        Route::post("/apps/{id}/variables", set),
+        Route::post("/apps/{id}/variables/paste", paste),
+        Route::post("/apps/{id}/variables/{key}/remove", remove),
         Route::get("/projects/{id}/variables", of_project),
-        Route::post("/projects/{id}/variables", set_of_project),
-        Route::post("/projects/{id}/variables/paste", paste_of_project),
-        Route::post("/projects/{id}/variables/{key}/remove", remove_of_project),
-        Route::post("/projects/{id}/environments/{environment}/variables", set_of_environment),
-        Route::post("/projects/{id}/environments/{environment}/variables/paste", paste_of_environment),
-        Route::post(
-            "/projects/{id}/environments/{environment}/variables/{key}/remove",
-            remove_of_environment,
-        ),
+        Route::post("/projects/{id}/variables", set),
+        Route::post("/projects/{id}/variables/paste", paste),
+        Route::post("/projects/{id}/variables/{key}/remove", remove),
+        Route::post("/projects/{id}/environments/{environment}/variables", set),
+        Route::post("/projects/{id}/environments/{environment}/variables/paste", paste),
+        Route::post("/projects/{id}/environments/{environment}/variables/{key}/remove", remove),
     ];
     routes.extend(files::routes());
     routes
@@ -110,21 +107,27 @@ enum Place {
     Environment(Project, Slug),
 }
 
-impl Place {
-    async fn app(engine: &Engine, person: &Person, id: &str) -> Result<Self, PageError> {
-        Ok(Self::App(Box::new(app::find(engine.reader(), person, id).await?)))
-    }
+/// What the address of a form names.
+#[derive(Debug, Deserialize)]
+struct At {
+    id: String,
+    environment: Option<String>,
+    key: Option<String>,
+}
 
-    async fn environment(
-        engine: &Engine,
-        person: &Person,
-        (id, environment): &(String, String),
-    ) -> Result<Self, PageError> {
-        let project = project(engine, person, id).await?;
+impl At {
+    async fn place(&self, engine: &Engine, person: &Person, path: &MatchedPath) -> Result<Place, PageError> {
+        if path.as_str().starts_with("/apps/") {
+            return Ok(Place::App(Box::new(app::find(engine.reader(), person, &self.id).await?)));
+        }
+        let project = project(engine, person, &self.id).await?;
+        let Some(environment) = &self.environment else { return Ok(Place::Project(project)) };
         let environment = Slug::parse(environment).map_err(|_| PageError::NotFound)?;
-        Ok(Self::Environment(project, environment))
+        Ok(Place::Environment(project, environment))
     }
+}
 
+impl Place {
     fn owner(&self) -> Owner {
         match self {
             Self::App(app) => Owner::App(app.id),
@@ -248,106 +251,41 @@ async fn store(
     Ok(Ok(()))
 }
 
-async fn set_of_app(
+async fn set(
     visit: Visit<Manage>,
     shell: Shell,
     hx: Hx,
     State(engine): State<Engine>,
-    Path(id): Path<String>,
+    path: MatchedPath,
+    Path(at): Path<At>,
     Form(one): Form<One>,
 ) -> Result<Response, PageError> {
-    let place = Place::app(&engine, &visit.person, &id).await?;
+    let place = at.place(&engine, &visit.person, &path).await?;
     place.set(&engine, (&visit, shell, hx), one).await
 }
 
-async fn paste_of_app(
+async fn paste(
     visit: Visit<Manage>,
     shell: Shell,
     hx: Hx,
     State(engine): State<Engine>,
-    Path(id): Path<String>,
+    path: MatchedPath,
+    Path(at): Path<At>,
     Form(paste): Form<Paste>,
 ) -> Result<Response, PageError> {
-    let place = Place::app(&engine, &visit.person, &id).await?;
+    let place = at.place(&engine, &visit.person, &path).await?;
     place.paste(&engine, (&visit, shell, hx), paste).await
 }
 
-async fn remove_of_app(
+async fn remove(
     visit: Visit<Manage>,
     hx: Hx,
     State(engine): State<Engine>,
-    Path((id, key)): Path<(String, String)>,
+    path: MatchedPath,
+    Path(at): Path<At>,
 ) -> Result<Response, PageError> {
-    let place = Place::app(&engine, &visit.person, &id).await?;
-    place.remove(&engine, &visit, hx, &key).await
-}
-
-async fn set_of_project(
-    visit: Visit<Manage>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Form(one): Form<One>,
-) -> Result<Response, PageError> {
-    let place = Place::Project(project(&engine, &visit.person, &id).await?);
-    place.set(&engine, (&visit, shell, hx), one).await
-}
-
-async fn paste_of_project(
-    visit: Visit<Manage>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Form(paste): Form<Paste>,
-) -> Result<Response, PageError> {
-    let place = Place::Project(project(&engine, &visit.person, &id).await?);
-    place.paste(&engine, (&visit, shell, hx), paste).await
-}
-
-async fn remove_of_project(
-    visit: Visit<Manage>,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path((id, key)): Path<(String, String)>,
-) -> Result<Response, PageError> {
-    let place = Place::Project(project(&engine, &visit.person, &id).await?);
-    place.remove(&engine, &visit, hx, &key).await
-}
-
-async fn set_of_environment(
-    visit: Visit<Manage>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(at): Path<(String, String)>,
-    Form(one): Form<One>,
-) -> Result<Response, PageError> {
-    let place = Place::environment(&engine, &visit.person, &at).await?;
-    place.set(&engine, (&visit, shell, hx), one).await
-}
-
-async fn paste_of_environment(
-    visit: Visit<Manage>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(at): Path<(String, String)>,
-    Form(paste): Form<Paste>,
-) -> Result<Response, PageError> {
-    let place = Place::environment(&engine, &visit.person, &at).await?;
-    place.paste(&engine, (&visit, shell, hx), paste).await
-}
-
-async fn remove_of_environment(
-    visit: Visit<Manage>,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path((id, environment, key)): Path<(String, String, String)>,
-) -> Result<Response, PageError> {
-    let place = Place::environment(&engine, &visit.person, &(id, environment)).await?;
-    place.remove(&engine, &visit, hx, &key).await
+    let place = at.place(&engine, &visit.person, &path).await?;
+    place.remove(&engine, &visit, hx, at.key.as_deref().unwrap_or_default()).await
 }
 
 async fn project(engine: &Engine, person: &Person, id: &str) -> Result<Project, PageError> {

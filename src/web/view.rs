@@ -50,7 +50,7 @@ pub(super) fn go(hx: Hx, path: &str) -> Response {
 }
 
 /// A state as people see it: a word, a shape and a colour, never the colour alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Mark {
     /// `good`, `moving`, `warn`, `bad`, or empty for quiet.
     pub class: &'static str,

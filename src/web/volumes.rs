@@ -69,7 +69,7 @@ pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
         Route::get("/volumes", index),
         Route::get("/volumes/{name}", one),
-        Route::post("/volumes/{name}/delete", delete),
+        Route::post("/volumes/{name}/delete", delete).asking_again(),
     ]
 }
 
@@ -137,15 +137,15 @@ struct Sight {
 impl Sight {
     async fn of(engine: &Engine, person: &Person) -> Result<Self, PageError> {
         let apps = engine.reader().apps().await?;
-        let seen = apps.iter().filter(|app| view::sees(person, &app.project));
+        let teams = engine.reader().app_teams().await?.into_iter();
         Ok(Self {
-            seen: seen.map(|app| app.slug.clone()).collect(),
+            seen: teams.filter(|(_, team)| person.reach.sees(*team)).map(|(app, _)| app).collect(),
             all: apps.into_iter().map(|app| (app.slug.clone(), app)).collect(),
             everything: person.reach.allows(Right::Administer),
         })
     }
 
-    /// Of an app that is gone, nobody knows any more whose it was.
+    /// An app that is gone is still its team's, as long as that is known.
     fn sees(&self, app: &Slug) -> bool {
         self.everything || self.seen.contains(app)
     }

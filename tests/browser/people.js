@@ -148,3 +148,25 @@ test('the theme is kept', { as: administrator }, async (page) => {
   await page.reload();
   assert.notEqual(await paper(), before);
 });
+
+test('an account is deleted by who types its name, and what it could open with it', { as: administrator }, async (page) => {
+  const LEAVING = { login: 'leaving@example.org', password: 'marble kettle ninety' };
+  const link = await invite(page, 'leavers', LEAVING, 'viewer');
+  const leaving = await Person.begin();
+  try {
+    await claim(leaving.page, link, LEAVING);
+    await page.goto('/users');
+    await page.getByRole('link', { name: `Delete: ${LEAVING.login}` }).click();
+    await page.getByLabel(/^Type/).fill('somebody else');
+    await page.getByRole('button', { name: 'Delete the account' }).click();
+    await page.locator('#confirm-wrong:not(:empty)').waitFor();
+    await page.getByLabel(/^Type/).fill(LEAVING.login);
+    await page.getByRole('button', { name: 'Delete the account' }).click();
+    await page.waitForURL('**/users');
+    assert.equal(await page.getByText(LEAVING.login).count(), 0);
+    await leaving.page.goto('/me');
+    await leaving.page.waitForURL('**/sign-in*');
+  } finally {
+    await leaving.end();
+  }
+});

@@ -43,7 +43,7 @@ struct Wish {
 }
 
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![Route::get("/apps/{id}/delete", ask), Route::post("/apps/{id}/delete", delete)]
+    vec![Route::get("/apps/{id}/delete", ask), Route::post("/apps/{id}/delete", delete).asking_again()]
 }
 
 async fn ask(

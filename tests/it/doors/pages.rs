@@ -62,6 +62,36 @@ fn every_page_lets_in_who_may_come_in_and_hides_what_is_another_teams() {
     assert_eq!(super::state(&client, &host), before, "somebody changed something");
 }
 
+#[test]
+fn what_gives_power_asks_for_the_password_again() {
+    let host = Host::boot("proof");
+    host.configure("[sessions]\nproof_s = 0\n");
+    let client = Client::new(&host);
+    make(&host, "root", &["--admin"]);
+    let root = sign_in(&client, "root", Part::Administrator);
+    let send = |path: &str, body: &str| {
+        let fields =
+            format!("cookie: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n", root.cookie);
+        client.send(Door::Proxy, &format!("POST {path}"), &fields, &format!("csrf={}&{body}", root.word))
+    };
+    let tokens =
+        || host.rivetr(["tokens", "list", "--json"]).succeeds().json()["items"].as_array().unwrap().len();
+    let before = tokens();
+    let asked = send("/tokens", "name=%3Cb%3Elaptop&scope=read&expires_days=30");
+    let kept = r#"<input type="hidden" name="name" value="&#60;b&#62;laptop">"#;
+    assert!(asked.status == 422 && asked.body.contains(kept), "{}", asked.body);
+    let wrong = send("/tokens", "name=laptop&scope=read&expires_days=30&proof=wrong");
+    assert!(wrong.status == 422 && wrong.body.contains("this is not right"), "{}", wrong.body);
+    assert_eq!(tokens(), before);
+    let right = format!("name=laptop&scope=read&expires_days=30&proof={}", PASSWORD.replace(' ', "+"));
+    let made = send("/tokens", &right);
+    assert!(made.status < 400 && tokens() == before + 1, "{} {}", made.status, made.body);
+    // What takes nothing for good is done without.
+    assert_eq!(send("/projects", "name=shop").status, 303);
+    assert_eq!(send("/projects/shop/delete", "confirm=shop").status, 422);
+    host.rivetr(["projects", "list"]).succeeds().says("shop");
+}
+
 /// Asks for one route as one visitor, and says what was wrong with the answer. What a form would do is never done:
 /// whoever may do it shows no word.
 fn look(

@@ -1,0 +1,2 @@
+-- When the password was last shown in a session, if not only at its beginning.
+ALTER TABLE session ADD COLUMN proved INTEGER;

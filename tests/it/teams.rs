@@ -1,0 +1,114 @@
+//! What one team names of another: in a body, in a list, in what an app left behind.
+
+use crate::host::{Host, Ran};
+
+const VOLUME: &str = "rivetr-vol-blog-data";
+
+/// Two teams on one host, each with a project and a token that may change what is theirs.
+struct Teams {
+    host: Host,
+    main: String,
+    others: String,
+}
+
+impl Teams {
+    fn boot(name: &str) -> Self {
+        let host = Host::boot(name);
+        host.rivetr(["teams", "create", "others"]).succeeds();
+        host.rivetr(["projects", "create", "theirs", "--team", "others"]).succeeds();
+        let token = |team, scope| {
+            let made = ["tokens", "create", team, "--scope", scope, "--team", team, "--json"];
+            format!("RIVETR_TOKEN={}", host.rivetr(made).succeeds().json()["secret"].as_str().unwrap())
+        };
+        let (main, others) = (token("main", "write"), token("others", "admin"));
+        Self { host, main, others }
+    }
+
+    fn by(&self, token: &str, words: &[&str]) -> Ran {
+        let rivetr = ["env", token, "rivetr", "--server", "http://127.0.0.1:7480"];
+        self.host.run(rivetr.iter().chain(words))
+    }
+
+    fn main(&self, words: &[&str]) -> Ran {
+        self.by(&self.main, words)
+    }
+
+    fn others(&self, words: &[&str]) -> Ran {
+        self.by(&self.others, words)
+    }
+}
+
+#[test]
+fn what_another_team_has_cannot_be_named_and_is_in_no_list() {
+    let teams = Teams::boot("foreign");
+    let host = &teams.host;
+    host.rivetr(["keys", "create", "ours"]).succeeds();
+    host.rivetr(["apps", "create", "blog", "--env", "GREETING=hello"]).succeeds();
+    host.sample("blog").push().succeeds();
+    host.rivetr(["domains", "add", "blog", "blog.example.org"]).succeeds();
+
+    // An app may not be put into a project, nor fetched by a key, of somebody else. What is not theirs is as if it were
+    // not there.
+    let nowhere = teams.others(&["apps", "create", "spy", "--project", "nowhere"]).exits(5);
+    let foreign = teams.others(&["apps", "create", "spy", "--project", "default"]).exits(5);
+    let unnamed = |ran: &Ran, name: &str| ran.stderr.replace(name, "it");
+    assert_eq!(unnamed(&foreign, "default"), unnamed(&nowhere, "nowhere"));
+    let by_key = |key: &str| {
+        let repository = "ssh://git@git.example.org/code.git";
+        teams.others(&["apps", "create", "spy", "--project", "theirs", "--git", repository, "--git-key", key])
+    };
+    assert_eq!(unnamed(&by_key("ours").exits(5), "ours"), unnamed(&by_key("nokey").exits(5), "nokey"));
+    teams.others(&["apps", "create", "own", "--project", "theirs"]).succeeds();
+    teams.others(&["domains", "add", "own", "blog.example.org"]).exits(5);
+    teams.others(&["projects", "create", "more", "--team", "main"]).exits(5);
+    teams.others(&["keys", "create", "theirkey", "--team", "main"]).exits(5);
+
+    for words in [
+        &["apps", "list", "--json"][..],
+        &["projects", "list", "--json"],
+        &["routes", "--json"],
+        &["volumes", "list", "--json"],
+        &["keys", "list", "--json"],
+        &["teams", "list", "--json"],
+        &["audit", "--json"],
+        &["requests", "--json"],
+    ] {
+        let ran = teams.others(words);
+        for word in ["blog", "\"ours\"", "GREETING", "\"default\""] {
+            assert!(!ran.stdout.contains(word), "{words:?} tells of {word}:\n{}", ran.stdout);
+        }
+    }
+    for words in
+        [&["logs", "blog"][..], &["deployments", "blog"], &["env", "list", "blog"], &["deploy", "blog"]]
+    {
+        teams.others(words).exits(4);
+    }
+    let own = teams.others(&["apps", "list", "--json"]).succeeds().json();
+    assert_eq!(own["items"].as_array().unwrap().len(), 1, "{own}");
+}
+
+#[test]
+fn what_a_deleted_app_left_is_not_for_another_team() {
+    let teams = Teams::boot("former");
+    let inside = |command| {
+        let exec = ["podman", "exec", "rivetr-app-blog-1", "sh", "-c", command];
+        teams.host.as_owner(exec).succeeds().stdout
+    };
+    let create = |project| ["apps", "create", "blog", "--volume", "data:/data", "--project", project];
+    teams.main(&create("default")).succeeds();
+    teams.host.sample("blog").push().succeeds();
+    inside("echo secret > /data/file");
+    teams.main(&["apps", "delete", "blog", "--yes"]).succeeds();
+
+    teams.others(&create("theirs")).exits(5).says("they are not this team's");
+    teams.others(&["volumes", "show", VOLUME]).exits(4);
+    teams.others(&["volumes", "delete", VOLUME, "--yes"]).exits(4);
+    teams.main(&["volumes", "show", VOLUME]).succeeds();
+    // It waits for an app of its own team to come back.
+    teams.main(&create("default")).succeeds();
+    teams.host.sample("blog").push().succeeds();
+    assert_eq!(inside("cat /data/file"), "secret\n");
+    teams.main(&["apps", "delete", "blog", "--yes"]).succeeds();
+    teams.main(&["volumes", "delete", VOLUME, "--yes"]).succeeds();
+    teams.others(&create("theirs")).succeeds();
+}
