@@ -120,7 +120,7 @@ test('a webhook is made, its deliveries are judged and replayed', { as: administ
   await page.goto('/apps/told/webhooks');
   await page.getByRole('button', { name: /^End it/ }).click();
   await page.getByText('Nobody yet.').waitFor();
-  assert.equal(await deliver(secret), 404);
+  assert.equal(await deliver(secret), 401); // it is not told from one that never was
 });
 
 test('a certificate is handed in, shown to whom asks for its name, and taken back', { as: administrator }, async (page) => {
