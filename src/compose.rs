@@ -26,6 +26,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use self::load::Loader;
+pub use self::load::absolute;
 use self::node::{Node, Value};
 use self::service::Context;
 use crate::domain::stack::Stack;

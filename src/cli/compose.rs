@@ -3,14 +3,14 @@
 
 mod output;
 
-use std::io::{self, Read, Write};
-use std::path::{Component, Path, PathBuf};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::failure::{Exit, Failure};
 use super::input;
-use crate::compose::{self, Notice, Reading, Refusal, Request};
+use crate::compose::{self, Notice, Reading, Refusal, Request, absolute};
 use crate::config::environment::Environment;
 use crate::quadlet::features::{MINIMUM, PodmanFeatures};
 use crate::quadlet::stack::{Naming, Note, Refused, Written, units};
@@ -119,15 +119,16 @@ impl Convert {
 
 /// A file that the first one refers to. What is no regular file may never end.
 fn further(path: &Path) -> io::Result<String> {
-    if !std::fs::metadata(path)?.is_file() {
+    let kind = std::fs::metadata(path)?.file_type();
+    if kind.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_MAX {
-        return Err(io::Error::other(format!("it is larger than {} MiB", FILE_MAX >> 20)));
-    }
-    Ok(text)
+    let too_long = || io::Error::other(format!("it is larger than {} MiB", FILE_MAX >> 20));
+    let bytes = input::bounded(std::fs::File::open(path)?, FILE_MAX)?.ok_or_else(too_long)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
 /// A note with the place that it is about.
@@ -150,21 +151,6 @@ fn refused(refusal: Refusal, remarks: &mut dyn Write) -> Failure {
 
 fn say(notices: &[Notice], kind: &str, remarks: &mut dyn Write) -> io::Result<()> {
     notices.iter().try_for_each(|notice| writeln!(remarks, "{kind}: {notice}"))
-}
-
-/// The path from the root, without `.` and `..`, as Docker Compose reads it.
-fn absolute(here: &Path, path: &Path) -> PathBuf {
-    let mut clean = PathBuf::new();
-    for component in here.join(path).components() {
-        match component {
-            Component::ParentDir => {
-                clean.pop();
-            }
-            Component::CurDir => {}
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => clean.push(component),
-        }
-    }
-    clean
 }
 
 #[cfg(test)]
@@ -206,6 +192,28 @@ mod tests {
     }
 
     const DATABASE: &str = "services:\n  db:\n    image: postgres:${TAG}\n";
+
+    #[test]
+    fn a_file_that_is_referred_to_is_a_regular_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let kind = |path: &Path| further(path).map_err(|error| error.kind());
+        assert_eq!(kind(directory.path()), Err(ErrorKind::IsADirectory));
+        assert_eq!(kind(&directory.path().join("none")), Err(ErrorKind::NotFound));
+        assert_eq!(kind(Path::new("/dev/zero")), Err(ErrorKind::Other));
+        let file = directory.path().join("file");
+        crate::files::write_whole(&file, b"A=\xff", 0o600).unwrap();
+        assert_eq!(kind(&file), Err(ErrorKind::InvalidData));
+        crate::files::write_whole(&file, b"A=1", 0o600).unwrap();
+        assert_eq!(kind(&file), Ok("A=1".to_owned()));
+    }
+
+    #[test]
+    fn a_folder_called_dot_env_is_none_of_the_env_files() {
+        let (directory, file) = folder(DATABASE);
+        crate::files::make_dirs(&directory.path().join("blog/.env"), 0o755).unwrap();
+        let (_, remarks, outcome) = convert(&of(&file, None), false);
+        assert_eq!((remarks.as_str(), outcome), ("", Ok(())));
+    }
 
     #[test]
     fn units_are_printed_below_their_names() {

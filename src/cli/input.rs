@@ -1,6 +1,6 @@
 //! Files that a person names on the command line, read whole; `-` is standard input.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::failure::{Exit, Failure};
@@ -13,13 +13,16 @@ pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     } else {
         Box::new(std::fs::File::open(path).map_err(unreadable)?)
     };
+    bounded(source, most).map_err(unreadable)?.ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{} is larger than {} KiB", path.display(), most >> 10))
+    })
+}
+
+/// All bytes of a source; none if there are more than `most`.
+pub fn bounded(source: impl Read, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    source.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > most {
-        let words = format!("{} is larger than {} KiB", path.display(), most >> 10);
-        return Err(Failure::new(Exit::Usage, words));
-    }
-    Ok(bytes)
+    source.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= most))
 }
 
 /// A file as text.

@@ -232,8 +232,16 @@ fn section<'a>(tree: &'a Node, key: &str) -> Option<&'a Map> {
     }
 }
 
+/// A path of this host: below `~/` in the reader's home, where that is known, and else relative to a folder.
+pub fn at_home(home: Option<&Path>, base: &Path, path: &str) -> PathBuf {
+    match home.zip(path.strip_prefix("~/")) {
+        Some((home, below)) => absolute(home, below),
+        None => absolute(base, path),
+    }
+}
+
 /// A path without `.` and `..`, relative ones relative to a folder.
-pub fn absolute(base: &Path, path: &str) -> PathBuf {
+pub fn absolute(base: &Path, path: impl AsRef<Path>) -> PathBuf {
     let mut out = PathBuf::new();
     for part in base.join(path).components() {
         match part {
