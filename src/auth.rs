@@ -30,8 +30,8 @@ mod testing;
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -109,6 +109,8 @@ pub struct Times {
     pub audit_days: u32,
 }
 
+/// What tests go by; an instance goes by its configuration.
+#[cfg(test)]
 impl Default for Times {
     fn default() -> Self {
         Self {
@@ -198,7 +200,7 @@ struct Inner {
     clock: fn() -> Timestamp,
     hasher: password::Hasher,
     attempts: attempts::Attempts,
-    times: OnceLock<Times>,
+    times: Times,
     /// When the audit was last swept.
     swept: AtomicI64,
 }
@@ -212,6 +214,7 @@ impl Auth {
         writer: Writer,
         sealing: Sealing,
         clock: fn() -> Timestamp,
+        times: Times,
     ) -> Self {
         let (hasher, attempts) = (password::Hasher::new(), attempts::Attempts::new());
         Self(Arc::new(Inner {
@@ -222,18 +225,9 @@ impl Auth {
             clock,
             hasher,
             attempts,
-            times: OnceLock::new(),
+            times,
             swept: AtomicI64::new(0),
         }))
-    }
-
-    /// Says how long things last; only the first word counts.
-    pub fn keep(&self, times: Times) {
-        self.0.times.set(times).ok();
-    }
-
-    fn times(&self) -> Times {
-        self.0.times.get().copied().unwrap_or_default()
     }
 
     /// Who makes this request. A token that is shown counts before the socket it comes from.

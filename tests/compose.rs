@@ -7,12 +7,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
+#[path = "support/golden.rs"]
+mod golden;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use golden::directories;
 use rivetr::compose::{Reading, Refusal, Request, read};
 use rivetr::quadlet::features::PodmanFeatures;
 use rivetr::quadlet::stack::{Naming, Note, Refused, Written, units};
@@ -39,29 +43,12 @@ type Outcome = BTreeMap<PathBuf, String>;
 #[test]
 fn every_directory_is_as_it_was() {
     let (mut taken, mut refused) = (0, 0);
-    for case in cases() {
+    for case in directories(Path::new(ROOT)) {
         let actual = outcome(&case, WITH_PROFILES.contains(&name(&case)));
-        check(&case, &actual);
+        golden::check(&case, &actual, &expected(&case));
         if actual.contains_key(Path::new("refusal.txt")) { refused += 1 } else { taken += 1 }
     }
     assert!(taken >= 120 && refused >= 40, "only {taken} taken and {refused} refused");
-}
-
-/// Holds what came out of a directory against what it expects.
-fn check(case: &Path, actual: &Outcome) {
-    let expected = expected(case);
-    if *actual == expected {
-        return;
-    }
-    if writes_anew() {
-        write_expected(case, &expected, actual);
-        return;
-    }
-    let names = |files: &Outcome| files.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(actual), names(&expected), "the files of {}", case.display());
-    for (path, text) in actual {
-        assert_eq!(Some(text), expected.get(path), "{}", case.join(path).display());
-    }
 }
 
 #[test]
@@ -76,7 +63,7 @@ fn a_refusal_says_where_and_why() {
         assert!(found, "{}: no line {line} with {words:?} in\n{said}", case.display());
     }
     let listed: Vec<&str> = REFUSED.iter().map(|(case, ..)| *case).collect();
-    for case in cases() {
+    for case in directories(Path::new(ROOT)) {
         let refused = case.join("refusal.txt").exists();
         assert_eq!(refused, listed.contains(&name(&case)), "{} in the list of refusals", case.display());
     }
@@ -84,7 +71,7 @@ fn a_refusal_says_where_and_why() {
 
 #[test]
 fn reading_twice_gives_the_same_bytes() {
-    for case in cases() {
+    for case in directories(Path::new(ROOT)) {
         assert_eq!(outcome(&case, true), outcome(&case, true), "{}", case.display());
     }
 }
@@ -339,29 +326,6 @@ fn expected(case: &Path) -> Outcome {
         }
     }
     files
-}
-
-#[expect(clippy::disallowed_methods, reason = "a person asks for it by name, and reviews it with git")]
-fn write_expected(case: &Path, stale: &Outcome, files: &Outcome) {
-    for path in stale.keys() {
-        fs::remove_file(case.join(path)).unwrap();
-    }
-    for (path, text) in files {
-        let path = case.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting of rivetr")]
-fn writes_anew() -> bool {
-    std::env::var("RIVETR_GOLDEN").is_ok_and(|word| word == "write")
-}
-
-fn cases() -> Vec<PathBuf> {
-    let mut cases: Vec<PathBuf> = fs::read_dir(ROOT).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
 }
 
 fn name(case: &Path) -> &str {

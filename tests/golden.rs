@@ -7,6 +7,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
+#[path = "support/golden.rs"]
+mod golden;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -14,6 +17,7 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
+use golden::directories;
 use rivetr::api::wire::{FieldErrors, RuntimeOptions};
 use rivetr::domain::app::{AppId, Settings};
 use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
@@ -82,19 +86,7 @@ fn check(case: &Path, outcome: Result<UnitFiles, String>) {
         }
         Err(words) => BTreeMap::from([(PathBuf::from("refused.txt"), format!("{words}\n"))]),
     };
-    let expected = read_expected(case);
-    if actual == expected {
-        return;
-    }
-    if writes_anew() {
-        write_expected(case, &actual);
-        return;
-    }
-    let names = |files: &BTreeMap<PathBuf, String>| files.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&actual), names(&expected), "the files of {}", case.display());
-    for (path, text) in &actual {
-        assert_eq!(Some(text), expected.get(path), "{}", case.join(path).display());
-    }
+    golden::check(case, &actual, &read_expected(case));
 }
 
 fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
@@ -179,27 +171,4 @@ fn read_expected(case: &Path) -> BTreeMap<PathBuf, String> {
         }
     }
     files
-}
-
-#[expect(clippy::disallowed_methods, reason = "a person asks for it by name, and reviews it with git")]
-fn write_expected(case: &Path, files: &BTreeMap<PathBuf, String>) {
-    for stale in read_expected(case).keys() {
-        fs::remove_file(case.join(stale)).unwrap();
-    }
-    for (path, text) in files {
-        let path = case.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting of rivetr")]
-fn writes_anew() -> bool {
-    std::env::var("RIVETR_GOLDEN").is_ok_and(|word| word == "write")
-}
-
-fn directories(root: &Path) -> Vec<PathBuf> {
-    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.sort();
-    cases
 }

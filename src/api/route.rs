@@ -167,7 +167,7 @@ mod tests {
     use super::super::around::{Numbers, around};
     use super::*;
     use crate::auth::gate::{Administer, Authorized, Deploy, Manage, Open, Read, Rule};
-    use crate::auth::{Auth, Owner, Peer};
+    use crate::auth::{Auth, Owner, Peer, Times};
     use crate::domain::right::{Right, Scope};
     use crate::domain::time::Timestamp;
     use crate::store;
@@ -210,7 +210,7 @@ mod tests {
             let path = folder.path();
             let (writer, reader) = store::open(&path.join("rivetr.db"), &path.join("backup"), NOW).unwrap();
             let owner = Owner { uid: OWNER, name: "rivetr".to_owned() };
-            let auth = Auth::new(owner, reader, writer, sealing(), || NOW);
+            let auth = Auth::new(owner, reader, writer, sealing(), || NOW, Times::default());
             let router = routes()
                 .into_iter()
                 .fold(Router::new(), |router, route| router.route(route.path, route.handler));

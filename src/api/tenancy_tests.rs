@@ -18,7 +18,7 @@ use super::table;
 use super::wire::CreateApp;
 use crate::auth::gate::{Access, Administer, Authorized, Deploy, Lead, Manage, Oneself, Own, Read, Rule};
 use crate::auth::subject::{self, Subject};
-use crate::auth::{Auth, Browser, Origin, Owner, Peer, SignedIn, Visitor};
+use crate::auth::{Auth, Browser, Origin, Owner, Peer, SignedIn, Times, Visitor};
 use crate::domain::deployment::Trigger;
 use crate::domain::name::Slug;
 use crate::domain::person::{Login, Role, TeamId};
@@ -94,7 +94,7 @@ impl Fixture {
         let (writer, reader) = store::open(&path.join("rivetr.db"), &path.join("backup"), NOW).unwrap();
         let owner = Owner { uid: 990, name: "rivetr".to_owned() };
         let sealing = Sealing::new(Vault::new(&KeyRing::generate().unwrap()));
-        let auth = Auth::new(owner, reader.clone(), writer.clone(), sealing, || NOW);
+        let auth = Auth::new(owner, reader.clone(), writer.clone(), sealing, || NOW, Times::default());
         let mut router = Router::new();
         for (method, path, access) in guarded() {
             let method = MethodFilter::try_from(method).unwrap();

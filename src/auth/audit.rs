@@ -147,7 +147,7 @@ impl Auth {
         {
             return;
         }
-        let days = i64::from(self.times().audit_days);
+        let days = i64::from(self.0.times.audit_days);
         let until = Timestamp(now.0.saturating_sub(days.saturating_mul(A_DAY_MILLIS)));
         match self.0.writer.sweep_audit(until).await {
             Ok(0) => (),

@@ -206,24 +206,24 @@ impl Auth {
     pub(super) fn over(&self) -> Over {
         let now = self.now();
         let before = |time: Duration| Timestamp(now.0.saturating_sub(millis(time)));
-        let Times { idle, longest, .. } = self.times();
+        let Times { idle, longest, .. } = self.0.times;
         Over { created: before(longest), used: before(idle), pending: before(PENDING) }
     }
 
     /// How long a session can last.
     pub(super) fn longest(&self, pending: bool) -> Duration {
-        if pending { PENDING } else { self.times().longest }
+        if pending { PENDING } else { self.0.times.longest }
     }
 
     fn is_over(&self, session: &Session, now: Timestamp) -> bool {
         session.created.after(self.longest(session.pending)) <= now
-            || session.used.after(self.times().idle) <= now
+            || session.used.after(self.0.times.idle) <= now
     }
 
     /// Whether a person is to show their password again before they do what gives power or takes something for good.
     #[must_use]
     pub fn asks_again(&self, person: &Person) -> bool {
-        u128::from(self.now().millis_since(person.proved)) >= self.times().proof.as_millis()
+        u128::from(self.now().millis_since(person.proved)) >= self.0.times.proof.as_millis()
     }
 
     /// Takes the password of a person once more.

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::session::{NewSession, Origin, Visitor};
 use super::sign_in::{SignInError, SignedIn};
-use super::{Auth, Owner, Person};
+use super::{Auth, Owner, Person, Times};
 use crate::domain::name::Slug;
 use crate::domain::person::{Login, Role, TeamId, UserId};
 use crate::domain::time::Timestamp;
@@ -43,7 +43,7 @@ impl Fixture {
         let (writer, reader) = store::open(&path.join("rivetr.db"), &path.join("backup"), now()).unwrap();
         let owner = Owner { uid: 990, name: "rivetr".to_owned() };
         let sealing = Sealing::new(Vault::new(&KeyRing::generate().unwrap()));
-        let auth = Auth::new(owner, reader.clone(), writer.clone(), sealing, now);
+        let auth = Auth::new(owner, reader.clone(), writer.clone(), sealing, now, Times::default());
         Self { auth, writer, reader, _folder: folder }
     }
 

@@ -241,12 +241,8 @@ fn volume(project: &str, key: &str, field: &Field<'_>, context: &mut Context<'_>
 }
 
 fn device_path(device: &str, field: &Field<'_>, context: &Context<'_>) -> String {
-    let home = context.home.as_deref().zip(device.strip_prefix("~/"));
-    let path = match home {
-        Some((home, below)) => super::load::absolute(home, below),
-        None => super::load::absolute(context.log.base(field.place()), device),
-    };
-    path.display().to_string()
+    let base = context.log.base(field.place());
+    super::load::at_home(context.home.as_deref(), base, device).display().to_string()
 }
 
 /// Whether containers wait for each other in a circle, or want the same name.

@@ -85,8 +85,7 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
         None => tokio::net::TcpListener::bind(settings.api.listen).await?,
     };
     let owner = Owner { uid: settings.place.uid, name: layout.user.clone() };
-    let auth = Auth::new(owner, reader.clone(), writer.clone(), engine.sealing(), now);
-    auth.keep(times(settings));
+    let auth = Auth::new(owner, reader.clone(), writer.clone(), engine.sealing(), now, times(settings));
     let streams = TaskTracker::new();
     let run = std::process::id();
     let web = Web::new(engine.clone(), reader.clone(), auth.clone(), shutdown.clone()).router(run);

@@ -8,7 +8,7 @@ use super::resources::ulimits;
 use super::{Context, boolean, grant, text};
 use crate::compose::field::Field;
 use crate::compose::keys;
-use crate::compose::load::absolute;
+use crate::compose::load::{absolute, at_home};
 use crate::compose::log::Log;
 use crate::domain::stack::container::Build;
 use crate::domain::stack::mount::FileKind;
@@ -107,16 +107,12 @@ fn ssh(field: &Field<'_>, log: &mut Log) -> Vec<String> {
 }
 
 /// A folder of this host by its absolute path, and anything else as it stands.
-/// `~` is the reader's home, and a relative path is relative to the file's folder.
+/// An address stays as it is.
 fn folder(context: &str, base: &Path, home: Option<&Path>) -> String {
     if is_elsewhere(context) {
         return context.to_owned();
     }
-    let path = match home.zip(context.strip_prefix("~/")) {
-        Some((home, below)) => absolute(home, below),
-        None => absolute(base, context),
-    };
-    path.display().to_string()
+    at_home(home, base, context).display().to_string()
 }
 
 fn is_elsewhere(context: &str) -> bool {

@@ -186,7 +186,7 @@ fn bound(draft: &mut Draft<'_>, bind: &Bind<'_>, target: &str, read_only: bool) 
         None | Some("enabled") => {}
         Some("disabled") => {
             let mut fields = vec!["bind-nonrecursive".to_owned()];
-            fields.extend(propagation.map(|propagation| format!("bind-propagation={propagation}")));
+            fields.extend(propagation.map(str::to_owned));
             fields.extend(relabel.map(|relabel| letter(relabel).to_owned()));
             return long(draft, "bind", Some(&source), target, read_only, &fields);
         }
