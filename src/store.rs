@@ -30,6 +30,7 @@ mod project;
 mod reader;
 mod registry;
 mod reseal;
+mod resident;
 mod route;
 mod row;
 mod scale;

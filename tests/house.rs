@@ -22,7 +22,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("host", &["domain", "files", "quadlet"]),
     ("remote", &["domain", "files"]),
     ("proxy", &["domain", "files"]),
-    ("engine", &["domain", "vault", "build", "quadlet", "plan", "store", "host", "remote", "proxy"]),
+    (
+        "engine",
+        &["domain", "vault", "compose", "build", "quadlet", "plan", "store", "host", "remote", "proxy"],
+    ),
     ("auth", &["domain", "vault", "store"]),
     ("api", &["domain", "store", "remote", "engine", "auth"]),
     // `api` for the forms of requests, which a page's form becomes too.

@@ -97,7 +97,11 @@ impl Engine {
                 }
                 None => Ok(None),
             },
-            Owner::Commands(_) | Owner::OneOff(_) => Ok(None),
+            Owner::Commands(_)
+            | Owner::OneOff(_)
+            | Owner::Database(_)
+            | Owner::Service(_)
+            | Owner::Jobs(_) => Ok(None),
         }
     }
 

@@ -119,7 +119,12 @@ impl Engine {
         let mut left = BTreeSet::from_iter(self.reader().one_offs().await?);
         left.extend(self.machine().units.owners()?.into_iter().filter_map(|owner| match owner {
             Owner::OneOff(one_off) => Some(one_off),
-            Owner::App(_) | Owner::Commands(_) | Owner::Project(_) => None,
+            Owner::App(_)
+            | Owner::Commands(_)
+            | Owner::Project(_)
+            | Owner::Database(_)
+            | Owner::Service(_)
+            | Owner::Jobs(_) => None,
         }));
         Ok(left)
     }

@@ -40,6 +40,12 @@ pub enum Owner {
     OneOff(OneOff),
     /// A project: its network.
     Project(Slug),
+    /// A database: its container, its volume and the timer of its backups.
+    Database(Slug),
+    /// A service: the containers of a compose file, with what is between them.
+    Service(Slug),
+    /// The jobs of an app, with their timers.
+    Jobs(Slug),
 }
 
 /// A file name that systemd would not take as the name of a unit.
@@ -113,6 +119,9 @@ impl Owner {
             Self::Commands(slug) => format!("run-{slug}"),
             Self::OneOff(OneOff { app, number }) => format!("once-{number}-{app}"),
             Self::Project(slug) => format!("project-{slug}"),
+            Self::Database(slug) => format!("db-{slug}"),
+            Self::Service(slug) => format!("svc-{slug}"),
+            Self::Jobs(slug) => format!("job-{slug}"),
         }
     }
 
@@ -129,6 +138,9 @@ impl Owner {
                 Some(Self::OneOff(OneOff { app: slug(app)?, number: number.parse().ok()? }))
             }
             "project" => slug(name).map(Self::Project),
+            "db" => slug(name).map(Self::Database),
+            "svc" => slug(name).map(Self::Service),
+            "job" => slug(name).map(Self::Jobs),
             _ => None,
         };
         // A number can be written in more than one way.
@@ -144,7 +156,12 @@ impl Owner {
                 folder: None,
                 file: format!("rivetr-app-{slug}.target"),
             }),
-            Self::Commands(_) | Self::OneOff(_) | Self::Project(_) => None,
+            Self::Commands(_)
+            | Self::OneOff(_)
+            | Self::Project(_)
+            | Self::Database(_)
+            | Self::Service(_)
+            | Self::Jobs(_) => None,
         }
     }
 }
@@ -200,10 +217,12 @@ mod tests {
     #[test]
     fn folders_and_owners_agree() {
         let one_off = OneOff { app: Slug::parse("3-blog").unwrap(), number: 12 };
-        for owner in [blog(), Owner::OneOff(one_off), Owner::Project(Slug::parse("my-project-2").unwrap())] {
+        let named = |of: fn(Slug) -> Owner| of(Slug::parse("my-project-2").unwrap());
+        let named = [Owner::Project, Owner::Database, Owner::Service, Owner::Jobs].map(named);
+        for owner in [blog(), Owner::OneOff(one_off)].into_iter().chain(named) {
             assert_eq!(Owner::of_folder(&owner.folder()), Some(owner));
         }
-        let of_apps = ["", "app", "app-", "app-A", "svc-umami", "blog", "app-a.b", "app--x"];
+        let of_apps = ["", "app", "app-", "app-A", "svc-Umami", "blog", "app-a.b", "app--x"];
         let of_one_offs = ["once-blog", "once-12-", "once--1-blog", "once-+1-blog", "once-01-blog"];
         for foreign in of_apps.into_iter().chain(of_one_offs) {
             assert_eq!(Owner::of_folder(foreign), None, "{foreign:?}");

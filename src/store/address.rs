@@ -170,7 +170,8 @@ fn held(tx: &Transaction<'_>, deployment: DeploymentId) -> Result<BTreeMap<u8, u
 fn used(tx: &Transaction<'_>, project: ProjectId) -> Result<BTreeSet<u8>, StoreError> {
     let sql = "SELECT host FROM address WHERE project = ?1 \
                UNION ALL SELECT host FROM replica WHERE project = ?1 \
-               UNION ALL SELECT host FROM one_off WHERE project = ?1";
+               UNION ALL SELECT host FROM one_off WHERE project = ?1 \
+               UNION ALL SELECT host FROM resident WHERE project = ?1";
     Ok(row::all(tx, sql, [project.0], |row| row::number(row, "host"))?.into_iter().collect())
 }
 
