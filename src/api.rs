@@ -29,10 +29,12 @@ mod routing;
 mod secret;
 mod seen;
 mod serve;
+mod service;
 mod settings;
 mod system;
 mod table;
 mod team;
+mod template;
 #[cfg(test)]
 mod tenancy_tests;
 mod token;

@@ -31,6 +31,7 @@ mod routes;
 mod run;
 mod scale;
 mod secrets;
+mod services;
 mod session;
 mod setup;
 mod start;
@@ -38,6 +39,7 @@ mod status;
 mod stop;
 mod table;
 mod teams;
+mod templates;
 mod terminal;
 mod tokens;
 mod traffic;
@@ -183,6 +185,12 @@ enum Remote {
     /// Look after the key that seals all secrets
     #[command(subcommand)]
     Secrets(secrets::Secrets),
+    /// Create, list, show, update and delete services made of compose files
+    #[command(subcommand)]
+    Services(services::Services),
+    /// See the compose files that are there for everybody
+    #[command(subcommand)]
+    Templates(templates::Templates),
     /// Keys that open repositories over SSH
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -234,6 +242,8 @@ impl Remote {
             Self::Env(env) => env.run(session).await,
             Self::Files(files) => files.run(session).await,
             Self::Secrets(secrets) => secrets.run(session).await,
+            Self::Services(services) => services.run(session).await,
+            Self::Templates(templates) => templates.run(session).await,
             Self::Keys(keys) => keys.run(session).await,
             Self::Exec(exec) => exec.run(session).await,
             Self::Run(run) => run.run(session).await,

@@ -16,6 +16,7 @@ mod node;
 mod scalar;
 mod service;
 mod stack;
+mod template;
 mod units;
 mod words;
 mod yaml;
@@ -29,6 +30,7 @@ use self::load::Loader;
 pub use self::load::absolute;
 use self::node::{Node, Value};
 use self::service::Context;
+pub use self::template::template;
 use crate::domain::stack::Stack;
 
 /// What is to be read, and for whom.

@@ -39,10 +39,12 @@ mod rotation;
 mod routes;
 mod scale;
 mod secrets;
+mod service;
 mod standing;
 mod status;
 mod steps;
 mod sweep;
+mod template;
 mod traffic;
 mod upload;
 mod variables;
@@ -60,6 +62,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::{HostName, Slug};
+use crate::domain::service::ServiceId;
 use crate::domain::time::Timestamp;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
@@ -89,6 +92,7 @@ pub use preview::{Preview, Texts};
 pub use recover::StartError;
 pub use rotation::Rotated;
 pub use routes::{Fate, Outcome, ShownRoute};
+pub use service::{NewService, PartStatus, ServicePreview, ServiceStatus, Submitted};
 pub use standing::{ByHand, Standing, Standings, Stir};
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
 pub use traffic::NewTraffic;
@@ -201,6 +205,8 @@ struct Inner {
     pulling: apply::Locks<String>,
     repositories: apply::Locks,
     uploading: tokio::sync::Mutex<()>,
+    serving: apply::Locks<ServiceId>,
+    stirred: tokio::sync::watch::Sender<()>,
     settling: apply::Locks,
     certs: certs::Desk,
     features: OnceCell<PodmanFeatures>,
@@ -232,6 +238,8 @@ impl Engine {
             pulling: apply::Locks::default(),
             repositories: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),
+            serving: apply::Locks::default(),
+            stirred: tokio::sync::watch::Sender::new(()),
             settling: apply::Locks::default(),
             certs: certs::Desk::default(),
             features: OnceCell::new(),

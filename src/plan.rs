@@ -25,6 +25,10 @@ pub struct Wanted {
     pub running: BTreeSet<String>,
 }
 
+/// Texts that rivetr itself has written, by file: what still has one of them was not edited, and a unit that runs from it
+/// may be stopped for another one.
+pub type Known = BTreeMap<UnitPath, BTreeSet<String>>;
+
 /// What one owner has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observed {
@@ -62,7 +66,19 @@ pub struct Plan {
 /// What leads from `observed` to `wanted`: the new first, then the end of the old.
 #[must_use]
 pub fn plan(wanted: &Wanted, observed: &Observed) -> Plan {
+    plan_over(wanted, observed, &Known::new())
+}
+
+/// The same where units that run may be replaced, if nobody edited their files: those are stopped, written and started, and
+/// what their stop took along is started with them.
+#[must_use]
+pub fn plan_over(wanted: &Wanted, observed: &Observed, known: &Known) -> Plan {
     let Files { now, after_stop, drift } = changed_files(wanted, observed);
+    let ours = |path: &UnitPath| {
+        let texts = observed.files.get(path).zip(known.get(path));
+        texts.is_some_and(|(present, texts)| texts.contains(present))
+    };
+    let (replaced, drift): (Vec<_>, Vec<_>) = drift.into_iter().partition(ours);
     let removes: Vec<Step> = observed
         .files
         .keys()
@@ -70,12 +86,24 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Plan {
         .map(|path| Step::Remove { path: path.clone() })
         .collect();
     let unread = wanted.files.keys().any(|path| !observed.units.contains_key(&path.unit()));
-    let reload_first = observed.needs_reload || unread || !now.is_empty();
+    let reload_first = observed.needs_reload || unread || !now.is_empty() || !replaced.is_empty();
     let reload_last = !after_stop.is_empty() || !removes.is_empty();
 
     let mut steps = now;
+    steps.extend(replaced.iter().map(|path| Step::Stop { unit: path.unit() }));
+    // The file comes after the stop: whoever dies in between finds a unit that does not run, never one that runs from
+    // another file than its own.
+    steps.extend(
+        replaced.iter().filter_map(|path| {
+            Some(Step::Write { path: path.clone(), text: wanted.files.get(path)?.clone() })
+        }),
+    );
     steps.extend(reload_first.then_some(Step::Reload));
-    steps.extend(starts(wanted, observed));
+    if replaced.is_empty() {
+        steps.extend(starts(wanted, observed));
+    } else {
+        steps.extend(wanted.running.iter().map(|unit| Step::Start { unit: unit.clone() }));
+    }
     steps.extend(stops(wanted, observed));
     steps.extend(after_stop);
     steps.extend(removes);

@@ -7,6 +7,7 @@ pub mod features;
 pub mod options;
 pub mod path;
 pub mod project;
+pub mod service;
 pub mod stack;
 pub mod unit;
 pub mod volume;

@@ -31,10 +31,12 @@ mod prove;
 mod registries;
 mod route;
 mod routes;
+mod services;
 mod settings;
 mod shell;
 mod sign_in;
 mod teams;
+mod templates;
 mod terminal;
 mod theme;
 mod tokens;
@@ -93,8 +95,10 @@ pub fn table() -> Vec<Route<Web>> {
         project::routes(),
         registries::routes(),
         routes::routes(),
+        services::routes(),
         settings::routes(),
         sign_in::routes(),
+        templates::routes(),
         terminal::routes(),
         theme::routes(),
         tokens::routes(),

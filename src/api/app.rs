@@ -26,7 +26,7 @@ use crate::store::{CreateAppError, Reader};
 /// Deployments on one page unless the client says otherwise, and at most.
 const PAGE: (u32, u32) = (20, 100);
 /// The most lines of history that a runtime log begins with.
-const LINES_MAX: usize = 10_000;
+pub(super) const LINES_MAX: usize = 10_000;
 /// The longest place in the journal, in bytes: six numbers in hexadecimal are below 150.
 const CURSOR_MAX: usize = 200;
 
@@ -229,7 +229,7 @@ pub(super) async fn log(
 }
 
 /// Where a client that was cut off goes on. It becomes an argument of journalctl: nothing else may get there.
-fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(last) = headers.get("last-event-id") else { return Ok(None) };
     let message = "Last-Event-ID must be the id of an event of this log";
     let found = last.to_str().ok().filter(|text| is_cursor(text)).map(|text| Some(text.to_owned()));

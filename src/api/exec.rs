@@ -21,9 +21,11 @@ use super::error::ApiError;
 use super::input::Input as Json;
 use super::wire::frame::{Frame, Frames, PROTOCOL};
 use super::wire::{self, FieldErrors};
-use super::{Streams, app, events};
+use super::{Streams, app, events, service};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Manage};
+use crate::domain::app::App;
+use crate::domain::name::Slug;
 use crate::engine::{Engine, ExecInput, ExecOutput, ExecSession};
 
 /// The longest command, in bytes of all its words: what `execve` takes is more.
@@ -39,7 +41,19 @@ pub(super) async fn open(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    begin(by, engine, streams, &id, Place::Live, request).await
+    let app = app::find(engine.reader(), &id).await?;
+    begin(by, engine, streams, Place::Live(app), request).await
+}
+
+/// In a container of a service.
+pub(super) async fn in_service(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    State(streams): State<Streams>,
+    Path((id, container)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    begin(by, engine, streams, Place::Service(service::slug(&id)?, container), request).await
 }
 
 /// In a container of its own.
@@ -50,21 +64,25 @@ pub(super) async fn run(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    begin(by, engine, streams, &id, Place::Own, request).await
+    let app = app::find(engine.reader(), &id).await?;
+    begin(by, engine, streams, Place::Own(app), request).await
 }
 
 /// The container that a command runs in.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 enum Place {
-    Live,
-    Own,
+    /// That of an app's live release.
+    Live(App),
+    /// Its own, made like that of the app.
+    Own(App),
+    /// One of a service, by its name in the compose file.
+    Service(Slug, String),
 }
 
 async fn begin(
     by: Authorized<Manage>,
     engine: Engine,
     Streams { auth, stopping, tasks }: Streams,
-    id: &str,
     place: Place,
     mut request: Request,
 ) -> Result<Response, ApiError> {
@@ -75,20 +93,30 @@ async fn begin(
     })?;
     let Json(wire::Exec { command, terminal }) = Json::from_request(request, &()).await?;
     check(&command)?;
-    let app = app::find(engine.reader(), id).await?;
     let (program, words) = (command.first(), command.len());
     let deed = |action| {
-        let (own, terminal) = (place == Place::Own, terminal.is_some());
-        let what = json!({ "program": program, "words": words, "own_container": own, "terminal": terminal });
-        Deed::new(action, app::of_app(&app)).after(what)
+        let (own, terminal) = (matches!(place, Place::Own(_)), terminal.is_some());
+        let mut what =
+            json!({ "program": program, "words": words, "own_container": own, "terminal": terminal });
+        let object = match &place {
+            Place::Live(app) | Place::Own(app) => app::of_app(app),
+            Place::Service(slug, container) => {
+                what["container"] = json!(container);
+                service::named(slug)
+            }
+        };
+        Deed::new(action, object).after(what)
     };
     by.record(deed("terminal.opened")).await;
     let closed = deed("terminal.closed");
     let caller = by.caller.clone();
     let terminal = terminal.map(|window| (window.rows, window.columns));
-    let session = match place {
-        Place::Live => engine.exec(&app, 1, &command, terminal).await?,
-        Place::Own => engine.run(&app, &command, terminal).await?,
+    let session = match &place {
+        Place::Live(app) => engine.exec(app, 1, &command, terminal).await?,
+        Place::Own(app) => engine.run(app, &command, terminal).await?,
+        Place::Service(slug, container) => {
+            engine.exec_in_service(slug, container, &command, terminal).await?
+        }
     };
     tasks.spawn(async move {
         let over = async {

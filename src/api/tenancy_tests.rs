@@ -135,6 +135,8 @@ impl Fixture {
             )
             .unwrap();
         let delivery = database.last_insert_rowid();
+        let service = slug(&format!("{name}-service"));
+        self.writer.create_service(&service, &project, String::new(), false, NOW).await.unwrap();
         let objects = BTreeMap::from([
             (Object::App, app.slug.to_string()),
             (Object::Repository, format!("{}.git", app.slug)),
@@ -145,6 +147,7 @@ impl Fixture {
             (Object::Delivery, delivery.to_string()),
             (Object::Certificate, format!("{name}.example.org")),
             (Object::Key, format!("{name}-key")),
+            (Object::Service, service.to_string()),
             (Object::Team, name.to_owned()),
         ]);
         (team, objects)

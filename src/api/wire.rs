@@ -15,7 +15,9 @@ mod project;
 mod registry;
 mod requests;
 mod route;
+mod service;
 mod source;
+mod template;
 mod token;
 mod user;
 mod variable;
@@ -42,7 +44,12 @@ pub use project::{CreateEnvironment, CreateProject, Project};
 pub use registry::{PutRegistry, Registry};
 pub use requests::Requests;
 pub use route::{Route, RouteMatch, RouteTarget};
+pub use service::{
+    CreateService, CreateServiceDomain, Revision, Service, ServiceContainer, ServiceDomain, ServiceFiles,
+    ServicePreview, ServiceStatus, SubmittedRevision,
+};
 pub use source::SetSource;
+pub use template::{Template, TemplateVariable};
 pub use token::{CreateToken, CreatedToken, Scope, Token};
 pub use user::{
     ChangeRole, ChangeUser, CreateUser, CreatedUser, Deed, Invitation, Invite, Link, Me, Member, NameTeam,

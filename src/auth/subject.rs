@@ -15,7 +15,7 @@ pub enum Subject {
 }
 
 /// Where a parameter behind the word names an object of a team; without one it is a list.
-const OBJECTS: [(&str, Object); 10] = [
+const OBJECTS: [(&str, Object); 11] = [
     ("apps", Object::App),
     ("deployments", Object::Deployment),
     ("projects", Object::Project),
@@ -24,6 +24,7 @@ const OBJECTS: [(&str, Object); 10] = [
     ("webhook-deliveries", Object::Delivery),
     ("certificates", Object::Certificate),
     ("keys", Object::Key),
+    ("services", Object::Service),
     ("teams", Object::Team),
     ("git", Object::Repository),
 ];
@@ -31,8 +32,8 @@ const OBJECTS: [(&str, Object); 10] = [
 /// What may stand before the word: the API, and what pages follow while they are open.
 const FACES: [&str; 2] = ["/api", "/live"];
 
-const OWN: [&str; 9] =
-    ["", "audit", "me", "openapi.json", "overview", "palette", "requests", "routes", "tokens"];
+const OWN: [&str; 10] =
+    ["", "audit", "me", "openapi.json", "overview", "palette", "requests", "routes", "templates", "tokens"];
 
 const INSTANCE: [&str; 9] = [
     "acme-account",

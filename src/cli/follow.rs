@@ -47,6 +47,7 @@ fn show<T: serde::de::DeserializeOwned>(
 fn runtime_words(line: RuntimeLine) -> String {
     let RuntimeLine { at, unit, stderr, text } = line;
     let unit = unit.strip_suffix(".service").unwrap_or(&unit);
+    let own = ["rivetr-app-", "rivetr-svc-"].into_iter().find_map(|prefix| unit.strip_prefix(prefix));
     let mark = if stderr { '!' } else { '|' };
-    format!("{} {} {mark} {}", time(&at), unit.strip_prefix("rivetr-app-").unwrap_or(unit), harmless(&text))
+    format!("{} {} {mark} {}", time(&at), own.unwrap_or(unit), harmless(&text))
 }

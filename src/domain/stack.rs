@@ -7,6 +7,7 @@ pub mod container;
 pub mod health;
 pub mod mount;
 pub mod network;
+pub mod policy;
 pub mod resources;
 pub mod start;
 

@@ -13,10 +13,11 @@ use super::secrets::Given;
 use super::variables::Ungiven;
 use crate::domain::app::{App, AppId, Replicas, Wish};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::domain::project::Project;
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
-use crate::plan::{self, Observed, Step, UnitState, Wanted};
+use crate::plan::{self, Observed, Plan, Step, UnitState, Wanted};
 use crate::quadlet::app::Release;
 use crate::quadlet::features::{PodmanFeatures, UnsupportedPodman};
 use crate::quadlet::path::{Owner, UnitPath};
@@ -287,8 +288,13 @@ impl Engine {
     }
 
     async fn apply_network(&self, app: &App) -> Result<(), ApplyError> {
-        let owner = Owner::Project(app.project.slug.clone());
-        let files = quadlet::project::network(&app.project)?;
+        self.apply_network_of(&app.project).await
+    }
+
+    /// Makes the network of a project, if it is not there.
+    pub(super) async fn apply_network_of(&self, project: &Project) -> Result<(), ApplyError> {
+        let owner = Owner::Project(project.slug.clone());
+        let files = quadlet::project::network(project)?;
         // Started by the first container that needs it; it is never stopped, which would stop all of them.
         let running = files.keys().map(UnitPath::unit).collect();
         let wanted = Wanted { files, running };
@@ -324,7 +330,18 @@ impl Engine {
         owner: &Owner,
         must: &BTreeSet<String>,
     ) -> Result<(), ApplyError> {
-        let plan = plan::plan(wanted, observed);
+        self.carry_out_plan(plan::plan(wanted, observed), wanted, observed, owner, must).await
+    }
+
+    /// The same with a plan that is made already.
+    pub(super) async fn carry_out_plan(
+        &self,
+        plan: Plan,
+        wanted: &Wanted,
+        observed: &Observed,
+        owner: &Owner,
+        must: &BTreeSet<String>,
+    ) -> Result<(), ApplyError> {
         for path in &plan.drift {
             tracing::warn!(%owner, file = %path, "edited by hand; left as it is");
         }
@@ -362,6 +379,10 @@ impl Engine {
                 machine.systemd.reset_failed(&unit).await?;
                 if let Some(container) = unit.strip_suffix(".service") {
                     machine.podman.remove_container(container).await?;
+                    // One that comes back otherwise is made anew.
+                    if container.starts_with("rivetr-svc-") && container.ends_with("-network") {
+                        machine.podman.remove_network(container).await?;
+                    }
                 }
             }
             Step::Start { unit } => {

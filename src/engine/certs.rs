@@ -159,7 +159,8 @@ impl Engine {
         own.retain(|own| own.held.facts.holds_at(now));
         let domains = self.reader().domains().await?;
         let of_apps = domains.into_iter().filter_map(|domain| domain.site.host.exact().cloned());
-        let all = self.0.settings.own_host.iter().cloned().chain(of_apps);
+        let of_services = self.reader().service_hosts().await?;
+        let all = self.0.settings.own_host.iter().cloned().chain(of_apps).chain(of_services);
         let names: BTreeSet<HostName> = all.filter(can_be_ordered).collect();
         Ok(names.into_iter().filter(|name| !own.iter().any(|own| own.covers(name.as_str()))).collect())
     }

@@ -105,7 +105,8 @@ impl Engine {
     ) -> Result<(), EngineError> {
         options::check(app, *port, runtime)
             .map_err(|error| EngineError::Invalid { field: "runtime", message: error.to_string() })?;
-        let taken = self.ports_of_others(app).await?;
+        let mut taken = self.ports_of_apps(Some(app)).await?;
+        taken.extend(self.ports_of_services(None).await?);
         let circumstances = Circumstances {
             administrator,
             rootless: self.machine().layout.manager == Manager::User,
@@ -131,14 +132,17 @@ impl Engine {
     }
 
     /// The ports that other apps have, or will have once they are deployed.
-    async fn ports_of_others(&self, app: &Slug) -> Result<Vec<(PublishedPort, Slug)>, EngineError> {
+    pub(super) async fn ports_of_apps(
+        &self,
+        but: Option<&Slug>,
+    ) -> Result<Vec<(PublishedPort, String)>, EngineError> {
         let mut taken = Vec::new();
-        for other in self.reader().apps().await?.into_iter().filter(|other| other.slug != *app) {
+        for other in self.reader().apps().await?.into_iter().filter(|other| but != Some(&other.slug)) {
             let mut ports = other.settings.runtime.publish;
             if let Some(live) = other.live {
                 ports.extend(self.deployment(live).await?.settings.runtime.publish);
             }
-            taken.extend(ports.into_iter().map(|port| (port, other.slug.clone())));
+            taken.extend(ports.into_iter().map(|port| (port, format!("app {}", other.slug))));
         }
         Ok(taken)
     }

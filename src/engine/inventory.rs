@@ -97,11 +97,8 @@ impl Engine {
                 }
                 None => Ok(None),
             },
-            Owner::Commands(_)
-            | Owner::OneOff(_)
-            | Owner::Database(_)
-            | Owner::Service(_)
-            | Owner::Jobs(_) => Ok(None),
+            Owner::Commands(_) | Owner::OneOff(_) | Owner::Database(_) | Owner::Jobs(_) => Ok(None),
+            Owner::Service(slug) => self.wanted_units_of_service(slug).await,
         }
     }
 

@@ -73,6 +73,9 @@ impl Engine {
             if let Err(error) = engine.delete_projects_again().await {
                 tracing::error!(%error, "projects not deleted yet");
             }
+            if let Err(error) = engine.recover_services().await {
+                tracing::error!(%error, "services are not looked after");
+            }
             let left = engine.until_shutdown(engine.recover(apps)).await.unwrap_or_default();
             engine.0.tasks.spawn(engine.clone().recover_rest(left));
             engine.0.tasks.spawn(engine.clone().sweep_deleted());

@@ -48,6 +48,16 @@ impl Engine {
         deployment: &Deployment,
         only: Option<&RegistryHost>,
     ) -> Result<Option<PathBuf>, EngineError> {
+        let Some(text) = self.sign_ins(only).await? else { return Ok(None) };
+        let written = self.machine().workspace.write_private(deployment, AUTH_FILE, text.as_bytes());
+        written.map(Some).map_err(EngineError::internal)
+    }
+
+    /// The sign-ins at one registry, or at all, as Podman reads them; none if there are none.
+    pub(super) async fn sign_ins(
+        &self,
+        only: Option<&RegistryHost>,
+    ) -> Result<Option<Zeroizing<String>>, EngineError> {
         let mut known = self.reader().registries().await?;
         known.retain(|registry| only.is_none_or(|host| registry.host == *host));
         if known.is_empty() {
@@ -65,9 +75,7 @@ impl Engine {
             })?;
             opened.push((registry, password));
         }
-        let text = auth_json(&opened);
-        let written = self.machine().workspace.write_private(deployment, AUTH_FILE, text.as_bytes());
-        written.map(Some).map_err(EngineError::internal)
+        Ok(Some(auth_json(&opened)))
     }
 
     /// A command of Podman with the sign-ins that there are: the option goes behind the subcommand.

@@ -19,6 +19,7 @@ use crate::domain::route::{Route, RouteTable};
 use crate::domain::traffic::{BodyLimit, Traffic};
 use crate::host::layout::Manager;
 use crate::proxy::table::{self, Routes, Target, Via};
+use crate::store::ServiceRoute;
 
 /// How long to wait before a proxy that did not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -29,6 +30,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(5);
 const OWN_KEY: &str = "rivetr";
 /// The label of those requests, which no app can have.
 const OWN_LABEL: &str = "_rivetr";
+/// What stands before the name of a service in the label of its requests: no app is called so.
+const SERVICE_LABEL: &str = "service/";
 /// The ports that a URL need not name.
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
@@ -70,9 +73,26 @@ impl Engine {
             of_app.find_map(|route| route.site.host.exact())
         };
         let apps = table.routes.iter().map(|route| self.route(route, named));
-        let (generation, routes) = (table.generation, own.into_iter().chain(apps).collect());
+        let services = self.service_routes().await?;
+        let (generation, routes) = (table.generation, own.into_iter().chain(apps).chain(services).collect());
         let challenges = self.reader().challenges().await?;
         Ok((Routes { generation, routes, challenges }, table))
+    }
+
+    /// The routes to services, but for a host that is rivetr's own.
+    async fn service_routes(&self) -> Result<Vec<table::Route>, EngineError> {
+        let own_host = self.0.settings.own_host.as_ref();
+        let mut routes = self.reader().service_routes().await?;
+        routes.retain(|route| own_host.is_none() || route.site.host.exact() != own_host);
+        let route = |ServiceRoute { site, service, targets }: ServiceRoute| {
+            let target = |(key, address)| Target { key, via: via(self), address: SocketAddr::V4(address) };
+            table::Route {
+                label: Some(format!("{SERVICE_LABEL}{service}")),
+                rules: rules::rules(&site, &Traffic::default(), self.has_certificate(&site.host)),
+                ..table::Route::plain(&site.host.to_string(), targets.into_iter().map(target).collect())
+            }
+        };
+        Ok(routes.into_iter().map(route).collect())
     }
 
     /// Where rivetr itself answers.
@@ -153,7 +173,7 @@ impl Engine {
         self.own_url().unwrap_or_else(|| format!("http://{}", self.0.settings.own_address))
     }
 
-    fn url_of(&self, host: &HostName) -> String {
+    pub(super) fn url_of(&self, host: &HostName) -> String {
         let https = self.has_certificate(&Pattern::Exact(host.clone()));
         let port = if https { self.0.settings.public_tls_port } else { self.0.settings.public_port };
         url(https, host, port)

@@ -2,6 +2,8 @@
 //!
 //! [`Layout`] says where each lies; here they are made and removed.
 
+mod service;
+
 use std::path::{Path, PathBuf};
 
 use super::layout::Layout;

@@ -296,3 +296,34 @@ proptest! {
         prop_assert!(again.is_empty(), "{again}");
     }
 }
+
+/// A unit whose file is as rivetr wrote it is replaced; one that somebody edited is not.
+#[test]
+fn what_rivetr_wrote_is_replaced_and_what_somebody_edited_is_left() {
+    let mut machine = settled(&wanted(&[1, 2, 3], &[1, 2, 3]));
+    let known = |numbers: &[u32]| -> Known {
+        let texts =
+            numbers.iter().map(|number| (container(*number), BTreeSet::from([format!("release {number}")])));
+        texts.collect()
+    };
+    let mut wish = wanted(&[1, 2, 3], &[1, 2, 3]);
+    wish.files.insert(container(2), "another".to_owned());
+    wish.files.insert(container(3), "another".to_owned());
+    machine.files.insert(container(3), "edited".to_owned());
+    let replaced = plan_over(&wish, &machine.observe(), &known(&[1, 2, 3]));
+    assert_eq!(replaced.drift, [container(3)]);
+    assert!(
+        replaced.to_string().starts_with(
+            "stop rivetr-app-blog-2.service\nwrite app-blog/rivetr-app-blog-2.container\nreload\nstart rivetr-app-blog-1.service\n"
+        ),
+        "{replaced}"
+    );
+    for step in &replaced.steps {
+        machine.carry_out(step);
+    }
+    assert!(plan_over(&wish, &machine.observe(), &known(&[1, 2, 3])).is_empty());
+    assert_eq!(
+        plan(&wish, &settled(&wanted(&[1, 2, 3], &[1, 2, 3])).observe()).drift,
+        [container(2), container(3)]
+    );
+}

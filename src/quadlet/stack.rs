@@ -20,6 +20,7 @@ mod tests;
 mod volume;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use self::draft::Notes;
 use self::names::Names;
@@ -46,6 +47,20 @@ pub struct Naming {
     pub prefix: String,
     /// Where the stack was read, for the remark that each unit begins with: `compose.yaml`.
     pub origin: String,
+    /// What is other where rivetr looks after the units; none: they are for somebody else.
+    pub owned: Option<Owned>,
+}
+
+/// Units that rivetr looks after: each service is called like its file, each container and network like its service, and
+/// a start ends when the container is well, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Owned {
+    /// The file of the network that the containers are on besides their own.
+    pub network: String,
+    /// Their addresses there, by the name of the container; one without an address is not on it.
+    pub addresses: BTreeMap<String, Ipv4Addr>,
+    /// What they are called there, by the name of the service.
+    pub aliases: BTreeMap<String, Vec<String>>,
 }
 
 /// The files of a stack.
@@ -153,6 +168,6 @@ impl Naming {
     /// As Docker Compose calls containers: `project-service-1`.
     #[must_use]
     pub fn plain(stack: &Stack, origin: &str) -> Self {
-        Self { prefix: stack.name.clone(), origin: origin.to_owned() }
+        Self { prefix: stack.name.clone(), origin: origin.to_owned(), owned: None }
     }
 }

@@ -226,7 +226,7 @@ fn create(
     let given = new.hosts.iter().map(|host| (host, false)).chain(automatic.map(|host| (host, true)));
     for (host, automatic) in given {
         match claim(tx, id, host, automatic)? {
-            Some(other) if other.slug != new.slug => {
+            Some(other) if !other.is_app(&new.slug) => {
                 return Err(CreateAppError::HostTaken { host: host.clone(), app: other });
             }
             // The same host twice is no harm.
@@ -324,7 +324,7 @@ fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> R
         site.host = Pattern::Exact(host.clone());
         site.redirect_to = site.redirect_to.filter(|to| to != host);
         match domain::claim(tx, app, &site, true)? {
-            Claim::Taken(other) | Claim::Overlaps(_, other) if other.slug != before.slug => {
+            Claim::Taken(other) | Claim::Overlaps(_, other) if !other.is_app(&before.slug) => {
                 return Err(SetHostError::HostTaken { host: host.clone(), app: other });
             }
             Claim::Done(_) | Claim::Taken(_) | Claim::Overlaps(..) => {}

@@ -106,7 +106,7 @@ fn set_hosts(tx: &Transaction<'_>, before: &App, wanted: &[HostName]) -> Result<
     }
     for host in wanted {
         if let Some(other) = app::claim(tx, before.id, host, false)?
-            && other.slug != before.slug
+            && !other.is_app(&before.slug)
         {
             return Err(ChangeAppError::HostTaken { host: host.clone(), app: other });
         }

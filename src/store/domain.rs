@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::error::StoreError;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{app, route, row};
+use super::{app, route, row, service};
 use crate::domain::app::{App, AppId};
 use crate::domain::domain::{DOMAINS_MAX, Domain, DomainId, PathPrefix, Pattern, Site};
 use crate::domain::name::{HostName, Slug};
@@ -76,12 +76,21 @@ pub enum DomainError {
 pub struct Holder {
     /// Its name.
     pub slug: Slug,
+    kind: &'static str,
     foreign: bool,
+}
+
+impl Holder {
+    /// Whether it is the app of that name.
+    pub(super) fn is_app(&self, slug: &Slug) -> bool {
+        self.kind == "app" && self.slug == *slug
+    }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.foreign { f.write_str("another app") } else { write!(f, "app {}", self.slug) }
+        let Self { slug, kind, foreign } = self;
+        if *foreign { write!(f, "another {kind}") } else { write!(f, "{kind} {slug}") }
     }
 }
 
@@ -146,6 +155,10 @@ pub(super) fn claim(
     if let Some(holder) = taken {
         return Ok(Claim::Taken(holder));
     }
+    if let Some((slug, team)) = service::taken(tx, host)? {
+        let foreign = app::by_id(tx, app)?.is_none_or(|app| app.project.team != team);
+        return Ok(Claim::Taken(Holder { slug, kind: "service", foreign }));
+    }
     if let Some((other, holder)) = overlapping(tx, app, host)? {
         return Ok(Claim::Overlaps(other, holder));
     }
@@ -201,7 +214,8 @@ fn overlapping(
 const IS_FOREIGN: &str = "project.team <> (SELECT p.team FROM app AS a JOIN project AS p ON p.id = a.project WHERE a.id = ?1) AS is_foreign";
 
 fn holder(row: &Row<'_>) -> Result<Holder, StoreError> {
-    Ok(Holder { slug: row::parsed(row, "slug", Slug::parse)?, foreign: row::number(row, "is_foreign")? })
+    let slug = row::parsed(row, "slug", Slug::parse)?;
+    Ok(Holder { slug, kind: "app", foreign: row::number(row, "is_foreign")? })
 }
 
 fn add(tx: &Transaction<'_>, id: AppId, site: &Site) -> Result<Domain, DomainError> {

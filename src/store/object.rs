@@ -4,7 +4,7 @@ use rusqlite::{Connection, Params};
 
 use super::error::StoreError;
 use super::reader::Reader;
-use super::row;
+use super::{row, service};
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::volume::VolumeName;
@@ -30,6 +30,8 @@ pub enum Object {
     Certificate,
     /// A key, by name.
     Key,
+    /// A service, by name.
+    Service,
     /// A team, by name.
     Team,
 }
@@ -47,6 +49,7 @@ impl Object {
             Self::Delivery => "delivery",
             Self::Certificate => "certificate",
             Self::Key => "key",
+            Self::Service => "service",
             Self::Team => "team",
         }
     }
@@ -81,10 +84,19 @@ impl Reader {
             }
             // A host is of one project alone.
             Object::Certificate => {
-                let sql = format!("{OF_APP} JOIN domain ON domain.app = app.id WHERE host = ?1 LIMIT 1");
+                let sql = format!(
+                    "{OF_APP} JOIN domain ON domain.app = app.id WHERE host = ?1 UNION ALL \
+                     SELECT project.team AS team FROM service_domain JOIN service ON service.id = service \
+                     JOIN project ON project.id = service.project WHERE host = ?1 LIMIT 1"
+                );
                 by(tx, &sql, [name.to_ascii_lowercase()])
             }
             Object::Key => by(tx, "SELECT ifnull(team, 1) AS team FROM key WHERE name = ?1", [name.as_str()]),
+            Object::Service => {
+                let sql = "SELECT project.team AS team FROM service JOIN project ON project.id = service.project \
+                           WHERE service.slug = ?1";
+                by(tx, sql, [name.as_str()])
+            }
             Object::Team => of_team(tx, &name),
         })
         .await
@@ -108,7 +120,11 @@ impl Reader {
         self.read(|tx| {
             let sql = "SELECT DISTINCT host, project.team AS team FROM domain \
                        JOIN app ON app.id = domain.app JOIN project ON project.id = app.project";
-            row::all(tx, sql, [], |row| Ok((row::number(row, "host")?, TeamId(row::number(row, "team")?))))
+            let mut found = row::all(tx, sql, [], |row| {
+                Ok((row::number(row, "host")?, TeamId(row::number(row, "team")?)))
+            })?;
+            found.extend(service::hosts(tx)?);
+            Ok(found)
         })
         .await
     }

@@ -291,6 +291,11 @@ fn refuse_apps(
     let apps = row::all(tx, sql, (project.id.0, environment.map(Slug::as_str)), |row| {
         row::parsed(row, "slug", Slug::parse)
     })?;
+    let mut apps = apps;
+    if environment.is_none() {
+        let sql = "SELECT slug FROM service WHERE project = ?1 ORDER BY slug";
+        apps.extend(row::all(tx, sql, [project.id.0], |row| row::parsed(row, "slug", Slug::parse))?);
+    }
     if apps.is_empty() {
         return Ok(());
     }

@@ -23,7 +23,7 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     Column { table: "key", name: "private", place: "'key/' || name" },
     Column { table: "variable", name: "value", place: "'env/' || key" },
     Column { table: "webhook", name: "sealed", place: "'webhook/' || app || '/' || provider" },
@@ -33,6 +33,7 @@ const COLUMNS: [Column; 10] = [
     Column { table: "acme_account", name: "next", place: "'acme-account/' || directory" },
     Column { table: "certificate", name: "key", place: "'certificate/' || name" },
     Column { table: "own_certificate", name: "key", place: "'own-certificate/' || name" },
+    Column { table: "revision", name: "content", place: "'revision/' || service || '/' || number" },
     Column { table: "user", name: "totp", place: "'totp/' || id" },
 ];
 

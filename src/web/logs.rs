@@ -99,15 +99,20 @@ impl Row {
         Self { at, clock, unit, hue: 0, stderr: false, runs: runs(line) }
     }
 
-    /// A line that a container of an app wrote.
-    fn of(line: &RuntimeLine, app: &Slug) -> Self {
+    /// A line that a container wrote; `prefix` is what all of them have in common.
+    pub fn of(line: &RuntimeLine, prefix: &str) -> Self {
         let at = wire::time(line.at);
         let clock = at.split_once('T').map_or("", |(_, clock)| clock).trim_end_matches('Z');
         let clock = clock.split('.').next().unwrap_or_default().to_owned();
-        let unit = line.unit.strip_prefix(&format!("rivetr-app-{app}-")).unwrap_or(&line.unit).to_owned();
+        let unit = line.unit.strip_prefix(prefix).unwrap_or(&line.unit).to_owned();
         let hue = live::hash(&unit) % HUES;
         Self { at, clock, unit, hue, stderr: line.stderr, runs: runs(&line.text) }
     }
+}
+
+/// What the names of an app's containers begin with.
+fn prefix(app: &Slug) -> String {
+    format!("rivetr-app-{app}-")
 }
 
 /// The event that brings lines; `id` is where whoever was cut off goes on.
@@ -127,7 +132,7 @@ async fn index(
     let log = engine.runtime_log(&app.slug, Some(wanted.lines()), false, None).await?;
     let lines: Vec<RuntimeLine> = log.try_collect().await?;
     let after = lines.last().map(|line| view::in_query(&line.cursor)).unwrap_or_default();
-    let rows = lines.iter().map(|line| Row::of(line, &app.slug)).collect();
+    let rows = lines.iter().map(|line| Row::of(line, &prefix(&app.slug))).collect();
     let by_hand = container(&app).map(|name| engine.by_hand(&name).journal);
     view::show(&Page { shell, head, rows, lines: wanted.lines(), choices: CHOICES, after, by_hand })
 }
@@ -203,7 +208,7 @@ impl Following {
             let lines = lines.into_iter().collect::<Result<Vec<_>, _>>()?;
             let Some(last) = lines.last() else { continue };
             self.after = Some(last.cursor.clone());
-            let rows: Vec<_> = lines.iter().map(|line| Row::of(line, &self.app)).collect();
+            let rows: Vec<_> = lines.iter().map(|line| Row::of(line, &prefix(&self.app))).collect();
             return rows_event(&rows, &last.cursor).map(Some);
         }
     }
@@ -223,7 +228,7 @@ mod tests {
             stderr: true,
             text: "\u{1b}[31m<img src=x onerror=alert(1)>".to_owned(),
         };
-        let row = Row::of(&line, &Slug::parse("blog").unwrap());
+        let row = Row::of(&line, &prefix(&Slug::parse("blog").unwrap()));
         assert_eq!((row.clock.as_str(), row.unit.as_str(), row.stderr), ("22:13:20", "7_2", true));
         assert_eq!(row.runs[0].class, "a31");
         let html = Shown { row: &row }.render().unwrap();

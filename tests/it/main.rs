@@ -38,6 +38,7 @@ mod relay;
 mod replicas;
 mod rollback;
 mod seeing;
+mod services;
 mod setup;
 mod sources;
 mod switches;

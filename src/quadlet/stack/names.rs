@@ -46,6 +46,8 @@ pub(super) struct ContainerNames {
 /// Names that are in use.
 #[derive(Default)]
 struct Taken {
+    /// Each service is called like its file.
+    owned: bool,
     files: BTreeSet<String>,
     services: BTreeSet<String>,
 }
@@ -54,7 +56,7 @@ impl Names {
     /// Names everything that gets a unit: first what people type, then the rest, so that it gives way.
     pub(super) fn of(stack: &Stack, naming: &Naming, notes: &mut Notes) -> Self {
         let mut names = Self::default();
-        let mut taken = Taken::default();
+        let mut taken = Taken { owned: naming.owned.is_some(), ..Taken::default() };
         for first in [true, false] {
             for (service, container) in &stack.containers {
                 let numbers = (1..=container.replicas).filter(|number| (*number == 1) == first);
@@ -128,6 +130,15 @@ impl Names {
 impl Taken {
     /// The first free name like `stem`, and the first free service like what Quadlet makes of it.
     fn claim(&mut self, stem: &str, kind: &str, suffix: &str) -> UnitNames {
+        if self.owned {
+            let usual = format!("{}{suffix}", unit_stem(stem));
+            let stem = free(&usual, |stem| self.services.insert(stem.to_owned()));
+            return UnitNames {
+                file: format!("{stem}.{kind}"),
+                told: (!suffix.is_empty()).then(|| stem.clone()),
+                service: format!("{stem}.service"),
+            };
+        }
         let stem = free(&unit_stem(stem), |stem| self.files.insert(format!("{stem}.{kind}")));
         let usual = format!("{stem}{suffix}");
         let service = free(&usual, |service| self.services.insert(service.to_owned()));
@@ -142,11 +153,13 @@ impl Taken {
 fn names_of(container: &Container, number: u32, naming: &Naming, taken: &mut Taken) -> ContainerNames {
     let plain = format!("{}-{}", naming.prefix, container.service);
     let stem = if number == 1 { plain.clone() } else { format!("{plain}-{number}") };
+    let unit = taken.claim(&stem, "container", "");
     let name = match &container.container_name {
+        _ if naming.owned.is_some() => unit.service.trim_end_matches(".service").to_owned(),
         Some(name) => name.clone(),
         None => format!("{plain}-{number}"),
     };
-    ContainerNames { unit: taken.claim(&stem, "container", ""), name }
+    ContainerNames { unit, name }
 }
 
 fn used_networks(stack: &Stack) -> BTreeSet<&str> {

@@ -124,7 +124,7 @@ pub(super) fn attach(draft: &mut Draft<'_>, context: &Context<'_>, container: &C
                 draft.podman("mac_address", &format!("--mac-address={mac}"));
             }
         }
-        None => join(draft, context, container),
+        None => join(draft, context, container, index),
     }
     publish(draft, container, mode.as_ref(), index);
     for port in &container.expose {
@@ -208,8 +208,9 @@ fn enter(draft: &mut Draft<'_>, context: &Context<'_>, mode: &NetworkMode) {
 
 /// `--network-alias` would put all that `alias=` says out of force (measured on 5.4.2), so that only one of the two
 /// is written.
-fn join(draft: &mut Draft<'_>, context: &Context<'_>, container: &Container) {
-    let apart = container.networks.iter().any(|at| !at.aliases.is_empty());
+fn join(draft: &mut Draft<'_>, context: &Context<'_>, container: &Container, index: usize) {
+    let besides = besides(context, container, index);
+    let apart = besides.is_some() || container.networks.iter().any(|at| !at.aliases.is_empty());
     for (position, at) in container.networks.iter().enumerate() {
         let Some(name) = network_name(draft, context, &at.network) else { continue };
         let mut options = Vec::new();
@@ -233,9 +234,25 @@ fn join(draft: &mut Draft<'_>, context: &Context<'_>, container: &Container) {
         draft.option("networks", "Network", "--network", &text);
         unsaid(draft, at);
     }
+    if let Some(text) = besides {
+        draft.scalar("networks", "Network", &text);
+    }
     if !apart && !container.networks.is_empty() {
         draft.option("networks", "NetworkAlias", "--network-alias", &container.service);
     }
+}
+
+/// The network that a container of rivetr's is on besides those of its stack.
+fn besides(context: &Context<'_>, container: &Container, index: usize) -> Option<String> {
+    let owned = context.naming.owned.as_ref()?;
+    let called = context.names.replicas(&container.service).get(index)?;
+    let address = owned.addresses.get(&called.name)?;
+    let aliases = owned.aliases.get(&container.service).map_or(&[][..], Vec::as_slice);
+    let mut options = String::new();
+    for alias in aliases {
+        options.extend(["alias=", alias.as_str(), ","]);
+    }
+    Some(format!("{}:{options}ip={address}", owned.network))
 }
 
 fn unsaid(draft: &mut Draft<'_>, at: &Attachment) {

@@ -15,6 +15,13 @@ use crate::domain::stack::start::{Condition, Dependency, Hook, Restart};
 /// How long a start may take in seconds: the image may have to be fetched.
 const START_S: &str = "900";
 
+/// How long a container may take to be well where its image says how that is told, in seconds.
+const HEALTHY_S: u64 = 300;
+/// Of a check that says nothing else, how often it is made and how long it may take, in seconds.
+const CHECK_S: u64 = 30;
+/// The longest wait for a container to be well, in seconds.
+const START_MAX_S: u64 = 3600;
+
 /// How much longer systemd waits than Podman, which ends the container with SIGKILL when its time is over.
 const STOP_MARGIN_S: u64 = 20;
 
@@ -53,10 +60,15 @@ pub(super) fn write(
         depend(draft, context, dependency);
     }
     let runs_once = context.waited.completed.contains(container.service.as_str());
-    let is_awaited = context.waited.healthy.contains(container.service.as_str());
+    let owned = context.naming.owned.is_some();
+    let is_awaited = context.waited.healthy.contains(container.service.as_str())
+        || owned && matches!(container.health, Some(Health::Check(_)));
     if runs_once {
         draft.own(Section::Service, "Type", "oneshot");
         draft.own(Section::Service, "RemainAfterExit", "yes");
+        if owned {
+            draft.own(Section::Service, "TimeoutStartSec", START_S);
+        }
         if is_awaited {
             draft.note(
                 "healthcheck",
@@ -66,7 +78,8 @@ pub(super) fn write(
     } else if is_awaited && container.health != Some(Health::Off) {
         draft.scalar("healthcheck", "Notify", "healthy");
         // It goes on running while it is ill, and nothing that waits for it starts.
-        draft.own(Section::Service, "TimeoutStartSec", "infinity");
+        let limit = if owned { healthy_within(container).to_string() } else { "infinity".to_owned() };
+        draft.own(Section::Service, "TimeoutStartSec", &limit);
     } else {
         if is_awaited {
             draft.refuse(
@@ -79,6 +92,16 @@ pub(super) fn write(
     restart(draft, container.restart, runs_once);
     stop(draft, container);
     hooks(draft, container, called, runs_once);
+}
+
+/// How long a container may take to be well, in seconds: as long as its own check gives it, and a minute.
+fn healthy_within(container: &Container) -> u64 {
+    let Some(Health::Check(check)) = &container.health else { return HEALTHY_S };
+    let of = |time: Option<Duration>| time.map_or(CHECK_S, seconds);
+    let tries = check.retries.unwrap_or(3).saturating_add(1);
+    let checking = tries.saturating_mul(of(check.interval).saturating_add(of(check.timeout)));
+    let all = check.start_period.map_or(0, seconds).saturating_add(checking).saturating_add(60);
+    all.min(START_MAX_S)
 }
 
 fn depend(draft: &mut Draft<'_>, context: &Context<'_>, dependency: &Dependency) {

@@ -160,7 +160,7 @@ async fn describe(context: &Context, deployment: &Deployment, image: &ImageRef) 
 
 /// Why there is no image, as far as Podman's own words tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
+pub(in crate::engine) enum Failure {
     Slow(Duration),
     Memory(u64),
     DiskFull,
@@ -203,18 +203,18 @@ impl Failure {
         ("received unexpected http status: 5", Self::Down),
     ];
 
-    fn said(words: &str) -> Self {
+    pub(in crate::engine) fn said(words: &str) -> Self {
         let words = words.to_lowercase();
         let found = Self::WORDS.into_iter().find(|(part, _)| words.contains(part));
         found.map_or(Self::Other, |(_, failure)| failure)
     }
 
     /// Whether it may be over in a moment.
-    fn passes(self) -> bool {
+    pub(in crate::engine) fn passes(self) -> bool {
         matches!(self, Self::Down)
     }
 
-    fn explain(self, image: &ImageRef) -> String {
+    pub(in crate::engine) fn explain(self, image: &ImageRef) -> String {
         let host = image.registry();
         match self {
             Self::Slow(limit) => format!(

@@ -1,0 +1,369 @@
+//! Services over the API: list, create, show, their files, a preview, start and stop, what they write, revisions, domains.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use axum::response::sse::Event;
+use futures_util::StreamExt;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::app::{LINES_MAX, cursor};
+use super::error::ApiError;
+use super::input::{Input, Params};
+use super::{Streams, events, wire};
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Authorized, Deploy, Manage, Read};
+use crate::domain::name::{HostName, Slug};
+use crate::domain::right::Right;
+use crate::domain::service::Service;
+use crate::engine::{Engine, EngineError, ServicePreview, ServiceStatus, Submitted, UnitSummary};
+use crate::store::ServiceError;
+
+/// How long an answer waits for a revision to reach its end.
+const WAIT: Duration = Duration::from_secs(15);
+
+pub(super) async fn list(
+    by: Authorized<Read>,
+    State(engine): State<Engine>,
+) -> Result<Json<wire::List<wire::Service>>, ApiError> {
+    let mut items = Vec::new();
+    for service in engine.reader().services().await? {
+        if by.caller.sees(service.project.team) {
+            items.push(shown(&engine, &service).await?);
+        }
+    }
+    Ok(Json(wire::List { items, next: None }))
+}
+
+pub(super) async fn create(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Input(new): Input<wire::CreateService>,
+) -> Result<impl IntoResponse, ApiError> {
+    let (template, said) = (new.template.clone(), new.variables.clone());
+    let mut new = new.parse()?;
+    if let Some(name) = &template {
+        let found = Slug::parse(name).map_err(|_| ApiError::not_found("template", name))?;
+        new.files = engine.files_of_template(&engine.template(&found)?, &said)?;
+    }
+    let project = engine.reader().project(&new.project).await?;
+    // One of another team is as little there as any other.
+    let seen = project.filter(|project| by.caller.sees(project.team));
+    let project = seen.ok_or_else(|| EngineError::from(ServiceError::NoProject(new.project.clone())))?;
+    by.caller.require_in(Right::Manage, project.team, "project", project.slug.as_str())?;
+    let submitted = engine.create_service(new, by.caller.may(Right::Administer)).await?;
+    let deed = Deed::new("service.created", named(&submitted.service.slug)).of(project.team);
+    by.record(deed.after(json!({ "project": project.slug.as_str(), "template": template }))).await;
+    Ok((StatusCode::CREATED, Json(told(&submitted))))
+}
+
+pub(super) async fn show(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::ServiceStatus>, ApiError> {
+    let status = engine.service_status(&slug(&id)?).await?;
+    let service = shown(&engine, &status.service).await?;
+    let ServiceStatus { service: found, parts, .. } = status;
+    let containers = parts.into_iter().map(|part| wire::ServiceContainer {
+        name: part.part.name,
+        image: part.part.image,
+        unit_names: part.part.units,
+        units: part.units.into_iter().map(unit).collect(),
+        ports: part.part.ports,
+        published: part.part.published.iter().map(ToString::to_string).collect(),
+        checked: part.part.checked,
+    });
+    Ok(Json(wire::ServiceStatus {
+        service,
+        containers: containers.collect(),
+        domains: found.domains.iter().map(wire::ServiceDomain::from).collect(),
+    }))
+}
+
+/// What goes with a service.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deletion {
+    #[serde(default)]
+    volumes: bool,
+}
+
+pub(super) async fn delete(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Params(Deletion { volumes }): Params<Deletion>,
+) -> Result<StatusCode, ApiError> {
+    let slug = slug(&id)?;
+    by.record(Deed::new("service.deleted", named(&slug)).before(json!({ "volumes": volumes }))).await;
+    engine.delete_service(&slug, volumes).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which revision.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfRevision {
+    revision: Option<u32>,
+}
+
+/// Files hold secrets: whoever may change them sees them, and that is written down.
+pub(super) async fn files(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Params(OfRevision { revision }): Params<OfRevision>,
+) -> Result<Json<wire::ServiceFiles>, ApiError> {
+    let slug = slug(&id)?;
+    let files = engine.service_files(&slug, revision).await?;
+    by.record(Deed::new("service.files_shown", named(&slug))).await;
+    Ok(Json(wire::ServiceFiles::of(&files)))
+}
+
+pub(super) async fn update(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Input(files): Input<wire::ServiceFiles>,
+) -> Result<impl IntoResponse, ApiError> {
+    let (slug, files) = (slug(&id)?, files.parse()?);
+    let submitted = engine.update_service(&slug, files, by.caller.may(Right::Administer)).await?;
+    let what = json!({ "revision": submitted.revision.number });
+    by.record(Deed::new("service.updated", named(&slug)).after(what)).await;
+    Ok((StatusCode::ACCEPTED, Json(told(&submitted))))
+}
+
+pub(super) async fn preview(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Input(files): Input<wire::ServiceFiles>,
+) -> Result<Json<wire::ServicePreview>, ApiError> {
+    let preview =
+        engine.preview_service(&slug(&id)?, &files.parse()?, by.caller.may(Right::Administer)).await?;
+    let ServicePreview { units, steps, warnings } = preview;
+    Ok(Json(wire::ServicePreview { units, steps, warnings }))
+}
+
+pub(super) async fn start(
+    by: Authorized<Deploy>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::Service>, ApiError> {
+    let slug = slug(&id)?;
+    by.record(Deed::new("service.started", named(&slug))).await;
+    engine.start_service(&slug).await?;
+    found(&engine, &slug).await
+}
+
+pub(super) async fn stop(
+    by: Authorized<Deploy>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::Service>, ApiError> {
+    let slug = slug(&id)?;
+    by.record(Deed::new("service.stopped", named(&slug))).await;
+    engine.stop_service(&slug).await?;
+    found(&engine, &slug).await
+}
+
+/// Which container.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfContainer {
+    container: Option<String>,
+}
+
+pub(super) async fn restart(
+    by: Authorized<Deploy>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Params(OfContainer { container }): Params<OfContainer>,
+) -> Result<Json<wire::Service>, ApiError> {
+    let slug = slug(&id)?;
+    by.record(Deed::new("service.restarted", named(&slug)).after(json!({ "container": container }))).await;
+    engine.restart_service(&slug, container.as_deref()).await?;
+    found(&engine, &slug).await
+}
+
+/// How much of a log, and of which container.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tail {
+    lines: Option<usize>,
+    container: Option<String>,
+    #[serde(default)]
+    follow: bool,
+}
+
+/// Each line as an event whose id is the line's place in the journal.
+pub(super) async fn log(
+    by: Authorized<Read>,
+    State(engine): State<Engine>,
+    State(Streams { auth, stopping, .. }): State<Streams>,
+    Path(id): Path<String>,
+    Params(Tail { lines, container, follow }): Params<Tail>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    let after = cursor(&headers)?;
+    let lines = lines.map(|lines| lines.min(LINES_MAX));
+    let log = engine.service_log(&slug(&id)?, container.as_deref(), lines, follow, after).await?;
+    let events = log.map(|line| {
+        let line = line?;
+        let data = wire::RuntimeLine {
+            at: wire::time(line.at),
+            unit: line.unit,
+            stderr: line.stderr,
+            text: line.text,
+        };
+        events::event(Event::default().id(line.cursor), &data)
+    });
+    Ok(events::answer(events, auth, by.caller, stopping))
+}
+
+pub(super) async fn revisions(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::List<wire::Revision>>, ApiError> {
+    let service = one(&engine, &slug(&id)?).await?;
+    let found = engine.reader().revisions(service.id).await?;
+    Ok(Json(wire::List { items: found.iter().map(wire::Revision::from).collect(), next: None }))
+}
+
+/// Whether to wait.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Waiting {
+    #[serde(default)]
+    wait: bool,
+}
+
+pub(super) async fn revision(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path((id, number)): Path<(String, u32)>,
+    Params(Waiting { wait }): Params<Waiting>,
+) -> Result<Json<wire::Revision>, ApiError> {
+    let service = one(&engine, &slug(&id)?).await?;
+    let find = async || {
+        let found = engine.reader().revisions(service.id).await?.into_iter().find(|one| one.number == number);
+        found.ok_or_else(|| ApiError::not_found("revision", &number.to_string()))
+    };
+    let revision = find().await?;
+    if !wait {
+        return Ok(Json(wire::Revision::from(&revision)));
+    }
+    match tokio::time::timeout(WAIT, engine.revision_ended(&service, &revision)).await {
+        Ok(ended) => Ok(Json(wire::Revision::from(&ended?))),
+        Err(_) => Ok(Json(wire::Revision::from(&find().await?))),
+    }
+}
+
+pub(super) async fn roll_back(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path((id, number)): Path<(String, u32)>,
+) -> Result<impl IntoResponse, ApiError> {
+    let slug = slug(&id)?;
+    let submitted = engine.roll_service_back(&slug, number, by.caller.may(Right::Administer)).await?;
+    let what = json!({ "back_to": number, "revision": submitted.revision.number });
+    by.record(Deed::new("service.rolled_back", named(&slug)).after(what)).await;
+    Ok((StatusCode::ACCEPTED, Json(told(&submitted))))
+}
+
+pub(super) async fn domains(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Json<wire::List<wire::ServiceDomain>>, ApiError> {
+    let service = one(&engine, &slug(&id)?).await?;
+    Ok(Json(wire::List {
+        items: service.domains.iter().map(wire::ServiceDomain::from).collect(),
+        next: None,
+    }))
+}
+
+pub(super) async fn add_domain(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Input(new): Input<wire::CreateServiceDomain>,
+) -> Result<impl IntoResponse, ApiError> {
+    let (slug, new) = (slug(&id)?, new.parse()?);
+    let domain = wire::ServiceDomain::from(&engine.add_service_domain(&slug, new).await?);
+    by.record(Deed::new("service.domain_added", named(&slug)).after(wire::value(&domain))).await;
+    Ok((StatusCode::CREATED, Json(domain)))
+}
+
+pub(super) async fn remove_domain(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path((id, host)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let slug = slug(&id)?;
+    let host = HostName::parse(&host).map_err(|_| ApiError::not_found("domain", &host))?;
+    engine.remove_service_domain(&slug, host.clone()).await?;
+    by.record(Deed::new("service.domain_removed", named(&slug)).before(json!({ "host": host.as_str() })))
+        .await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A service, in the words of the audit.
+pub(super) fn named(slug: &Slug) -> String {
+    format!("service {slug}")
+}
+
+/// The name in an address; one that is none names nothing.
+pub(super) fn slug(id: &str) -> Result<Slug, ApiError> {
+    Slug::parse(id).map_err(|_| ApiError::not_found("service", id))
+}
+
+async fn one(engine: &Engine, slug: &Slug) -> Result<Service, ApiError> {
+    let found = engine.reader().service(slug).await?;
+    found.ok_or_else(|| ApiError::not_found("service", slug.as_str()))
+}
+
+async fn found(engine: &Engine, slug: &Slug) -> Result<Json<wire::Service>, ApiError> {
+    Ok(Json(shown(engine, &one(engine, slug).await?).await?))
+}
+
+async fn shown(engine: &Engine, service: &Service) -> Result<wire::Service, ApiError> {
+    let revisions = engine.reader().revisions(service.id).await?;
+    let live = revisions.iter().find(|one| service.live == Some(one.id));
+    Ok(wire::Service {
+        name: service.slug.to_string(),
+        project: service.project.slug.to_string(),
+        stopped: service.stopped,
+        deleting: service.deleting,
+        revision: live.map(|one| one.number),
+        latest: revisions.first().map(wire::Revision::from),
+        urls: engine.service_urls(service),
+        created: wire::time(service.created),
+    })
+}
+
+fn told(submitted: &Submitted) -> wire::SubmittedRevision {
+    let Submitted { service, revision, warnings } = submitted;
+    wire::SubmittedRevision {
+        service: service.slug.to_string(),
+        revision: wire::Revision::from(revision),
+        warnings: warnings.clone(),
+    }
+}
+
+fn unit(unit: UnitSummary) -> wire::Unit {
+    wire::Unit {
+        name: unit.name,
+        active_state: unit.active_state.to_owned(),
+        sub_state: unit.sub_state,
+        restarts: unit.restarts,
+        since: unit.since.map(wire::time),
+        out_of_memory: unit.out_of_memory.map(wire::time),
+    }
+}

@@ -1,0 +1,248 @@
+//! Services as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{FieldErrors, Unit, time};
+use crate::domain::name::{HostName, Slug};
+use crate::domain::service as domain;
+use crate::domain::service::{FileName, Files};
+use crate::engine::NewService;
+use crate::store::NewServiceDomain;
+
+/// A service to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateService {
+    /// Its name: lower-case letters, digits and dashes.
+    pub name: String,
+    /// Its project; `default` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Its files by name, relative to the folder of the compose file: `compose.yaml`, `.env` and others that it names. None of
+    /// them with a template.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// The template that it is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// What is said about the template's variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+}
+
+/// The files of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceFiles {
+    /// By name, relative to the folder of the compose file.
+    pub files: BTreeMap<String, String>,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its project.
+    pub project: String,
+    /// Somebody stopped it.
+    pub stopped: bool,
+    /// It is on its way out.
+    pub deleting: bool,
+    /// The number of the revision that runs.
+    pub revision: Option<u32>,
+    /// Its newest revision, however it went.
+    pub latest: Option<Revision>,
+    /// Where people find it.
+    pub urls: Vec<String>,
+    /// When it was created (RFC 3339).
+    pub created: String,
+}
+
+/// A revision of a service: its files as somebody handed them in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Revision {
+    /// Its number in the service.
+    pub number: u32,
+    /// `queued`, `pulling`, `starting`, `live`, `failed` or `superseded`.
+    pub state: String,
+    /// The revision whose files it brings back.
+    pub back_to: Option<u32>,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// Its containers.
+    pub containers: Vec<String>,
+    /// When it was asked for (RFC 3339).
+    pub created: String,
+    /// When it was live or had failed (RFC 3339).
+    pub ended: Option<String>,
+}
+
+/// A service and its containers as they stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceStatus {
+    /// The service.
+    pub service: Service,
+    /// Its containers.
+    pub containers: Vec<ServiceContainer>,
+    /// Its domains.
+    pub domains: Vec<ServiceDomain>,
+}
+
+/// A container of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceContainer {
+    /// Its name in the compose file.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// The units of its replicas, which are the names of their containers too.
+    pub unit_names: Vec<String>,
+    /// What systemd shows of them.
+    pub units: Vec<Unit>,
+    /// Ports that it is known to listen on.
+    pub ports: Vec<u16>,
+    /// The ports of the host that lead to it.
+    pub published: Vec<String>,
+    /// Whether its health is checked.
+    pub checked: bool,
+}
+
+/// Files that were taken, and the revision that they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubmittedRevision {
+    /// The service.
+    pub service: String,
+    /// The revision.
+    pub revision: Revision,
+    /// What is not quite as the files say, with file and line.
+    pub warnings: Vec<String>,
+}
+
+/// What an update would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServicePreview {
+    /// The units as they would be, by the name of the file.
+    pub units: BTreeMap<String, String>,
+    /// What would be done, in order, one step a line.
+    pub steps: String,
+    /// What is not quite as the files say, with file and line.
+    pub warnings: Vec<String>,
+}
+
+/// A host that leads to a container of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceDomain {
+    /// The host.
+    pub host: String,
+    /// The container, by its name in the compose file.
+    pub container: String,
+    /// The port that it listens on.
+    pub port: u16,
+    /// Plain HTTP is redirected to HTTPS, once there is a certificate.
+    pub https_redirect: bool,
+}
+
+/// A domain that a service is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateServiceDomain {
+    /// The host.
+    pub host: String,
+    /// The container, by its name in the compose file.
+    pub container: String,
+    /// The port that it listens on.
+    pub port: u16,
+    /// Whether plain HTTP is redirected to HTTPS, once there is a certificate; it is, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https_redirect: Option<bool>,
+}
+
+impl CreateService {
+    /// The service that is asked for, or what is wrong with each field. The files of one that is made of a template are for
+    /// the caller to add.
+    pub fn parse(self) -> Result<NewService, FieldErrors> {
+        let Self { name, project, files, template, variables } = self;
+        let mut errors = FieldErrors::default();
+        if template.is_some() && !files.is_empty() {
+            errors.put("files", "a service is made either of files or of a template");
+        }
+        if template.is_none() && !variables.is_empty() {
+            errors.put("variables", "only a template has variables: write those of a compose file into .env");
+        }
+        let slug = errors.take("name", Slug::parse(&name));
+        let project =
+            errors.take("project", Slug::parse(project.as_deref().unwrap_or(super::DEFAULT_PROJECT)));
+        let files = parse_files(files, &mut errors);
+        match (slug, project) {
+            (Some(slug), Some(project)) if errors.0.is_empty() => Ok(NewService { slug, project, files }),
+            _ => Err(errors),
+        }
+    }
+}
+
+impl ServiceFiles {
+    /// The files, or what is wrong with each.
+    pub fn parse(self) -> Result<Files, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let files = parse_files(self.files, &mut errors);
+        if errors.0.is_empty() { Ok(files) } else { Err(errors) }
+    }
+
+    /// The files as they are shown.
+    #[must_use]
+    pub fn of(files: &Files) -> Self {
+        Self { files: files.iter().map(|(name, text)| (name.to_string(), text.clone())).collect() }
+    }
+}
+
+impl CreateServiceDomain {
+    /// The domain that is asked for, or what is wrong with each field.
+    pub fn parse(self) -> Result<NewServiceDomain, FieldErrors> {
+        let Self { host, container, port, https_redirect } = self;
+        let mut errors = FieldErrors::default();
+        let host = errors.take("host", HostName::parse(&host));
+        let port = errors.take("port", std::num::NonZeroU16::new(port).ok_or("use a port from 1 to 65535"));
+        let https_redirect = https_redirect.unwrap_or(true);
+        match (host, port) {
+            (Some(host), Some(port)) => Ok(NewServiceDomain { host, container, port, https_redirect }),
+            _ => Err(errors),
+        }
+    }
+}
+
+impl From<&domain::Revision> for Revision {
+    fn from(revision: &domain::Revision) -> Self {
+        Self {
+            number: revision.number,
+            state: revision.state.as_str().to_owned(),
+            back_to: revision.back_to,
+            failure: revision.failure.clone(),
+            containers: revision.parts.iter().map(|part| part.name.clone()).collect(),
+            created: time(revision.created),
+            ended: revision.ended.map(time),
+        }
+    }
+}
+
+impl From<&domain::ServiceDomain> for ServiceDomain {
+    fn from(domain: &domain::ServiceDomain) -> Self {
+        Self {
+            host: domain.host.to_string(),
+            container: domain.container.clone(),
+            port: domain.port.get(),
+            https_redirect: domain.https_redirect,
+        }
+    }
+}
+
+fn parse_files(files: BTreeMap<String, String>, errors: &mut FieldErrors) -> Files {
+    let parsed = files.into_iter().filter_map(|(name, text)| {
+        let parsed = errors.take(&format!("files.{name}"), FileName::parse(&name))?;
+        Some((parsed, text))
+    });
+    parsed.collect()
+}

@@ -1,0 +1,236 @@
+//! `rivetr services create`, `update`, `diff`, `rollback` and `delete`: each change waits until what is new runs.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::super::failure::{Exit, Failure};
+use super::super::session::Session;
+use super::super::table::harmless;
+use super::Named;
+use super::gather::gather;
+use crate::api::wire::{CreateService, Revision, ServicePreview, SubmittedRevision};
+use crate::domain::name::Slug;
+
+/// The files that are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Sources {
+    /// The compose file; files of its folder that it names go along
+    #[arg(long, short, value_name = "FILE", default_value = "compose.yaml")]
+    file: PathBuf,
+    /// Take variables from this file in place of the .env beside the compose file
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+}
+
+/// The arguments of `rivetr services create`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Create {
+    #[command(flatten)]
+    service: Named,
+    #[command(flatten)]
+    sources: Sources,
+    /// Make it of this template, in place of files; see `rivetr templates list`
+    #[arg(long, value_name = "TEMPLATE", value_parser = Slug::parse, conflicts_with_all = ["file", "env_file"])]
+    template: Option<Slug>,
+    /// Say a variable of the template; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "template", value_parser = parse_pair)]
+    variables: Vec<(String, String)>,
+    /// Its project [default: default]
+    #[arg(long, value_name = "PROJECT", value_parser = Slug::parse)]
+    project: Option<Slug>,
+    /// Do not wait until it runs
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// The arguments of `rivetr services update`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Update {
+    #[command(flatten)]
+    service: Named,
+    #[command(flatten)]
+    sources: Sources,
+    /// Do not wait until it runs
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// The arguments of `rivetr services diff`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Diff {
+    #[command(flatten)]
+    service: Named,
+    #[command(flatten)]
+    sources: Sources,
+    /// Also print the units
+    #[arg(long)]
+    units: bool,
+}
+
+/// The arguments of `rivetr services rollback`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Rollback {
+    #[command(flatten)]
+    service: Named,
+    /// The revision, by its number in `rivetr services revisions`
+    revision: u32,
+    /// Do not wait until it runs
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// The arguments of `rivetr services delete`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Delete {
+    #[command(flatten)]
+    service: Named,
+    /// Its volumes go too, with their data
+    #[arg(long)]
+    volumes: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Create {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let Self { service: Named { name }, sources, template, variables, project, no_wait } = self;
+        let files = match &template {
+            Some(_) => BTreeMap::new(),
+            None => gather(&sources.file, sources.env_file.as_deref())?.files,
+        };
+        let request = CreateService {
+            name: name.to_string(),
+            project: project.map(|project| project.to_string()),
+            files,
+            template: template.map(|template| template.to_string()),
+            variables: variables.into_iter().collect(),
+        };
+        let answer = session.client.post_patiently("/api/services", &request).await?;
+        finish(session, answer.decode()?, no_wait).await
+    }
+}
+
+impl Update {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let Self { service: Named { name }, sources, no_wait } = self;
+        let files = gather(&sources.file, sources.env_file.as_deref())?;
+        let answer = session.client.put(&format!("/api/services/{name}/files"), &files).await?;
+        finish(session, answer.decode()?, no_wait).await
+    }
+}
+
+impl Diff {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let Self { service: Named { name }, sources, units } = self;
+        let files = gather(&sources.file, sources.env_file.as_deref())?;
+        let answer = session.client.post_patiently(&format!("/api/services/{name}/preview"), &files).await?;
+        session.show(&answer, |preview: ServicePreview| {
+            let ServicePreview { units: texts, steps, warnings } = preview;
+            let mut words = String::new();
+            words.extend(warnings.iter().map(|line| format!("warning: {}\n", harmless(line))));
+            for (name, text) in texts.iter().filter(|_| units) {
+                words.extend(["# --- ", name.as_str(), "\n"]);
+                words.extend(text.lines().map(|line| format!("{}\n", harmless(line))));
+                words.push('\n');
+            }
+            words.push_str(&steps);
+            words
+        })
+    }
+}
+
+impl Rollback {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let Self { service: Named { name }, revision, no_wait } = self;
+        let path = format!("/api/services/{name}/revisions/{revision}/rollback");
+        let answer = session.client.post_patiently(&path, &serde_json::json!({})).await?;
+        finish(session, answer.decode()?, no_wait).await
+    }
+}
+
+impl Delete {
+    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+        let Self { service: Named { name }, volumes, yes } = self;
+        if !yes {
+            let stdin = std::io::stdin();
+            if !stdin.is_terminal() {
+                let message = format!("{name} was not deleted: nobody can be asked here whether it may be");
+                let cure = format!("rivetr services delete {name} --yes");
+                return Err(Failure::new(Exit::Usage, message).cure(cure));
+            }
+            confirm(&name, volumes, &mut stdin.lock(), &mut std::io::stderr())?;
+        }
+        session.client.delete(&format!("/api/services/{name}?volumes={volumes}")).await?;
+        if session.json { Ok(()) } else { session.line(&format!("{name} is deleted.")) }
+    }
+}
+
+/// Says what was taken and waits for how it ends.
+async fn finish(session: &mut Session, taken: SubmittedRevision, no_wait: bool) -> Result<(), Failure> {
+    let SubmittedRevision { service, revision, warnings } = taken;
+    for warning in &warnings {
+        writeln!(std::io::stderr(), "warning: {}", harmless(warning))?;
+    }
+    if no_wait {
+        let words = format!("Revision {} of {service} is on its way.", revision.number);
+        return if session.json { session.document(&revision) } else { session.line(&words) };
+    }
+    let path = format!("/api/services/{service}/revisions/{}?wait=true", revision.number);
+    let mut state = String::new();
+    loop {
+        let answer = session.client.get(&path).await?;
+        let revision: Revision = answer.decode()?;
+        if !session.json && revision.state != state && !is_end(&revision.state) {
+            writeln!(std::io::stderr(), "Revision {} of {service} is {}.", revision.number, revision.state)?;
+        }
+        state.clone_from(&revision.state);
+        if !is_end(&state) {
+            continue;
+        }
+        if session.json {
+            session.document(&revision)?;
+        }
+        let Revision { number, failure, .. } = revision;
+        return match state.as_str() {
+            "live" if session.json => Ok(()),
+            "live" => session.line(&format!("Revision {number} of {service} is live.")),
+            _ => {
+                let why = failure.unwrap_or_else(|| "another one took its place".to_owned());
+                let why: Vec<String> = why.lines().map(harmless).collect();
+                let message = format!("revision {number} of {service} did not come up: {}", why.join("\n"));
+                Err(Failure::new(Exit::Failed, message).cure(format!("rivetr services show {service}")))
+            }
+        };
+    }
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as NAME=VALUE".to_owned())
+}
+
+fn is_end(state: &str) -> bool {
+    matches!(state, "live" | "failed" | "superseded")
+}
+
+fn confirm(
+    name: &Slug,
+    volumes: bool,
+    answers: &mut impl BufRead,
+    questions: &mut impl Write,
+) -> Result<(), Failure> {
+    let data = if volumes { ", and its volumes with all their data" } else { "; its volumes stay" };
+    write!(questions, "{name} is deleted{data}.\nType its name to go on: ")?;
+    questions.flush()?;
+    let mut typed = String::new();
+    answers.read_line(&mut typed)?;
+    if typed.trim() == name.as_str() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, format!("{name} was not deleted: that was not its name")))
+}

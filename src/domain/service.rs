@@ -1,0 +1,275 @@
+//! Services: the containers of a compose file, and the revisions of it that were applied.
+//!
+//! A revision becomes the live one when all of its containers have come up. One that fails gives way to the one
+//! that was live before.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
+
+use thiserror::Error;
+
+use super::name::{HostName, InvalidName, Slug};
+use super::project::Project;
+use super::runtime::PublishedPort;
+use super::secret::Sealed;
+use super::time::Timestamp;
+
+/// A service's number in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub i64);
+
+/// A revision's number in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RevisionId(pub i64);
+
+/// A domain of a service, by its number in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceDomainId(pub i64);
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its number in the store.
+    pub id: ServiceId,
+    /// Its name.
+    pub slug: Slug,
+    /// The project whose network and slice its containers are in.
+    pub project: Project,
+    /// What the names of its secrets are made with, so that they tell nothing of what is in them.
+    pub salt: String,
+    /// The revision that runs.
+    pub live: Option<RevisionId>,
+    /// Its units may be between two revisions.
+    pub unsettled: bool,
+    /// Somebody stopped it: it stays so over reboots.
+    pub stopped: bool,
+    /// It is on its way out.
+    pub deleting: bool,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Where its containers answer.
+    pub domains: Vec<ServiceDomain>,
+}
+
+/// A host that leads to a container of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceDomain {
+    /// Its number in the store.
+    pub id: ServiceDomainId,
+    /// The host.
+    pub host: HostName,
+    /// The container, by its name in the compose file.
+    pub container: String,
+    /// The port that it listens on.
+    pub port: NonZeroU16,
+    /// Plain HTTP is redirected to HTTPS, once there is a certificate.
+    pub https_redirect: bool,
+}
+
+/// The files of a service as somebody handed them in, once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number in the store.
+    pub id: RevisionId,
+    /// The service.
+    pub service: ServiceId,
+    /// Its number in the service, from 1.
+    pub number: u32,
+    /// How far it is.
+    pub state: RevisionState,
+    /// The revision whose files it brings back.
+    pub back_to: Option<u32>,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// Its containers.
+    pub parts: Vec<Part>,
+    /// Its files, units and secrets.
+    pub content: Sealed,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// When it was live or had failed.
+    pub ended: Option<Timestamp>,
+}
+
+/// How far a revision is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RevisionState {
+    /// It waits for its turn.
+    Queued,
+    /// Its images are fetched; what runs is not touched.
+    Pulling,
+    /// What is other than before is started anew.
+    Starting,
+    /// It runs.
+    Live,
+    /// It did not come up, and the one before is back.
+    Failed,
+    /// Another one took its place.
+    Superseded,
+}
+
+/// A move that a revision cannot make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a revision that is {from} cannot become {to}")]
+pub struct IllegalStep {
+    from: RevisionState,
+    to: RevisionState,
+}
+
+/// A container of a revision, as far as it is no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name in the compose file.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// The units of its replicas, without `.service`, which are the names of their containers too.
+    pub units: Vec<String>,
+    /// Their addresses in the project's network; none for one that is not on it.
+    pub addresses: Vec<Ipv4Addr>,
+    /// The ports of the host that lead to it.
+    pub published: Vec<PublishedPort>,
+    /// Ports that it is known to listen on.
+    pub ports: Vec<u16>,
+    /// Whether its health is checked.
+    pub checked: bool,
+}
+
+/// The name of a file of a service, relative to the folder of its compose file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileName(String);
+
+/// The files of a service, by name. The compose file is among them.
+pub type Files = BTreeMap<FileName, String>;
+
+/// The most files that a service may have.
+pub const FILES_MAX: usize = 50;
+/// The most bytes that they may have together.
+pub const BYTES_MAX: usize = 1 << 20;
+
+impl RevisionState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Pulling, Self::Starting, Self::Live, Self::Failed, Self::Superseded];
+
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Pulling => "pulling",
+            Self::Starting => "starting",
+            Self::Live => "live",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    /// The state of a word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// Whether nothing more is done for it.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Live | Self::Failed | Self::Superseded)
+    }
+
+    /// Its images are fetched. Again after a crash.
+    pub fn pull(self) -> Result<Self, IllegalStep> {
+        self.step(Self::Pulling, &[Self::Queued, Self::Pulling, Self::Starting])
+    }
+
+    /// Its containers are started.
+    pub fn start(self) -> Result<Self, IllegalStep> {
+        self.step(Self::Starting, &[Self::Pulling])
+    }
+
+    /// All of them have come up.
+    pub fn go_live(self) -> Result<Self, IllegalStep> {
+        self.step(Self::Live, &[Self::Starting])
+    }
+
+    /// It does not come up.
+    pub fn fail(self) -> Result<Self, IllegalStep> {
+        self.step(Self::Failed, &[Self::Queued, Self::Pulling, Self::Starting])
+    }
+
+    /// Another one takes its place.
+    pub fn supersede(self) -> Result<Self, IllegalStep> {
+        self.step(Self::Superseded, &[Self::Queued, Self::Live])
+    }
+
+    fn step(self, to: Self, from: &[Self]) -> Result<Self, IllegalStep> {
+        if from.contains(&self) { Ok(to) } else { Err(IllegalStep { from: self, to }) }
+    }
+}
+
+impl fmt::Display for RevisionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FileName {
+    /// Takes a path below the folder: `compose.yaml`, `config/nginx.conf`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let text = text.strip_prefix("./").unwrap_or(text);
+        let fine = |c: char| !c.is_control() && !"\\:,\"'".contains(c);
+        let normal = text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if normal && text.len() <= 200 && text.chars().all(fine) && text.trim() == text {
+            return Ok(Self(text.to_owned()));
+        }
+        let rule = "use a path below the folder of the compose file, such as config/nginx.conf";
+        Err(InvalidName::new("file", text, rule))
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The compose file among files, by the names that Docker Compose looks for.
+#[must_use]
+pub fn compose_file(files: &Files) -> Option<&FileName> {
+    let names = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+    names.into_iter().find_map(|name| files.keys().find(|file| file.as_str() == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_of_a_revision() {
+        let queued = RevisionState::Queued;
+        let starting = queued.pull().and_then(RevisionState::start).unwrap();
+        assert_eq!(starting.pull(), Ok(RevisionState::Pulling), "after a crash it begins again");
+        let live = starting.go_live().unwrap();
+        assert_eq!(live.supersede(), Ok(RevisionState::Superseded));
+        assert!(live.fail().is_err() && starting.supersede().is_err() && queued.go_live().is_err());
+        for state in RevisionState::ALL {
+            assert_eq!(RevisionState::of(state.as_str()), Some(state));
+        }
+    }
+
+    #[test]
+    fn a_file_lies_below_its_folder() {
+        assert_eq!(FileName::parse("./a/b.conf").unwrap().as_str(), "a/b.conf");
+        for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "a\nb", " a"] {
+            assert!(FileName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Services: what people ask for. Reading compose files is in `reading.rs`, bringing a revision up in `work.rs`.
+
+mod content;
+mod operate;
+mod pull;
+mod reading;
+mod status;
+mod units;
+mod work;
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use self::content::Content;
+use self::reading::Prepared;
+use super::{Engine, EngineError};
+use crate::domain::name::{HostName, Slug};
+use crate::domain::secret::Secret;
+use crate::domain::service::{BYTES_MAX, FILES_MAX, Files, Revision, RevisionId, Service, ServiceDomain};
+use crate::plan;
+use crate::store::{NewRevision, NewServiceDomain, ServiceDomainError, ServiceError};
+
+pub use self::status::{PartStatus, ServiceStatus};
+
+/// A service that is to be created.
+#[derive(Debug, Clone)]
+pub struct NewService {
+    /// Its name.
+    pub slug: Slug,
+    /// Its project.
+    pub project: Slug,
+    /// Its files.
+    pub files: Files,
+}
+
+/// What an update would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePreview {
+    /// The units as they would be, by the name of the file.
+    pub units: BTreeMap<String, String>,
+    /// What would be done, in order.
+    pub steps: String,
+    /// What is not quite as the files say.
+    pub warnings: Vec<String>,
+}
+
+/// A revision that was asked for.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The service.
+    pub service: Service,
+    /// The revision.
+    pub revision: Revision,
+    /// What is not quite as the files say.
+    pub warnings: Vec<String>,
+}
+
+impl Engine {
+    /// Creates a service from its files, and brings it up.
+    pub async fn create_service(
+        &self,
+        new: NewService,
+        administrator: bool,
+    ) -> Result<Submitted, EngineError> {
+        let NewService { slug, project, files } = new;
+        check_size(&files)?;
+        let _alone = self.0.changing.lock().await;
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        let salt = hex(&salt);
+        let service = self.0.writer.create_service(&slug, &project, salt, administrator, self.now()).await?;
+        match self.submit(&service, files, None, administrator).await {
+            Ok(submitted) => Ok(submitted),
+            Err(error) => {
+                // Nothing of it has begun.
+                self.0.writer.begin_service_deletion(service.id, false).await?;
+                self.0.writer.finish_service_deletion(service.id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes other files for a service, and brings up what they say.
+    pub async fn update_service(
+        &self,
+        slug: &Slug,
+        files: Files,
+        administrator: bool,
+    ) -> Result<Submitted, EngineError> {
+        check_size(&files)?;
+        let _alone = self.0.changing.lock().await;
+        let service = self.service(slug).await?;
+        self.submit(&service, files, None, administrator).await
+    }
+
+    /// Brings back the files of an earlier revision.
+    pub async fn roll_service_back(
+        &self,
+        slug: &Slug,
+        number: u32,
+        administrator: bool,
+    ) -> Result<Submitted, EngineError> {
+        let _alone = self.0.changing.lock().await;
+        let service = self.service(slug).await?;
+        let revision = self.revision_numbered(&service, number).await?;
+        let files = self.open_revision(&revision)?.files()?;
+        self.submit(&service, files, Some(number), administrator).await
+    }
+
+    /// What an update with these files would do; nothing is changed.
+    pub async fn preview_service(
+        &self,
+        slug: &Slug,
+        files: &Files,
+        administrator: bool,
+    ) -> Result<ServicePreview, EngineError> {
+        check_size(files)?;
+        let service = self.service(slug).await?;
+        let prepared = self.prepare_service(&service, files, administrator, false).await?;
+        let Prepared { rendered, warnings, .. } = prepared;
+        let (wanted, observed, known) = self.service_plan(&service, &rendered.files, true).await?;
+        let steps = plan::plan_over(&wanted, &observed, &known).to_string();
+        let units = rendered.files.into_iter().map(|(path, text)| (path.file().to_owned(), text)).collect();
+        Ok(ServicePreview { units, steps, warnings })
+    }
+
+    /// The files of a revision.
+    pub async fn service_files(&self, slug: &Slug, number: Option<u32>) -> Result<Files, EngineError> {
+        let service = self.service(slug).await?;
+        let revision = match (number, service.live) {
+            (Some(number), _) => self.revision_numbered(&service, number).await?,
+            (None, Some(live)) => self.revision(live).await?,
+            (None, None) => match self.reader().revisions(service.id).await?.into_iter().next() {
+                Some(newest) => newest,
+                None => return Ok(Files::new()),
+            },
+        };
+        self.open_revision(&revision)?.files()
+    }
+
+    /// Gives a container of a service a domain.
+    pub async fn add_service_domain(
+        &self,
+        slug: &Slug,
+        new: NewServiceDomain,
+    ) -> Result<ServiceDomain, EngineError> {
+        let service = self.service(slug).await?;
+        if self.0.settings.own_host.as_ref() == Some(&new.host) {
+            let message = format!("rivetr itself answers at {}; choose another host", new.host);
+            return Err(EngineError::Conflict { field: "host", message });
+        }
+        let newest = self.reader().revisions(service.id).await?.into_iter().next();
+        let parts = newest.map(|newest| newest.parts).unwrap_or_default();
+        match parts.iter().find(|part| part.name == new.container) {
+            None => {
+                let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
+                let message =
+                    format!("{slug} has no container {}; it has {}", new.container, names.join(", "));
+                return Err(EngineError::Invalid { field: "container", message });
+            }
+            Some(part) if part.addresses.is_empty() => {
+                let message = format!("nothing leads to {}: its own networks are internal", new.container);
+                return Err(EngineError::Invalid { field: "container", message });
+            }
+            Some(_) => {}
+        }
+        let domain = self.0.writer.add_service_domain(service.id, new).await?;
+        self.publish_routes().await?;
+        Ok(domain)
+    }
+
+    /// Takes a domain from a service.
+    pub async fn remove_service_domain(&self, slug: &Slug, host: HostName) -> Result<(), EngineError> {
+        let service = self.service(slug).await?;
+        self.0.writer.remove_service_domain(service.id, host).await?;
+        self.publish_routes().await
+    }
+
+    /// Where people find a service: one address for each of its domains.
+    #[must_use]
+    pub fn service_urls(&self, service: &Service) -> Vec<String> {
+        service.domains.iter().map(|domain| self.url_of(&domain.host)).collect()
+    }
+
+    pub(super) async fn service(&self, slug: &Slug) -> Result<Service, EngineError> {
+        let found = self.reader().service(slug).await?;
+        found.ok_or_else(|| EngineError::NotFound { what: "service", name: slug.to_string() })
+    }
+
+    async fn revision(&self, id: RevisionId) -> Result<Revision, EngineError> {
+        let found = self.reader().revision(id).await?;
+        found.ok_or_else(|| EngineError::NotFound { what: "revision", name: id.0.to_string() })
+    }
+
+    async fn revision_numbered(&self, service: &Service, number: u32) -> Result<Revision, EngineError> {
+        let found = self.reader().revisions(service.id).await?.into_iter().find(|one| one.number == number);
+        found.ok_or_else(|| EngineError::NotFound { what: "revision", name: number.to_string() })
+    }
+
+    /// Checks files and stores them as a revision, which is then brought up.
+    async fn submit(
+        &self,
+        service: &Service,
+        files: Files,
+        back_to: Option<u32>,
+        administrator: bool,
+    ) -> Result<Submitted, EngineError> {
+        if service.deleting {
+            let message = format!("the service {} is being deleted", service.slug);
+            return Err(EngineError::Conflict { field: "service", message });
+        }
+        let Prepared { rendered, images, warnings } =
+            self.prepare_service(service, &files, administrator, true).await?;
+        let number = self.reader().next_revision(service.id).await?;
+        let parts = rendered.parts.clone();
+        let content = Content::new(&files, rendered, images);
+        let _sealing = self.0.sealing.read().await;
+        let sealed = self.vault().seal(&place(service, number), &Secret::new(content.to_bytes()?));
+        let content = sealed.map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        let new = NewRevision { service: service.id, number, back_to, parts, content };
+        let revision = self.0.writer.add_revision(new, self.now()).await?;
+        self.work_on(service.id);
+        Ok(Submitted { service: service.clone(), revision, warnings })
+    }
+
+    fn open_revision(&self, revision: &Revision) -> Result<Content, EngineError> {
+        let place = format!("revision/{}/{}", revision.service.0, revision.number);
+        let opened = self.vault().open(&place, &revision.content);
+        let opened = opened.map_err(|error| EngineError::Invalid {
+            field: "revision",
+            message: format!("revision {} cannot be opened: {error}", revision.number),
+        })?;
+        Content::of_bytes(opened.reveal())
+    }
+}
+
+/// What the content of a revision is sealed for.
+fn place(service: &Service, number: u32) -> String {
+    format!("revision/{}/{number}", service.id.0)
+}
+
+/// A name for a secret of a service: the same for the same, and it tells nothing.
+fn secret_name(service: &Service, value: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [service.salt.as_bytes(), b"/", value.as_bytes()] {
+        hash.update(part);
+    }
+    let sum = hash.finalize();
+    format!("rivetr-svc-{}-secret-{}", service.slug, hex(sum.get(..16).unwrap_or_default()))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+fn check_size(files: &Files) -> Result<(), EngineError> {
+    let refuse = |message: String| Err(EngineError::Invalid { field: "files", message });
+    let bytes: usize = files.values().map(String::len).sum();
+    if files.len() > FILES_MAX {
+        return refuse(format!("these are {} files, and {FILES_MAX} is the limit", files.len()));
+    }
+    if bytes > BYTES_MAX {
+        return refuse(format!(
+            "the files have {bytes} bytes, and {BYTES_MAX} is the limit: put data into volumes"
+        ));
+    }
+    Ok(())
+}
+
+impl From<ServiceError> for EngineError {
+    fn from(error: ServiceError) -> Self {
+        let message = error.to_string();
+        match error {
+            ServiceError::SlugTaken(_) | ServiceError::OthersBefore(_) => {
+                Self::Conflict { field: "name", message }
+            }
+            ServiceError::NoProject(_) => Self::Invalid { field: "project", message },
+            ServiceError::NoService => Self::NotFound { what: "service", name: String::new() },
+            ServiceError::Deleting(_) => Self::Conflict { field: "service", message },
+            ServiceError::UnitTaken { .. } => Self::Conflict { field: "files", message },
+            ServiceError::Allocate(_) => Self::Conflict { field: "project", message },
+            ServiceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ServiceDomainError> for EngineError {
+    fn from(error: ServiceDomainError) -> Self {
+        let message = error.to_string();
+        match error {
+            ServiceDomainError::NoService => Self::NotFound { what: "service", name: String::new() },
+            ServiceDomainError::NoDomain(host) => Self::NotFound { what: "domain", name: host.to_string() },
+            ServiceDomainError::Taken { .. } | ServiceDomainError::TooMany => {
+                Self::Conflict { field: "host", message }
+            }
+            ServiceDomainError::Store(error) => error.into(),
+        }
+    }
+}

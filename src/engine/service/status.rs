@@ -1,0 +1,102 @@
+//! How a service stands, and what its containers write.
+
+use futures_util::{Stream, StreamExt as _};
+
+use super::super::{Engine, EngineError, RuntimeLine, UnitSummary};
+use crate::domain::name::Slug;
+use crate::domain::service::{Part, Revision, Service};
+use crate::host::journal::{OutputStream, Query};
+
+/// A service as it stands.
+#[derive(Debug, Clone)]
+pub struct ServiceStatus {
+    /// The service.
+    pub service: Service,
+    /// The revision that runs.
+    pub live: Option<Revision>,
+    /// Its newest revision, however it went.
+    pub latest: Option<Revision>,
+    /// The containers of the live revision, or of the newest where none is live.
+    pub parts: Vec<PartStatus>,
+}
+
+/// A container as it stands.
+#[derive(Debug, Clone)]
+pub struct PartStatus {
+    /// The container.
+    pub part: Part,
+    /// What systemd shows of its replicas.
+    pub units: Vec<UnitSummary>,
+}
+
+impl Engine {
+    /// A service, its revisions and its containers.
+    pub async fn service_status(&self, slug: &Slug) -> Result<ServiceStatus, EngineError> {
+        let service = self.service(slug).await?;
+        let revisions = self.reader().revisions(service.id).await?;
+        let live = revisions.iter().find(|one| service.live == Some(one.id)).cloned();
+        let latest = revisions.into_iter().next();
+        let shown = live.as_ref().or(latest.as_ref()).map(|one| one.parts.clone()).unwrap_or_default();
+        let mut parts = Vec::new();
+        for part in shown {
+            let mut units = Vec::new();
+            for unit in &part.units {
+                let name = format!("{unit}.service");
+                let found = self.machine().systemd.unit(&name).await.map_err(EngineError::internal)?;
+                let Some(found) = found else { continue };
+                units.push(UnitSummary {
+                    name: found.unit,
+                    active_state: found.active_state.as_str(),
+                    sub_state: found.sub_state,
+                    restarts: found.n_restarts,
+                    since: found.since,
+                    out_of_memory: None,
+                });
+            }
+            parts.push(PartStatus { part, units });
+        }
+        Ok(ServiceStatus { service, live, latest, parts })
+    }
+
+    /// What the containers of a service wrote, or those of one name, oldest line first: the last `lines`, or all that come
+    /// after the line at the cursor `after`.
+    pub async fn service_log(
+        &self,
+        slug: &Slug,
+        container: Option<&str>,
+        lines: Option<usize>,
+        follow: bool,
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static + use<>, EngineError>
+    {
+        let service = self.service(slug).await?;
+        let revisions = self.reader().revisions(service.id).await?;
+        let parts = revisions.into_iter().flat_map(|one| one.parts);
+        let parts = parts.filter(|part| container.is_none_or(|name| part.name == name));
+        let mut containers: Vec<String> = parts.flat_map(|part| part.units).collect();
+        containers.sort();
+        containers.dedup();
+        if containers.is_empty() {
+            let name = format!("{slug}/{}", container.unwrap_or_default());
+            return Err(EngineError::NotFound { what: "container", name });
+        }
+        let lines = lines.filter(|_| after.is_none());
+        let query = Query { containers, lines, follow, after_cursor: after };
+        let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;
+        let created = service.created;
+        let own = stream
+            .filter(move |line| std::future::ready(line.as_ref().map_or(true, |line| line.at >= created)));
+        let lines = own.map(|line| {
+            let line = line.map_err(EngineError::internal)?;
+            Ok(RuntimeLine {
+                cursor: line.cursor,
+                at: line.at,
+                unit: line.container,
+                stderr: line.stream == OutputStream::Stderr,
+                text: line.text,
+            })
+        });
+        let shutdown = self.0.shutdown.clone();
+        Ok(lines.take_until(Box::pin(shutdown.cancelled_owned())))
+    }
+}

@@ -1,0 +1,251 @@
+//! The revisions of services: each is a row before anything is done for it.
+
+use std::net::Ipv4Addr;
+
+use rusqlite::{Connection, Row, Transaction};
+use serde::{Deserialize, Serialize};
+
+use super::super::error::StoreError;
+use super::super::reader::Reader;
+use super::super::writer::Writer;
+use super::super::{route, row};
+use crate::domain::runtime::PublishedPort;
+use crate::domain::secret::Sealed;
+use crate::domain::service::{Part, Revision, RevisionId, RevisionState, ServiceId};
+use crate::domain::time::Timestamp;
+
+/// A revision that is asked for.
+#[derive(Debug, Clone)]
+pub struct NewRevision {
+    /// The service.
+    pub service: ServiceId,
+    /// Its number there, from [`Reader::next_revision`].
+    pub number: u32,
+    /// The revision whose files it brings back.
+    pub back_to: Option<u32>,
+    /// Its containers.
+    pub parts: Vec<Part>,
+    /// Its files, units and secrets.
+    pub content: Sealed,
+}
+
+/// How many revisions of a service are remembered, besides the live one.
+const KEPT: u32 = 30;
+
+impl Writer {
+    /// Stores a revision that is asked for, in place of those that wait.
+    pub async fn add_revision(&self, new: NewRevision, now: Timestamp) -> Result<Revision, StoreError> {
+        self.write(move |tx| {
+            let NewRevision { service, number, back_to, parts, content } = new;
+            let waiting = "UPDATE revision SET state = 'superseded', ended = ?2 WHERE service = ?1 AND state = 'queued'";
+            tx.execute(waiting, (service.0, now.0))?;
+            let insert = "INSERT INTO revision (service, number, state, back_to, parts, content, created) \
+                          VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6) RETURNING id";
+            let row = (service.0, number, back_to, to_json(&parts)?, content.0, now.0);
+            let id: i64 = tx.query_row(insert, row, |row| row.get(0))?;
+            forget_old(tx, service)?;
+            by_id(tx, RevisionId(id))?.ok_or(StoreError::Malformed("revision"))
+        })
+        .await
+    }
+
+    /// Stores where a revision has come to.
+    pub async fn move_revision(&self, id: RevisionId, state: RevisionState) -> Result<(), StoreError> {
+        self.write(move |tx| set(tx, id, state)).await
+    }
+
+    /// Stores that a revision failed, and why.
+    pub async fn fail_revision(&self, id: RevisionId, why: String, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE revision SET state = 'failed', failure = ?2, ended = ?3 WHERE id = ?1";
+            tx.execute(sql, (id.0, why, now.0))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes a revision the live one of its service: the one before is superseded, and the routes follow.
+    pub async fn make_revision_live(&self, revision: &Revision, now: Timestamp) -> Result<(), StoreError> {
+        let (id, service) = (revision.id, revision.service);
+        self.write(move |tx| {
+            let before = "UPDATE revision SET state = 'superseded' WHERE service = ?1 AND state = 'live'";
+            tx.execute(before, [service.0])?;
+            tx.execute("UPDATE revision SET state = 'live', ended = ?2 WHERE id = ?1", (id.0, now.0))?;
+            let live = "UPDATE service SET live = ?2, unsettled = 0 WHERE id = ?1";
+            tx.execute(live, (service.0, id.0))?;
+            route::bump(tx).map(drop)
+        })
+        .await
+    }
+}
+
+impl Reader {
+    /// The number of a service's next revision.
+    pub async fn next_revision(&self, service: ServiceId) -> Result<u32, StoreError> {
+        let sql = "SELECT ifnull(max(number), 0) + 1 AS next FROM revision WHERE service = ?1";
+        let found =
+            self.read(move |tx| row::first(tx, sql, [service.0], |row| row::number(row, "next"))).await?;
+        found.ok_or(StoreError::Malformed("number"))
+    }
+
+    /// The revision of that number in the store.
+    pub async fn revision(&self, id: RevisionId) -> Result<Option<Revision>, StoreError> {
+        self.read(move |tx| by_id(tx, id)).await
+    }
+
+    /// The revisions of a service, newest first.
+    pub async fn revisions(&self, service: ServiceId) -> Result<Vec<Revision>, StoreError> {
+        let sql = "SELECT * FROM revision WHERE service = ?1 ORDER BY number DESC";
+        self.read(move |tx| row::all(tx, sql, [service.0], read)).await
+    }
+
+    /// The live revision of every service that has one.
+    pub async fn live_revisions(&self) -> Result<Vec<Revision>, StoreError> {
+        let sql =
+            "SELECT revision.* FROM revision JOIN service ON service.live = revision.id ORDER BY revision.id";
+        self.read(move |tx| row::all(tx, sql, [], read)).await
+    }
+}
+
+fn set(tx: &Transaction<'_>, id: RevisionId, state: RevisionState) -> Result<(), StoreError> {
+    tx.execute("UPDATE revision SET state = ?2 WHERE id = ?1", (id.0, state.as_str()))?;
+    Ok(())
+}
+
+fn forget_old(tx: &Transaction<'_>, service: ServiceId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM revision WHERE service = ?1 AND state IN ('failed', 'superseded') AND id NOT IN \
+               (SELECT id FROM revision WHERE service = ?1 ORDER BY number DESC LIMIT ?2)";
+    tx.execute(sql, (service.0, KEPT))?;
+    Ok(())
+}
+
+fn by_id(connection: &Connection, id: RevisionId) -> Result<Option<Revision>, StoreError> {
+    row::first(connection, "SELECT * FROM revision WHERE id = ?1", [id.0], read)
+}
+
+fn read(row: &Row<'_>) -> Result<Revision, StoreError> {
+    Ok(Revision {
+        id: RevisionId(row::number(row, "id")?),
+        service: ServiceId(row::number(row, "service")?),
+        number: row::number(row, "number")?,
+        state: row::parsed(row, "state", row::word(RevisionState::of))?,
+        back_to: row::number(row, "back_to")?,
+        failure: row::number(row, "failure")?,
+        parts: row::parsed(row, "parts", from_json)?,
+        content: Sealed(row::number(row, "content")?),
+        created: row::time(row, "created")?,
+        ended: row::maybe_time(row, "ended")?,
+    })
+}
+
+/// A container as it stands in the row.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    name: String,
+    image: String,
+    units: Vec<String>,
+    addresses: Vec<Ipv4Addr>,
+    published: Vec<String>,
+    ports: Vec<u16>,
+    checked: bool,
+}
+
+fn to_json(parts: &[Part]) -> Result<String, StoreError> {
+    let stored = parts.iter().map(|part| {
+        let Part { name, image, units, addresses, published, ports, checked } = part.clone();
+        let published = published.iter().map(ToString::to_string).collect();
+        Stored { name, image, units, addresses, published, ports, checked }
+    });
+    serde_json::to_string(&stored.collect::<Vec<_>>()).map_err(|_| StoreError::Malformed("parts"))
+}
+
+pub(super) fn from_json(text: &str) -> Result<Vec<Part>, StoreError> {
+    let malformed = || StoreError::Malformed("parts");
+    let stored: Vec<Stored> = serde_json::from_str(text).map_err(|_| malformed())?;
+    let part = |stored: Stored| {
+        let Stored { name, image, units, addresses, published, ports, checked } = stored;
+        let published = published.iter().map(|text| PublishedPort::parse(text));
+        let published = published.collect::<Result<_, _>>().map_err(|_| malformed())?;
+        Ok(Part { name, image, units, addresses, published, ports, checked })
+    };
+    stored.into_iter().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::Fixture;
+    use super::*;
+    use crate::domain::name::Slug;
+    use crate::domain::service::Service;
+    use crate::store::ServiceError;
+
+    const NOW: Timestamp = Timestamp(1);
+
+    async fn service(store: &Fixture, name: &str) -> Service {
+        store.app("any").await;
+        let slug = |text: &str| Slug::parse(text).unwrap();
+        let (name, project) = (slug(name), slug("default"));
+        store.writer.create_service(&name, &project, "s".to_owned(), false, NOW).await.unwrap()
+    }
+
+    fn part(unit: &str) -> Part {
+        Part {
+            name: "web".to_owned(),
+            image: "docker.io/library/nginx:1".to_owned(),
+            units: vec![unit.to_owned()],
+            addresses: vec![Ipv4Addr::new(10, 90, 0, 9)],
+            published: vec![PublishedPort::parse("0.0.0.0:8080:80").unwrap()],
+            ports: vec![80],
+            checked: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_revision_is_live_and_one_waits() {
+        let store = Fixture::new();
+        let shop = service(&store, "shop").await;
+        let add = async |back_to| {
+            let number = store.reader.next_revision(shop.id).await.unwrap();
+            let content = Sealed(b"sealed".to_vec());
+            let parts = vec![part("rivetr-svc-shop-web")];
+            let new = NewRevision { service: shop.id, number, back_to, parts, content };
+            store.writer.add_revision(new, NOW).await.unwrap()
+        };
+        let first = add(None).await;
+        assert_eq!((first.number, &first.parts), (1, &vec![part("rivetr-svc-shop-web")]));
+        store.writer.make_revision_live(&first, NOW).await.unwrap();
+        let (second, third) = (add(None).await, add(Some(1)).await);
+        store.writer.make_revision_live(&third, NOW).await.unwrap();
+        let states: Vec<_> = store
+            .reader
+            .revisions(shop.id)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|one| (one.number, one.state))
+            .collect();
+        let superseded = RevisionState::Superseded;
+        assert_eq!(states, [(3, RevisionState::Live), (second.number, superseded), (1, superseded)]);
+        assert_eq!(store.reader.service_by_id(shop.id).await.unwrap().unwrap().live, Some(third.id));
+    }
+
+    #[tokio::test]
+    async fn a_unit_is_of_one_service_alone_until_that_is_gone() {
+        let store = Fixture::new();
+        let first = service(&store, "a").await;
+        let slug = |text: &str| Slug::parse(text).unwrap();
+        let (name, project) = (slug("a-b"), slug("default"));
+        let other = store.writer.create_service(&name, &project, "s".to_owned(), false, NOW).await.unwrap();
+        let claim = async |service: &Service| {
+            let unit = "rivetr-svc-a-b-c".to_owned();
+            store.writer.claim_units(service, vec![unit.clone()], vec![unit]).await
+        };
+        let given = claim(&first).await.unwrap();
+        assert_eq!(claim(&first).await.unwrap(), given, "again the same address");
+        assert!(matches!(claim(&other).await, Err(ServiceError::UnitTaken { .. })));
+        store.writer.begin_service_deletion(first.id, false).await.unwrap();
+        store.writer.finish_service_deletion(first.id).await.unwrap();
+        store.writer.finish_service_deletion(first.id).await.unwrap();
+        assert_ne!(claim(&other).await.unwrap(), given, "a free address rests first");
+    }
+}

@@ -1,0 +1,178 @@
+//! Services: the list, and a new one from a compose file.
+
+mod files;
+mod one;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::error::PageError;
+use super::form::{Errors, Form};
+use super::moment::Moment;
+use super::shell::{Hx, Shell, Visit};
+use super::view::{self, Mark};
+use super::{Route, Web};
+use crate::api::wire::CreateService;
+use crate::auth::Person;
+use crate::auth::audit::Deed;
+use crate::auth::gate::{Manage, Read};
+use crate::domain::name::Slug;
+use crate::domain::right::Right;
+use crate::domain::service::{Revision, RevisionState, Service};
+use crate::engine::Engine;
+use crate::store::Reader;
+
+#[derive(Template)]
+#[template(path = "services/index.html")]
+struct Page {
+    shell: Shell,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    slug: Slug,
+    project: Slug,
+    mark: Mark,
+    containers: usize,
+    url: Option<String>,
+    changed: Option<Moment>,
+}
+
+#[derive(Template)]
+#[template(path = "services/new.html")]
+struct NewPage {
+    shell: Shell,
+    fields: Fields,
+    projects: Vec<Slug>,
+    errors: Errors,
+}
+
+/// What somebody types.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    name: String,
+    project: String,
+    compose: String,
+    env: String,
+}
+
+/// The routes of this noun.
+pub(super) fn routes() -> Vec<Route<Web>> {
+    let own = vec![
+        Route::get("/services", index),
+        Route::get("/services/new", new),
+        Route::post("/services/new", create),
+    ];
+    own.into_iter().chain(one::routes()).chain(files::routes()).collect()
+}
+
+async fn index(
+    visit: Visit<Read>,
+    shell: Shell,
+    State(engine): State<Engine>,
+) -> Result<Response, PageError> {
+    let mut rows = Vec::new();
+    for service in engine.reader().services().await? {
+        if !view::sees(&visit.person, &service.project) {
+            continue;
+        }
+        let latest = engine.reader().revisions(service.id).await?.into_iter().next();
+        rows.push(Row {
+            mark: mark(&service, latest.as_ref()),
+            containers: latest.as_ref().map_or(0, |latest| latest.parts.len()),
+            url: engine.service_urls(&service).into_iter().next(),
+            changed: latest.map(|latest| Moment::of(latest.created, engine.now())),
+            project: service.project.slug,
+            slug: service.slug,
+        });
+    }
+    view::show(&Page { shell, rows })
+}
+
+/// How a service stands, by what was last asked for.
+fn mark(service: &Service, latest: Option<&Revision>) -> Mark {
+    let mark = |class, icon, word| Mark { class, icon, word };
+    if service.deleting {
+        return mark("moving", "moving", "being deleted");
+    }
+    if service.stopped {
+        return mark("", "stopped", "stopped");
+    }
+    match latest.map(|latest| latest.state) {
+        None => mark("", "unknown", "nothing yet"),
+        Some(RevisionState::Queued) => mark("moving", "moving", "queued"),
+        Some(RevisionState::Pulling) => mark("moving", "moving", "pulling"),
+        Some(RevisionState::Starting) => mark("moving", "moving", "starting"),
+        Some(RevisionState::Live) => mark("good", "ok", "live"),
+        Some(RevisionState::Failed) => mark("bad", "failed", "last revision failed"),
+        Some(RevisionState::Superseded) => mark("", "unknown", "superseded"),
+    }
+}
+
+async fn new(
+    visit: Visit<Manage>,
+    shell: Shell,
+    State(reader): State<Reader>,
+) -> Result<Response, PageError> {
+    let projects = projects(&reader, &visit.person).await?;
+    view::show(&NewPage { shell, fields: Fields::default(), projects, errors: Errors::default() })
+}
+
+async fn create(
+    visit: Visit<Manage>,
+    shell: Shell,
+    hx: Hx,
+    State(engine): State<Engine>,
+    Form(fields): Form<Fields>,
+) -> Result<Response, PageError> {
+    let projects = projects(engine.reader(), &visit.person).await?;
+    let errors = match asked(&fields, &projects) {
+        Err(errors) => errors,
+        Ok(new) => match engine.create_service(new, visit.person.reach.allows(Right::Administer)).await {
+            Ok(made) => {
+                let service = made.service;
+                let deed = Deed::new("service.created", format!("service {}", service.slug));
+                let deed = deed.of(service.project.team).after(json!({ "project": fields.project }));
+                visit.record(deed).await;
+                return Ok(view::go(hx, &format!("/services/{}", service.slug)));
+            }
+            Err(error) => Errors::of_engine(error)?,
+        },
+    };
+    view::wrong(&NewPage { shell, fields, projects, errors })
+}
+
+fn asked(fields: &Fields, projects: &[Slug]) -> Result<crate::engine::NewService, Errors> {
+    let Fields { name, project, compose, env } = fields;
+    let files = files::gathered([("compose.yaml", compose.as_str()), (".env", env.as_str())]);
+    let new = CreateService {
+        name: name.trim().to_owned(),
+        project: Some(project.clone()),
+        files,
+        template: None,
+        variables: std::collections::BTreeMap::new(),
+    };
+    let new = new.parse().map_err(Errors::from)?;
+    if projects.contains(&new.project) {
+        Ok(new)
+    } else {
+        Err(Errors::one("project", "choose one of your projects"))
+    }
+}
+
+async fn projects(reader: &Reader, person: &Person) -> Result<Vec<Slug>, PageError> {
+    let all = reader.projects().await?.into_iter();
+    let own = all.filter(|project| person.reach.allows_in(Right::Manage, project.team));
+    Ok(own.map(|project| project.slug).collect())
+}
+
+/// A service that a person knows of.
+async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Service, PageError> {
+    let slug = Slug::parse(id).map_err(|_| PageError::NotFound)?;
+    let found = engine.reader().service(&slug).await?;
+    found.filter(|service| view::sees(person, &service.project)).ok_or(PageError::NotFound)
+}
