@@ -21,6 +21,7 @@ mod glance;
 mod health;
 pub mod hooks;
 mod inventory;
+mod jobs;
 mod keys;
 mod leftovers;
 mod log;
@@ -83,6 +84,7 @@ pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession}
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
+pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
 pub use log::{LogEntry, LogTail};
 pub use preview::{Preview, Texts};
@@ -104,6 +106,8 @@ pub struct Settings {
     pub clock: fn() -> Timestamp,
     /// Where the master keys are.
     pub keys: KeySource,
+    /// The program that this is, which units run.
+    pub program: PathBuf,
     /// The host under which rivetr itself is reached through its proxy.
     pub own_host: Option<HostName>,
     /// Whether people reach rivetr itself by HTTPS.
@@ -198,6 +202,7 @@ struct Inner {
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
     running_apart: apply::Locks,
+    jobs: apply::Locks,
     pulling: apply::Locks<String>,
     repositories: apply::Locks,
     uploading: tokio::sync::Mutex<()>,
@@ -229,6 +234,7 @@ impl Engine {
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
             running_apart: apply::Locks::default(),
+            jobs: apply::Locks::default(),
             pulling: apply::Locks::default(),
             repositories: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod features;
+pub mod job;
 pub mod options;
 pub mod path;
 pub mod project;

@@ -68,6 +68,7 @@ impl Engine {
         }
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
+        let runs = self.machine().systemd.changes();
         let engine = self.clone();
         self.0.tasks.spawn(async move {
             if let Err(error) = engine.delete_projects_again().await {
@@ -77,6 +78,7 @@ impl Engine {
             engine.0.tasks.spawn(engine.clone().recover_rest(left));
             engine.0.tasks.spawn(engine.clone().sweep_deleted());
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
+            engine.0.tasks.spawn(engine.clone().keep_history(runs));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.0.tasks.spawn(engine.clone().keep_certificates());
             engine.dispatch().await;

@@ -137,7 +137,7 @@ pub fn one_off(
 }
 
 /// It takes no port and no name from the release, and needs no time to end.
-fn runtime_beside(release: &Release<'_>) -> Runtime {
+pub(super) fn runtime_beside(release: &Release<'_>) -> Runtime {
     Runtime {
         publish: Vec::new(),
         aliases: Vec::new(),
@@ -149,7 +149,7 @@ fn runtime_beside(release: &Release<'_>) -> Runtime {
 }
 
 /// A container beside those of the release, which nothing keeps up; what it runs is for the caller to say.
-fn beside(
+pub(super) fn beside(
     release: &Release<'_>,
     name: &str,
     address: Ipv4Addr,
@@ -194,7 +194,7 @@ fn container(
 }
 
 /// Checks a unit as a whole, and says where it lies.
-fn finish(
+pub(super) fn finish(
     unit: &Unit,
     owner: &Owner,
     name: &str,
