@@ -17,6 +17,7 @@ mod exec;
 mod git;
 mod hooks;
 mod input;
+pub mod job;
 mod key;
 mod linger;
 mod metrics;

@@ -8,6 +8,7 @@ mod certificate;
 mod change;
 mod domain;
 pub mod frame;
+mod job;
 mod key;
 mod options;
 mod parse;
@@ -32,6 +33,7 @@ pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
+pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
 pub use key::{CreateKey, Key, KnownHost};
 pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};
 pub use parse::{
