@@ -6,6 +6,7 @@ pub mod app;
 pub mod backup;
 pub mod build;
 pub mod certificate;
+pub mod database;
 pub mod deployment;
 #[expect(clippy::module_inception, reason = "a domain of an app is what people call it")]
 pub mod domain;

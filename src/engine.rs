@@ -9,6 +9,7 @@ mod catch_up;
 mod certs;
 mod change;
 mod context;
+mod database;
 mod deploy;
 mod disk;
 mod dns;
@@ -29,6 +30,7 @@ pub mod metrics;
 mod one_off;
 mod preview;
 mod projects;
+mod pull;
 pub mod push;
 mod queue;
 mod reconcile;
@@ -58,6 +60,7 @@ use tokio::sync::{OnceCell, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::database::DatabaseId;
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::time::Timestamp;
@@ -76,6 +79,7 @@ use crate::vault::{KeySource, Sealing, Vault};
 
 pub use certs::Acme;
 pub use change::Changed;
+pub use database::{DatabaseStanding, Linked, WantedDatabase};
 pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
 pub use error::EngineError;
@@ -197,6 +201,7 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    tending: apply::Locks<DatabaseId>,
     running_apart: apply::Locks,
     pulling: apply::Locks<String>,
     repositories: apply::Locks,
@@ -228,6 +233,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            tending: apply::Locks::default(),
             running_apart: apply::Locks::default(),
             pulling: apply::Locks::default(),
             repositories: apply::Locks::default(),

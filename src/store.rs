@@ -12,6 +12,7 @@ mod backup;
 mod certificate;
 mod change;
 mod damage;
+mod database;
 mod delivery;
 mod deployment;
 mod domain;
@@ -59,6 +60,7 @@ pub use backup::{BackupError, BackupKey, DestinationError, NewBackup, StoredDest
 pub use certificate::{AskCertificateError, OrderBegun};
 pub use change::ChangeAppError;
 pub use damage::cure;
+pub use database::{DatabaseError, LinkError, NewDatabase};
 pub use delivery::{NewDelivery, Taken};
 pub use deployment::{EnqueueError, Enqueued, Return, SaveError, Wish};
 pub use domain::DomainError;

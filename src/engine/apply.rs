@@ -13,6 +13,7 @@ use super::secrets::Given;
 use super::variables::Ungiven;
 use crate::domain::app::{App, AppId, Replicas, Wish};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
+use crate::domain::project::Project;
 use crate::host::podman::PodmanError;
 use crate::host::systemd::{ActiveState, BusError, StartError};
 use crate::host::units::UnitsError;
@@ -122,7 +123,7 @@ impl Engine {
         let Some(app) = &found else { return Ok(()) };
         let releases = self.wanted_releases(app, aim.without).await?;
         if !releases.is_empty() {
-            self.apply_network(app).await?;
+            self.apply_project_network(&app.project).await?;
         }
         let owner = Owner::App(app.slug.clone());
         let observed = self.observe(&owner).await?;
@@ -286,9 +287,9 @@ impl Engine {
         self.0.features.get_or_try_init(|| ask).await.copied()
     }
 
-    async fn apply_network(&self, app: &App) -> Result<(), ApplyError> {
-        let owner = Owner::Project(app.project.slug.clone());
-        let files = quadlet::project::network(&app.project)?;
+    pub(super) async fn apply_project_network(&self, project: &Project) -> Result<(), ApplyError> {
+        let owner = Owner::Project(project.slug.clone());
+        let files = quadlet::project::network(project)?;
         // Started by the first container that needs it; it is never stopped, which would stop all of them.
         let running = files.keys().map(UnitPath::unit).collect();
         let wanted = Wanted { files, running };

@@ -176,6 +176,7 @@ impl From<ChangeProjectError> for EngineError {
             }
             ChangeProjectError::EnvironmentTaken { .. } => Self::Conflict { field: "name", message },
             ChangeProjectError::HasApps { .. } => Self::Conflict { field: "apps", message },
+            ChangeProjectError::HasDatabases { .. } => Self::Conflict { field: "databases", message },
             ChangeProjectError::OnlyEnvironment(_) => Self::Conflict { field: "environment", message },
             ChangeProjectError::Store(error) => error.into(),
         }

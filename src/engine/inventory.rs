@@ -97,11 +97,14 @@ impl Engine {
                 }
                 None => Ok(None),
             },
-            Owner::Commands(_)
-            | Owner::OneOff(_)
-            | Owner::Database(_)
-            | Owner::Service(_)
-            | Owner::Jobs(_) => Ok(None),
+            Owner::Database(slug) => match self.reader().database(slug).await? {
+                Some(database) => match &database.image {
+                    Some(image) => Ok(Some(self.database_files(&database, image).await?)),
+                    None => Ok(Some(UnitFiles::new())),
+                },
+                None => Ok(None),
+            },
+            Owner::Commands(_) | Owner::OneOff(_) | Owner::Service(_) | Owner::Jobs(_) => Ok(None),
         }
     }
 

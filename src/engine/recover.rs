@@ -76,6 +76,8 @@ impl Engine {
             let left = engine.until_shutdown(engine.recover(apps)).await.unwrap_or_default();
             engine.0.tasks.spawn(engine.clone().recover_rest(left));
             engine.0.tasks.spawn(engine.clone().sweep_deleted());
+            engine.0.tasks.spawn(engine.clone().recover_databases());
+            engine.0.tasks.spawn(engine.clone().empty_trash());
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.0.tasks.spawn(engine.clone().keep_certificates());
@@ -122,6 +124,19 @@ impl Engine {
             Some(app)
         });
         recovered.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
+    }
+
+    /// Brings every database to where it should be; those in the trash too, where that was interrupted.
+    async fn recover_databases(self) {
+        let (kept, gone) = (self.reader().databases().await, self.reader().trashed_databases().await);
+        match (kept, gone) {
+            (Ok(kept), Ok(gone)) => {
+                for database in kept.iter().chain(&gone) {
+                    self.tend_soon(database.id, false);
+                }
+            }
+            (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "databases not looked after"),
+        }
     }
 
     /// Removes the images of apps that are no more. No deployment waits for it: Podman may be slow.

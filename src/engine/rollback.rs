@@ -74,6 +74,7 @@ impl Engine {
             trigger: Trigger::AutoRollback,
             reason: Some(reason),
             instead_of: Some(bad.id),
+            told: None,
         };
         let Some(enqueued) = self.0.writer.enqueue_return(app.id, wish, self.now()).await? else {
             return Ok(Back::Busy);
@@ -156,7 +157,7 @@ impl Engine {
         trigger: Trigger,
     ) -> Result<Deployment, EngineError> {
         self.refuse_when_full(app.id).await?;
-        let wish = Return { to: target.id, trigger, reason: None, instead_of: None };
+        let wish = Return { to: target.id, trigger, reason: None, instead_of: None, told: None };
         let enqueued = self.0.writer.enqueue_return(app.id, wish, self.now()).await?;
         let enqueued = enqueued.ok_or_else(|| EngineError::Unavailable("try once more".to_owned()))?;
         self.take_up(&enqueued).await?;

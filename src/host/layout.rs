@@ -190,6 +190,12 @@ impl Layout {
         self.state.join("uploads").join(app.as_str())
     }
 
+    /// What the pull of a database's image needs while it runs.
+    #[must_use]
+    pub fn pull(&self, database: &Slug) -> PathBuf {
+        self.state.join("pulls").join(database.as_str())
+    }
+
     /// The log of one deployment.
     #[must_use]
     pub fn deployment_log(&self, app: &Slug, number: u32) -> PathBuf {

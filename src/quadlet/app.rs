@@ -13,6 +13,7 @@ use super::path::{Owner, UnitPath};
 use super::project;
 use super::unit::{Section, Unit};
 use super::{QuadletError, UnitFiles, options, volume};
+use crate::domain::database;
 use crate::domain::deployment::{Deployment, ImageId};
 use crate::domain::name::Slug;
 use crate::domain::one_off::OneOff;
@@ -179,6 +180,10 @@ fn container(
 
     let mut unit = Unit::parse(CONTAINER)?;
     unit.section(Section::Unit).scalar("Description", &format!("{app}, release {}", deployment.number))?;
+    for database in &deployment.settings.linked {
+        let service = format!("{}.service", database::unit_name(database));
+        unit.section(Section::Unit).scalar("Wants", &service)?.scalar("After", &service)?;
+    }
     let container = unit
         .section(Section::Container)
         .scalar("ContainerName", name)?

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{former_app, key, mount, route, row, settings, source, variable};
+use super::{database, former_app, key, mount, route, row, settings, source, variable};
 use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::domain::{Pattern, Site};
@@ -359,6 +359,7 @@ fn forget(tx: &Transaction<'_>, app: AppId) -> Result<(), StoreError> {
     tx.execute("DELETE FROM deployment WHERE app = ?1", [app.0])?;
     tx.execute("DELETE FROM one_off WHERE app = ?1", [app.0])?;
     tx.execute("DELETE FROM domain WHERE app = ?1", [app.0])?;
+    database::forget_app(tx, app)?;
     variable::forget(tx, app)?;
     mount::forget(tx, app)?;
     tx.execute("DELETE FROM app WHERE id = ?1", [app.0])?;

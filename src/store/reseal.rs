@@ -25,6 +25,8 @@ struct Column {
 
 const COLUMNS: [Column; 12] = [
     Column { table: "key", name: "private", place: "'key/' || name" },
+    Column { table: "database", name: "password", place: "'database/' || volume" },
+    Column { table: "database", name: "root_password", place: "'database/' || volume" },
     Column { table: "variable", name: "value", place: "'env/' || key" },
     Column { table: "webhook", name: "sealed", place: "'webhook/' || app || '/' || provider" },
     Column { table: "mounted_file", name: "content", place: "'file/' || path" },
@@ -138,6 +140,7 @@ fn of_deployments<E: From<StoreError>>(
             replicas: _,
             commands: _,
             rollback_window: _,
+            linked: _,
         } = &mut settings;
         for Variable { key, value, .. } in &mut *variables {
             each(&whose, &Variable::place(key), value)?;

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWriteExt as _, split};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::codec::{Decoder, FramedRead};
@@ -79,6 +79,30 @@ impl Podman {
     ) -> Result<Option<Executed>, PodmanError> {
         let Running { id, connection } = self.begin(container, command, false, None).await?;
         match timeout(limit, last_line(connection)).await {
+            Ok(last_line) => {
+                let last_line = last_line.map_err(|error| self.raw.unreachable(&error))?;
+                Ok(Some(Executed { status: self.exec_standing(&id).await?.exit_code, last_line }))
+            }
+            Err(_elapsed) => self.end_exec(&id).await.map(|()| None),
+        }
+    }
+
+    /// The same with something to read, all of which it is given at once.
+    pub async fn feed(
+        &self,
+        container: &str,
+        command: &[String],
+        input: &[u8],
+        limit: Duration,
+    ) -> Result<Option<Executed>, PodmanError> {
+        let Running { id, connection } = self.begin(container, command, true, None).await?;
+        let (from, mut to) = split(connection);
+        let run = async {
+            to.write_all(input).await?;
+            to.shutdown().await?;
+            last_line(from).await
+        };
+        match timeout(limit, run).await {
             Ok(last_line) => {
                 let last_line = last_line.map_err(|error| self.raw.unreachable(&error))?;
                 Ok(Some(Executed { status: self.exec_standing(&id).await?.exit_code, last_line }))

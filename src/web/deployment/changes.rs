@@ -73,6 +73,7 @@ fn lines(settings: &Settings) -> BTreeMap<String, String> {
         replicas,
         commands,
         rollback_window,
+        linked: _,
     } = settings;
     let mut found = BTreeMap::from([
         ("port".to_owned(), port.to_string()),
