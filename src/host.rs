@@ -4,6 +4,7 @@
 
 pub mod addresses;
 pub mod archive;
+pub mod backups;
 pub mod certificates;
 pub mod git;
 pub mod journal;

@@ -21,6 +21,7 @@ use crate::domain::certificate::{Way, Ways};
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Acme, BuildLimits, Engine, Machine};
 use crate::files::{Lock, LockError};
+use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::{Git, GitSettings};
 use crate::host::journal::Journal;
@@ -187,6 +188,7 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         journal: Journal::new(settings.place.uid),
         proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
         certificates: Certificates::new(layout.certificates()),
+        backups: BackupFiles::new(layout),
         layout: layout.clone(),
         systemd,
         git,

@@ -7,6 +7,7 @@ use std::fmt;
 
 pub use self::retention::{Kept, Retention, expired};
 pub use self::schedule::{Schedule, When};
+use super::database::{DatabaseId, DatabaseKind, Dump};
 use super::name::Slug;
 use super::person::TeamId;
 use super::time::Timestamp;
@@ -23,7 +24,7 @@ pub struct RestoreId(pub i64);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A database, by its number.
-    Database(i64),
+    Database(DatabaseId),
     /// A volume, by its name to Podman.
     Volume(String),
 }
@@ -100,6 +101,8 @@ pub struct Stored {
     pub plain: u64,
     /// The length of the file, in bytes.
     pub bytes: u64,
+    /// How many tables or keys there were; none for what has neither.
+    pub items: Option<u64>,
     /// The SHA-256 of the file.
     pub sha256: [u8; 32],
 }
@@ -162,6 +165,8 @@ pub struct Restore {
     pub target: Target,
     /// When it was asked for.
     pub created: Timestamp,
+    /// What is restored has the new data already.
+    pub swapped: bool,
     /// When it ended, and why if it came to nothing.
     pub ended: Option<(Timestamp, Option<String>)>,
 }
@@ -247,6 +252,17 @@ impl Form {
         }
     }
 
+    /// The form that the data of a kind of database is written in.
+    #[must_use]
+    pub fn of(kind: DatabaseKind) -> Self {
+        match kind.dump() {
+            Dump::Postgres => Self::Postgres,
+            Dump::Sql => Self::Sql,
+            Dump::Mongo => Self::MongoArchive,
+            Dump::Rdb => Self::Rdb,
+        }
+    }
+
     /// The form of that ending.
     #[must_use]
     pub fn of_ending(word: &str) -> Option<Self> {
@@ -296,7 +312,7 @@ impl Place {
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Database(number) => write!(f, "database/{number}"),
+            Self::Database(number) => write!(f, "database/{}", number.0),
             Self::Volume(name) => write!(f, "volume/{name}"),
         }
     }
@@ -307,7 +323,7 @@ impl Subject {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once('/')? {
-            ("database", number) => number.parse().ok().map(Self::Database),
+            ("database", number) => number.parse().ok().map(|number| Self::Database(DatabaseId(number))),
             ("volume", name) if !name.is_empty() => Some(Self::Volume(name.to_owned())),
             _ => None,
         }
@@ -321,7 +337,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn stored() -> Stored {
-        Stored { plain: 1, bytes: 2, sha256: [3; 32] }
+        Stored { plain: 1, bytes: 2, items: Some(3), sha256: [3; 32] }
     }
 
     fn verdict(good: bool) -> Verdict {
@@ -354,7 +370,7 @@ mod tests {
     fn names_and_words() {
         let backup = Backup {
             id: BackupId(12),
-            subject: Subject::Database(3),
+            subject: Subject::Database(DatabaseId(3)),
             name: "orders".to_owned(),
             team: TeamId::FIRST,
             reason: Reason::Asked,
@@ -366,7 +382,8 @@ mod tests {
         };
         assert_eq!(backup.file(), "orders/orders-20231114T221320Z-12.pgdump.zst.age");
         assert!(!backup.is_good());
-        for subject in [Subject::Database(3), Subject::Volume("rivetr-vol-blog-data".to_owned())] {
+        for subject in [Subject::Database(DatabaseId(3)), Subject::Volume("rivetr-vol-blog-data".to_owned())]
+        {
             assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
         }
         for wrong in ["", "database", "database/x", "volume/", "app/3"] {

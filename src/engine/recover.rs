@@ -78,6 +78,7 @@ impl Engine {
             engine.0.tasks.spawn(engine.clone().sweep_deleted());
             engine.0.tasks.spawn(engine.clone().recover_databases());
             engine.0.tasks.spawn(engine.clone().empty_trash());
+            engine.0.tasks.spawn(engine.clone().keep_backups());
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.0.tasks.spawn(engine.clone().keep_certificates());

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 pub use self::destination::{DestinationError, StoredDestination};
 pub use self::key::BackupKey;
+pub use self::restore::DataOf;
 use super::error::StoreError;
 use super::reader::Reader;
 use super::row;
@@ -167,7 +168,7 @@ fn store_state(tx: &Transaction<'_>, id: BackupId, state: &State) -> Result<(), 
         }
     }
     let update = "UPDATE backup SET state = ?2, moved = ?3, plain = ?4, bytes = ?5, sha256 = ?6, failure = ?7, \
-                  judged = ?8, good = ?9, found = ?10 WHERE id = ?1";
+                  judged = ?8, good = ?9, found = ?10, items = ?11 WHERE id = ?1";
     let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let columns = (
         id.0,
@@ -180,6 +181,7 @@ fn store_state(tx: &Transaction<'_>, id: BackupId, state: &State) -> Result<(), 
         verdict.map(|verdict| verdict.at.0),
         verdict.map(|verdict| verdict.good),
         verdict.map(|verdict| &verdict.found),
+        file.and_then(|file| file.items).map(size),
     );
     tx.execute(update, columns)?;
     Ok(())
@@ -218,6 +220,7 @@ fn read_state(row: &Row<'_>) -> Result<State, StoreError> {
             let file = Stored {
                 plain: size(row, "plain")?,
                 bytes: size(row, "bytes")?,
+                items: row::number::<Option<i64>>(row, "items")?.and_then(|items| u64::try_from(items).ok()),
                 sha256: row::number(row, "sha256")?,
             };
             State::Done { at: row::time(row, "moved")?, file, verdict: verdict.transpose()? }

@@ -23,7 +23,7 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 14] = [
     Column { table: "key", name: "private", place: "'key/' || name" },
     Column { table: "database", name: "password", place: "'database/' || volume" },
     Column { table: "database", name: "root_password", place: "'database/' || volume" },

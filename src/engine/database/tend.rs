@@ -220,7 +220,7 @@ impl Engine {
     }
 
     /// Stops the container of a database, whatever is under way.
-    pub(super) async fn halt_database(&self, database: &Database) -> Result<(), EngineError> {
+    pub(in crate::engine) async fn halt_database(&self, database: &Database) -> Result<(), EngineError> {
         let (service, systemd) = (database.service(), &self.machine().systemd);
         systemd.stop(&service).await.map_err(EngineError::internal)?;
         systemd.reset_failed(&service).await.map_err(EngineError::internal)

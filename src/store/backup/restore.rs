@@ -8,8 +8,23 @@ use super::super::row;
 use super::super::writer::Writer;
 use super::{BackupError, by_id};
 use crate::domain::backup::{BackupId, Restore, RestoreId, State, Target};
+use crate::domain::database::DatabaseId;
 use crate::domain::name::Slug;
+use crate::domain::secret::Sealed;
 use crate::domain::time::Timestamp;
+
+/// What a database is to have from now on.
+#[derive(Debug, Clone)]
+pub struct DataOf {
+    /// Which.
+    pub database: DatabaseId,
+    /// Its volume.
+    pub volume: String,
+    /// The password of its user, sealed for this volume.
+    pub password: Sealed,
+    /// That of its administrator, likewise.
+    pub root_password: Sealed,
+}
 
 impl Writer {
     /// A row for a restore, before anything is done for it.
@@ -30,7 +45,31 @@ impl Writer {
             )
             .map_err(StoreError::from)?;
             let id = RestoreId(tx.last_insert_rowid());
-            Ok(Restore { id, backup, target, created: now, ended: None })
+            Ok(Restore { id, backup, target, created: now, swapped: false, ended: None })
+        })
+        .await
+    }
+
+    /// Gives each of two databases the data of the other, and the passwords, which are sealed for the data's place.
+    /// `swapped` says whether the restore has come to its new data by that. All or nothing.
+    pub async fn swap_data(
+        &self,
+        restore: RestoreId,
+        swapped: bool,
+        one: DataOf,
+        other: DataOf,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let parked = "UPDATE database SET volume = 'parked' WHERE id = ?1";
+            tx.execute(parked, [one.database.0])?;
+            for DataOf { database, volume, password, root_password } in [other, one] {
+                tx.execute(
+                    "UPDATE database SET volume = ?2, password = ?3, root_password = ?4 WHERE id = ?1",
+                    (database.0, volume, password.0, root_password.0),
+                )?;
+            }
+            tx.execute("UPDATE restore SET swapped = ?2 WHERE id = ?1", (restore.0, swapped))?;
+            Ok(())
         })
         .await
     }
@@ -87,6 +126,7 @@ fn read(row: &Row<'_>) -> Result<Restore, StoreError> {
         backup: BackupId(row::number(row, "backup")?),
         target: row::parsed(row, "target", row::word(target))?,
         created: row::time(row, "created")?,
+        swapped: row::number(row, "swapped")?,
         ended: row::maybe_time(row, "ended")?.map(|ended| (ended, failure)),
     })
 }

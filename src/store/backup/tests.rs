@@ -3,6 +3,7 @@
 use super::super::testing::{Fixture, NOW, slug};
 use super::*;
 use crate::domain::backup::{Retention, Schedule, Target};
+use crate::domain::database::DatabaseId;
 use crate::domain::s3::{BucketName, Endpoint, Location, Prefix, Region};
 use crate::domain::secret::Sealed;
 
@@ -10,7 +11,7 @@ const LATER: Timestamp = Timestamp(NOW.0 + 1000);
 
 fn new(number: i64, place: Place) -> NewBackup {
     NewBackup {
-        subject: Subject::Database(number),
+        subject: Subject::Database(DatabaseId(number)),
         name: "orders".to_owned(),
         team: TeamId::FIRST,
         reason: Reason::Asked,
@@ -21,7 +22,7 @@ fn new(number: i64, place: Place) -> NewBackup {
 }
 
 fn stored() -> Stored {
-    Stored { plain: 1 << 40, bytes: 7, sha256: [9; 32] }
+    Stored { plain: 1 << 40, bytes: 7, items: Some(3), sha256: [9; 32] }
 }
 
 fn destination(name: &str) -> StoredDestination {
@@ -91,19 +92,20 @@ async fn a_destination_stays_while_it_is_needed() {
     let unknown = store.writer.queue_backup(new(1, there.clone()), NOW).await.unwrap_err();
     assert!(matches!(unknown, BackupError::NoPlace(_)), "{unknown}");
     let schedule = Schedule { place: there.clone(), ..Schedule::usual() };
-    let unknown = store.writer.put_schedule(Subject::Database(1), schedule.clone(), NOW).await.unwrap_err();
+    let unknown =
+        store.writer.put_schedule(Subject::Database(DatabaseId(1)), schedule.clone(), NOW).await.unwrap_err();
     assert!(matches!(unknown, BackupError::NoPlace(_)), "{unknown}");
     for _ in 0..2 {
         store.writer.put_destination(destination("offsite")).await.unwrap();
     }
     assert_eq!(store.reader.destinations().await.unwrap(), [destination("offsite")]);
     let backup = store.writer.queue_backup(new(1, there), NOW).await.unwrap();
-    store.writer.put_schedule(Subject::Database(1), schedule.clone(), NOW).await.unwrap();
+    store.writer.put_schedule(Subject::Database(DatabaseId(1)), schedule.clone(), NOW).await.unwrap();
     let used = store.writer.remove_destination(slug("offsite")).await.unwrap_err();
     assert!(used.to_string().starts_with("1 backups lie at offsite and 1 schedules"), "{used}");
     let found = store.reader.schedules().await.unwrap();
-    assert_eq!(found, [(Subject::Database(1), schedule, NOW)]);
-    assert!(store.writer.remove_schedule(&Subject::Database(1)).await.unwrap());
+    assert_eq!(found, [(Subject::Database(DatabaseId(1)), schedule, NOW)]);
+    assert!(store.writer.remove_schedule(&Subject::Database(DatabaseId(1))).await.unwrap());
     store.writer.remove_backup(backup.id).await.unwrap();
     store.writer.remove_destination(slug("offsite")).await.unwrap();
     let gone = store.writer.remove_destination(slug("offsite")).await.unwrap_err();

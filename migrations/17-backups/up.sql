@@ -48,6 +48,7 @@ CREATE TABLE backup (
     moved     INTEGER,          -- when it came to this state
     plain     INTEGER,
     bytes     INTEGER,
+    items     INTEGER,          -- tables or keys
     sha256    BLOB    CHECK (length(sha256) = 32),
     failure   TEXT,
     judged    INTEGER,          -- when it was restored to see whether it is good
@@ -66,6 +67,7 @@ CREATE TABLE restore (
     backup  INTEGER NOT NULL REFERENCES backup (id) ON DELETE CASCADE,
     target  TEXT    NOT NULL, -- check, in-place, or new/ and a name
     created INTEGER NOT NULL,
+    swapped INTEGER NOT NULL DEFAULT 0 CHECK (swapped IN (0, 1)), -- what is restored has the new data
     ended   INTEGER,
     failure TEXT
 ) STRICT;
