@@ -17,6 +17,7 @@ mod certs;
 mod chaos;
 mod commands;
 mod compose;
+mod databases;
 mod deployments;
 mod doctor;
 mod domains;
