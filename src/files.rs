@@ -79,6 +79,19 @@ pub fn temporary_dir(directory: &Path) -> Result<tempfile::TempDir, FileError> {
     aside.map_err(because("make a directory in", directory))
 }
 
+/// Makes `path` a link that leads to `target`, in place of a file or a link that is there.
+pub fn link(path: &Path, target: &Path) -> Result<(), FileError> {
+    let make = || {
+        let aside = tempfile::Builder::new()
+            .prefix(ASIDE_PREFIX)
+            .suffix(ASIDE_SUFFIX)
+            .make_in(parent(path), |aside| std::os::unix::fs::symlink(target, aside))?;
+        aside.persist(path).map_err(|failed| failed.error)?;
+        sync_directory(parent(path))
+    };
+    make().map_err(because("make the link", path))
+}
+
 /// Removes a file or a link; one that is not there is as good as removed.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     unless_missing(fs::remove_file(path)).map_err(because("remove", path))

@@ -361,6 +361,10 @@ impl Engine {
             Step::Stop { unit } => {
                 machine.systemd.stop(&unit).await?;
                 machine.systemd.reset_failed(&unit).await?;
+                if unit.ends_with(".timer") {
+                    // Another timer of this name would make up for what this one did not do.
+                    machine.systemd.forget_state(&unit).await?;
+                }
                 if let Some(container) = unit.strip_suffix(".service") {
                     machine.podman.remove_container(container).await?;
                 }

@@ -122,6 +122,18 @@ impl Systemd {
         }
     }
 
+    /// Removes what a stopped timer remembers on disk of when it last elapsed. One that remembers nothing, or is not
+    /// there, needs none of it.
+    pub async fn forget_state(&self, unit: &str) -> Result<(), BusError> {
+        let clean = move |manager: ManagerProxy<'static>| async move {
+            ask("CleanUnit", CALL_LIMIT, manager.clean_unit(unit.to_owned(), vec!["state".to_owned()])).await
+        };
+        match self.call(clean).await {
+            Err(error) if error.is_no_such_unit() || error.is_nothing_to_clean() => Ok(()),
+            other => other,
+        }
+    }
+
     /// How a unit stands; `None` when there is no such unit.
     pub async fn unit(&self, unit: &str) -> Result<Option<UnitStatus>, BusError> {
         self.call(|manager| async move { status::read(manager.inner().connection(), unit).await }).await
