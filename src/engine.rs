@@ -182,6 +182,8 @@ pub struct Machine {
     pub proxy: Proxy,
     /// The certificates that the proxy shows.
     pub certificates: Certificates,
+    /// The program that runs, for units that call it.
+    pub program: PathBuf,
     /// Backups on this disk.
     pub backups: BackupFiles,
 }

@@ -1,6 +1,7 @@
 //! The control plane: store, host, engine, API; ready; and stopped in reverse.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use axum::Router;
@@ -189,10 +190,19 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
         certificates: Certificates::new(layout.certificates()),
         backups: BackupFiles::new(layout),
+        program: program()?,
         layout: layout.clone(),
         systemd,
         git,
     })
+}
+
+/// Where the program lies that runs here, also once another one has taken its place.
+fn program() -> Result<PathBuf, Failure> {
+    let found =
+        std::env::current_exe().map_err(|error| format!("the program does not find itself: {error}"))?;
+    let text = found.display().to_string();
+    Ok(PathBuf::from(text.trim_end_matches(" (deleted)")))
 }
 
 fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, InvalidPool> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use self::flow::Failure;
+use super::apply::ApplyError;
 use super::{Engine, EngineError};
 use crate::domain::backup::{
     Backup, BackupId, Form, Place, Reason, Restore, Schedule, State, Stored, Subject,
@@ -21,6 +22,7 @@ use crate::domain::backup::{
 use crate::domain::database::Database;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
+use crate::quadlet::{self, UnitFiles};
 use crate::store::{BackupError, BackupKey, DestinationError, NewBackup};
 use crate::vault::age::{Identity, Recipient};
 use crate::vault::stream::Packed;
@@ -151,7 +153,18 @@ impl Engine {
             Some(schedule) => self.0.writer.put_schedule(subject, schedule, self.now()).await?,
             None => self.0.writer.remove_schedule(&subject).await.map(drop)?,
         }
-        Ok(())
+        self.tend(database.id, false).await
+    }
+
+    /// The timer of a database's backups and what it starts; nothing, if it has no schedule.
+    pub(super) async fn backup_units(&self, database: &Database) -> Result<UnitFiles, ApplyError> {
+        let subject = Subject::Database(database.id);
+        let Some((schedule, _)) = self.reader().schedule(&subject).await? else {
+            return Ok(UnitFiles::new());
+        };
+        let socket = self.machine().layout.api_socket();
+        let program = &self.machine().program;
+        Ok(quadlet::backup::units(&database.slug, schedule.when, program, &socket)?)
     }
 
     /// The schedule of a database, if it has one.
