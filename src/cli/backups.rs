@@ -26,16 +26,19 @@ pub enum Backups {
     /// List the backups of a database, or of all
     List(List),
     /// Show one backup
+    #[command(after_help = "Example: rivetr backups show 12")]
     Show(One),
     /// Restore a backup
     Restore(restore::Restore),
     /// Restore a backup into a container that goes again, to see whether it is good
+    #[command(after_help = "Example: rivetr backups check 12")]
     Check(One),
     /// Write the file of a backup
     Download(files::Download),
     /// Hand in what was written out elsewhere, as a backup of a database
     Import(files::Import),
     /// Delete a backup with its file
+    #[command(after_help = "Example: rivetr backups delete 12 --yes")]
     Delete(Delete),
     /// See or change when a database is backed up by itself
     Schedule(schedule::Schedule),

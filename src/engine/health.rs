@@ -1,5 +1,6 @@
 //! Whether rivetr can do its work here: what `rivetr doctor` shows.
 
+mod backups;
 mod certs;
 mod machine;
 
@@ -53,17 +54,21 @@ pub enum CheckStatus {
 impl Engine {
     /// Looks at everything that rivetr needs, at once: whoever asks does not wait for each that does not answer.
     pub async fn health(&self) -> Health {
-        let (store, systemd, podman, proxy, queue, certificates, machine) = tokio::join!(
+        let (store, systemd, podman, proxy, queue, certificates, backups, machine) = tokio::join!(
             self.check_store(),
             self.check_systemd(),
             self.check_podman(),
             self.check_proxy(),
             self.check_queue(),
             self.check_certificates(),
+            self.check_backups(),
             self.check_machine()
         );
         Health {
-            checks: [store, systemd, podman, proxy, queue, certificates].into_iter().chain(machine).collect(),
+            checks: [store, systemd, podman, proxy, queue, certificates, backups]
+                .into_iter()
+                .chain(machine)
+                .collect(),
         }
     }
 

@@ -27,18 +27,24 @@ impl<'a> Server<'a> {
 
     fn tell(&self, what: &str) -> String {
         let (container, word) = (format!("rivetr-db-{}", self.name), format!("my_{}", self.kind));
-        let cli = |program: &str| {
-            format!("REDISCLI_AUTH=\"$(cat /run/secrets/rivetr-password)\" {program} {what}")
-        };
+        let cli =
+            |program: &str| format!("REDISCLI_AUTH=\"$(cat /run/secrets/rivetr-password)\" {program} {what}");
         let command = match self.kind {
             "postgres" => format!("psql -qXAt -U {word} -d {word} -c \"{what}\""),
             "mariadb" => {
-                format!("mariadb --defaults-extra-file=/run/secrets/rivetr-client.cnf -D {word} -Ne \"{what}\"")
+                format!(
+                    "mariadb --defaults-extra-file=/run/secrets/rivetr-client.cnf -D {word} -Ne \"{what}\""
+                )
             }
             "redis" => cli("redis-cli"),
             _ => cli("valkey-cli"),
         };
-        self.host.as_owner(["podman", "exec", &container, "sh", "-c", &command]).succeeds().stdout.trim().to_owned()
+        self.host
+            .as_owner(["podman", "exec", &container, "sh", "-c", &command])
+            .succeeds()
+            .stdout
+            .trim()
+            .to_owned()
     }
 
     fn fill(&self) {
@@ -113,7 +119,8 @@ fn what_was_destroyed_is_there_again() {
 
         // Handed out, and in again elsewhere.
         host.rivetr(["backups", "download", &id, "--plain", "--to", "/tmp/dump"]).succeeds();
-        let imported = host.rivetr(["backups", "import", &server.name, "/tmp/dump", "--json"]).succeeds().json();
+        let imported =
+            host.rivetr(["backups", "import", &server.name, "/tmp/dump", "--json"]).succeeds().json();
         server.destroy();
         let id = imported["id"].to_string();
         host.rivetr(["backups", "restore", &id, "--in-place", "--yes"]).succeeds();
@@ -177,14 +184,16 @@ fn killed_in_the_middle_nothing_is_lost_and_nothing_half_done_stays() {
         server.destroy();
         server.tell("CREATE TABLE later (v int)");
         dies_at(point, &["backups", "restore", &id, "--in-place", "--yes"]);
-        let shown = || host.rivetr(["backups", "show", &id, "--json"]).succeeds().json()["restores"][0].clone();
+        let shown =
+            || host.rivetr(["backups", "show", &id, "--json"]).succeeds().json()["restores"][0].clone();
         let ended = soon(shown, |restore| restore["ended"].is_string());
         assert_eq!(ended["failure"].is_null(), done, "{point}: {ended}");
         soon(
             || host.names(["podman", "ps", "--all", "--format", "{{.Names}}"], "rivetr-db-").len(),
             |count| *count == 1,
         );
-        let running = || host.systemctl(["is-active", &format!("rivetr-db-{}.service", server.name)]).code == 0;
+        let running =
+            || host.systemctl(["is-active", &format!("rivetr-db-{}.service", server.name)]).code == 0;
         assert!(soon(running, |running| *running), "{point}");
         if !done {
             assert_eq!(server.tell("SELECT count(*) FROM later"), "0", "{point}: what was there is there");

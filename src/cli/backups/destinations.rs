@@ -20,6 +20,7 @@ pub enum Destinations {
     /// Hand in a storage; something is put there and taken away again first
     Add(Add),
     /// List the storages
+    #[command(after_help = "Example: rivetr backups destinations list")]
     List,
     /// Forget a storage where no backup lies
     Remove(Remove),
@@ -63,6 +64,7 @@ pub struct Add {
 
 /// The arguments of `rivetr backups destinations remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "Example: rivetr backups destinations remove offsite")]
 pub struct Remove {
     /// Its name
     #[arg(value_parser = Slug::parse)]

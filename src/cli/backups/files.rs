@@ -26,10 +26,8 @@ pub struct Download {
 
 /// The arguments of `rivetr backups import`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(
-    after_help = "It takes pg_dump --format=custom, SQL of MariaDB or MySQL, and RDB files of Redis or Valkey.\n\n\
-                  Example: rivetr backups import orders orders.pgdump, and then rivetr backups restore"
-)]
+#[command(after_help = "Example: rivetr backups import orders orders.pgdump\n\n\
+                  It takes pg_dump --format=custom, SQL of MariaDB or MySQL, and RDB files of Redis or Valkey.")]
 pub struct Import {
     /// The database
     #[arg(value_parser = Slug::parse)]

@@ -11,8 +11,8 @@ use crate::domain::name::Slug;
 /// The arguments of `rivetr backups restore`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(
-    after_help = "The data that a database had before are in the trash for a week (rivetr databases trash).\n\n\
-                  Examples: rivetr backups restore 12 --new orders-copy\n          rivetr backups restore 12 --in-place --yes"
+    after_help = "Examples: rivetr backups restore 12 --new orders-copy; rivetr backups restore 12 --in-place --yes\n\n\
+                  The data that a database had before are in the trash for a week."
 )]
 pub struct Restore {
     /// The number of the backup

@@ -11,8 +11,10 @@ use crate::domain::name::Slug;
 
 /// The arguments of `rivetr backups schedule`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Without options it shows the schedule.\n\n\
-                  Example: rivetr backups schedule orders --at 'daily 03:30' --to offsite --keep 14 --check-days 7")]
+#[command(
+    after_help = "Example: rivetr backups schedule orders --at 'daily 03:30' --to offsite --keep 14 --check-days 7\n\n\
+                  Without options it shows the schedule."
+)]
 pub struct Schedule {
     /// The database
     #[arg(value_parser = Slug::parse)]
