@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::super::{Engine, EngineError};
-use crate::domain::backup::{Backup, Kept, Place, Retention, State, Subject, Target, expired};
+use crate::domain::backup::{Backup, Kept, Place, Restore, Retention, State, Subject, Target, expired};
 use crate::domain::name::Slug;
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 
 /// How often it is looked whether something is to be tried.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
@@ -22,10 +23,16 @@ pub struct Concern {
     pub message: String,
 }
 
+/// What an earlier run of rivetr had begun.
+pub(in crate::engine) struct Left {
+    backups: Vec<Backup>,
+    restores: Vec<Restore>,
+}
+
 impl Engine {
     /// Looks after backups until rivetr stops.
-    pub(in crate::engine) async fn keep_backups(self) {
-        if let Err(error) = self.recover_backups().await {
+    pub(in crate::engine) async fn keep_backups(self, left: Left) {
+        if let Err(error) = self.recover_backups(left).await {
             tracing::error!(%error, "backups that were interrupted are not brought to their end");
         }
         while !self.0.shutdown.is_cancelled() {
@@ -65,16 +72,25 @@ impl Engine {
         Ok(found)
     }
 
-    async fn recover_backups(&self) -> Result<(), EngineError> {
-        self.machine().backups.sweep().map_err(EngineError::internal)?;
-        for backup in self.reader().backups_under_way().await? {
+    /// What earlier runs of rivetr have left. Asked before anything new begins.
+    pub(in crate::engine) async fn left_backups(&self) -> Result<Left, StoreError> {
+        if let Err(error) = self.machine().backups.sweep() {
+            tracing::warn!(%error, "what interrupted backups left is not removed");
+        }
+        let backups = self.reader().backups_under_way().await?;
+        Ok(Left { backups, restores: self.reader().restores_under_way().await? })
+    }
+
+    async fn recover_backups(&self, left: Left) -> Result<(), EngineError> {
+        let Left { backups, restores } = left;
+        for backup in backups {
             if let Err(error) = self.remove_backup_file(&backup.place, &backup.file()).await {
                 tracing::warn!(backup = backup.id.0, %error, "what it left may stay");
             }
             let (reason, now) = ("rivetr ended while it was made".to_owned(), self.now());
             self.0.writer.move_backup(backup.id, move |state| state.fail(reason, now)).await?;
         }
-        for restore in self.reader().restores_under_way().await? {
+        for restore in restores {
             if let Err(error) = self.recover_restore(&restore).await {
                 tracing::error!(restore = restore.id.0, %error, "a restore is not brought to its end");
             }

@@ -91,7 +91,7 @@ impl Engine {
                     let filled = async {
                         let made = self.up(&made).await?;
                         let items = self.fill(&made, &backup).await?;
-                        self.compare(&backup, items)
+                        compare(&backup, items)
                     };
                     let filled = filled.await;
                     if filled.is_err() {
@@ -120,7 +120,7 @@ impl Engine {
         let tried = async {
             let scratch = self.make_scratch(like, name.clone()).await?;
             let items = self.fill(&scratch, backup).await?;
-            self.compare(backup, items)
+            compare(backup, items)
         };
         let tried = tried.await;
         if let Some(scratch) = self.reader().database(&name).await? {
@@ -135,21 +135,6 @@ impl Engine {
         tried.map(drop)
     }
 
-    /// What was counted, in words; an error if that cannot be all.
-    fn compare(&self, backup: &Backup, items: u64) -> Result<String, Failure> {
-        let word = tools::items(backup.form);
-        let State::Done { file, .. } = &backup.state else {
-            return Err(Failure("it is not there".to_owned()));
-        };
-        match file.items {
-            Some(before) if before > 0 && items == 0 => {
-                Err(Failure(format!("it has none of the {before} {word} that there were")))
-            }
-            Some(before) if before != items => Ok(format!("{items} {word}; {before} when it was begun")),
-            Some(_) | None => Ok(format!("{items} {word}")),
-        }
-    }
-
     async fn restore_in_place(
         &self,
         backup: &Backup,
@@ -160,7 +145,7 @@ impl Engine {
         let filled = async {
             let scratch = self.make_scratch(database, name.clone()).await?;
             let items = self.fill(&scratch, backup).await?;
-            self.compare(backup, items)?;
+            compare(backup, items)?;
             self.change_places(restore, database, &scratch).await
         };
         if let Err(failure) = filled.await {
@@ -236,5 +221,20 @@ impl Engine {
             .then(|| "rivetr ended meanwhile; nothing was changed, so it can be asked for again".to_owned());
         self.end_restore(restore, failure).await;
         Ok(())
+    }
+}
+
+/// What was counted, in words; an error if that cannot be all.
+fn compare(backup: &Backup, items: u64) -> Result<String, Failure> {
+    let word = tools::items(backup.form);
+    let State::Done { file, .. } = &backup.state else {
+        return Err(Failure("it is not there".to_owned()));
+    };
+    match file.items {
+        Some(before) if before > 0 && items == 0 => {
+            Err(Failure(format!("it has none of the {before} {word} that there were")))
+        }
+        Some(before) if before != items => Ok(format!("{items} {word}; {before} when it was begun")),
+        Some(_) | None => Ok(format!("{items} {word}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::testing::{Fixture, NOW, slug};
 use super::*;
-use crate::domain::backup::{Retention, Schedule, Target};
+use crate::domain::backup::{Restore, Retention, Schedule, Target};
 use crate::domain::database::DatabaseId;
 use crate::domain::s3::{BucketName, Endpoint, Location, Prefix, Region};
 use crate::domain::secret::Sealed;
