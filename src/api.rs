@@ -7,6 +7,7 @@
 mod app;
 mod around;
 mod audit;
+mod backup;
 mod certificate;
 pub mod client;
 mod deployment;

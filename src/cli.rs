@@ -5,6 +5,7 @@
 
 mod apps;
 mod audit;
+mod backups;
 mod cancel;
 mod certs;
 mod compose;
@@ -210,6 +211,9 @@ enum Remote {
     #[command(subcommand)]
     Teams(teams::Teams),
     Audit(audit::Audit),
+    /// Back databases up, restore them, and see what there is
+    #[command(subcommand)]
+    Backups(backups::Backups),
     /// List, show and delete what apps keep
     #[command(subcommand)]
     Volumes(volumes::Volumes),
@@ -250,6 +254,7 @@ impl Remote {
             Self::Users(users) => users.run(session).await,
             Self::Teams(teams) => teams.run(session).await,
             Self::Audit(audit) => audit.run(session).await,
+            Self::Backups(backups) => backups.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
             Self::Webhooks(webhooks) => webhooks.run(session).await,
         }

@@ -3,6 +3,7 @@
 //! No input or output, no async, no clock, no serde: values and the moves they allow.
 
 pub mod app;
+pub mod backup;
 pub mod build;
 pub mod certificate;
 pub mod database;
@@ -23,6 +24,7 @@ pub mod project;
 pub mod right;
 pub mod route;
 pub mod runtime;
+pub mod s3;
 pub mod secret;
 pub mod source;
 pub mod stack;

@@ -5,6 +5,7 @@
 
 mod app;
 mod apply;
+mod backup;
 mod catch_up;
 mod certs;
 mod change;
@@ -65,6 +66,7 @@ use crate::domain::database::DatabaseId;
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::time::Timestamp;
+use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
 use crate::host::journal::Journal;
@@ -78,6 +80,7 @@ use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
 use crate::vault::{KeySource, Sealing, Vault};
 
+pub use backup::{Concern, NewDestination, ShownBackup};
 pub use certs::Acme;
 pub use change::Changed;
 pub use database::{DatabaseStanding, Linked, WantedDatabase};
@@ -183,6 +186,8 @@ pub struct Machine {
     pub proxy: Proxy,
     /// The certificates that the proxy shows.
     pub certificates: Certificates,
+    /// Backups on this disk.
+    pub backups: BackupFiles,
 }
 
 /// A cheap handle to the engine; every face holds one.
@@ -213,6 +218,7 @@ struct Inner {
     uploading: tokio::sync::Mutex<()>,
     settling: apply::Locks,
     certs: certs::Desk,
+    backups: backup::Desk,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     sight: standing::Sight,
@@ -246,6 +252,7 @@ impl Engine {
             uploading: tokio::sync::Mutex::default(),
             settling: apply::Locks::default(),
             certs: certs::Desk::default(),
+            backups: backup::Desk::default(),
             features: OnceCell::new(),
             sight: standing::Sight::default(),
             doctor: glance::Doctor::default(),

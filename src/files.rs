@@ -310,7 +310,8 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// The directory a path lies in; a bare name lies in the current one.
-fn parent(path: &Path) -> &Path {
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),

@@ -8,6 +8,7 @@
 mod address;
 mod app;
 mod audit;
+mod backup;
 mod certificate;
 mod change;
 mod damage;
@@ -56,6 +57,7 @@ mod testing;
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
 pub use audit::{AuditFilter, AuditRow, Chain, Entry};
+pub use backup::{BackupError, BackupKey, DataOf, DestinationError, NewBackup, StoredDestination};
 pub use certificate::{AskCertificateError, OrderBegun};
 pub use change::ChangeAppError;
 pub use damage::cure;

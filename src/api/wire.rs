@@ -4,6 +4,7 @@
 //! made from the engine's own values are built beside their routes. Secrets are named, never shown.
 
 mod answer;
+mod backup;
 mod certificate;
 mod change;
 mod domain;
@@ -29,6 +30,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
+pub use backup::{
+    Backup, BackupDestination, BackupKey, BackupSchedule, PutDestination, Restore, RestoreBackup, TakeBackup,
+    Verdict,
+};
 pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};

@@ -15,10 +15,12 @@ pub enum Subject {
 }
 
 /// Where a parameter behind the word names an object of a team; without one it is a list.
-const OBJECTS: [(&str, Object); 10] = [
+const OBJECTS: [(&str, Object); 12] = [
     ("apps", Object::App),
     ("deployments", Object::Deployment),
     ("projects", Object::Project),
+    ("databases", Object::Database),
+    ("backups", Object::Backup),
     ("volumes", Object::Volume),
     ("domains", Object::Domain),
     ("webhook-deliveries", Object::Delivery),
@@ -34,8 +36,10 @@ const FACES: [&str; 2] = ["/api", "/live"];
 const OWN: [&str; 9] =
     ["", "audit", "me", "openapi.json", "overview", "palette", "requests", "routes", "tokens"];
 
-const INSTANCE: [&str; 9] = [
+const INSTANCE: [&str; 11] = [
     "acme-account",
+    "backup-destinations",
+    "backup-key",
     "host",
     "known-hosts",
     "metrics",

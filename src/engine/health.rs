@@ -1,5 +1,6 @@
 //! Whether rivetr can do its work here: what `rivetr doctor` shows.
 
+mod backups;
 mod certs;
 mod machine;
 
@@ -53,7 +54,7 @@ pub enum CheckStatus {
 impl Engine {
     /// Looks at everything that rivetr needs, at once: whoever asks does not wait for each that does not answer.
     pub async fn health(&self) -> Health {
-        let (store, systemd, podman, proxy, queue, jobs, certificates, machine) = tokio::join!(
+        let (store, systemd, podman, proxy, queue, jobs, certificates, backups, machine) = tokio::join!(
             self.check_store(),
             self.check_systemd(),
             self.check_podman(),
@@ -61,10 +62,11 @@ impl Engine {
             self.check_queue(),
             self.check_jobs(),
             self.check_certificates(),
+            self.check_backups(),
             self.check_machine()
         );
         Health {
-            checks: [store, systemd, podman, proxy, queue, jobs, certificates]
+            checks: [store, systemd, podman, proxy, queue, jobs, certificates, backups]
                 .into_iter()
                 .chain(machine)
                 .collect(),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Engine, EngineError};
+use super::{Concern, Engine, EngineError};
 use crate::domain::deployment::State;
 
 pub use crate::proxy::metrics::{AppCounts, BUCKETS_MS, Counts};
@@ -20,6 +20,8 @@ pub struct Metrics {
     pub unfinished: Vec<(State, usize)>,
     /// Deployments that ended since this run of rivetr began, by how.
     pub ended: Vec<(State, u64)>,
+    /// Databases whose backups failed, are late or cannot be restored.
+    pub backup_concerns: Vec<Concern>,
     /// What the proxy counts; none: it could not be asked.
     pub proxy: Option<Counts>,
 }
@@ -65,6 +67,7 @@ impl Engine {
             apps: self.reader().app_count().await?,
             unfinished: open.map(|state| (state, within(state))).collect(),
             ended: self.0.ends.read(),
+            backup_concerns: self.backup_concerns().await?,
             proxy,
         })
     }

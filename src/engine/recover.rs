@@ -66,6 +66,7 @@ impl Engine {
         for one_off in self.left_one_offs().await? {
             self.0.tasks.spawn(self.clone().end_one_off(one_off));
         }
+        let left_backups = self.left_backups().await?;
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
         let runs = self.machine().systemd.changes();
@@ -79,6 +80,7 @@ impl Engine {
             engine.0.tasks.spawn(engine.clone().sweep_deleted());
             engine.0.tasks.spawn(engine.clone().recover_databases());
             engine.0.tasks.spawn(engine.clone().empty_trash());
+            engine.0.tasks.spawn(engine.clone().keep_backups(left_backups));
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
             engine.0.tasks.spawn(engine.clone().keep_history(runs));
             engine.0.tasks.spawn(engine.clone().catch_up());

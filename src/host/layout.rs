@@ -136,6 +136,12 @@ impl Layout {
         self.state.join("backup")
     }
 
+    /// Where backups of databases lie.
+    #[must_use]
+    pub fn kept_backups(&self) -> PathBuf {
+        self.state.join("backups")
+    }
+
     /// The table the proxy serves from.
     #[must_use]
     pub fn routes(&self) -> PathBuf {

@@ -20,6 +20,10 @@ pub enum Object {
     Deployment,
     /// A project, by name.
     Project,
+    /// A database, by name or number.
+    Database,
+    /// A backup, by number.
+    Backup,
     /// A volume, by its name to Podman; one of an app that is gone is that of its former team.
     Volume,
     /// A domain, by number.
@@ -42,6 +46,8 @@ impl Object {
             Self::App | Self::Repository => "app",
             Self::Deployment => "deployment",
             Self::Project => "project",
+            Self::Database => "database",
+            Self::Backup => "backup",
             Self::Volume => "volume",
             Self::Domain => "domain",
             Self::Delivery => "delivery",
@@ -61,6 +67,15 @@ impl Reader {
         self.read(move |tx| match object {
             Object::App => of_app(tx, &name),
             Object::Repository => of_app(tx, name.strip_suffix(".git").unwrap_or(&name)),
+            Object::Database => {
+                let sql = "SELECT project.team AS team FROM database JOIN project ON project.id = database.project \
+                           WHERE database.slug = ?1 AND deleted IS NULL";
+                by(tx, sql, [name.as_str()])
+            }
+            Object::Backup => match name.parse::<i64>() {
+                Ok(id) => by(tx, "SELECT team FROM backup WHERE id = ?1", [id]),
+                Err(_) => Ok(None),
+            },
             Object::Volume => match VolumeName::of_unit(&name) {
                 Some((app, _)) => {
                     let former = "SELECT team FROM former_app WHERE slug = ?1";

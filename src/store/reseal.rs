@@ -23,7 +23,7 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 14] = [
     Column { table: "key", name: "private", place: "'key/' || name" },
     Column { table: "database", name: "password", place: "'database/' || volume" },
     Column { table: "database", name: "root_password", place: "'database/' || volume" },
@@ -33,6 +33,8 @@ const COLUMNS: [Column; 12] = [
     Column { table: "registry", name: "password", place: "'registry/' || host" },
     Column { table: "acme_account", name: "key", place: "'acme-account/' || directory" },
     Column { table: "acme_account", name: "next", place: "'acme-account/' || directory" },
+    Column { table: "backup_destination", name: "secret", place: "'backup-destination/' || name" },
+    Column { table: "backup_key", name: "secret", place: "'backup-key/' || recipient" },
     Column { table: "certificate", name: "key", place: "'certificate/' || name" },
     Column { table: "own_certificate", name: "key", place: "'own-certificate/' || name" },
     Column { table: "user", name: "totp", place: "'totp/' || id" },
@@ -259,6 +261,7 @@ mod tests {
         let open = [
             "audit.hash",
             "audit_start.hash",
+            "backup.sha256",
             "invitation.hash",
             "recovery_code.hash",
             "reset_link.hash",

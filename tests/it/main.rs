@@ -12,6 +12,7 @@
     reason = "tests drive rivetr from outside, and whatever goes wrong ends the test"
 )]
 
+mod backups;
 mod boot;
 mod certs;
 mod chaos;

@@ -144,7 +144,7 @@ impl Engine {
         start: bool,
     ) -> Result<(), Problem> {
         let runs = database.wish == Wish::Run;
-        let files = self.database_files(database, image).await?;
+        let mut files = self.database_files(database, image).await?;
         self.apply_project_network(&database.project).await?;
         self.make_database_secrets(database).await?;
         let owner = owner(database);
@@ -155,6 +155,9 @@ impl Engine {
         if runs && (start || !by_hand) {
             running.insert(service.clone());
         }
+        let timer = self.backup_units(database).await?;
+        running.extend(timer.keys().filter(|path| path.is_timer()).map(UnitPath::unit));
+        files.extend(timer);
         let must = if start && runs { BTreeSet::from([service.clone()]) } else { BTreeSet::new() };
         let wanted = Wanted { files, running };
         match self.carry_out(&wanted, &observed, &owner, &must).await {
@@ -221,7 +224,7 @@ impl Engine {
     }
 
     /// Stops the container of a database, whatever is under way.
-    pub(super) async fn halt_database(&self, database: &Database) -> Result<(), EngineError> {
+    pub(in crate::engine) async fn halt_database(&self, database: &Database) -> Result<(), EngineError> {
         let (service, systemd) = (database.service(), &self.machine().systemd);
         systemd.stop(&service).await.map_err(EngineError::internal)?;
         systemd.reset_failed(&service).await.map_err(EngineError::internal)

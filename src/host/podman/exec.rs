@@ -67,7 +67,7 @@ impl Podman {
         command: &[String],
         terminal: Option<(u16, u16)>,
     ) -> Result<Running, PodmanError> {
-        self.begin(container, command, true, terminal).await
+        self.begin(container, command, &[], true, terminal).await
     }
 
     /// Runs a command without input and waits until it has ended; none: it had not within `limit`, and was ended.
@@ -77,7 +77,7 @@ impl Podman {
         command: &[String],
         limit: Duration,
     ) -> Result<Option<Executed>, PodmanError> {
-        let Running { id, connection } = self.begin(container, command, false, None).await?;
+        let Running { id, connection } = self.begin(container, command, &[], false, None).await?;
         match timeout(limit, last_line(connection)).await {
             Ok(last_line) => {
                 let last_line = last_line.map_err(|error| self.raw.unreachable(&error))?;
@@ -95,7 +95,7 @@ impl Podman {
         input: &[u8],
         limit: Duration,
     ) -> Result<Option<Executed>, PodmanError> {
-        let Running { id, connection } = self.begin(container, command, true, None).await?;
+        let Running { id, connection } = self.begin(container, command, &[], true, None).await?;
         let (from, mut to) = split(connection);
         let run = async {
             to.write_all(input).await?;
@@ -113,7 +113,7 @@ impl Podman {
 
     /// Runs a command without input; what becomes of it is for the caller to see.
     pub async fn start(&self, container: &str, command: &[String]) -> Result<Running, PodmanError> {
-        self.begin(container, command, false, None).await
+        self.begin(container, command, &[], false, None).await
     }
 
     /// The process of a command as this machine numbers it; none: it has ended.
@@ -122,10 +122,11 @@ impl Podman {
         Ok((running && pid > 0).then_some(pid))
     }
 
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         container: &str,
         command: &[String],
+        variables: &[String],
         input: bool,
         terminal: Option<(u16, u16)>,
     ) -> Result<Running, PodmanError> {
@@ -141,6 +142,7 @@ impl Podman {
             "AttachStderr": true,
             "Tty": terminal.is_some(),
             "Cmd": command,
+            "Env": variables,
             // Otherwise two keys would leave the terminal and the command behind.
             "DetachKeys": "",
         });
