@@ -9,6 +9,7 @@ mod around;
 mod audit;
 mod certificate;
 pub mod client;
+mod database;
 mod deployment;
 mod domain;
 mod error;

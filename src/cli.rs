@@ -9,6 +9,7 @@ mod cancel;
 mod certs;
 mod compose;
 mod config;
+mod databases;
 mod deploy;
 mod deployments;
 mod doctor;
@@ -20,6 +21,7 @@ mod files;
 mod follow;
 mod input;
 mod keys;
+mod link;
 mod logs;
 mod projects;
 mod proxy;
@@ -207,6 +209,11 @@ enum Remote {
     /// List, show and delete what apps keep
     #[command(subcommand)]
     Volumes(volumes::Volumes),
+    /// Create, list, change and delete databases
+    #[command(subcommand)]
+    Databases(databases::Databases),
+    Link(link::Link),
+    Unlink(link::Unlink),
     /// Take webhooks, and see what was delivered
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
@@ -244,6 +251,9 @@ impl Remote {
             Self::Teams(teams) => teams.run(session).await,
             Self::Audit(audit) => audit.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
+            Self::Databases(databases) => databases.run(session).await,
+            Self::Link(link) => link.run(session).await,
+            Self::Unlink(unlink) => unlink.run(session).await,
             Self::Webhooks(webhooks) => webhooks.run(session).await,
         }
     }

@@ -6,6 +6,7 @@
 mod answer;
 mod certificate;
 mod change;
+mod database;
 mod domain;
 pub mod frame;
 mod key;
@@ -30,6 +31,10 @@ use utoipa::ToSchema;
 pub use answer::{parse_time, time};
 pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
+pub use database::{
+    AskedChange, AskedDatabase, ChangeDatabase, CreateDatabase, Database, DatabaseCredentials, DatabaseKind,
+    DatabaseLink, LinkDatabase,
+};
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
 pub use key::{CreateKey, Key, KnownHost};

@@ -22,6 +22,10 @@ pub enum Object {
     Project,
     /// A volume, by its name to Podman; one of an app that is gone is that of its former team.
     Volume,
+    /// A database, by name or number.
+    Database,
+    /// A database in the trash, by number.
+    TrashedDatabase,
     /// A domain, by number.
     Domain,
     /// The delivery of a webhook, by number.
@@ -43,6 +47,8 @@ impl Object {
             Self::Deployment => "deployment",
             Self::Project => "project",
             Self::Volume => "volume",
+            Self::Database => "database",
+            Self::TrashedDatabase => "database in the trash",
             Self::Domain => "domain",
             Self::Delivery => "delivery",
             Self::Certificate => "certificate",
@@ -53,6 +59,9 @@ impl Object {
 }
 
 const OF_APP: &str = "SELECT project.team AS team FROM app JOIN project ON project.id = app.project";
+
+const OF_DATABASE: &str =
+    "SELECT project.team AS team FROM database JOIN project ON project.id = database.project";
 
 impl Reader {
     /// The team of an object; none: there is no such object, or it is no team's.
@@ -71,6 +80,8 @@ impl Reader {
             Object::Deployment => {
                 numbered(tx, "JOIN deployment ON deployment.app = app.id WHERE deployment.id = ?1", &name)
             }
+            Object::Database => of_database(tx, &name),
+            Object::TrashedDatabase => database(tx, "WHERE database.id = ?1 AND deleted IS NOT NULL", &name),
             Object::Domain => numbered(tx, "JOIN domain ON domain.app = app.id WHERE domain.id = ?1", &name),
             Object::Delivery => {
                 let rest = "JOIN webhook_delivery AS d ON d.app = app.id WHERE d.id = ?1";
@@ -121,6 +132,22 @@ fn of_team(connection: &Connection, name: &str) -> Result<Option<TeamId>, StoreE
     }
     let Ok(id) = name.parse::<i64>() else { return Ok(None) };
     by(connection, "SELECT id AS team FROM team WHERE id = ?1", [id])
+}
+
+/// A name made of digits is a name first, as where databases are looked up.
+fn of_database(connection: &Connection, name: &str) -> Result<Option<TeamId>, StoreError> {
+    let sql = format!("{OF_DATABASE} WHERE database.slug = ?1 AND deleted IS NULL");
+    match by(connection, &sql, [name])? {
+        Some(team) => Ok(Some(team)),
+        None => database(connection, "WHERE database.id = ?1 AND deleted IS NULL", name),
+    }
+}
+
+fn database(connection: &Connection, rest: &str, name: &str) -> Result<Option<TeamId>, StoreError> {
+    match name.parse::<i64>() {
+        Ok(number) => by(connection, &format!("{OF_DATABASE} {rest}"), [number]),
+        Err(_) => Ok(None),
+    }
 }
 
 /// A name made of digits is a name first, as where apps are looked up.
