@@ -18,6 +18,7 @@ mod exec;
 mod git;
 mod hooks;
 mod input;
+pub mod job;
 mod key;
 mod linger;
 mod metrics;

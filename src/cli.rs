@@ -19,7 +19,9 @@ mod exec;
 mod failure;
 mod files;
 mod follow;
+mod in_container;
 mod input;
+mod jobs;
 mod keys;
 mod link;
 mod logs;
@@ -144,6 +146,7 @@ enum Command {
     #[command(after_help = "Example: systemctl start rivetr.service")]
     Serve,
     Proxy(proxy::Proxy),
+    InContainer(in_container::InContainer),
     /// Hand out sockets of the containers' network; systemd starts it
     #[command(after_help = "Example: systemctl --user start rivetr-netns.service")]
     Netns,
@@ -185,6 +188,9 @@ enum Remote {
     /// Look after the key that seals all secrets
     #[command(subcommand)]
     Secrets(secrets::Secrets),
+    /// Commands that apps run by a schedule
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
     /// Keys that open repositories over SSH
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -241,6 +247,7 @@ impl Remote {
             Self::Env(env) => env.run(session).await,
             Self::Files(files) => files.run(session).await,
             Self::Secrets(secrets) => secrets.run(session).await,
+            Self::Jobs(jobs) => jobs.run(session).await,
             Self::Keys(keys) => keys.run(session).await,
             Self::Exec(exec) => exec.run(session).await,
             Self::Run(run) => run.run(session).await,
@@ -278,6 +285,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
         Command::Compose(command) => {
             command.run(environment, json, &mut std::io::stdout(), &mut std::io::stderr())?;
         }
+        Command::InContainer(run) => block_on(run.run(environment))?,
         Command::Doctor(doctor) => block_on(doctor.run(&mut session()?, environment))?,
         Command::Setup(args) => block_on(async {
             let (mut output, mut progress) = (std::io::stdout(), std::io::stderr());

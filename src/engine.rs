@@ -22,6 +22,7 @@ mod glance;
 mod health;
 pub mod hooks;
 mod inventory;
+mod jobs;
 mod keys;
 mod leftovers;
 mod log;
@@ -87,6 +88,7 @@ pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession}
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
+pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
 pub use log::{LogEntry, LogTail};
 pub use preview::{Preview, Texts};
@@ -108,6 +110,8 @@ pub struct Settings {
     pub clock: fn() -> Timestamp,
     /// Where the master keys are.
     pub keys: KeySource,
+    /// The program that this is, which units run.
+    pub program: PathBuf,
     /// The host under which rivetr itself is reached through its proxy.
     pub own_host: Option<HostName>,
     /// Whether people reach rivetr itself by HTTPS.
@@ -203,6 +207,7 @@ struct Inner {
     applying: apply::Locks,
     tending: apply::Locks<DatabaseId>,
     running_apart: apply::Locks,
+    jobs: apply::Locks,
     pulling: apply::Locks<String>,
     repositories: apply::Locks,
     uploading: tokio::sync::Mutex<()>,
@@ -235,6 +240,7 @@ impl Engine {
             applying: apply::Locks::default(),
             tending: apply::Locks::default(),
             running_apart: apply::Locks::default(),
+            jobs: apply::Locks::default(),
             pulling: apply::Locks::default(),
             repositories: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),

@@ -4,6 +4,8 @@
 
 pub mod addresses;
 pub mod archive;
+pub mod attend;
+pub mod calendar;
 pub mod certificates;
 pub mod git;
 pub mod journal;

@@ -62,7 +62,7 @@ pub struct Plan {
 /// What leads from `observed` to `wanted`: the new first, then the end of the old.
 #[must_use]
 pub fn plan(wanted: &Wanted, observed: &Observed) -> Plan {
-    let Files { now, after_stop, drift } = changed_files(wanted, observed);
+    let Files { now, after_stop, renewed, drift } = changed_files(wanted, observed);
     let removes: Vec<Step> = observed
         .files
         .keys()
@@ -73,9 +73,10 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Plan {
     let reload_first = observed.needs_reload || unread || !now.is_empty();
     let reload_last = !after_stop.is_empty() || !removes.is_empty();
 
-    let mut steps = now;
+    let mut steps: Vec<Step> = renewed.iter().map(|unit| Step::Stop { unit: unit.clone() }).collect();
+    steps.extend(now);
     steps.extend(reload_first.then_some(Step::Reload));
-    steps.extend(starts(wanted, observed));
+    steps.extend(starts(wanted, observed, &renewed));
     steps.extend(stops(wanted, observed));
     steps.extend(after_stop);
     steps.extend(removes);
@@ -96,6 +97,8 @@ impl Plan {
 struct Files {
     now: Vec<Step>,
     after_stop: Vec<Step>,
+    /// Units that are stopped before their file is written and started afterwards.
+    renewed: BTreeSet<String>,
     drift: Vec<UnitPath>,
 }
 
@@ -110,8 +113,13 @@ fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
         }
         // systemd applies the limits of a unit that runs as it reads them: nothing is started anew for those.
         let live = present.is_some_and(|present| same_but_limits(present, text));
-        if present.is_none() || live || !observed.runs(&unit) {
+        // A run of a task goes on as it began; the next one is as its file says then.
+        if present.is_none() || live || path.is_task() || !observed.runs(&unit) {
             files.now.push(write());
+        } else if path.is_timer() && wanted.running.contains(&unit) {
+            // One that learned of another schedule while it waits would make up for what was never due.
+            files.now.push(write());
+            files.renewed.insert(unit);
         } else if wanted.stays(path) {
             files.drift.push(path.clone());
         } else {
@@ -121,9 +129,10 @@ fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
     files
 }
 
-fn starts(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+fn starts(wanted: &Wanted, observed: &Observed, renewed: &BTreeSet<String>) -> Vec<Step> {
     let start = |unit: &String| Step::Start { unit: unit.clone() };
-    let idle = |unit: &&String| observed.units.get(*unit) != Some(&UnitState::Active);
+    let idle =
+        |unit: &&String| observed.units.get(*unit) != Some(&UnitState::Active) || renewed.contains(*unit);
     wanted.running.iter().filter(idle).map(start).collect()
 }
 
@@ -138,9 +147,9 @@ fn stops(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
 
 impl Wanted {
     /// Whether the unit of a wanted file is not to be stopped. A target is what people hold an app by, and its
-    /// stop would stop every release: it ends with its file alone.
+    /// stop would stop every release: it ends with its file alone. A task ends by itself.
     fn stays(&self, path: &UnitPath) -> bool {
-        path.place() == Place::Systemd || self.running.contains(&path.unit())
+        path.place() == Place::Systemd || path.is_task() || self.running.contains(&path.unit())
     }
 }
 

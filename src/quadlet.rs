@@ -5,6 +5,7 @@
 pub mod app;
 pub mod database;
 pub mod features;
+pub mod job;
 pub mod options;
 pub mod path;
 pub mod project;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
 use super::{
-    Api, Route, app, audit, certificate, database, deployment, domain, exec, git, hooks, key, metrics,
+    Api, Route, app, audit, certificate, database, deployment, domain, exec, git, hooks, job, key, metrics,
     operate, project, registry, routing, secret, settings, system, team, token, traffic, upload, user,
     variable, volume, webhook, wire,
 };
@@ -19,6 +19,7 @@ pub fn table() -> Vec<Route<Api>> {
         of_apps(),
         of_deployments(),
         of_projects(),
+        of_jobs(),
         of_keys(),
         of_volumes(),
         of_registries(),
@@ -137,6 +138,43 @@ fn of_projects() -> Vec<Route<Api>> {
             .gives::<wire::Project>(StatusCode::CREATED),
         Route::delete("/api/projects/{id}/environments/{environment}", project::delete_environment)
             .about("Remove an environment that has no apps")
+            .answers_nothing(),
+    ]
+}
+
+fn of_jobs() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/api/apps/{id}/jobs", job::list)
+            .about("The jobs of an app: commands that it runs by a schedule")
+            .lists::<wire::Job>(),
+        Route::post("/api/apps/{id}/jobs", job::create)
+            .about("Give an app a job")
+            .takes::<wire::CreateJob>()
+            .gives::<wire::Job>(StatusCode::CREATED),
+        Route::get("/api/apps/{id}/jobs/{job}", job::show)
+            .about("One job, when it runs next and how it went last")
+            .gives::<wire::Job>(StatusCode::OK),
+        Route::patch("/api/apps/{id}/jobs/{job}", job::change)
+            .about("Change a job; what is not named stays")
+            .takes::<wire::JobOptions>()
+            .gives::<wire::Job>(StatusCode::OK),
+        Route::delete("/api/apps/{id}/jobs/{job}", job::delete)
+            .about("Delete a job with its history; what runs of it is ended")
+            .answers_nothing(),
+        Route::post("/api/apps/{id}/jobs/{job}/run", job::run)
+            .about("Start a run of a job now")
+            .gives::<wire::Job>(StatusCode::ACCEPTED),
+        Route::get("/api/apps/{id}/jobs/{job}/runs", job::runs)
+            .about("The runs of a job, newest first")
+            .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
+            .query("before", Type::Integer, "Only those older than this id")
+            .lists::<wire::JobRun>(),
+        Route::get("/api/apps/{id}/jobs/{job}/runs/{run}/logs", job::log)
+            .about("What a run wrote, the last lines of it")
+            .query("lines", Type::Integer, "How many; 200 if not said, at most 2,000")
+            .gives::<wire::JobLog>(StatusCode::OK),
+        Route::post("/api/apps/{id}/jobs/{job}/runs/{run}/cancel", job::cancel)
+            .about("End a run")
             .answers_nothing(),
     ]
 }

@@ -9,6 +9,7 @@ mod change;
 mod database;
 mod domain;
 pub mod frame;
+mod job;
 mod key;
 mod options;
 mod parse;
@@ -37,6 +38,7 @@ pub use database::{
 };
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
+pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
 pub use key::{CreateKey, Key, KnownHost};
 pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};
 pub use parse::{

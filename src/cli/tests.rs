@@ -865,6 +865,57 @@ fn the_effective_configuration_is_shown_with_its_origins() {
 }
 
 #[tokio::test]
+async fn jobs() {
+    const RUN: &str = r#"{"id":7,"trigger":"hand","began":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:30:04.000Z","outcome":"failed","status":3,"invocation":"abc"}"#;
+    const JOB: &str = r#"{"name":"tidy","app":"blog","schedule":"0 3 * * *","calendars":["*-*-* 03:00:00 UTC"],"timezone":"UTC","command":"rake 'tidy up'","place":"fresh","timeout":60,"catch_up":true,"enabled":true,"state":"waiting","next":"2026-11-24T03:00:00.000Z","last":null,"timer":"rivetr-job-blog_tidy.timer","created":"2026-11-23T11:00:00.000Z"}"#;
+    let list = joined(&["{\"items\":[", JOB, "],\"next\":null}"]);
+    let runs = joined(&["{\"items\":[", RUN, "],\"next\":null}"]);
+    let log = joined(&["{\"run\":", RUN, ",\"lines\":[\"tidied\",\"\\u001b[2J\"]}"]);
+    let api = Api::of(&[
+        ("POST /api/apps/blog/jobs", JOB),
+        ("PATCH /api/apps/blog/jobs/tidy", JOB),
+        ("DELETE /api/apps/blog/jobs/tidy", ""),
+        ("GET /api/apps/blog/jobs", list),
+        ("GET /api/apps/shop/jobs", r#"{"items":[],"next":null}"#),
+        ("POST /api/apps/blog/jobs/tidy/run", JOB),
+        ("GET /api/apps/blog/jobs/tidy/runs?limit=1", runs),
+        ("GET /api/apps/blog/jobs/tidy/runs?limit=20", runs),
+        ("GET /api/apps/blog/jobs/tidy/runs/7/logs?lines=200", log),
+        ("POST /api/apps/blog/jobs/tidy/runs/7/cancel", ""),
+    ]);
+    let (written, outcome) =
+        api.run("jobs create blog tidy --schedule @daily --timeout 60 -- rake tidy").await;
+    assert_eq!(outcome, Ok(()));
+    for words in ["rake 'tidy up'", "*-*-* 03:00:00 UTC", "rivetr-job-blog_tidy.timer", "60 s"] {
+        assert!(written.contains(words), "{words} is not in {written}");
+    }
+    api.check(
+        "jobs list blog",
+        "JOB   SCHEDULE   STATE    NEXT                 LAST  COMMAND\n\
+         tidy  0 3 * * *  waiting  2026-11-24 03:00:00  -     rake 'tidy up'\n",
+    )
+    .await;
+    let (written, _) = api.run("jobs list shop").await;
+    assert!(written.starts_with("shop has no jobs."), "{written}");
+    api.check(
+        "jobs runs blog tidy",
+        "RUN  BEGAN                ENDED                RESULT      BY\n\
+         7    2026-11-23 11:30:00  2026-11-23 11:30:04  failed (3)  hand\n",
+    )
+    .await;
+    api.check("jobs logs blog tidy", "tidied\n\u{241b}[2J\n").await;
+    api.check("jobs cancel blog tidy", "The run of tidy is ended.\n").await;
+    api.check("jobs delete blog tidy", "tidy of blog is deleted.\n").await;
+    assert_eq!(api.run("jobs set blog tidy --enabled false").await.1, Ok(()));
+    assert_eq!(api.run("jobs set blog tidy").await.1.unwrap_err().exit, Exit::Usage);
+    let sent = api.asked.lock().unwrap().join("\n");
+    let created =
+        r#"POST /api/apps/blog/jobs {"name":"tidy","schedule":"@daily","command":"rake tidy","timeout":60}"#;
+    assert!(sent.contains(created), "{sent}");
+    assert!(sent.contains(r#"PATCH /api/apps/blog/jobs/tidy {"enabled":false}"#), "{sent}");
+}
+
+#[tokio::test]
 async fn webhooks() {
     const DELIVERY: &str = r#"{"id":12,"app":"blog","provider":"github","name":"f3","event":"push","received":"2026-11-23T11:30:00.000Z","verdict":"deployed","reason":"a push to the branch","deployment":43,"replay_of":null}"#;
     let enabled = r#"{"provider":"generic","url":null,"path":"/webhooks/generic/blog","secret":"5ec7e7","signing_token":null,"watch":["api/**"]}"#;

@@ -32,7 +32,7 @@ use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::remote::acme::{self, External};
-use crate::store::{InvalidPool, SubnetPool};
+use crate::store::SubnetPool;
 use crate::vault::{KeyRing, KeySource, RingError, Vault};
 use crate::web::Web;
 use crate::{config, files, store};
@@ -193,13 +193,14 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
     })
 }
 
-fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, InvalidPool> {
+fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, Failure> {
     let settings = &process.settings;
     let pool =
         SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
     Ok(engine::Settings {
         clock: now,
         keys,
+        program: std::env::current_exe()?,
         own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
         own_https: settings.instance.url.as_ref().is_some_and(|url| url.https),
         public_port: public_port(process),

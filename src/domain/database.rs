@@ -120,7 +120,7 @@ pub fn unit_name(slug: &Slug) -> String {
 pub struct DatabaseWord(String);
 
 impl DatabaseWord {
-    /// Takes letters, digits and underscores, at most 32 (what MySQL allows for users), no digit first.
+    /// Takes letters, digits and underscores, at most 32 (what `MySQL` allows for users), no digit first.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let well_formed = (1..=32).contains(&text.len())

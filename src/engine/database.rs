@@ -13,6 +13,7 @@ use crate::domain::image::ImageRef;
 use crate::domain::name::Slug;
 use crate::domain::runtime::Protocol;
 use crate::domain::secret::Secret;
+use crate::host::sockets::port_is_free;
 use crate::quadlet::database::Opened;
 use crate::quadlet::path::Owner;
 use crate::store::{DatabaseError, NewDatabase};
@@ -214,6 +215,11 @@ impl Engine {
         if self.0.settings.own_ports.contains(&port) {
             return conflict(format!("rivetr itself listens on port {port}: choose another one"));
         }
+        if !port_is_free(port) {
+            return conflict(format!(
+                "another program of this host listens on port {port}: choose another one"
+            ));
+        }
         for app in self.reader().apps().await? {
             let mut published = app.settings.runtime.publish.clone();
             if let Some(live) = app.live {
@@ -261,7 +267,7 @@ fn random_hex() -> Result<String, EngineError> {
     let mut bytes = [0; PASSWORD_LEN];
     getrandom::fill(&mut bytes)
         .map_err(|error| EngineError::Unavailable(format!("the system gives no random bytes: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 /// Whose units a database's are.

@@ -68,6 +68,7 @@ impl Engine {
         }
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
+        let runs = self.machine().systemd.changes();
         let engine = self.clone();
         self.0.tasks.spawn(async move {
             if let Err(error) = engine.delete_projects_again().await {
@@ -79,6 +80,7 @@ impl Engine {
             engine.0.tasks.spawn(engine.clone().recover_databases());
             engine.0.tasks.spawn(engine.clone().empty_trash());
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
+            engine.0.tasks.spawn(engine.clone().keep_history(runs));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.0.tasks.spawn(engine.clone().keep_certificates());
             engine.dispatch().await;

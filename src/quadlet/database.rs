@@ -90,3 +90,104 @@ pub fn volume_unit(database: &Database) -> String {
 pub fn secret_name(slug: &Slug, file: &str) -> String {
     format!("{}_{file}", crate::domain::database::unit_name(slug))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::database::{Credentials, DatabaseId, DatabaseKind, ServerConfig, Settings, Wish};
+    use crate::domain::person::TeamId;
+    use crate::domain::project::{Project, ProjectId, Subnet};
+    use crate::domain::runtime::Limits;
+    use crate::domain::secret::{Sealed, Secret};
+    use crate::domain::time::Timestamp;
+
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 90, 0, 7);
+
+    fn database(kind: DatabaseKind, config: &str) -> Database {
+        let slug = Slug::parse("orders").unwrap();
+        let (user, database) = kind.names(&slug);
+        Database {
+            id: DatabaseId(1),
+            project: Project {
+                id: ProjectId(1),
+                slug: Slug::parse("shop").unwrap(),
+                team: TeamId::FIRST,
+                subnet: Subnet::around(ADDRESS),
+            },
+            kind,
+            settings: Settings {
+                image: kind.image("1").unwrap(),
+                config: ServerConfig::parse(config).unwrap(),
+                limits: Limits { memory: Memory::parse("512M").ok(), cpus: None },
+                public: None,
+            },
+            credentials: Credentials {
+                user,
+                database,
+                password: Sealed(Vec::new()),
+                root_password: Sealed(Vec::new()),
+            },
+            volume: "rivetr-db-orders_0123abcd".to_owned(),
+            address: Some(ADDRESS),
+            image: None,
+            wish: Wish::Run,
+            problem: None,
+            created: Timestamp(0),
+            deleted: None,
+            slug,
+        }
+    }
+
+    fn texts(kind: DatabaseKind, config: &str, enabled: bool) -> Vec<(String, String)> {
+        let image = ImageId::parse(&"b".repeat(64)).unwrap();
+        let features = PodmanFeatures::of("5.4.2").unwrap();
+        let files = units(&database(kind, config), &image, ADDRESS, enabled, features).unwrap();
+        files.into_iter().map(|(path, text)| (path.to_string(), text)).collect()
+    }
+
+    #[test]
+    fn every_kind_is_a_container_that_waits_for_its_server_and_a_volume() {
+        for kind in DatabaseKind::ALL {
+            let files = texts(kind, "a = 1", true);
+            let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+            assert_eq!(
+                paths,
+                ["db-orders/rivetr-db-orders.container", "db-orders/rivetr-db-orders_0123abcd.volume"]
+            );
+            let text = &files[0].1;
+            for line in [
+                "ContainerName=rivetr-db-orders",
+                "Network=rivetr-net-shop.network:alias=orders,ip=10.90.0.7",
+                "Notify=healthy",
+                "MemoryMax=536870912",
+                "Slice=rivetr-shop.slice",
+                "WantedBy=default.target",
+                &format!("Volume=rivetr-db-orders_0123abcd.volume:{}", kind.data()),
+            ] {
+                assert!(text.lines().any(|there| there == line), "{line} is missing in\n{text}");
+            }
+            assert!(text.contains("HealthCmd=[") && text.contains("HealthStartupCmd=["), "{text}");
+            assert!(text.contains("rivetr-db-orders_config,type=mount"), "{text}");
+            assert!(!texts(kind, "", false)[0].1.contains("[Install]"));
+        }
+    }
+
+    #[test]
+    fn passwords_are_in_files_of_the_container_alone() {
+        let opened = Opened { password: Secret::from("sesame"), root_password: Secret::from("open") };
+        for kind in DatabaseKind::ALL {
+            let database = database(kind, "");
+            let files = files(kind, &database.settings, &opened);
+            assert!(files.iter().any(|file| file.content.reveal() == b"sesame"), "{kind:?}");
+            assert!(files.iter().all(|file| !format!("{file:?}").contains("sesame")));
+            let text = &texts(kind, "", true)[0].1;
+            for ServerFile { name, .. } in &files {
+                assert!(text.contains(&format!("rivetr-db-orders_{name},type=mount")), "{name} in\n{text}");
+            }
+        }
+        let redis = database(DatabaseKind::Redis, "maxmemory 10mb\nrequirepass mine\n");
+        let config = files(DatabaseKind::Redis, &redis.settings, &opened).pop().unwrap();
+        let text = String::from_utf8(config.content.reveal().to_vec()).unwrap();
+        assert!(text.ends_with("requirepass mine\nrequirepass sesame\n"), "the last one holds: {text}");
+    }
+}

@@ -104,7 +104,7 @@ impl Writer {
                 ),
             )
             .map_err(StoreError::from)?;
-            Ok(there(tx, id)?)
+            there(tx, id)
         })
         .await
     }
@@ -117,7 +117,7 @@ impl Writer {
             tx.execute("UPDATE database SET slug = ?2 WHERE id = ?1", (id.0, slug.as_str()))
                 .map_err(StoreError::from)?;
             resident::rename(tx, &database.unit_name(), &unit_name(&slug))?;
-            Ok(there(tx, id)?)
+            there(tx, id)
         })
         .await
     }

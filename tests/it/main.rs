@@ -17,6 +17,7 @@ mod certs;
 mod chaos;
 mod commands;
 mod compose;
+mod databases;
 mod deployments;
 mod doctor;
 mod domains;
@@ -27,6 +28,7 @@ mod faults;
 mod first_steps;
 mod host;
 mod images;
+mod jobs;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
 mod oneoff;

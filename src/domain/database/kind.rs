@@ -8,9 +8,9 @@ use crate::domain::name::{InvalidName, Slug};
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DatabaseKind {
-    /// PostgreSQL.
+    /// `PostgreSQL`.
     Postgres,
-    /// MySQL.
+    /// `MySQL`.
     Mysql,
     /// `MariaDB`.
     Mariadb,
@@ -193,10 +193,10 @@ impl DatabaseKind {
     /// The user and the database that a new one of this name has unless it is said.
     #[must_use]
     pub fn names(self, slug: &Slug) -> (DatabaseWord, DatabaseWord) {
-        match self.has_names() {
-            true => (DatabaseWord::of(slug), DatabaseWord::of(slug)),
-            false => (DatabaseWord::fixed("default"), DatabaseWord::fixed("0")),
+        if self.has_names() {
+            return (DatabaseWord::of(slug), DatabaseWord::of(slug));
         }
+        (DatabaseWord::fixed("default"), DatabaseWord::fixed("0"))
     }
 
     /// The address that programs are given. Its parts need no escaping: words and passwords are plain.

@@ -115,9 +115,10 @@ impl Engine {
         let _alone = self.0.pulling.take(name.clone()).await;
         let unit = format!("rivetr-pull-{}.service", database.slug);
         let known = self.machine().systemd.unit(&unit).await.map_err(|error| error.to_string())?;
-        let folder = match known {
-            Some(_) => self.machine().layout.pull(&database.slug),
-            None => workspace.make_pull(&database.slug).map_err(|error| error.to_string())?,
+        let folder = if known.is_some() {
+            self.machine().layout.pull(&database.slug)
+        } else {
+            workspace.make_pull(&database.slug).map_err(|error| error.to_string())?
         };
         let pull = Pull { image, unit, dir: folder.clone(), folder: folder.clone(), log: folder.join("log") };
         let say = |line: String| tracing::info!(database = %database.slug, "{}", line.trim());

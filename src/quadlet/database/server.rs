@@ -4,7 +4,7 @@
 //! No password stands in a variable or an argument: each is a file that only the container has.
 
 use super::secret_name;
-use crate::domain::database::{Credentials, DatabaseKind, Settings};
+use crate::domain::database::{Credentials, DatabaseKind, ServerConfig, Settings};
 use crate::domain::name::Slug;
 use crate::domain::secret::Secret;
 use crate::quadlet::unit::{SectionWriter, UnitTextError, ValueProblem};
@@ -13,11 +13,11 @@ use crate::quadlet::unit::{SectionWriter, UnitTextError, ValueProblem};
 pub const PASSWORD_FILE: &str = "/run/secrets/rivetr-password";
 /// Where a container finds the password of its administrator.
 const ROOT_PASSWORD_FILE: &str = "/run/secrets/rivetr-root-password";
-/// Where the tools of MySQL and `MariaDB` find how they come in as the administrator.
+/// Where the tools of `MySQL` and `MariaDB` find how they come in as the administrator.
 pub const CLIENT_FILE: &str = "/run/secrets/rivetr-client.cnf";
 /// Where the server finds its configuration.
 const CONFIG_FILE: &str = "/etc/rivetr/server.conf";
-/// The folder from which MySQL and `MariaDB` read configuration besides their own.
+/// The folder from which `MySQL` and `MariaDB` read configuration besides their own.
 const MYSQL_CONFIG_FILE: &str = "/etc/mysql/conf.d/rivetr.cnf";
 
 /// The passwords of a database, opened.
@@ -49,7 +49,7 @@ pub fn files(kind: DatabaseKind, settings: &Settings, opened: &Opened) -> Vec<Se
     let file = |name, path, mode, content| ServerFile { name, path, mode, content };
     // The server may have become another user by the time it reads them.
     let password_file = || file("password", PASSWORD_FILE, "0444", password.clone());
-    let config = settings.config.as_ref().map(|config| config.as_str());
+    let config = settings.config.as_ref().map(ServerConfig::as_str);
     match kind {
         DatabaseKind::Postgres => {
             let config = config.map(|own| joined(&[b"listen_addresses = '*'\n", own.as_bytes()]));
@@ -199,7 +199,7 @@ fn json(words: &[String]) -> Result<String, UnitTextError> {
         .map_err(|_| UnitTextError { name: "HealthCmd".to_owned(), problem: ValueProblem::Control })
 }
 
-/// Workers of PostgreSQL share results there, and Podman's own 64 MB are soon too little.
+/// Workers of `PostgreSQL` share results there, and Podman's own 64 MB are soon too little.
 pub(super) fn shared_memory(kind: DatabaseKind) -> Option<&'static str> {
     (kind == DatabaseKind::Postgres).then_some("256M")
 }

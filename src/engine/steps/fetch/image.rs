@@ -53,12 +53,11 @@ async fn pull(context: &mut Context, deployment: &Deployment, image: &ImageRef) 
     // What an earlier run of rivetr began goes on in its own folder.
     let known = engine.machine().systemd.unit(&unit).await;
     let known = known.map_err(|error| Halt::because("asking systemd for the pull", error))?;
-    let dir = match known {
-        Some(_) => workspace.source(deployment),
-        None => {
-            let made = workspace.make_source(deployment);
-            made.map_err(|error| Halt::because("making room for the pull", error))?
-        }
+    let dir = if known.is_some() {
+        workspace.source(deployment)
+    } else {
+        let made = workspace.make_source(deployment);
+        made.map_err(|error| Halt::because("making room for the pull", error))?
     };
     let pull = Pull {
         image,
