@@ -14,6 +14,7 @@ pub mod dotenv;
 pub mod health;
 pub mod image;
 pub mod instructions;
+pub mod job;
 pub mod key;
 pub mod mount;
 pub mod name;

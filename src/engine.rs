@@ -23,6 +23,7 @@ mod glance;
 mod health;
 pub mod hooks;
 mod inventory;
+mod jobs;
 mod keys;
 mod leftovers;
 mod log;
@@ -82,7 +83,7 @@ use crate::vault::{KeySource, Sealing, Vault};
 pub use backup::{Concern, NewDestination, ShownBackup};
 pub use certs::Acme;
 pub use change::Changed;
-pub use database::{DatabaseStanding, Linked, WantedDatabase};
+pub use database::{DatabaseStanding, KEPT as TRASH_KEPT, Linked, WantedDatabase};
 pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
 pub use error::EngineError;
@@ -90,6 +91,7 @@ pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession}
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
+pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
 pub use log::{LogEntry, LogTail};
 pub use preview::{Preview, Texts};
@@ -111,6 +113,8 @@ pub struct Settings {
     pub clock: fn() -> Timestamp,
     /// Where the master keys are.
     pub keys: KeySource,
+    /// The program that this is, which units run.
+    pub program: PathBuf,
     /// The host under which rivetr itself is reached through its proxy.
     pub own_host: Option<HostName>,
     /// Whether people reach rivetr itself by HTTPS.
@@ -182,8 +186,6 @@ pub struct Machine {
     pub proxy: Proxy,
     /// The certificates that the proxy shows.
     pub certificates: Certificates,
-    /// The program that runs, for units that call it.
-    pub program: PathBuf,
     /// Backups on this disk.
     pub backups: BackupFiles,
 }
@@ -210,6 +212,7 @@ struct Inner {
     applying: apply::Locks,
     tending: apply::Locks<DatabaseId>,
     running_apart: apply::Locks,
+    jobs: apply::Locks,
     pulling: apply::Locks<String>,
     repositories: apply::Locks,
     uploading: tokio::sync::Mutex<()>,
@@ -243,6 +246,7 @@ impl Engine {
             applying: apply::Locks::default(),
             tending: apply::Locks::default(),
             running_apart: apply::Locks::default(),
+            jobs: apply::Locks::default(),
             pulling: apply::Locks::default(),
             repositories: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),

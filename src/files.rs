@@ -106,6 +106,22 @@ pub fn remove_dir_if_empty(path: &Path) -> Result<bool, FileError> {
     }
 }
 
+/// Removes a directory that is empty, or one of the kernel's whose files go with it.
+pub fn remove_dir(path: &Path) -> Result<(), FileError> {
+    unless_missing(fs::remove_dir(path)).map_err(because("remove the directory", path))
+}
+
+/// Makes a directory of the kernel's, which is on no disk.
+pub fn make_kernel_dir(path: &Path) -> Result<(), FileError> {
+    fs::create_dir(path).map_err(because("make the directory", path))
+}
+
+/// Writes to a file of the kernel's, which takes what is written to it at once and keeps nothing.
+pub fn tell_kernel(path: &Path, text: &str) -> Result<(), FileError> {
+    let tell = || OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+    tell().map_err(because("write", path))
+}
+
 /// Removes a directory with all that is in it, or a file; never follows a link, removes the link itself.
 pub fn remove_tree(path: &Path) -> Result<(), FileError> {
     let removed = match fs::remove_dir_all(path) {

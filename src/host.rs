@@ -4,7 +4,9 @@
 
 pub mod addresses;
 pub mod archive;
+pub mod attend;
 pub mod backups;
+pub mod calendar;
 pub mod certificates;
 pub mod git;
 pub mod journal;

@@ -6,6 +6,7 @@ pub mod app;
 pub mod backup;
 pub mod database;
 pub mod features;
+pub mod job;
 pub mod options;
 pub mod path;
 pub mod project;

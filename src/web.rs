@@ -16,6 +16,7 @@ mod domains;
 mod error;
 mod form;
 mod host;
+mod jobs;
 mod keys;
 mod links;
 mod live;
@@ -84,6 +85,7 @@ pub fn table() -> Vec<Route<Web>> {
         deployment::routes(),
         domains::routes(),
         host::routes(),
+        jobs::routes(),
         keys::routes(),
         links::routes(),
         logs::routes(),

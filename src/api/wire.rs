@@ -7,8 +7,10 @@ mod answer;
 mod backup;
 mod certificate;
 mod change;
+mod database;
 mod domain;
 pub mod frame;
+mod job;
 mod key;
 mod options;
 mod parse;
@@ -35,8 +37,13 @@ pub use backup::{
 };
 pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
+pub use database::{
+    AskedChange, AskedDatabase, ChangeDatabase, CreateDatabase, Database, DatabaseCredentials, DatabaseKind,
+    DatabaseLink, LinkDatabase,
+};
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
+pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
 pub use key::{CreateKey, Key, KnownHost};
 pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};
 pub use parse::{

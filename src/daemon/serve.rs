@@ -1,7 +1,6 @@
 //! The control plane: store, host, engine, API; ready; and stopped in reverse.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use axum::Router;
@@ -34,7 +33,7 @@ use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::remote::acme::{self, External};
-use crate::store::{InvalidPool, SubnetPool};
+use crate::store::SubnetPool;
 use crate::vault::{KeyRing, KeySource, RingError, Vault};
 use crate::web::Web;
 use crate::{config, files, store};
@@ -190,28 +189,20 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
         certificates: Certificates::new(layout.certificates()),
         backups: BackupFiles::new(layout),
-        program: program()?,
         layout: layout.clone(),
         systemd,
         git,
     })
 }
 
-/// Where the program lies that runs here, also once another one has taken its place.
-fn program() -> Result<PathBuf, Failure> {
-    let found =
-        std::env::current_exe().map_err(|error| format!("the program does not find itself: {error}"))?;
-    let text = found.display().to_string();
-    Ok(PathBuf::from(text.trim_end_matches(" (deleted)")))
-}
-
-fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, InvalidPool> {
+fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, Failure> {
     let settings = &process.settings;
     let pool =
         SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
     Ok(engine::Settings {
         clock: now,
         keys,
+        program: std::env::current_exe()?,
         own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
         own_https: settings.instance.url.as_ref().is_some_and(|url| url.https),
         public_port: public_port(process),

@@ -22,7 +22,7 @@ use crate::quadlet::app::Release;
 use crate::quadlet::features::{PodmanFeatures, UnsupportedPodman};
 use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
-use crate::store::StoreError;
+use crate::store::{AllocateError, StoreError};
 
 /// Why the units are not what they should be.
 #[derive(Debug, Error)]
@@ -48,6 +48,9 @@ pub enum ApplyError {
     /// Podman is too old.
     #[error(transparent)]
     OldPodman(#[from] UnsupportedPodman),
+    /// There is no address for a container.
+    #[error(transparent)]
+    Address(#[from] AllocateError),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,8 +84,11 @@ impl Engine {
     /// hand stays stopped, and what systemd is about to start again is left to it, as its count of restarts tells
     /// whether a new release comes up.
     pub(super) async fn converge(&self, app: &App) -> Result<(), ApplyError> {
-        let _alone = self.0.applying.take(app.id).await;
-        self.converge_to(app, Aim::default()).await
+        let alone = self.0.applying.take(app.id).await;
+        self.converge_to(app, Aim::default()).await?;
+        drop(alone);
+        self.tend_jobs(app).await;
+        Ok(())
     }
 
     /// The same, and starts what it would leave as it is.
@@ -356,7 +362,12 @@ impl Engine {
         let machine = self.machine();
         match step {
             Step::Write { path, text } => machine.units.write(&path, &text)?,
-            Step::Remove { path } => machine.units.remove(&path)?,
+            Step::Remove { path } => {
+                if path.is_timer() {
+                    machine.systemd.forget_state(&path.unit()).await?;
+                }
+                machine.units.remove(&path)?;
+            }
             Step::Reload => machine.systemd.reload().await?,
             Step::Stop { unit } => {
                 machine.systemd.stop(&unit).await?;

@@ -163,7 +163,7 @@ impl Engine {
             return Ok(UnitFiles::new());
         };
         let socket = self.machine().layout.api_socket();
-        let program = &self.machine().program;
+        let program = &self.0.settings.program;
         Ok(quadlet::backup::units(&database.slug, schedule.when, program, &socket)?)
     }
 

@@ -104,7 +104,18 @@ impl Engine {
                 },
                 None => Ok(None),
             },
-            Owner::Commands(_) | Owner::OneOff(_) | Owner::Service(_) | Owner::Jobs(_) => Ok(None),
+            Owner::Jobs(slug) => match self.reader().app(slug).await? {
+                Some(app) if !app.deleting => {
+                    let jobs = self.reader().jobs(Some(app.id)).await?;
+                    match self.wanted_jobs(&app, &jobs).await {
+                        Ok(wanted) => Ok(Some(wanted.files)),
+                        Err(ApplyError::Ungiven(_)) => Ok(None),
+                        Err(error) => Err(error.into()),
+                    }
+                }
+                Some(_) | None => Ok(None),
+            },
+            Owner::Commands(_) | Owner::OneOff(_) | Owner::Service(_) => Ok(None),
         }
     }
 

@@ -69,6 +69,7 @@ impl Engine {
         let left_backups = self.left_backups().await?;
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
+        let runs = self.machine().systemd.changes();
         let engine = self.clone();
         self.0.tasks.spawn(async move {
             if let Err(error) = engine.delete_projects_again().await {
@@ -81,6 +82,7 @@ impl Engine {
             engine.0.tasks.spawn(engine.clone().empty_trash());
             engine.0.tasks.spawn(engine.clone().keep_backups(left_backups));
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
+            engine.0.tasks.spawn(engine.clone().keep_history(runs));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.0.tasks.spawn(engine.clone().keep_certificates());
             engine.dispatch().await;

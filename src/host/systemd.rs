@@ -12,6 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 use zbus::{OwnedObjectPath, Variant};
 use zbus_systemd::systemd1::ManagerProxy;
 
+use crate::domain::time::Timestamp;
+
 mod error;
 mod link;
 mod status;
@@ -120,6 +122,12 @@ impl Systemd {
             Err(error) if error.is_no_such_unit() => Ok(()),
             other => other,
         }
+    }
+
+    /// When a timer elapses next; none: it does not, or there is no such timer.
+    pub async fn next_elapse(&self, timer: &str) -> Result<Option<Timestamp>, BusError> {
+        self.call(|manager| async move { status::next_elapse(manager.inner().connection(), timer).await })
+            .await
     }
 
     /// Removes what a stopped timer remembers on disk of when it last elapsed. One that remembers nothing, or is not

@@ -138,7 +138,7 @@ pub fn one_off(
 }
 
 /// It takes no port and no name from the release, and needs no time to end.
-fn runtime_beside(release: &Release<'_>) -> Runtime {
+pub(super) fn runtime_beside(release: &Release<'_>) -> Runtime {
     Runtime {
         publish: Vec::new(),
         aliases: Vec::new(),
@@ -150,7 +150,7 @@ fn runtime_beside(release: &Release<'_>) -> Runtime {
 }
 
 /// A container beside those of the release, which nothing keeps up; what it runs is for the caller to say.
-fn beside(
+pub(super) fn beside(
     release: &Release<'_>,
     name: &str,
     address: Ipv4Addr,
@@ -199,7 +199,7 @@ fn container(
 }
 
 /// Checks a unit as a whole, and says where it lies.
-fn finish(
+pub(super) fn finish(
     unit: &Unit,
     owner: &Owner,
     name: &str,

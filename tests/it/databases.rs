@@ -11,13 +11,13 @@ use crate::host::{Host, Ran, soon};
 const KINDS: [(&str, &str); 4] = [("postgres", "17"), ("mariadb", "11.8"), ("redis", "8"), ("valkey", "8")];
 
 impl Host {
-    fn database(&self, name: &str) -> Value {
+    fn shown(&self, name: &str) -> Value {
         self.rivetr(["databases", "show", name, "--json"]).succeeds().json()
     }
 
     /// Waits until a database answers.
     fn running(&self, name: &str) {
-        assert_eq!(soon(|| self.database(name), |shown| shown["state"] == "running")["state"], "running");
+        assert_eq!(soon(|| self.shown(name), |shown| shown["state"] == "running")["state"], "running");
     }
 
     fn password(&self, name: &str) -> String {
@@ -26,7 +26,7 @@ impl Host {
     }
 
     /// Has the server of a database do something, from within another container of its network.
-    fn ask(&self, kind: &str, name: &str, what: &str) -> String {
+    fn query(&self, kind: &str, name: &str, what: &str) -> String {
         let shown = self.rivetr(["databases", "credentials", name, "--json"]).succeeds().json();
         let text = |key: &str| shown[key].as_str().unwrap().to_owned();
         let (password, user, database) = (text("password"), text("user"), text("database"));
@@ -58,8 +58,8 @@ impl Host {
 
     fn write_and_read(&self, kind: &str, name: &str) {
         let (write, read) = asked(kind);
-        self.ask(kind, name, write);
-        assert_eq!(self.ask(kind, name, read), "kept", "{kind}");
+        self.query(kind, name, write);
+        assert_eq!(self.query(kind, name, read), "kept", "{kind}");
     }
 }
 
@@ -95,7 +95,7 @@ fn every_kind_answers_and_keeps_what_it_was_told() {
 
         // An ordinary unit, which has started once its server answers.
         host.systemctl(["restart", &format!("{container}.service")]).succeeds();
-        assert_eq!(host.ask(kind, &name, asked(kind).1), "kept");
+        assert_eq!(host.query(kind, &name, asked(kind).1), "kept");
     }
     let listening = host.run(["ss", "-Htln"]).succeeds().stdout;
     for port in [":5432", ":3306", ":6379"] {
@@ -111,7 +111,7 @@ fn every_kind_answers_and_keeps_what_it_was_told() {
     host.run(["systemctl", "start", "rivetr.service"]).succeeds();
     for (kind, _) in KINDS {
         let name = format!("my-{kind}");
-        assert_eq!(host.database(&name)["state"], "running");
+        assert_eq!(host.shown(&name)["state"], "running");
         host.rivetr(["databases", "delete", &name, "--yes"]).succeeds();
     }
     let trash = host.rivetr(["databases", "trash", "list", "--json"]).succeeds().json();
@@ -163,10 +163,10 @@ fn a_deleted_database_comes_back_with_its_data_until_it_is_removed_for_good() {
     host.rivetr(["databases", "create", "orders", "--kind", "valkey", "--version", "8"]).succeeds();
     host.write_and_read("valkey", "orders");
     host.rivetr(["databases", "stop", "orders"]).succeeds();
-    assert_eq!(host.database("orders")["state"], "stopped");
+    assert_eq!(host.shown("orders")["state"], "stopped");
     host.rivetr(["databases", "start", "orders"]).succeeds();
     host.rivetr(["databases", "rename", "orders", "sales"]).succeeds();
-    assert_eq!(host.ask("valkey", "sales", "GET k"), "kept");
+    assert_eq!(host.query("valkey", "sales", "GET k"), "kept");
 
     host.rivetr(["databases", "delete", "sales", "--yes"]).succeeds();
     host.rivetr(["databases", "show", "sales"]).exits(4);
@@ -174,7 +174,7 @@ fn a_deleted_database_comes_back_with_its_data_until_it_is_removed_for_good() {
     let number = trash["items"][0]["id"].to_string();
     host.rivetr(["databases", "trash", "restore", &number]).succeeds();
     host.running("sales");
-    assert_eq!(host.ask("valkey", "sales", "GET k"), "kept");
+    assert_eq!(host.query("valkey", "sales", "GET k"), "kept");
 
     host.rivetr(["databases", "delete", "sales", "--yes"]).succeeds();
     host.rivetr(["databases", "trash", "purge", &number, "--yes"]).succeeds();
@@ -227,14 +227,14 @@ fn what_does_not_start_says_why() {
     };
     fails(host.rivetr(create("orders", "17").into_iter().chain(["--config", "/root/bad.conf"])))
         .says("no_such_setting");
-    assert_eq!(host.database("orders")["state"], "failed");
+    assert_eq!(host.shown("orders")["state"], "failed");
     std::fs::write(host.path("/root/good.conf"), "max_connections = 23\n").unwrap();
     host.rivetr(["databases", "set", "orders", "--config", "/root/good.conf"]).succeeds();
     host.running("orders");
-    assert_eq!(host.ask("postgres", "orders", "SHOW max_connections"), "23");
+    assert_eq!(host.query("postgres", "orders", "SHOW max_connections"), "23");
     fails(host.rivetr(create("none", "0.1"))).says("check the name");
     host.rivetr(["databases", "set", "orders", "--version", "18"]).exits(5).says("another database");
-    assert_eq!(host.ask("postgres", "orders", "SHOW max_connections"), "23");
+    assert_eq!(host.query("postgres", "orders", "SHOW max_connections"), "23");
     for name in ["orders", "none"] {
         host.rivetr(["databases", "delete", name, "--yes"]).succeeds();
     }

@@ -29,6 +29,7 @@ mod faults;
 mod first_steps;
 mod host;
 mod images;
+mod jobs;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
 mod oneoff;

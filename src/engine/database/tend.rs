@@ -75,7 +75,13 @@ impl Engine {
                 tracing::warn!(database = %database.slug, problem = words, "does not do what it should");
                 Some(words)
             }
-            Err(Problem::Failed(error)) => return Err(error),
+            Err(Problem::Failed(error)) => {
+                // Whoever waits for it must not wait for ever.
+                let words =
+                    "something failed inside rivetr; its log says what. `restart` tries again".to_owned();
+                self.0.writer.set_database_problem(id, Some(words)).await?;
+                return Err(error);
+            }
         };
         Ok(self.0.writer.set_database_problem(id, problem).await?)
     }

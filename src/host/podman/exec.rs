@@ -111,6 +111,17 @@ impl Podman {
         }
     }
 
+    /// Runs a command without input; what becomes of it is for the caller to see.
+    pub async fn start(&self, container: &str, command: &[String]) -> Result<Running, PodmanError> {
+        self.begin(container, command, &[], false, None).await
+    }
+
+    /// The process of a command as this machine numbers it; none: it has ended.
+    pub async fn exec_pid(&self, id: &str) -> Result<Option<i32>, PodmanError> {
+        let Standing { running, pid, .. } = self.exec_standing(id).await?;
+        Ok((running && pid > 0).then_some(pid))
+    }
+
     pub(super) async fn begin(
         &self,
         container: &str,
