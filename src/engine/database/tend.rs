@@ -150,7 +150,7 @@ impl Engine {
         start: bool,
     ) -> Result<(), Problem> {
         let runs = database.wish == Wish::Run;
-        let mut files = self.database_files(database, image).await?;
+        let files = self.database_files(database, image).await?;
         self.apply_project_network(&database.project).await?;
         self.make_database_secrets(database).await?;
         let owner = owner(database);
@@ -161,9 +161,7 @@ impl Engine {
         if runs && (start || !by_hand) {
             running.insert(service.clone());
         }
-        let timer = self.backup_units(database).await?;
-        running.extend(timer.keys().filter(|path| path.is_timer()).map(UnitPath::unit));
-        files.extend(timer);
+        running.extend(files.keys().filter(|path| path.is_timer()).map(UnitPath::unit));
         let must = if start && runs { BTreeSet::from([service.clone()]) } else { BTreeSet::new() };
         let wanted = Wanted { files, running };
         match self.carry_out(&wanted, &observed, &owner, &must).await {
@@ -194,7 +192,9 @@ impl Engine {
     ) -> Result<UnitFiles, ApplyError> {
         let Some(address) = database.address else { return Ok(UnitFiles::new()) };
         let features = self.podman_features().await?;
-        Ok(database::units(database, image, address, database.wish == Wish::Run, features)?)
+        let mut files = database::units(database, image, address, database.wish == Wish::Run, features)?;
+        files.extend(self.backup_units(database).await?);
+        Ok(files)
     }
 
     async fn make_database_secrets(&self, database: &Database) -> Result<(), EngineError> {
