@@ -280,6 +280,7 @@ impl Engine {
         if database.image.as_ref() == Some(&image) {
             return Ok(());
         }
+        self.backup_before(database).await?;
         self.halt_database(database).await?;
         self.0.writer.set_database_image(database.id, image).await?;
         self.tend(database.id, true).await?;
