@@ -113,7 +113,6 @@ impl Engine {
         self.check_public(Some(before), &settings).await?;
         if settings.image != before.settings.image {
             refuse_other_major(before.kind, &before.settings.image, &settings.image)?;
-            self.backup_before(before).await?;
         }
         let after = self.0.writer.set_database_settings(before.id, settings).await?;
         if after.settings == before.settings {
