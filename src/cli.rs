@@ -10,6 +10,7 @@ mod cancel;
 mod certs;
 mod compose;
 mod config;
+mod databases;
 mod deploy;
 mod deployments;
 mod doctor;
@@ -23,6 +24,7 @@ mod in_container;
 mod input;
 mod jobs;
 mod keys;
+mod link;
 mod logs;
 mod projects;
 mod proxy;
@@ -217,6 +219,11 @@ enum Remote {
     /// List, show and delete what apps keep
     #[command(subcommand)]
     Volumes(volumes::Volumes),
+    /// Create, list, change and delete databases
+    #[command(subcommand)]
+    Databases(databases::Databases),
+    Link(link::Link),
+    Unlink(link::Unlink),
     /// Take webhooks, and see what was delivered
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
@@ -256,6 +263,9 @@ impl Remote {
             Self::Audit(audit) => audit.run(session).await,
             Self::Backups(backups) => backups.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
+            Self::Databases(databases) => databases.run(session).await,
+            Self::Link(link) => link.run(session).await,
+            Self::Unlink(unlink) => unlink.run(session).await,
             Self::Webhooks(webhooks) => webhooks.run(session).await,
         }
     }

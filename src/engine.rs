@@ -83,7 +83,7 @@ use crate::vault::{KeySource, Sealing, Vault};
 pub use backup::{Concern, NewDestination, ShownBackup};
 pub use certs::Acme;
 pub use change::Changed;
-pub use database::{DatabaseStanding, Linked, WantedDatabase};
+pub use database::{DatabaseStanding, KEPT as TRASH_KEPT, Linked, WantedDatabase};
 pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
 pub use error::EngineError;

@@ -1,10 +1,10 @@
 //! Apps over the API: list, create, show, delete, deploy, status, what they write.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use axum::response::sse::Event;
-use futures_util::StreamExt;
+use axum::{BoxError, Json};
+use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::domain::deployment::{DeploymentId, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::source::Source;
-use crate::engine::{Engine, EngineError, UnitSummary};
+use crate::engine::{Engine, EngineError, RuntimeLine, UnitSummary};
 use crate::store::{CreateAppError, Reader};
 
 /// Deployments on one page unless the client says otherwise, and at most.
@@ -197,12 +197,11 @@ pub(super) async fn status(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tail {
-    lines: Option<usize>,
+    pub(super) lines: Option<usize>,
     #[serde(default)]
-    follow: bool,
+    pub(super) follow: bool,
 }
 
-/// Each line as an event whose id is the line's place in the journal.
 pub(super) async fn log(
     by: Authorized<Read>,
     State(engine): State<Engine>,
@@ -213,9 +212,20 @@ pub(super) async fn log(
 ) -> Result<impl IntoResponse, ApiError> {
     let after = cursor(&headers)?;
     let app = find(engine.reader(), &id).await?;
-    let lines = lines.map(|lines| lines.min(LINES_MAX));
-    let log = engine.runtime_log(&app.slug, lines, follow, after).await?;
-    let events = log.map(|line| {
+    let log = engine.runtime_log(&app.slug, bounded(lines), follow, after).await?;
+    Ok(events::answer(written(log), auth, by.caller, stopping))
+}
+
+/// How many lines of history are given to who asks for so many.
+pub(super) fn bounded(lines: Option<usize>) -> Option<usize> {
+    lines.map(|lines| lines.min(LINES_MAX))
+}
+
+/// Each line as an event whose id is the line's place in the journal.
+pub(super) fn written(
+    log: impl Stream<Item = Result<RuntimeLine, EngineError>>,
+) -> impl Stream<Item = Result<Event, BoxError>> {
+    log.map(|line| {
         let line = line?;
         let data = wire::RuntimeLine {
             at: wire::time(line.at),
@@ -224,12 +234,11 @@ pub(super) async fn log(
             text: line.text,
         };
         events::event(Event::default().id(line.cursor), &data)
-    });
-    Ok(events::answer(events, auth, by.caller, stopping))
+    })
 }
 
 /// Where a client that was cut off goes on. It becomes an argument of journalctl: nothing else may get there.
-fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn cursor(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(last) = headers.get("last-event-id") else { return Ok(None) };
     let message = "Last-Event-ID must be the id of an event of this log";
     let found = last.to_str().ok().filter(|text| is_cursor(text)).map(|text| Some(text.to_owned()));

@@ -13,13 +13,13 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use super::database::find;
 use super::error::ApiError;
 use super::input::{Input, Params};
 use super::wire;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Administer, Authorized, Deploy, Manage, Read};
 use crate::domain::backup::{BackupId, Place, Reason};
-use crate::domain::database::Database;
 use crate::domain::name::Slug;
 use crate::engine::{Engine, ShownBackup};
 
@@ -58,7 +58,7 @@ pub(super) async fn of_database(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Json<wire::List<wire::Backup>>, ApiError> {
-    let database = find(&engine, &id).await?;
+    let database = find(engine.reader(), &id).await?;
     let items = engine.backups_of(&database).await?.iter().map(wire::Backup::from).collect();
     Ok(Json(wire::List { items, next: None }))
 }
@@ -69,7 +69,7 @@ pub(super) async fn take(
     Path(id): Path<String>,
     Input(wish): Input<wire::TakeBackup>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let database = find(&engine, &id).await?;
+    let database = find(engine.reader(), &id).await?;
     let reason = if wish.scheduled { Reason::Scheduled } else { Reason::Asked };
     let place = match wish.parse()? {
         Some(place) => place,
@@ -141,7 +141,7 @@ pub(super) async fn import(
     Path(id): Path<String>,
     body: Body,
 ) -> Result<impl IntoResponse, ApiError> {
-    let database = find(&engine, &id).await?;
+    let database = find(engine.reader(), &id).await?;
     let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
     let backup = engine.import_backup(&database, body).await?;
     by.record(Deed::new("backup.imported", named(&backup.name, backup.id)).of(backup.team)).await;
@@ -153,7 +153,7 @@ pub(super) async fn schedule(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Json<wire::BackupSchedule>, ApiError> {
-    let database = find(&engine, &id).await?;
+    let database = find(engine.reader(), &id).await?;
     let schedule = engine.schedule_of(&database).await?;
     let schedule = schedule.ok_or_else(|| ApiError::not_found("schedule of backups", &id))?;
     Ok(Json(wire::BackupSchedule::from(&schedule)))
@@ -166,7 +166,7 @@ pub(super) async fn set_schedule(
     Input(wish): Input<wire::BackupSchedule>,
 ) -> Result<Json<wire::BackupSchedule>, ApiError> {
     let schedule = wish.parse()?;
-    let database = find(&engine, &id).await?;
+    let database = find(engine.reader(), &id).await?;
     engine.set_schedule(&database, Some(schedule.clone())).await?;
     let shown = wire::BackupSchedule::from(&schedule);
     let deed = Deed::new("backup.scheduled", format!("database {}", database.slug));
@@ -179,7 +179,7 @@ pub(super) async fn remove_schedule(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let database = find(&engine, &id).await?;
+    let database = find(engine.reader(), &id).await?;
     engine.set_schedule(&database, None).await?;
     let deed = Deed::new("backup.unscheduled", format!("database {}", database.slug));
     by.record(deed.of(database.project.team)).await;
@@ -225,12 +225,6 @@ pub(super) async fn key(
     by.record(Deed::new("backup_key.revealed", format!("key {recipient}"))).await;
     let key = String::from_utf8_lossy(key.reveal()).into_owned();
     Ok(Json(wire::BackupKey { recipient: recipient.to_string(), key }))
-}
-
-/// The database of a name.
-async fn find(engine: &Engine, id: &str) -> Result<Database, ApiError> {
-    let slug = Slug::parse(id).map_err(|_| ApiError::not_found("database", id))?;
-    Ok(engine.database(&slug).await?)
 }
 
 fn number(id: &str) -> Result<BackupId, ApiError> {

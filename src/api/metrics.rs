@@ -254,8 +254,15 @@ mod tests {
 
     fn metrics(proxy: Option<Counts>) -> Metrics {
         let unfinished = vec![(State::Queued, 3), (State::Building, 1)];
-        let ended = vec![(State::Live, 5)];
-        Metrics { apps: 2, jobs: 3, failed_jobs: 1, unfinished, ended, backup_concerns: vec![], proxy }
+        Metrics {
+            apps: 2,
+            jobs: 3,
+            failed_jobs: 1,
+            unfinished,
+            ended: vec![(State::Live, 5)],
+            backup_concerns: vec![],
+            proxy,
+        }
     }
 
     #[test]

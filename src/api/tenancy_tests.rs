@@ -135,22 +135,27 @@ impl Fixture {
             )
             .unwrap();
         let delivery = database.last_insert_rowid();
-        let sql = "INSERT INTO database (slug, project, kind, image, user, name, password, root_password, volume, \
-                   created) SELECT ?1, id, 'postgres', 'postgres:17', 'u', 'd', x'00', x'00', ?1, 0 \
-                   FROM project WHERE slug = ?2";
-        database.execute(sql, (format!("{name}-database"), project.as_str())).unwrap();
         let sql = "INSERT INTO backup (subject, name, team, reason, place, form, recipient, created, state, \
                    failure) VALUES ('database/1', 'x', ?1, 'asked', 'disk', 'sql', 'age1', 0, 'failed', 'x')";
         database.execute(sql, [team.0]).unwrap();
         let backup = database.last_insert_rowid();
+        let [_, trashed] = [None, Some(0)].map(|deleted: Option<i64>| {
+            let sql = "INSERT INTO database (slug, project, kind, image, user, name, password, root_password, volume, \
+                       created, deleted) SELECT ?1, id, 'postgres', 'postgres:17', 'u', 'd', x'00', x'00', ?2, 0, ?3 \
+                       FROM project WHERE slug = ?4";
+            let volume = format!("{name}-{deleted:?}");
+            database.execute(sql, (format!("{name}-database"), volume, deleted, project.as_str())).unwrap();
+            database.last_insert_rowid()
+        });
         let objects = BTreeMap::from([
-            (Object::Database, format!("{name}-database")),
             (Object::Backup, backup.to_string()),
             (Object::App, app.slug.to_string()),
             (Object::Repository, format!("{}.git", app.slug)),
             (Object::Deployment, deployment.id.0.to_string()),
             (Object::Project, project.to_string()),
             (Object::Volume, format!("rivetr-vol-{}-data", app.slug)),
+            (Object::Database, format!("{name}-database")),
+            (Object::TrashedDatabase, trashed.to_string()),
             (Object::Domain, app.domains[0].id.0.to_string()),
             (Object::Delivery, delivery.to_string()),
             (Object::Certificate, format!("{name}.example.org")),

@@ -7,6 +7,7 @@ mod answer;
 mod backup;
 mod certificate;
 mod change;
+mod database;
 mod domain;
 pub mod frame;
 mod job;
@@ -36,6 +37,10 @@ pub use backup::{
 };
 pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
+pub use database::{
+    AskedChange, AskedDatabase, ChangeDatabase, CreateDatabase, Database, DatabaseCredentials, DatabaseKind,
+    DatabaseLink, LinkDatabase,
+};
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
 pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};

@@ -208,6 +208,27 @@ fn good_command_lines() {
         "tokens create ci --user ada --team main",
         "projects create shop --team main",
         "keys create deploy --team main",
+        "databases list --json",
+        "databases create orders --kind postgres --version 17 --project shop --user u --database d --no-wait",
+        "databases create cache --kind valkey --image example.org/v:1 --memory 64M --cpus 0.5 --public-port 6379 --allow ::1 --allow 10.0.0.0/8",
+        "databases show orders",
+        "databases set orders --server-config - --unset memory --unset public-port",
+        "databases start orders",
+        "databases stop orders",
+        "databases restart orders",
+        "databases upgrade orders",
+        "databases password orders",
+        "databases credentials orders",
+        "databases url orders --public",
+        "databases logs orders -f -n 5",
+        "databases rename orders sales",
+        "databases delete orders --yes",
+        "databases trash list",
+        "databases trash restore 3",
+        "databases trash purge 3 --yes",
+        "databases kinds",
+        "link shop orders --prefix ORDERS",
+        "unlink shop orders",
         "config check --config ./rivetr.toml",
         "compose convert compose.yaml --env-file a --env-file b --project-name blog --profile x --out units",
         "compose convert -",
@@ -263,6 +284,13 @@ fn bad_command_lines_say_why() {
         ("tokens create ci --scope owner", "use read, deploy, write or admin"),
         ("tokens create ci --expires 400", "1..=366"),
         ("status --socket /a --server http://b", "cannot be used with"),
+        ("databases create orders", "--kind <KIND>"),
+        ("databases create orders --kind postgres --public-port 5432", "--allow <NETWORK>"),
+        ("databases create orders --kind postgres --version 17 --image a", "cannot be used with"),
+        ("databases create orders --kind postgres --memory much", "invalid value 'much'"),
+        ("databases set orders --unset kind", "possible values"),
+        ("databases trash purge orders", "invalid value 'orders'"),
+        ("link shop orders --prefix a-b", "capital letters"),
         ("deploy", "<NAME>"),
         ("setup --user --system-wide", "cannot be used with"),
     ] {
@@ -1024,4 +1052,139 @@ async fn traffic_and_routes() {
     let asked = api.asked.lock().unwrap();
     let sent = r#"PATCH /api/apps/blog/traffic {"hsts":null,"sticky":true}"#;
     assert!(asked.iter().any(|asked| asked == sent), "{asked:?}");
+}
+
+const ORDERS: &str = r#"{"id":3,"name":"orders","project":"default","kind":"postgres","version":"17","image":"docker.io/library/postgres:17","configured":false,"config":null,"memory":"512M","cpus":null,"public_port":null,"allow":[],"state":"running","problem":null,"links":[{"app":"shop","database":"orders","prefix":"DATABASE","variables":["DATABASE_URL","DATABASE_HOST"]}],"unit":"rivetr-db-orders.service","volume":"rivetr-db-orders_0a1b2c3d","created":"2026-11-23T11:00:00.000Z","deleted":null,"kept_until":null}"#;
+
+#[tokio::test]
+async fn databases_are_shown_and_changed() {
+    let list = joined(&["{\"items\":[", ORDERS, "],\"next\":null}"]);
+    let kinds = r#"{"items":[{"kind":"redis","title":"Redis","versions":["8.0","7.4"],"port":6379,"prefix":"REDIS"}],"next":null}"#;
+    let link =
+        r#"{"app":"shop","database":"orders","prefix":"ORDERS","variables":["ORDERS_URL","ORDERS_HOST"]}"#;
+    let credentials = r#"{"user":"u","password":"p","database":"d","url":"postgres://u:p@orders:5432/d","public_url":null}"#;
+    let api = Api::of(&[
+        ("GET /api/databases", list),
+        ("GET /api/databases/orders", ORDERS),
+        ("GET /api/database-kinds", kinds),
+        ("PATCH /api/databases/orders", ORDERS),
+        ("POST /api/databases/orders/stop", ORDERS),
+        ("POST /api/databases/orders/links", link),
+        ("DELETE /api/databases/orders/links/shop", ""),
+        ("GET /api/databases/orders/credentials", credentials),
+        (
+            "GET /api/databases/orders/logs/stream?lines=5&follow=false",
+            "id: s=1\ndata: {\"at\":\"2026-11-23T11:00:00.000Z\",\"unit\":\"rivetr-db-orders\",\"stderr\":true,\"text\":\"ready\"}\n\n",
+        ),
+    ]);
+    api.check(
+        "databases list",
+        "DATABASE  KIND         STATE    PROJECT  PORT  APPS\n\
+         orders    postgres 17  running  default  -     shop\n",
+    )
+    .await;
+    api.check("databases list --json", &format!("{list}\n")).await;
+    api.check(
+        "databases show orders",
+        "database     orders\n\
+         state        running\n\
+         problem      -\n\
+         kind         postgres 17\n\
+         image        docker.io/library/postgres:17\n\
+         project      default\n\
+         apps         shop (DATABASE_URL)\n\
+         public port  -\n\
+         memory       512M\n\
+         cpus         -\n\
+         unit         rivetr-db-orders.service\n\
+         volume       rivetr-db-orders_0a1b2c3d\n\
+         created      2026-11-23 11:00:00\n",
+    )
+    .await;
+    api.check(
+        "databases kinds",
+        "KIND   NAME   VERSIONS  PORT  APPS GET\nredis  Redis  8.0 7.4   6379  REDIS_URL\n",
+    )
+    .await;
+    api.check("databases stop orders", "orders is stopped.\n").await;
+    api.check("databases url orders", "postgres://u:p@orders:5432/d\n").await;
+    let (_, outcome) = api.run("databases url orders --public").await;
+    assert!(outcome.unwrap_err().text().contains("no public port"));
+    api.check("databases logs orders -n 5", "2026-11-23 11:00:00 rivetr-db-orders ! ready\n").await;
+    api.check("link shop orders --prefix ORDERS", "shop is told of orders:  ORDERS_URL ORDERS_HOST\n").await;
+    let unlinked = "shop is told of orders no more, from its next deployment on.\n";
+    api.check("unlink shop orders", unlinked).await;
+    let changed = "orders is changed. How it does:  rivetr databases show orders\n";
+    api.check("databases set orders --memory 1G --unset cpus --unset public-port", changed).await;
+    let (_, outcome) = api.run("databases set orders").await;
+    assert_eq!(outcome.unwrap_err().exit, Exit::Usage);
+    api.check("databases rename orders sales", "orders is called orders now.\n").await;
+    let asked = api.asked.lock().unwrap();
+    for sent in [
+        r#"PATCH /api/databases/orders {"memory":"1G","cpus":null,"public_port":null}"#,
+        r#"PATCH /api/databases/orders {"name":"sales"}"#,
+        r#"POST /api/databases/orders/links {"app":"shop","prefix":"ORDERS"}"#,
+    ] {
+        assert!(asked.iter().any(|line| line == sent), "{sent} is not in {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_database_is_seen_through_and_a_deleted_one_kept_for_a_while() {
+    let trashed = joined(&[
+        "{\"items\":[",
+        &ORDERS.replace(
+            "\"deleted\":null,\"kept_until\":null",
+            "\"deleted\":\"2026-11-24T11:00:00.000Z\",\"kept_until\":\"2026-12-01T11:00:00.000Z\"",
+        ),
+        "],\"next\":null}",
+    ]);
+    let api = Api::of(&[
+        ("POST /api/databases", ORDERS),
+        ("GET /api/databases/orders", ORDERS),
+        ("DELETE /api/databases/orders", ""),
+        ("GET /api/trashed-databases", trashed),
+        ("POST /api/trashed-databases/3/restore", ORDERS),
+        ("DELETE /api/trashed-databases/3", ""),
+    ]);
+    api.check(
+        "databases create orders --kind postgres",
+        "DATABASE  KIND         STATE    PROJECT  PORT  APPS\n\
+         orders    postgres 17  running  default  -     shop\n\
+         \n\
+         An app of default is told how to reach it:  rivetr link APP orders\n",
+    )
+    .await;
+    api.check("databases create orders --kind postgres --json", &format!("{ORDERS}\n")).await;
+    let on_its_way = "orders is on its way. How it does:  rivetr databases show orders\n";
+    api.check("databases create orders --kind postgres --no-wait", on_its_way).await;
+    let deleted = "orders is in the trash for a week; `rivetr databases trash list` shows its number.\n";
+    api.check("databases delete orders --yes", deleted).await;
+    api.check(
+        "databases trash list",
+        "NUMBER  DATABASE  KIND         PROJECT  DELETED              KEPT UNTIL\n\
+         3       orders    postgres 17  default  2026-11-24 11:00:00  2026-12-01 11:00:00\n",
+    )
+    .await;
+    let back = "orders is back. Link its apps again:  rivetr link APP orders\n";
+    api.check("databases trash restore 3", back).await;
+    api.check("databases trash purge 3 --yes", "It is removed for good, with its data.\n").await;
+    assert_eq!(api.asked.lock().unwrap()[0], r#"POST /api/databases {"name":"orders","kind":"postgres"}"#);
+
+    let failed = ORDERS
+        .replace("running", "failed")
+        .replace("\"problem\":null", "\"problem\":\"PostgreSQL does not start; the server says: no room\"");
+    let api = Api::of(&[
+        ("POST /api/databases", ORDERS),
+        ("GET /api/databases/orders", joined(&[&failed])),
+        ("GET /api/databases", NOTHING),
+        ("GET /api/trashed-databases", NOTHING),
+    ]);
+    let (written, outcome) = api.run("databases create orders --kind postgres").await;
+    let failure = outcome.unwrap_err();
+    assert!(written.is_empty() && failure.exit == Exit::Failed, "{written}{failure:?}");
+    assert!(failure.text().contains("the server says: no room"), "{failure:?}");
+    let none = "There are no databases. `rivetr databases create NAME --kind postgres` makes one.\n";
+    api.check("databases list", none).await;
+    api.check("databases trash list", "The trash is empty.\n").await;
 }

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use self::flow::Failure;
 use super::apply::ApplyError;
+use super::database::DatabaseStanding;
 use super::{Engine, EngineError};
 use crate::domain::backup::{
     Backup, BackupId, Form, Place, Reason, Restore, Schedule, State, Stored, Subject,
@@ -32,6 +33,9 @@ pub use self::place::NewDestination;
 
 /// How many backups are made or restored at once, over all databases: each reads a disk from end to end.
 const AT_ONCE: usize = 2;
+
+/// How long to wait for an end before it is looked whether rivetr stops.
+const WAIT: Duration = Duration::from_mins(1);
 
 /// What the engine keeps about backups while it runs.
 pub(super) struct Desk {
@@ -89,6 +93,31 @@ impl Engine {
             engine.0.backups.moved.send_replace(());
         });
         Ok(backup)
+    }
+
+    /// Backs a database up that runs, before something is done with it that cannot be undone; an error if that fails.
+    pub(super) async fn backup_before(&self, database: &Database) -> Result<(), EngineError> {
+        let opened = self.open_database(database)?;
+        let standing = self.database_standings(std::slice::from_ref(database)).await?;
+        let runs = standing.first() == Some(&DatabaseStanding::Running);
+        if !runs || tools::dump(database, &opened).is_none() {
+            tracing::warn!(database = %database.slug, "nothing is backed up before this: it does not run");
+            return Ok(());
+        }
+        let backup = self.take_backup(database, Place::Disk, Reason::Before).await?;
+        loop {
+            match self.settled_backup(backup.id, WAIT).await?.backup.state {
+                State::Queued | State::Running { .. } => {}
+                State::Done { .. } => return Ok(()),
+                State::Failed { reason, .. } => {
+                    let message = format!("nothing was changed, for the backup before it failed: {reason}");
+                    return Err(EngineError::Conflict { field: "database", message });
+                }
+            }
+            if self.0.shutdown.is_cancelled() {
+                return Err(EngineError::Unavailable("rivetr is stopping".to_owned()));
+            }
+        }
     }
 
     /// One backup.

@@ -2,6 +2,7 @@
 
 mod inside;
 mod links;
+mod log;
 mod standing;
 mod tend;
 mod trash;
@@ -19,6 +20,7 @@ use crate::store::{DatabaseError, NewDatabase};
 
 pub use self::links::Linked;
 pub use self::standing::DatabaseStanding;
+pub use self::trash::KEPT;
 
 /// A database that somebody wants.
 #[derive(Debug, Clone)]
@@ -166,6 +168,10 @@ impl Engine {
         if to == before.slug {
             return Ok(before);
         }
+        // Looked up before anything stops; the store looks again.
+        if self.reader().database(&to).await?.is_some() {
+            return Err(DatabaseError::NameTaken(to).into());
+        }
         let after = {
             self.halt_database(&before).await?;
             let _alone = self.0.tending.take(before.id).await;
@@ -205,7 +211,7 @@ impl Engine {
             return Ok(());
         }
         let port = public.port.get();
-        let conflict = |message| Err(EngineError::Conflict { field: "port", message });
+        let conflict = |message| Err(EngineError::Conflict { field: "public_port", message });
         if self.0.settings.own_ports.contains(&port) {
             return conflict(format!("rivetr itself listens on port {port}: choose another one"));
         }
@@ -274,7 +280,7 @@ impl From<DatabaseError> for EngineError {
         let message = error.to_string();
         match error {
             DatabaseError::NameTaken(_) => Self::Conflict { field: "name", message },
-            DatabaseError::PortTaken { .. } => Self::Conflict { field: "port", message },
+            DatabaseError::PortTaken { .. } => Self::Conflict { field: "public_port", message },
             DatabaseError::NoProject(_) => Self::Invalid { field: "project", message },
             DatabaseError::Gone => Self::NotFound { what: "database", name: String::new() },
             DatabaseError::Allocate(_) => Self::Conflict { field: "project", message },

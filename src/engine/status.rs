@@ -98,7 +98,8 @@ impl Engine {
             recent.iter().flat_map(|one| numbers.clone().map(|number| one.replica_name(number))).collect();
         let lines = lines.filter(|_| after.is_none());
         let query = Query { containers, lines, follow, after_cursor: after };
-        let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;
+        // An app that was deleted may have had containers of these names.
+        let lines = self.written_since(&query, app.created)?;
         let shutdown = self.0.shutdown.clone();
         let (reader, id) = (self.reader().clone(), app.id);
         let ending = async move {
@@ -107,11 +108,20 @@ impl Engine {
                 () = newcomer(moves, reader, id), if follow => (),
             }
         };
-        // An app that was deleted may have had containers of these names.
-        let own = stream.filter(move |line| {
-            std::future::ready(line.as_ref().map_or(true, |line| line.at >= app.created))
-        });
-        let lines = own.map(|line| {
+        Ok(lines.take_until(Box::pin(ending)))
+    }
+
+    /// What containers wrote, but nothing from before.
+    pub(super) fn written_since(
+        &self,
+        query: &Query,
+        since: Timestamp,
+    ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static + use<>, EngineError>
+    {
+        let stream = self.machine().journal.read(query).map_err(EngineError::internal)?;
+        let own = stream
+            .filter(move |line| std::future::ready(line.as_ref().map_or(true, |line| line.at >= since)));
+        Ok(own.map(|line| {
             let line = line.map_err(EngineError::internal)?;
             Ok(RuntimeLine {
                 cursor: line.cursor,
@@ -120,8 +130,7 @@ impl Engine {
                 stderr: line.stream == OutputStream::Stderr,
                 text: line.text,
             })
-        });
-        Ok(lines.take_until(Box::pin(ending)))
+        }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::job::STARTER;
 use super::path::UnitPath;
 use super::unit::{Section, Unit};
 use super::{QuadletError, UnitFiles};
@@ -27,7 +28,7 @@ pub fn units(slug: &Slug, when: When, program: &Path, socket: &Path) -> Result<U
     let socket = socket.display().to_string();
     let program = program.display().to_string();
     let words = [program.as_str(), "backups", "take", slug.as_str(), "--scheduled", "--socket", &socket];
-    service.section(Section::Service).command_words("ExecStart", words)?;
+    service.section(Section::Service).command("ExecStart", STARTER, words)?;
     Ok(UnitFiles::from([
         (UnitPath::systemd(&timer_unit(slug))?, timer.to_string()),
         (UnitPath::systemd(&format!("rivetr-backup-{slug}.service"))?, service.to_string()),

@@ -15,8 +15,8 @@ use crate::domain::job::{Job, JobPlan};
 const SERVICE: &str = include_str!("../../quadlets/job.service");
 const TIMER: &str = include_str!("../../quadlets/job.timer");
 
-/// Who starts the program that looks after a command: it takes a path that is not known before rivetr runs.
-const STARTER: &str = "/usr/bin/env";
+/// Who starts rivetr's own program, whose path is not known before rivetr runs.
+pub(super) const STARTER: &str = "/usr/bin/env";
 
 /// A job in a container of its own: the live release's image, variables, files, volumes and network.
 pub fn fresh(release: &Release<'_>, job: &Job, address: Ipv4Addr) -> Result<UnitFiles, QuadletError> {

@@ -235,17 +235,6 @@ impl SectionWriter<'_> {
         Ok(self.entry(key, text))
     }
 
-    /// The same where the program is known only here: it is one of the words.
-    pub fn command_words<'w>(
-        self,
-        key: &'static str,
-        words: impl IntoIterator<Item = &'w str>,
-    ) -> Result<Self, UnitTextError> {
-        let words: Result<Vec<String>, _> = words.into_iter().map(escape::command_word).collect();
-        let words = words.map_err(|problem| named(key, problem))?;
-        Ok(self.entry(key, words.join(" ")))
-    }
-
     /// One `NAME=value` of a key that holds such pairs, such as `Environment=` or `Label=`. Any value but one
     /// with a line ending of Windows survives.
     pub fn assignment(self, key: &'static str, name: &str, value: &str) -> Result<Self, UnitTextError> {

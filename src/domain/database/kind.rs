@@ -142,6 +142,20 @@ impl DatabaseKind {
         self.facts().versions
     }
 
+    /// The version that a new one has unless it is said.
+    #[must_use]
+    pub fn usual_version(self) -> &'static str {
+        self.versions().first().copied().unwrap_or("latest")
+    }
+
+    /// The version that an image of this kind's own is; none: it is another one's.
+    #[must_use]
+    pub fn version_of(self, image: &ImageRef) -> Option<String> {
+        let text = image.to_string();
+        let version = text.strip_prefix(self.facts().repository)?.strip_prefix(':')?;
+        Some(version.to_owned())
+    }
+
     /// The image of a version.
     pub fn image(self, version: &str) -> Result<ImageRef, InvalidName> {
         ImageRef::parse(&format!("{}:{version}", self.facts().repository))
@@ -227,7 +241,11 @@ mod tests {
         ] {
             assert_eq!(kind.url(&connection), url);
             assert_eq!(DatabaseKind::parse(kind.as_str()), Some(kind));
-            assert!(kind.versions().iter().all(|version| kind.image(version).is_ok()));
+            for version in kind.versions() {
+                let image = kind.image(version).unwrap();
+                assert_eq!(kind.version_of(&image).as_deref(), Some(*version));
+            }
+            assert_eq!(kind.version_of(&ImageRef::parse("example.org/x:1").unwrap()), None);
         }
         assert_eq!(DatabaseKind::parse("oracle"), None);
     }

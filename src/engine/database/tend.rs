@@ -75,7 +75,13 @@ impl Engine {
                 tracing::warn!(database = %database.slug, problem = words, "does not do what it should");
                 Some(words)
             }
-            Err(Problem::Failed(error)) => return Err(error),
+            Err(Problem::Failed(error)) => {
+                // Whoever waits for it must not wait for ever.
+                let words =
+                    "something failed inside rivetr; its log says what. `restart` tries again".to_owned();
+                self.0.writer.set_database_problem(id, Some(words)).await?;
+                return Err(error);
+            }
         };
         Ok(self.0.writer.set_database_problem(id, problem).await?)
     }
@@ -144,7 +150,7 @@ impl Engine {
         start: bool,
     ) -> Result<(), Problem> {
         let runs = database.wish == Wish::Run;
-        let mut files = self.database_files(database, image).await?;
+        let files = self.database_files(database, image).await?;
         self.apply_project_network(&database.project).await?;
         self.make_database_secrets(database).await?;
         let owner = owner(database);
@@ -155,9 +161,7 @@ impl Engine {
         if runs && (start || !by_hand) {
             running.insert(service.clone());
         }
-        let timer = self.backup_units(database).await?;
-        running.extend(timer.keys().filter(|path| path.is_timer()).map(UnitPath::unit));
-        files.extend(timer);
+        running.extend(files.keys().filter(|path| path.is_timer()).map(UnitPath::unit));
         let must = if start && runs { BTreeSet::from([service.clone()]) } else { BTreeSet::new() };
         let wanted = Wanted { files, running };
         match self.carry_out(&wanted, &observed, &owner, &must).await {
@@ -188,7 +192,9 @@ impl Engine {
     ) -> Result<UnitFiles, ApplyError> {
         let Some(address) = database.address else { return Ok(UnitFiles::new()) };
         let features = self.podman_features().await?;
-        Ok(database::units(database, image, address, database.wish == Wish::Run, features)?)
+        let mut files = database::units(database, image, address, database.wish == Wish::Run, features)?;
+        files.extend(self.backup_units(database).await?);
+        Ok(files)
     }
 
     async fn make_database_secrets(&self, database: &Database) -> Result<(), EngineError> {
@@ -274,6 +280,7 @@ impl Engine {
         if database.image.as_ref() == Some(&image) {
             return Ok(());
         }
+        self.backup_before(database).await?;
         self.halt_database(database).await?;
         self.0.writer.set_database_image(database.id, image).await?;
         self.tend(database.id, true).await?;

@@ -1,9 +1,11 @@
 //! Backups in a real store.
 
+use super::super::NewDatabase;
 use super::super::testing::{Fixture, NOW, slug};
 use super::*;
 use crate::domain::backup::{Restore, Retention, Schedule, Target};
-use crate::domain::database::DatabaseId;
+use crate::domain::database::{Credentials, DatabaseId, DatabaseKind, DatabaseWord, Settings};
+use crate::domain::runtime::Limits;
 use crate::domain::s3::{BucketName, Endpoint, Location, Prefix, Region};
 use crate::domain::secret::Sealed;
 
@@ -134,4 +136,47 @@ async fn schedules_and_keys_are_kept_as_they_are() {
         store.writer.add_backup_key(one).await.unwrap();
     }
     assert_eq!(store.reader.backup_keys().await.unwrap(), [key("age1b", 2), key("age1a", 1)]);
+}
+
+#[tokio::test]
+async fn two_databases_change_places_in_one_step() {
+    let store = Fixture::new();
+    store.project("default").await;
+    let mut made = Vec::new();
+    for name in ["orders", "orders-restore-1"] {
+        let credentials = Credentials {
+            user: DatabaseWord::parse("u").unwrap(),
+            database: DatabaseWord::parse("d").unwrap(),
+            password: Sealed(name.as_bytes().to_vec()),
+            root_password: Sealed(vec![0]),
+        };
+        let settings = Settings {
+            image: DatabaseKind::Postgres.image("17").unwrap(),
+            config: None,
+            limits: Limits::default(),
+            public: None,
+        };
+        let (slug, project, kind) = (slug(name), slug("default"), DatabaseKind::Postgres);
+        let new = NewDatabase { slug, project, kind, settings, credentials, volume: format!("v-{name}") };
+        made.push(store.writer.create_database(new, NOW).await.unwrap());
+    }
+    let backup = store.writer.queue_backup(new(made[0].id.0, Place::Disk), NOW).await.unwrap();
+    store.writer.move_backup(backup.id, |state| state.begin(NOW)?.finish(stored(), NOW)).await.unwrap();
+    let restore = store.writer.begin_restore(backup.id, Target::InPlace, NOW).await.unwrap();
+    let data = |of: usize, volume: usize| DataOf {
+        database: made[of].id,
+        volume: made[volume].volume.clone(),
+        password: Sealed(vec![1]),
+        root_password: Sealed(vec![2]),
+    };
+    store.writer.swap_data(restore.id, true, data(0, 1), data(1, 0)).await.unwrap();
+    for (of, volume) in [(0, 1), (1, 0)] {
+        let now = store.reader.database_by_id(made[of].id).await.unwrap().unwrap();
+        assert_eq!((&now.volume, &now.credentials.password), (&made[volume].volume, &Sealed(vec![1])));
+    }
+    assert!(store.reader.restores_under_way().await.unwrap()[0].swapped);
+    // All or nothing.
+    let taken = DataOf { volume: made[1].volume.clone(), ..data(1, 0) };
+    assert!(store.writer.swap_data(restore.id, false, data(0, 1), taken).await.is_err());
+    assert!(store.reader.restores_under_way().await.unwrap()[0].swapped);
 }
