@@ -9,7 +9,7 @@ mod around;
 mod audit;
 mod certificate;
 pub mod client;
-mod database;
+pub mod database;
 mod deployment;
 mod domain;
 mod error;
