@@ -1,6 +1,7 @@
 //! The control plane: store, host, engine, API; ready; and stopped in reverse.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use axum::Router;

@@ -3,6 +3,7 @@
 mod inside;
 mod links;
 mod log;
+mod preview;
 mod standing;
 mod tend;
 mod trash;
