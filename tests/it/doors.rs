@@ -89,9 +89,9 @@ fn every_route_lets_in_who_may_come_in_and_nobody_else_changes_anything() {
 /// One database that was stopped before its image was there, and one in the trash: both stay as they are.
 fn databases(host: &Host) {
     let create = ["databases", "create", "orders", "--kind", "valkey", "--image", "registry.invalid/x:1"];
-    host.rivetr(create.iter().chain(&["--no-wait"])).succeeds();
+    host.rivetr(create.into_iter().chain(["--no-wait"])).succeeds();
     host.rivetr(["databases", "delete", "orders", "--yes"]).succeeds();
-    host.rivetr(create.iter().chain(&["--no-wait"])).succeeds();
+    host.rivetr(create.into_iter().chain(["--no-wait"])).succeeds();
     host.rivetr(["databases", "stop", "orders"]).succeeds();
 }
 
