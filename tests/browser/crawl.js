@@ -14,7 +14,7 @@ const FIRST_LOAD_MAX = 60 * 1024;
 /** What depends on the theme or the width; everything is looked at on a bright desk and on a dark phone. */
 const LOOKS = ['color-contrast', 'target-size', 'link-in-text-block', 'scrollable-region-focusable'];
 /** Their pages are about one thing, which the address names. */
-const NOUNS = ['apps', 'deployments', 'domains', 'projects', 'teams', 'users', 'volumes', 'routes', 'certificates', 'host'];
+const NOUNS = ['apps', 'deployments', 'domains', 'projects', 'teams', 'users', 'volumes', 'databases', 'routes', 'certificates', 'host'];
 const VIEWS = [
   { name: 'desk', size: DESK, colorScheme: 'light' },
   { name: 'dark desk', size: DESK, colorScheme: 'dark', only: LOOKS },
