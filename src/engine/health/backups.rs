@@ -7,7 +7,7 @@ impl Engine {
     pub(super) async fn check_backups(&self) -> Check {
         let concerns = match self.backup_concerns().await {
             Ok(concerns) => concerns,
-            Err(error) => return Check::warn("backups", error, "see the check of the database"),
+            Err(error) => return Check::warn("backups", error.to_string(), "see the check of the database"),
         };
         let Some(first) = concerns.first() else { return Check::ok("backups", "as scheduled") };
         let rest = match concerns.len() - 1 {
