@@ -5,6 +5,7 @@
 pub mod addresses;
 pub mod archive;
 pub mod certificates;
+pub mod cgroup;
 pub mod git;
 pub mod journal;
 pub mod layout;
