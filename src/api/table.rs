@@ -375,13 +375,17 @@ fn of_teams() -> Vec<Route<Api>> {
             .takes::<wire::NameTeam>()
             .gives::<wire::Team>(StatusCode::CREATED),
         Route::get("/api/teams/{team}", team::show).about("One team").gives::<wire::Team>(StatusCode::OK),
-        Route::patch("/api/teams/{team}", team::rename)
-            .about("Give a team another name")
-            .takes::<wire::NameTeam>()
+        Route::patch("/api/teams/{team}", team::change)
+            .about("Give a team another name, or have it ask for a second factor")
+            .takes::<wire::ChangeTeam>()
             .gives::<wire::Team>(StatusCode::OK),
         Route::delete("/api/teams/{team}", team::delete)
             .about("Delete a team that has neither projects nor keys")
             .answers_nothing(),
+        Route::put("/api/teams/{team}/limits", team::limit)
+            .about("Say what the apps of a team may use together; what is not said is not limited")
+            .takes::<wire::TeamLimits>()
+            .gives::<wire::Team>(StatusCode::OK),
         Route::get("/api/teams/{team}/members", team::members)
             .about("The members of a team")
             .lists::<wire::Member>(),
@@ -632,6 +636,7 @@ mod tests {
             ("GET /api/teams/{team}", read),
             ("PATCH /api/teams/{team}", own),
             ("DELETE /api/teams/{team}", own),
+            ("PUT /api/teams/{team}/limits", administer),
             ("GET /api/teams/{team}/members", read),
             ("PATCH /api/teams/{team}/members/{login}", lead),
             ("DELETE /api/teams/{team}/members/{login}", lead),

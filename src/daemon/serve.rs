@@ -235,6 +235,7 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         queue_max: settings.deploy.queue_max as usize,
         log_limit: u64::from(settings.deploy.log_limit_mb) * 1024 * 1024,
         acme: certificates(&settings.acme),
+        configuration: process.configuration.clone(),
     })
 }
 
