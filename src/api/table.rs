@@ -2,15 +2,17 @@
 //!
 //! The router, the OpenAPI document and a test are made from it.
 
+mod backups;
 mod databases;
+mod jobs;
 
 use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
 use super::{
-    Api, Route, app, audit, backup, certificate, deployment, domain, exec, git, hooks, job, key,
-    metrics, operate, project, registry, routing, secret, settings, system, team, token, traffic, upload,
-    user, variable, volume, webhook, wire,
+    Api, Route, app, audit, certificate, deployment, domain, exec, git, hooks, key, metrics, operate,
+    project, registry, routing, secret, settings, system, team, token, traffic, upload, user, variable,
+    volume, webhook, wire,
 };
 
 /// Every route.
@@ -21,7 +23,7 @@ pub fn table() -> Vec<Route<Api>> {
         of_apps(),
         of_deployments(),
         of_projects(),
-        of_jobs(),
+        jobs::of_jobs(),
         of_keys(),
         of_volumes(),
         of_registries(),
@@ -34,7 +36,7 @@ pub fn table() -> Vec<Route<Api>> {
         of_webhooks(),
         of_running_apps(),
         of_domains(),
-        of_backups(),
+        backups::of_backups(),
         databases::of_databases(),
         databases::of_trashed_databases(),
     ];
@@ -145,43 +147,6 @@ fn of_projects() -> Vec<Route<Api>> {
     ]
 }
 
-fn of_jobs() -> Vec<Route<Api>> {
-    vec![
-        Route::get("/api/apps/{id}/jobs", job::list)
-            .about("The jobs of an app: commands that it runs by a schedule")
-            .lists::<wire::Job>(),
-        Route::post("/api/apps/{id}/jobs", job::create)
-            .about("Give an app a job")
-            .takes::<wire::CreateJob>()
-            .gives::<wire::Job>(StatusCode::CREATED),
-        Route::get("/api/apps/{id}/jobs/{job}", job::show)
-            .about("One job, when it runs next and how it went last")
-            .gives::<wire::Job>(StatusCode::OK),
-        Route::patch("/api/apps/{id}/jobs/{job}", job::change)
-            .about("Change a job; what is not named stays")
-            .takes::<wire::JobOptions>()
-            .gives::<wire::Job>(StatusCode::OK),
-        Route::delete("/api/apps/{id}/jobs/{job}", job::delete)
-            .about("Delete a job with its history; what runs of it is ended")
-            .answers_nothing(),
-        Route::post("/api/apps/{id}/jobs/{job}/run", job::run)
-            .about("Start a run of a job now")
-            .gives::<wire::Job>(StatusCode::ACCEPTED),
-        Route::get("/api/apps/{id}/jobs/{job}/runs", job::runs)
-            .about("The runs of a job, newest first")
-            .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
-            .query("before", Type::Integer, "Only those older than this id")
-            .lists::<wire::JobRun>(),
-        Route::get("/api/apps/{id}/jobs/{job}/runs/{run}/logs", job::log)
-            .about("What a run wrote, the last lines of it")
-            .query("lines", Type::Integer, "How many; 200 if not said, at most 2,000")
-            .gives::<wire::JobLog>(StatusCode::OK),
-        Route::post("/api/apps/{id}/jobs/{job}/runs/{run}/cancel", job::cancel)
-            .about("End a run")
-            .answers_nothing(),
-    ]
-}
-
 fn of_keys() -> Vec<Route<Api>> {
     vec![
         Route::get("/api/keys", key::list).about("Every key that opens repositories").lists::<wire::Key>(),
@@ -231,58 +196,6 @@ fn of_registries() -> Vec<Route<Api>> {
         Route::delete("/api/registries/{host}", registry::remove)
             .about("Forget a sign-in at a registry")
             .answers_nothing(),
-    ]
-}
-
-fn of_backups() -> Vec<Route<Api>> {
-    vec![
-        Route::get("/api/backups", backup::list).about("Every backup").lists::<wire::Backup>(),
-        Route::get("/api/backups/{id}", backup::show)
-            .about("A backup; `wait` is how many seconds to wait for what is under way, at most 20")
-            .gives::<wire::Backup>(StatusCode::OK),
-        Route::delete("/api/backups/{id}", backup::delete)
-            .about("Delete a backup with its file")
-            .answers_nothing(),
-        Route::get("/api/backups/{id}/file", backup::download)
-            .about("The file of a backup; with `plain=true` what it holds, opened and expanded")
-            .answers("application/octet-stream"),
-        Route::post("/api/backups/{id}/restore", backup::restore)
-            .about("Restore a backup in place, into a new database, or to see whether it is good")
-            .takes::<wire::RestoreBackup>()
-            .gives::<wire::Restore>(StatusCode::ACCEPTED),
-        Route::get("/api/databases/{id}/backups", backup::of_database)
-            .about("The backups of a database, newest first")
-            .lists::<wire::Backup>(),
-        Route::post("/api/databases/{id}/backups", backup::take)
-            .about("Back a database up")
-            .takes::<wire::TakeBackup>()
-            .gives::<wire::Backup>(StatusCode::ACCEPTED),
-        Route::post("/api/databases/{id}/backups/import", backup::import)
-            .about("Hand in what was written out elsewhere, which is the body, as a backup of a database")
-            .gives::<wire::Backup>(StatusCode::CREATED),
-        Route::get("/api/databases/{id}/backup-schedule", backup::schedule)
-            .about("When a database is backed up by itself")
-            .gives::<wire::BackupSchedule>(StatusCode::OK),
-        Route::put("/api/databases/{id}/backup-schedule", backup::set_schedule)
-            .about("Have a database backed up by itself")
-            .takes::<wire::BackupSchedule>()
-            .gives::<wire::BackupSchedule>(StatusCode::OK),
-        Route::delete("/api/databases/{id}/backup-schedule", backup::remove_schedule)
-            .about("Back a database up by itself no more")
-            .answers_nothing(),
-        Route::get("/api/backup-destinations", backup::destinations)
-            .about("The storages where backups may lie")
-            .lists::<wire::BackupDestination>(),
-        Route::post("/api/backup-destinations", backup::put_destination)
-            .about("Hand in a storage, in place of the one that had the name, once it was tried")
-            .takes::<wire::PutDestination>()
-            .answers_nothing(),
-        Route::delete("/api/backup-destinations/{name}", backup::remove_destination)
-            .about("Forget a storage where no backup lies")
-            .answers_nothing(),
-        Route::get("/api/backup-key", backup::key)
-            .about("The key that opens backups; the audit says who asked")
-            .gives::<wire::BackupKey>(StatusCode::OK),
     ]
 }
 
