@@ -7,8 +7,10 @@
 mod app;
 mod around;
 mod audit;
+mod backup;
 mod certificate;
 pub mod client;
+pub mod database;
 mod deployment;
 mod domain;
 mod error;
@@ -17,6 +19,7 @@ mod exec;
 mod git;
 mod hooks;
 mod input;
+pub mod job;
 mod key;
 mod linger;
 mod metrics;

@@ -5,10 +5,12 @@
 
 mod apps;
 mod audit;
+mod backups;
 mod cancel;
 mod certs;
 mod compose;
 mod config;
+mod databases;
 mod deploy;
 mod deployments;
 mod doctor;
@@ -18,8 +20,11 @@ mod exec;
 mod failure;
 mod files;
 mod follow;
+mod in_container;
 mod input;
+mod jobs;
 mod keys;
+mod link;
 mod logs;
 mod projects;
 mod proxy;
@@ -144,6 +149,7 @@ enum Command {
     #[command(after_help = "Example: systemctl start rivetr.service")]
     Serve,
     Proxy(proxy::Proxy),
+    InContainer(in_container::InContainer),
     /// Hand out sockets of the containers' network; systemd starts it
     #[command(after_help = "Example: systemctl --user start rivetr-netns.service")]
     Netns,
@@ -191,6 +197,9 @@ enum Remote {
     /// See the compose files that are there for everybody
     #[command(subcommand)]
     Templates(templates::Templates),
+    /// Commands that apps run by a schedule
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
     /// Keys that open repositories over SSH
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -212,9 +221,17 @@ enum Remote {
     #[command(subcommand)]
     Teams(teams::Teams),
     Audit(audit::Audit),
+    /// Back databases up, restore them, and see what there is
+    #[command(subcommand)]
+    Backups(backups::Backups),
     /// List, show and delete what apps keep
     #[command(subcommand)]
     Volumes(volumes::Volumes),
+    /// Create, list, change and delete databases
+    #[command(subcommand)]
+    Databases(databases::Databases),
+    Link(link::Link),
+    Unlink(link::Unlink),
     /// Take webhooks, and see what was delivered
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
@@ -244,6 +261,7 @@ impl Remote {
             Self::Secrets(secrets) => secrets.run(session).await,
             Self::Services(services) => services.run(session).await,
             Self::Templates(templates) => templates.run(session).await,
+            Self::Jobs(jobs) => jobs.run(session).await,
             Self::Keys(keys) => keys.run(session).await,
             Self::Exec(exec) => exec.run(session).await,
             Self::Run(run) => run.run(session).await,
@@ -253,7 +271,11 @@ impl Remote {
             Self::Users(users) => users.run(session).await,
             Self::Teams(teams) => teams.run(session).await,
             Self::Audit(audit) => audit.run(session).await,
+            Self::Backups(backups) => backups.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
+            Self::Databases(databases) => databases.run(session).await,
+            Self::Link(link) => link.run(session).await,
+            Self::Unlink(unlink) => unlink.run(session).await,
             Self::Webhooks(webhooks) => webhooks.run(session).await,
         }
     }
@@ -278,6 +300,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
         Command::Compose(command) => {
             command.run(environment, json, &mut std::io::stdout(), &mut std::io::stderr())?;
         }
+        Command::InContainer(run) => block_on(run.run(environment))?,
         Command::Doctor(doctor) => block_on(doctor.run(&mut session()?, environment))?,
         Command::Setup(args) => block_on(async {
             let (mut output, mut progress) = (std::io::stdout(), std::io::stderr());

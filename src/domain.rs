@@ -3,8 +3,10 @@
 //! No input or output, no async, no clock, no serde: values and the moves they allow.
 
 pub mod app;
+pub mod backup;
 pub mod build;
 pub mod certificate;
+pub mod database;
 pub mod deployment;
 #[expect(clippy::module_inception, reason = "a domain of an app is what people call it")]
 pub mod domain;
@@ -12,15 +14,18 @@ pub mod dotenv;
 pub mod health;
 pub mod image;
 pub mod instructions;
+pub mod job;
 pub mod key;
 pub mod mount;
 pub mod name;
 pub mod one_off;
 pub mod person;
 pub mod project;
+pub mod quota;
 pub mod right;
 pub mod route;
 pub mod runtime;
+pub mod s3;
 pub mod secret;
 pub mod service;
 pub mod source;

@@ -5,10 +5,13 @@
 
 mod app;
 mod apply;
+mod backup;
 mod catch_up;
 mod certs;
 mod change;
+mod configured;
 mod context;
+mod database;
 mod deploy;
 mod disk;
 mod dns;
@@ -19,8 +22,10 @@ mod failpoint;
 mod files;
 mod glance;
 mod health;
+mod history;
 pub mod hooks;
 mod inventory;
+mod jobs;
 mod keys;
 mod leftovers;
 mod log;
@@ -29,6 +34,7 @@ pub mod metrics;
 mod one_off;
 mod preview;
 mod projects;
+mod pull;
 pub mod push;
 mod queue;
 mod reconcile;
@@ -47,6 +53,7 @@ mod sweep;
 mod template;
 mod traffic;
 mod upload;
+mod usage;
 mod variables;
 mod volume;
 mod watch;
@@ -60,10 +67,12 @@ use tokio::sync::{OnceCell, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::database::DatabaseId;
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::service::ServiceId;
 use crate::domain::time::Timestamp;
+use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
 use crate::host::journal::Journal;
@@ -77,15 +86,20 @@ use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
 use crate::vault::{KeySource, Sealing, Vault};
 
+pub use backup::{Concern, NewDestination, ShownBackup};
 pub use certs::Acme;
 pub use change::Changed;
+pub use configured::{Configuration, Configured};
+pub use database::{DatabaseStanding, KEPT as TRASH_KEPT, Linked, WantedDatabase};
 pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
 pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
+pub use history::{Between, History, Logged};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
+pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
 pub use log::{LogEntry, LogTail};
 pub use preview::{Preview, Texts};
@@ -96,6 +110,7 @@ pub use service::{NewService, PartStatus, ServicePreview, ServiceStatus, Submitt
 pub use standing::{ByHand, Standing, Standings, Stir};
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
 pub use traffic::NewTraffic;
+pub use usage::{Bound, Usage};
 pub use variables::{Difference, Shown, Ungiven};
 pub use volume::Volume;
 
@@ -108,6 +123,8 @@ pub struct Settings {
     pub clock: fn() -> Timestamp,
     /// Where the master keys are.
     pub keys: KeySource,
+    /// The program that this is, which units run.
+    pub program: PathBuf,
     /// The host under which rivetr itself is reached through its proxy.
     pub own_host: Option<HostName>,
     /// Whether people reach rivetr itself by HTTPS.
@@ -144,6 +161,8 @@ pub struct Settings {
     pub log_limit: u64,
     /// How certificates are ordered; none: they are not.
     pub acme: Option<Acme>,
+    /// All of the configuration, to be shown.
+    pub configuration: Configuration,
 }
 
 /// Bounds of one build, so that it cannot take the host down.
@@ -179,6 +198,8 @@ pub struct Machine {
     pub proxy: Proxy,
     /// The certificates that the proxy shows.
     pub certificates: Certificates,
+    /// Backups on this disk.
+    pub backups: BackupFiles,
 }
 
 /// A cheap handle to the engine; every face holds one.
@@ -201,7 +222,9 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    tending: apply::Locks<DatabaseId>,
     running_apart: apply::Locks,
+    jobs: apply::Locks,
     pulling: apply::Locks<String>,
     repositories: apply::Locks,
     uploading: tokio::sync::Mutex<()>,
@@ -209,10 +232,13 @@ struct Inner {
     stirred: tokio::sync::watch::Sender<()>,
     settling: apply::Locks,
     certs: certs::Desk,
+    backups: backup::Desk,
     features: OnceCell<PodmanFeatures>,
     moved: broadcast::Sender<(DeploymentId, State)>,
     sight: standing::Sight,
     doctor: glance::Doctor,
+    /// What containers had used when they were last looked at.
+    looks: usage::Looks,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     ends: metrics::Ends,
@@ -234,7 +260,9 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            tending: apply::Locks::default(),
             running_apart: apply::Locks::default(),
+            jobs: apply::Locks::default(),
             pulling: apply::Locks::default(),
             repositories: apply::Locks::default(),
             uploading: tokio::sync::Mutex::default(),
@@ -242,9 +270,11 @@ impl Engine {
             stirred: tokio::sync::watch::Sender::new(()),
             settling: apply::Locks::default(),
             certs: certs::Desk::default(),
+            backups: backup::Desk::default(),
             features: OnceCell::new(),
             sight: standing::Sight::default(),
             doctor: glance::Doctor::default(),
+            looks: usage::Looks::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             ends: metrics::Ends::default(),

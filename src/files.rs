@@ -79,6 +79,19 @@ pub fn temporary_dir(directory: &Path) -> Result<tempfile::TempDir, FileError> {
     aside.map_err(because("make a directory in", directory))
 }
 
+/// Makes `path` a link that leads to `target`, in place of a file or a link that is there.
+pub fn link(path: &Path, target: &Path) -> Result<(), FileError> {
+    let make = || {
+        let aside = tempfile::Builder::new()
+            .prefix(ASIDE_PREFIX)
+            .suffix(ASIDE_SUFFIX)
+            .make_in(parent(path), |aside| std::os::unix::fs::symlink(target, aside))?;
+        aside.persist(path).map_err(|failed| failed.error)?;
+        sync_directory(parent(path))
+    };
+    make().map_err(because("make the link", path))
+}
+
 /// Removes a file or a link; one that is not there is as good as removed.
 pub fn remove_file(path: &Path) -> Result<(), FileError> {
     unless_missing(fs::remove_file(path)).map_err(because("remove", path))
@@ -91,6 +104,22 @@ pub fn remove_dir_if_empty(path: &Path) -> Result<bool, FileError> {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
         Err(error) => Err(because("remove the directory", path)(error)),
     }
+}
+
+/// Removes a directory that is empty, or one of the kernel's whose files go with it.
+pub fn remove_dir(path: &Path) -> Result<(), FileError> {
+    unless_missing(fs::remove_dir(path)).map_err(because("remove the directory", path))
+}
+
+/// Makes a directory of the kernel's, which is on no disk.
+pub fn make_kernel_dir(path: &Path) -> Result<(), FileError> {
+    fs::create_dir(path).map_err(because("make the directory", path))
+}
+
+/// Writes to a file of the kernel's, which takes what is written to it at once and keeps nothing.
+pub fn tell_kernel(path: &Path, text: &str) -> Result<(), FileError> {
+    let tell = || OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+    tell().map_err(because("write", path))
 }
 
 /// Removes a directory with all that is in it, or a file; never follows a link, removes the link itself.
@@ -281,7 +310,8 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// The directory a path lies in; a bare name lies in the current one.
-fn parent(path: &Path) -> &Path {
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),

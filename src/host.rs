@@ -4,7 +4,11 @@
 
 pub mod addresses;
 pub mod archive;
+pub mod attend;
+pub mod backups;
+pub mod calendar;
 pub mod certificates;
+pub mod cgroup;
 pub mod git;
 pub mod journal;
 pub mod layout;

@@ -73,12 +73,7 @@ pub fn plan(wanted: &Wanted, observed: &Observed) -> Plan {
 /// what their stop took along is started with them.
 #[must_use]
 pub fn plan_over(wanted: &Wanted, observed: &Observed, known: &Known) -> Plan {
-    let Files { now, after_stop, drift } = changed_files(wanted, observed);
-    let ours = |path: &UnitPath| {
-        let texts = observed.files.get(path).zip(known.get(path));
-        texts.is_some_and(|(present, texts)| texts.contains(present))
-    };
-    let (replaced, drift): (Vec<_>, Vec<_>) = drift.into_iter().partition(ours);
+    let Files { now, after_stop, renewed, torn, drift } = changed_files(wanted, observed, known);
     let removes: Vec<Step> = observed
         .files
         .keys()
@@ -86,24 +81,15 @@ pub fn plan_over(wanted: &Wanted, observed: &Observed, known: &Known) -> Plan {
         .map(|path| Step::Remove { path: path.clone() })
         .collect();
     let unread = wanted.files.keys().any(|path| !observed.units.contains_key(&path.unit()));
-    let reload_first = observed.needs_reload || unread || !now.is_empty() || !replaced.is_empty();
+    let reload_first = observed.needs_reload || unread || !now.is_empty();
     let reload_last = !after_stop.is_empty() || !removes.is_empty();
 
-    let mut steps = now;
-    steps.extend(replaced.iter().map(|path| Step::Stop { unit: path.unit() }));
-    // The file comes after the stop: whoever dies in between finds a unit that does not run, never one that runs from
+    // A file comes after the stop: whoever dies in between finds a unit that does not run, never one that runs from
     // another file than its own.
-    steps.extend(
-        replaced.iter().filter_map(|path| {
-            Some(Step::Write { path: path.clone(), text: wanted.files.get(path)?.clone() })
-        }),
-    );
+    let mut steps: Vec<Step> = renewed.iter().map(|unit| Step::Stop { unit: unit.clone() }).collect();
+    steps.extend(now);
     steps.extend(reload_first.then_some(Step::Reload));
-    if replaced.is_empty() {
-        steps.extend(starts(wanted, observed));
-    } else {
-        steps.extend(wanted.running.iter().map(|unit| Step::Start { unit: unit.clone() }));
-    }
+    steps.extend(starts(wanted, observed, |unit| torn || renewed.contains(unit)));
     steps.extend(stops(wanted, observed));
     steps.extend(after_stop);
     steps.extend(removes);
@@ -124,10 +110,14 @@ impl Plan {
 struct Files {
     now: Vec<Step>,
     after_stop: Vec<Step>,
+    /// Units that are stopped before their file is written and started afterwards.
+    renewed: BTreeSet<String>,
+    /// One of those may take others along when it stops.
+    torn: bool,
     drift: Vec<UnitPath>,
 }
 
-fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
+fn changed_files(wanted: &Wanted, observed: &Observed, known: &Known) -> Files {
     let mut files = Files::default();
     for (path, text) in &wanted.files {
         let present = observed.files.get(path);
@@ -138,8 +128,19 @@ fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
         }
         // systemd applies the limits of a unit that runs as it reads them: nothing is started anew for those.
         let live = present.is_some_and(|present| same_but_limits(present, text));
-        if present.is_none() || live || !observed.runs(&unit) {
+        // A run of a task goes on as it began; the next one is as its file says then.
+        if present.is_none() || live || path.is_task() || !observed.runs(&unit) {
             files.now.push(write());
+        } else if path.is_timer() && wanted.running.contains(&unit) {
+            // One that learned of another schedule while it waits would make up for what was never due.
+            files.now.push(write());
+            files.renewed.insert(unit);
+        } else if wanted.stays(path)
+            && known.get(path).zip(present).is_some_and(|(known, present)| known.contains(present))
+        {
+            files.now.push(write());
+            files.renewed.insert(unit);
+            files.torn = true;
         } else if wanted.stays(path) {
             files.drift.push(path.clone());
         } else {
@@ -149,9 +150,9 @@ fn changed_files(wanted: &Wanted, observed: &Observed) -> Files {
     files
 }
 
-fn starts(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
+fn starts(wanted: &Wanted, observed: &Observed, anew: impl Fn(&String) -> bool) -> Vec<Step> {
     let start = |unit: &String| Step::Start { unit: unit.clone() };
-    let idle = |unit: &&String| observed.units.get(*unit) != Some(&UnitState::Active);
+    let idle = |unit: &&String| observed.units.get(*unit) != Some(&UnitState::Active) || anew(unit);
     wanted.running.iter().filter(idle).map(start).collect()
 }
 
@@ -166,9 +167,9 @@ fn stops(wanted: &Wanted, observed: &Observed) -> Vec<Step> {
 
 impl Wanted {
     /// Whether the unit of a wanted file is not to be stopped. A target is what people hold an app by, and its
-    /// stop would stop every release: it ends with its file alone.
+    /// stop would stop every release: it ends with its file alone. A task ends by itself.
     fn stays(&self, path: &UnitPath) -> bool {
-        path.place() == Place::Systemd || self.running.contains(&path.unit())
+        path.place() == Place::Systemd || path.is_task() || self.running.contains(&path.unit())
     }
 }
 

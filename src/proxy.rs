@@ -65,6 +65,8 @@ pub mod probe;
 
 pub mod checks;
 
+pub mod ports;
+
 pub mod broker;
 mod handout;
 
@@ -192,6 +194,9 @@ async fn control(
     let dialer = Rc::new(Dialer::new(settings.broker.clone(), settings.limits.connect));
     let tasks = TaskTracker::new();
     tasks.spawn_local(checks::keep(board.follow(), Rc::clone(&dialer)));
+    let passing =
+        ports::Ends { stop: ends.stop.clone(), tunnels: ends.tunnels.clone(), tasks: TaskTracker::new() };
+    tasks.spawn_local(ports::keep(board.follow(), Rc::clone(&dialer), passing.clone()));
     tasks.spawn_local(link.serve(Rc::clone(&board), dialer));
     board.settled().await.map_err(|error| ProxyError::Worker(error.to_string()))?;
     tracing::info!(generation = board.generation(), "routes are served");
@@ -219,6 +224,8 @@ async fn control(
     ends.stop.cancel();
     tasks.spawn_local(end_tunnels(settings.sibling.clone(), settings.limits.tunnels, ends.tunnels));
     let ended = crew.all_ended().await;
+    passing.tasks.close();
+    passing.tasks.wait().await;
     log.iter().for_each(Log::close);
     ended
 }

@@ -3,7 +3,10 @@
 //! Pure and deterministic: the same input gives the same bytes. Writing, checking and starting is for `host`.
 
 pub mod app;
+pub mod backup;
+pub mod database;
 pub mod features;
+pub mod job;
 pub mod options;
 pub mod path;
 pub mod project;

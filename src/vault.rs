@@ -3,6 +3,9 @@
 //! What is sealed is bound to the place it is sealed for: moved elsewhere, it does not open. The newest key of the
 //! ring seals; each of them opens what it sealed. It keeps nothing: where sealed bytes lie is for the store.
 
+pub mod age;
+pub mod stream;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};

@@ -11,11 +11,13 @@ mod assets;
 mod audit;
 mod certificates;
 mod cookie;
+mod database;
 mod deployment;
 mod domains;
 mod error;
 mod form;
 mod host;
+mod jobs;
 mod keys;
 mod links;
 mod live;
@@ -83,9 +85,11 @@ pub fn table() -> Vec<Route<Web>> {
         me::routes(),
         audit::routes(),
         certificates::routes(),
+        database::routes(),
         deployment::routes(),
         domains::routes(),
         host::routes(),
+        jobs::routes(),
         keys::routes(),
         links::routes(),
         logs::routes(),

@@ -21,17 +21,19 @@ use golden::directories;
 use rivetr::api::wire::{FieldErrors, RuntimeOptions};
 use rivetr::domain::app::{AppId, Settings};
 use rivetr::domain::deployment::{Deployment, DeploymentId, ImageId, State, Trigger};
+use rivetr::domain::job::{Job, JobId, JobPlan, Place as JobPlace, Schedule, Zone};
 use rivetr::domain::mount::MountPath;
 use rivetr::domain::name::{EnvKey, Slug};
 use rivetr::domain::person::TeamId;
 use rivetr::domain::project::{Project, ProjectId, Subnet};
+use rivetr::domain::runtime::Words;
 use rivetr::domain::source::CommitId;
 use rivetr::domain::time::Timestamp;
 use rivetr::quadlet::app::environment::{CarriedFile, CarriedVariable};
 use rivetr::quadlet::features::PodmanFeatures;
 use rivetr::quadlet::path::{Place, UnitPath};
 use rivetr::quadlet::unit::Unit;
-use rivetr::quadlet::{UnitFiles, app, project};
+use rivetr::quadlet::{UnitFiles, app, job, project};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -52,6 +54,20 @@ struct Input {
     files: Vec<String>,
     #[serde(default)]
     runtime: RuntimeOptions,
+    #[serde(default)]
+    jobs: Vec<InputJob>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputJob {
+    name: String,
+    schedule: String,
+    zone: Option<String>,
+    command: Vec<String>,
+    address: Option<Ipv4Addr>,
+    #[serde(default)]
+    catch_up: bool,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +134,32 @@ fn units(input: &Input) -> Result<UnitFiles, Box<dyn Error>> {
     let mut files = project::network(&project)?;
     files.extend(app::handle(&deployment.app_slug)?);
     files.extend(app::release(&release)?);
+    for input in &input.jobs {
+        let job = input.job(&deployment)?;
+        files.extend(match input.address {
+            Some(address) => job::fresh(&release, &job, address)?,
+            None => job::running(&release, &job, Path::new("/usr/local/bin/rivetr"))?,
+        });
+        files.extend(job::timer(&job)?);
+    }
     Ok(files)
+}
+
+impl InputJob {
+    fn job(&self, deployment: &Deployment) -> Result<Job, Box<dyn Error>> {
+        let plan = JobPlan {
+            name: Slug::parse(&self.name)?,
+            schedule: Schedule::parse(&self.schedule)?,
+            zone: self.zone.as_deref().map(Zone::parse).transpose()?,
+            command: Words::new(self.command.clone())?,
+            place: if self.address.is_some() { JobPlace::Fresh } else { JobPlace::Running },
+            limit: JobPlan::LIMIT,
+            catch_up: self.catch_up,
+            enabled: true,
+        };
+        let app_slug = deployment.app_slug.clone();
+        Ok(Job { id: JobId(1), app: AppId(1), app_slug, plan, created: Timestamp(0) })
+    }
 }
 
 fn deployment(input: &Input, image: &ImageId) -> Result<Deployment, Box<dyn Error>> {

@@ -1,10 +1,10 @@
 //! Apps over the API: list, create, show, delete, deploy, status, what they write.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use axum::response::sse::Event;
-use futures_util::StreamExt;
+use axum::{BoxError, Json};
+use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::domain::deployment::{DeploymentId, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::source::Source;
-use crate::engine::{Engine, EngineError, UnitSummary};
+use crate::engine::{Bound, Engine, EngineError, RuntimeLine, UnitSummary, Usage};
 use crate::store::{CreateAppError, Reader};
 
 /// Deployments on one page unless the client says otherwise, and at most.
@@ -174,7 +174,7 @@ pub(super) async fn status(
     Path(id): Path<String>,
 ) -> Result<Json<wire::AppStatus>, ApiError> {
     let app = find(&reader, &id).await?;
-    let status = engine.app_status(&app.slug).await?;
+    let status = engine.measured_status(&app.slug).await?;
     let unit = |unit: UnitSummary| wire::Unit {
         name: unit.name,
         active_state: unit.active_state.to_owned(),
@@ -182,6 +182,7 @@ pub(super) async fn status(
         restarts: unit.restarts,
         since: unit.since.map(wire::time),
         out_of_memory: unit.out_of_memory.map(wire::time),
+        usage: unit.usage.into(),
     };
     let units: Vec<_> = status.units.into_iter().map(unit).collect();
     Ok(Json(wire::AppStatus {
@@ -197,12 +198,11 @@ pub(super) async fn status(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tail {
-    lines: Option<usize>,
+    pub(super) lines: Option<usize>,
     #[serde(default)]
-    follow: bool,
+    pub(super) follow: bool,
 }
 
-/// Each line as an event whose id is the line's place in the journal.
 pub(super) async fn log(
     by: Authorized<Read>,
     State(engine): State<Engine>,
@@ -213,9 +213,20 @@ pub(super) async fn log(
 ) -> Result<impl IntoResponse, ApiError> {
     let after = cursor(&headers)?;
     let app = find(engine.reader(), &id).await?;
-    let lines = lines.map(|lines| lines.min(LINES_MAX));
-    let log = engine.runtime_log(&app.slug, lines, follow, after).await?;
-    let events = log.map(|line| {
+    let log = engine.runtime_log(&app.slug, bounded(lines), follow, after).await?;
+    Ok(events::answer(written(log), auth, by.caller, stopping))
+}
+
+/// How many lines of history are given to who asks for so many.
+pub(super) fn bounded(lines: Option<usize>) -> Option<usize> {
+    lines.map(|lines| lines.min(LINES_MAX))
+}
+
+/// Each line as an event whose id is the line's place in the journal.
+pub(super) fn written(
+    log: impl Stream<Item = Result<RuntimeLine, EngineError>>,
+) -> impl Stream<Item = Result<Event, BoxError>> {
+    log.map(|line| {
         let line = line?;
         let data = wire::RuntimeLine {
             at: wire::time(line.at),
@@ -224,8 +235,7 @@ pub(super) async fn log(
             text: line.text,
         };
         events::event(Event::default().id(line.cursor), &data)
-    });
-    Ok(events::answer(events, auth, by.caller, stopping))
+    })
 }
 
 /// Where a client that was cut off goes on. It becomes an argument of journalctl: nothing else may get there.
@@ -275,6 +285,21 @@ pub(super) async fn find(reader: &Reader, id: &str) -> Result<App, ApiError> {
         return Ok(app);
     }
     Err(ApiError::not_found("app", id))
+}
+
+impl From<Usage> for wire::InUse {
+    fn from(Usage { memory, memory_limit, cpu, cpu_limit }: Usage) -> Self {
+        let said = |bound: Bound| match bound {
+            Bound::Unlimited => "max".to_owned(),
+            Bound::At(most) => most.to_string(),
+        };
+        Self {
+            memory,
+            memory_limit: memory_limit.map(said),
+            cpu_percent: cpu,
+            cpu_percent_limit: cpu_limit.map(said),
+        }
+    }
 }
 
 #[cfg(test)]

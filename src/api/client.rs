@@ -91,6 +91,32 @@ impl Client {
         self.call(Method::POST, path, StreamBody::new(pieces).boxed_unsync(), UPLOAD_LIMIT).await
     }
 
+    /// Writes what is answered as it comes; an error if it breaks off.
+    pub async fn download(
+        &self,
+        path: &str,
+        to: &mut (impl tokio::io::AsyncWrite + Unpin),
+    ) -> Result<(), ClientError> {
+        let request = self.request(Method::GET, path, "*/*").body(document(Bytes::new()));
+        let mut connection = Connection::open(&self.target, self.ca.as_deref()).await?;
+        let (head, body) = connection.send(request).await?.into_parts();
+        if !head.status.is_success() {
+            let body = Limited::new(body, ANSWER_MAX).collect().await;
+            let body = body.map_err(|source| ClientError::broken(&self.target, source))?.to_bytes();
+            return Err(ClientError::of_status(&self.target, head.status, &body));
+        }
+        let mut body = body;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|source| ClientError::broken(&self.target, source))?;
+            if let Ok(bytes) = frame.into_data() {
+                let written = tokio::io::AsyncWriteExt::write_all(to, &bytes).await;
+                written.map_err(|source| ClientError::broken(&self.target, source))?;
+            }
+        }
+        let flushed = tokio::io::AsyncWriteExt::flush(to).await;
+        flushed.map_err(|source| ClientError::broken(&self.target, source))
+    }
+
     /// Sends a document and takes the connection over for what comes then.
     pub async fn upgrade(
         &self,

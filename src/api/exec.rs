@@ -94,6 +94,11 @@ async fn begin(
     let Json(wire::Exec { command, terminal }) = Json::from_request(request, &()).await?;
     check(&command)?;
     let (program, words) = (command.first(), command.len());
+    // A command without a terminal is no more than a command.
+    let (opened, closed) = match terminal {
+        Some(_) => ("terminal.opened", "terminal.closed"),
+        None => ("command.run", "command.ended"),
+    };
     let deed = |action| {
         let (own, terminal) = (matches!(place, Place::Own(_)), terminal.is_some());
         let mut what =
@@ -107,8 +112,8 @@ async fn begin(
         };
         Deed::new(action, object).after(what)
     };
-    by.record(deed("terminal.opened")).await;
-    let closed = deed("terminal.closed");
+    by.record(deed(opened)).await;
+    let closed = deed(closed);
     let caller = by.caller.clone();
     let terminal = terminal.map(|window| (window.rows, window.columns));
     let session = match &place {

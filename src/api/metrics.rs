@@ -48,12 +48,14 @@ pub(super) async fn by_app(
 }
 
 fn text(metrics: &Metrics) -> String {
-    let Metrics { apps, unfinished, ended, proxy } = metrics;
+    let Metrics { apps, jobs, failed_jobs, unfinished, ended, backup_concerns, proxy } = metrics;
     let mut text = Text::default();
     text.family("rivetr_up", "gauge", "Whether rivetr answers.").sample(&[], 1);
     text.family("rivetr_build_info", "gauge", "The version of rivetr.")
         .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     text.family("rivetr_apps", "gauge", "Apps.").sample(&[], apps);
+    text.family("rivetr_jobs", "gauge", "Jobs.").sample(&[], jobs);
+    text.family("rivetr_jobs_failed", "gauge", "Jobs whose last run failed.").sample(&[], failed_jobs);
     text.family("rivetr_deployments_unfinished", "gauge", "Deployments that have not ended, by their state.");
     for (state, count) in unfinished {
         text.sample(&[("state", state.as_str())], count);
@@ -62,6 +64,8 @@ fn text(metrics: &Metrics) -> String {
     for (state, count) in ended {
         text.sample(&[("state", state.as_str())], count);
     }
+    let help = "Databases whose backups failed, are late or cannot be restored.";
+    text.family("rivetr_backup_concerns", "gauge", help).sample(&[], backup_concerns.len());
     text.family("rivetr_proxy_up", "gauge", "Whether the proxy could be asked.")
         .sample(&[], u8::from(proxy.is_some()));
     if let Some(counts) = proxy {
@@ -250,7 +254,15 @@ mod tests {
 
     fn metrics(proxy: Option<Counts>) -> Metrics {
         let unfinished = vec![(State::Queued, 3), (State::Building, 1)];
-        Metrics { apps: 2, unfinished, ended: vec![(State::Live, 5)], proxy }
+        Metrics {
+            apps: 2,
+            jobs: 3,
+            failed_jobs: 1,
+            unfinished,
+            ended: vec![(State::Live, 5)],
+            backup_concerns: vec![],
+            proxy,
+        }
     }
 
     #[test]
@@ -259,10 +271,13 @@ mod tests {
         let version = concat!("rivetr_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
         let expect = [
             ("rivetr_apps", 2.0),
+            ("rivetr_backup_concerns", 0.0),
             (version, 1.0),
             ("rivetr_deployments_ended_total{state=\"live\"}", 5.0),
             ("rivetr_deployments_unfinished{state=\"building\"}", 1.0),
             ("rivetr_deployments_unfinished{state=\"queued\"}", 3.0),
+            ("rivetr_jobs", 3.0),
+            ("rivetr_jobs_failed", 1.0),
             ("rivetr_proxy_up", 0.0),
             ("rivetr_up", 1.0),
         ];

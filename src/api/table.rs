@@ -2,6 +2,9 @@
 //!
 //! The router, the OpenAPI document and a test are made from it.
 
+mod backups;
+mod databases;
+mod jobs;
 mod services;
 
 use http::StatusCode;
@@ -21,6 +24,7 @@ pub fn table() -> Vec<Route<Api>> {
         of_apps(),
         of_deployments(),
         of_projects(),
+        jobs::of_jobs(),
         of_keys(),
         of_volumes(),
         of_registries(),
@@ -33,6 +37,9 @@ pub fn table() -> Vec<Route<Api>> {
         of_webhooks(),
         of_running_apps(),
         of_domains(),
+        backups::of_backups(),
+        databases::of_databases(),
+        databases::of_trashed_databases(),
         services::of_all(),
         services::of_one(),
     ];
@@ -284,13 +291,17 @@ fn of_teams() -> Vec<Route<Api>> {
             .takes::<wire::NameTeam>()
             .gives::<wire::Team>(StatusCode::CREATED),
         Route::get("/api/teams/{team}", team::show).about("One team").gives::<wire::Team>(StatusCode::OK),
-        Route::patch("/api/teams/{team}", team::rename)
-            .about("Give a team another name")
-            .takes::<wire::NameTeam>()
+        Route::patch("/api/teams/{team}", team::change)
+            .about("Give a team another name, or have it ask for a second factor")
+            .takes::<wire::ChangeTeam>()
             .gives::<wire::Team>(StatusCode::OK),
         Route::delete("/api/teams/{team}", team::delete)
             .about("Delete a team that has neither projects nor keys")
             .answers_nothing(),
+        Route::put("/api/teams/{team}/limits", team::limit)
+            .about("Say what the apps of a team may use together; what is not said is not limited")
+            .takes::<wire::TeamLimits>()
+            .gives::<wire::Team>(StatusCode::OK),
         Route::get("/api/teams/{team}/members", team::members)
             .about("The members of a team")
             .lists::<wire::Member>(),
@@ -541,6 +552,7 @@ mod tests {
             ("GET /api/teams/{team}", read),
             ("PATCH /api/teams/{team}", own),
             ("DELETE /api/teams/{team}", own),
+            ("PUT /api/teams/{team}/limits", administer),
             ("GET /api/teams/{team}/members", read),
             ("PATCH /api/teams/{team}/members/{login}", lead),
             ("DELETE /api/teams/{team}/members/{login}", lead),
@@ -584,6 +596,39 @@ mod tests {
             ("PATCH /api/apps/{id}/traffic", manage),
             ("GET /api/routes", read),
             ("GET /api/routes/match", read),
+            ("GET /api/backups", read),
+            ("GET /api/backups/{id}", read),
+            ("DELETE /api/backups/{id}", manage),
+            ("GET /api/backups/{id}/file", manage),
+            ("POST /api/backups/{id}/restore", manage),
+            ("GET /api/databases/{id}/backups", read),
+            ("POST /api/databases/{id}/backups", deploy),
+            ("POST /api/databases/{id}/backups/import", manage),
+            ("GET /api/databases/{id}/backup-schedule", read),
+            ("PUT /api/databases/{id}/backup-schedule", manage),
+            ("DELETE /api/databases/{id}/backup-schedule", manage),
+            ("GET /api/backup-destinations", read),
+            ("POST /api/backup-destinations", administer),
+            ("DELETE /api/backup-destinations/{name}", administer),
+            ("GET /api/backup-key", administer),
+            ("GET /api/database-kinds", read),
+            ("GET /api/databases", read),
+            ("POST /api/databases", manage),
+            ("GET /api/databases/{id}", read),
+            ("PATCH /api/databases/{id}", manage),
+            ("DELETE /api/databases/{id}", manage),
+            ("POST /api/databases/{id}/start", deploy),
+            ("POST /api/databases/{id}/stop", deploy),
+            ("POST /api/databases/{id}/restart", deploy),
+            ("POST /api/databases/{id}/upgrade", manage),
+            ("POST /api/databases/{id}/password", manage),
+            ("GET /api/databases/{id}/credentials", manage),
+            ("GET /api/databases/{id}/logs/stream", read),
+            ("POST /api/databases/{id}/links", manage),
+            ("DELETE /api/databases/{id}/links/{app}", manage),
+            ("GET /api/trashed-databases", read),
+            ("POST /api/trashed-databases/{id}/restore", manage),
+            ("DELETE /api/trashed-databases/{id}", manage),
             ("GET /api/templates", read),
             ("GET /api/templates/{name}", read),
             ("GET /api/services", read),

@@ -135,14 +135,29 @@ impl Fixture {
             )
             .unwrap();
         let delivery = database.last_insert_rowid();
+        let sql = "INSERT INTO backup (subject, name, team, reason, place, form, recipient, created, state, \
+                   failure) VALUES ('database/1', 'x', ?1, 'asked', 'disk', 'sql', 'age1', 0, 'failed', 'x')";
+        database.execute(sql, [team.0]).unwrap();
+        let backup = database.last_insert_rowid();
+        let [_, trashed] = [None, Some(0)].map(|deleted: Option<i64>| {
+            let sql = "INSERT INTO database (slug, project, kind, image, user, name, password, root_password, volume, \
+                       created, deleted) SELECT ?1, id, 'postgres', 'postgres:17', 'u', 'd', x'00', x'00', ?2, 0, ?3 \
+                       FROM project WHERE slug = ?4";
+            let volume = format!("{name}-{deleted:?}");
+            database.execute(sql, (format!("{name}-database"), volume, deleted, project.as_str())).unwrap();
+            database.last_insert_rowid()
+        });
         let service = slug(&format!("{name}-service"));
         self.writer.create_service(&service, &project, String::new(), false, NOW).await.unwrap();
         let objects = BTreeMap::from([
+            (Object::Backup, backup.to_string()),
             (Object::App, app.slug.to_string()),
             (Object::Repository, format!("{}.git", app.slug)),
             (Object::Deployment, deployment.id.0.to_string()),
             (Object::Project, project.to_string()),
             (Object::Volume, format!("rivetr-vol-{}-data", app.slug)),
+            (Object::Database, format!("{name}-database")),
+            (Object::TrashedDatabase, trashed.to_string()),
             (Object::Domain, app.domains[0].id.0.to_string()),
             (Object::Delivery, delivery.to_string()),
             (Object::Certificate, format!("{name}.example.org")),
@@ -342,6 +357,51 @@ async fn who_has_not_signed_in_sees_nothing_and_who_administers_the_instance_eve
         assert_eq!(fixture.ask(&method, &path, &read).await.0, expect, "{method} {pattern}");
         assert!(expect == 403 || method == Method::GET, "{method} {pattern} may change something by reading");
     }
+}
+
+#[tokio::test]
+async fn a_team_that_asks_for_a_second_factor_is_closed_to_who_has_none() {
+    let fixture = Fixture::new();
+    let (mine, own) = fixture.team("mine").await;
+    let owner = fixture.token("ada", Some((mine, Role::Owner)), Scope::Admin).await;
+    fixture.ask(&Method::GET, "/api/me", &owner).await;
+    let instance = fixture.auth.create_token("instance".to_owned(), Scope::Admin, 1).await.unwrap().1;
+    let instance = Shown::Token(instance.reveal().to_owned());
+    fixture.writer.require_second_factor(store::By::Instance, mine, true).await.unwrap();
+    let ask_all = async |closed: bool| {
+        for (method, pattern, access) in guarded() {
+            let subject = subject::of(pattern).unwrap();
+            let Subject::Of(object) = subject else {
+                let (status, body) = fixture.ask(&method, &address(pattern, "1"), &owner).await;
+                let role = if closed { None } else { Some(Role::Owner) };
+                assert_eq!(
+                    status,
+                    expected(subject, access, role, Scope::Admin),
+                    "{method} {pattern}: {body}"
+                );
+                continue;
+            };
+            let path = address(pattern, &own[&object]);
+            let (status, body) = fixture.ask(&method, &path, &owner).await;
+            if closed {
+                assert_eq!(status, 403, "{method} {pattern}");
+                // git shows a sentence and no word.
+                let told =
+                    if pattern.starts_with("/git/") { "second factor" } else { "second_factor_required" };
+                assert!(body.contains(told), "{method} {pattern}: {body}");
+            } else {
+                assert_eq!(
+                    status,
+                    expected(subject, access, Some(Role::Owner), Scope::Admin),
+                    "{method} {pattern}"
+                );
+            }
+            assert_eq!(fixture.ask(&method, &path, &instance).await.0, 200, "{method} {pattern}");
+        }
+    };
+    ask_all(true).await;
+    fixture.database().execute("UPDATE user SET totp = x'00', totp_good = 1", []).unwrap();
+    ask_all(false).await;
 }
 
 #[tokio::test]

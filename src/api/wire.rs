@@ -4,10 +4,13 @@
 //! made from the engine's own values are built beside their routes. Secrets are named, never shown.
 
 mod answer;
+mod backup;
 mod certificate;
 mod change;
+mod database;
 mod domain;
 pub mod frame;
+mod job;
 mod key;
 mod options;
 mod parse;
@@ -30,10 +33,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
+pub use backup::{
+    Backup, BackupDestination, BackupKey, BackupSchedule, PutDestination, Restore, RestoreBackup, TakeBackup,
+    Verdict,
+};
 pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};
+pub use database::{
+    AskedChange, AskedDatabase, ChangeDatabase, CreateDatabase, Database, DatabaseCredentials, DatabaseKind,
+    DatabaseLink, LinkDatabase,
+};
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
+pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
 pub use key::{CreateKey, Key, KnownHost};
 pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};
 pub use parse::{
@@ -52,8 +64,8 @@ pub use source::SetSource;
 pub use template::{Template, TemplateVariable};
 pub use token::{CreateToken, CreatedToken, Scope, Token};
 pub use user::{
-    ChangeRole, ChangeUser, CreateUser, CreatedUser, Deed, Invitation, Invite, Link, Me, Member, NameTeam,
-    Part, Reset, Role, Team, User, Verified,
+    ChangeRole, ChangeTeam, ChangeUser, CreateUser, CreatedUser, Deed, Invitation, Invite, Link, Me, Member,
+    NameTeam, Part, Reset, Role, Team, TeamLimits, User, Verified,
 };
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 pub use webhook::{
@@ -298,6 +310,22 @@ pub struct Unit {
     /// When the kernel last killed something in it for want of memory (RFC 3339, UTC); null: never.
     #[serde(default)]
     pub out_of_memory: Option<String>,
+    /// What it uses and may use.
+    #[serde(default)]
+    pub usage: InUse,
+}
+
+/// What a container uses now, and the most that it may use. What is null is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InUse {
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// The most of it in bytes, or `max` where it is not limited.
+    pub memory_limit: Option<String>,
+    /// Processor time in percent of one processor.
+    pub cpu_percent: Option<u64>,
+    /// The most of it in percent of one processor, or `max` where it is not limited.
+    pub cpu_percent_limit: Option<String>,
 }
 
 /// A wish to deploy.

@@ -15,11 +15,14 @@ pub enum Subject {
 }
 
 /// Where a parameter behind the word names an object of a team; without one it is a list.
-const OBJECTS: [(&str, Object); 11] = [
+const OBJECTS: [(&str, Object); 14] = [
     ("apps", Object::App),
     ("deployments", Object::Deployment),
     ("projects", Object::Project),
+    ("backups", Object::Backup),
     ("volumes", Object::Volume),
+    ("databases", Object::Database),
+    ("trashed-databases", Object::TrashedDatabase),
     ("domains", Object::Domain),
     ("webhook-deliveries", Object::Delivery),
     ("certificates", Object::Certificate),
@@ -32,11 +35,24 @@ const OBJECTS: [(&str, Object); 11] = [
 /// What may stand before the word: the API, and what pages follow while they are open.
 const FACES: [&str; 2] = ["/api", "/live"];
 
-const OWN: [&str; 10] =
-    ["", "audit", "me", "openapi.json", "overview", "palette", "requests", "routes", "templates", "tokens"];
+const OWN: [&str; 11] = [
+    "",
+    "audit",
+    "database-kinds",
+    "me",
+    "openapi.json",
+    "overview",
+    "palette",
+    "requests",
+    "routes",
+    "templates",
+    "tokens",
+];
 
-const INSTANCE: [&str; 9] = [
+const INSTANCE: [&str; 11] = [
     "acme-account",
+    "backup-destinations",
+    "backup-key",
     "host",
     "known-hosts",
     "metrics",
@@ -79,6 +95,8 @@ mod tests {
             ("/live/deployments/{id}", Some(Subject::Of(Object::Deployment))),
             ("/live/overview", Some(Subject::Own)),
             ("/palette", Some(Subject::Own)),
+            ("/api/databases/{id}/links/{app}", Some(Subject::Of(Object::Database))),
+            ("/trashed-databases/{id}/restore", Some(Subject::Of(Object::TrashedDatabase))),
             ("/users/{user}/delete", Some(Subject::Instance)),
             ("/git/{repo}/info/refs", Some(Subject::Of(Object::Repository))),
             (

@@ -195,6 +195,8 @@ fn good_command_lines() {
         "teams list",
         "teams create shop",
         "teams rename shop store",
+        "teams second-factor shop required",
+        "teams limit shop --apps 10 --memory 4G --cpus 1.5",
         "teams delete shop",
         "teams members shop",
         "teams role shop ada viewer",
@@ -208,6 +210,27 @@ fn good_command_lines() {
         "tokens create ci --user ada --team main",
         "projects create shop --team main",
         "keys create deploy --team main",
+        "databases list --json",
+        "databases create orders --kind postgres --version 17 --project shop --user u --database d --no-wait",
+        "databases create cache --kind valkey --image example.org/v:1 --memory 64M --cpus 0.5 --public-port 6379 --allow ::1 --allow 10.0.0.0/8",
+        "databases show orders",
+        "databases set orders --server-config - --unset memory --unset public-port",
+        "databases start orders",
+        "databases stop orders",
+        "databases restart orders",
+        "databases upgrade orders",
+        "databases password orders",
+        "databases credentials orders",
+        "databases url orders --public",
+        "databases logs orders -f -n 5",
+        "databases rename orders sales",
+        "databases delete orders --yes",
+        "databases trash list",
+        "databases trash restore 3",
+        "databases trash purge 3 --yes",
+        "databases kinds",
+        "link shop orders --prefix ORDERS",
+        "unlink shop orders",
         "config check --config ./rivetr.toml",
         "compose convert compose.yaml --env-file a --env-file b --project-name blog --profile x --out units",
         "compose convert -",
@@ -263,6 +286,13 @@ fn bad_command_lines_say_why() {
         ("tokens create ci --scope owner", "use read, deploy, write or admin"),
         ("tokens create ci --expires 400", "1..=366"),
         ("status --socket /a --server http://b", "cannot be used with"),
+        ("databases create orders", "--kind <KIND>"),
+        ("databases create orders --kind postgres --public-port 5432", "--allow <NETWORK>"),
+        ("databases create orders --kind postgres --version 17 --image a", "cannot be used with"),
+        ("databases create orders --kind postgres --memory much", "invalid value 'much'"),
+        ("databases set orders --unset kind", "possible values"),
+        ("databases trash purge orders", "invalid value 'orders'"),
+        ("link shop orders --prefix a-b", "capital letters"),
         ("deploy", "<NAME>"),
         ("setup --user --system-wide", "cannot be used with"),
     ] {
@@ -286,8 +316,8 @@ async fn apps_at_a_glance() {
         "status",
         "disk: 93 % full; delete what is not needed\n\
          \n\
-         APP   STATE                       RELEASE       SINCE                ADDRESS\n\
-         blog  running, restarted 2 times  7 (01234567)  2026-11-23 11:25:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
+         APP   STATE                       RELEASE       SINCE                MEMORY  CPU  ADDRESS\n\
+         blog  running, restarted 2 times  7 (01234567)  2026-11-23 11:25:00  -       -    http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
     )
     .await;
     let document = format!("{{\"health\":{WORRIED},\"apps\":[{}]}}\n", blog_status());
@@ -641,12 +671,14 @@ async fn users_are_made_changed_and_listed() {
     assert_eq!(asked[4], r#"POST /api/users/ada/reset {"forget_second_factor":true}"#);
 }
 
+const MAIN: &str = r#"{"name":"main","members":2,"second_factor":false,"limits":{"memory":"2G"},"created":"2026-11-23T11:00:00.000Z"}"#;
+
 #[tokio::test]
 async fn teams_have_members_and_invitations() {
     let api = Api::of(&[
         (
             "GET /api/teams",
-            r#"{"items":[{"name":"main","members":2,"created":"2026-11-23T11:00:00.000Z"}],"next":null}"#,
+            r#"{"items":[{"name":"main","members":2,"second_factor":true,"limits":{"apps":10,"cpus":"2"},"created":"2026-11-23T11:00:00.000Z"}],"next":null}"#,
         ),
         (
             "POST /api/teams/main/invitations",
@@ -658,15 +690,27 @@ async fn teams_have_members_and_invitations() {
         ),
         ("GET /api/teams/main/members", NOTHING),
         ("DELETE /api/teams/main/invitations/3", ""),
+        ("PATCH /api/teams/main", MAIN),
+        ("PUT /api/teams/main/limits", MAIN),
     ]);
-    api.check("teams list", "TEAM  MEMBERS  CREATED\nmain  2        2026-11-23 11:00:00\n").await;
+    api.check(
+        "teams list",
+        "TEAM  MEMBERS  SECOND FACTOR  LIMITS                 CREATED\n\
+         main  2        required       10 apps, 2 processors  2026-11-23 11:00:00\n",
+    )
+    .await;
     api.check("teams invite main ada developer", "http://192.0.2.7/invitations/0123\n").await;
     api.check("teams role main ada admin", "ada is admin of main now.\n").await;
     let nobody = "The team has no members. `rivetr teams invite` makes an invitation.\n";
     api.check("teams members main", nobody).await;
     api.check("teams uninvite main 3", "Invitation 3 is worthless now.\n").await;
+    api.check("teams second-factor main optional", "main does not ask its members for a second factor.\n")
+        .await;
+    api.check("teams limit main --memory 2G", "main: 2G of memory.\n").await;
     let asked = api.asked.lock().unwrap();
     assert_eq!(asked[1], r#"POST /api/teams/main/invitations {"login":"ada","role":"developer"}"#);
+    assert_eq!(asked[5], r#"PATCH /api/teams/main {"second_factor":false}"#);
+    assert_eq!(asked[6], r#"PUT /api/teams/main/limits {"memory":"2G"}"#);
 }
 
 #[tokio::test]
@@ -837,6 +881,57 @@ fn the_effective_configuration_is_shown_with_its_origins() {
 }
 
 #[tokio::test]
+async fn jobs() {
+    const RUN: &str = r#"{"id":7,"trigger":"hand","began":"2026-11-23T11:30:00.000Z","ended":"2026-11-23T11:30:04.000Z","outcome":"failed","status":3,"invocation":"abc"}"#;
+    const JOB: &str = r#"{"name":"tidy","app":"blog","schedule":"0 3 * * *","calendars":["*-*-* 03:00:00 UTC"],"timezone":"UTC","command":"rake 'tidy up'","place":"fresh","timeout":60,"catch_up":true,"enabled":true,"state":"waiting","next":"2026-11-24T03:00:00.000Z","last":null,"timer":"rivetr-job-blog_tidy.timer","created":"2026-11-23T11:00:00.000Z"}"#;
+    let list = joined(&["{\"items\":[", JOB, "],\"next\":null}"]);
+    let runs = joined(&["{\"items\":[", RUN, "],\"next\":null}"]);
+    let log = joined(&["{\"run\":", RUN, ",\"lines\":[\"tidied\",\"\\u001b[2J\"]}"]);
+    let api = Api::of(&[
+        ("POST /api/apps/blog/jobs", JOB),
+        ("PATCH /api/apps/blog/jobs/tidy", JOB),
+        ("DELETE /api/apps/blog/jobs/tidy", ""),
+        ("GET /api/apps/blog/jobs", list),
+        ("GET /api/apps/shop/jobs", r#"{"items":[],"next":null}"#),
+        ("POST /api/apps/blog/jobs/tidy/run", JOB),
+        ("GET /api/apps/blog/jobs/tidy/runs?limit=1", runs),
+        ("GET /api/apps/blog/jobs/tidy/runs?limit=20", runs),
+        ("GET /api/apps/blog/jobs/tidy/runs/7/logs?lines=200", log),
+        ("POST /api/apps/blog/jobs/tidy/runs/7/cancel", ""),
+    ]);
+    let (written, outcome) =
+        api.run("jobs create blog tidy --schedule @daily --timeout 60 -- rake tidy").await;
+    assert_eq!(outcome, Ok(()));
+    for words in ["rake 'tidy up'", "*-*-* 03:00:00 UTC", "rivetr-job-blog_tidy.timer", "60 s"] {
+        assert!(written.contains(words), "{words} is not in {written}");
+    }
+    api.check(
+        "jobs list blog",
+        "JOB   SCHEDULE   STATE    NEXT                 LAST  COMMAND\n\
+         tidy  0 3 * * *  waiting  2026-11-24 03:00:00  -     rake 'tidy up'\n",
+    )
+    .await;
+    let (written, _) = api.run("jobs list shop").await;
+    assert!(written.starts_with("shop has no jobs."), "{written}");
+    api.check(
+        "jobs runs blog tidy",
+        "RUN  BEGAN                ENDED                RESULT      BY\n\
+         7    2026-11-23 11:30:00  2026-11-23 11:30:04  failed (3)  hand\n",
+    )
+    .await;
+    api.check("jobs logs blog tidy", "tidied\n\u{241b}[2J\n").await;
+    api.check("jobs cancel blog tidy", "The run of tidy is ended.\n").await;
+    api.check("jobs delete blog tidy", "tidy of blog is deleted.\n").await;
+    assert_eq!(api.run("jobs set blog tidy --enabled false").await.1, Ok(()));
+    assert_eq!(api.run("jobs set blog tidy").await.1.unwrap_err().exit, Exit::Usage);
+    let sent = api.asked.lock().unwrap().join("\n");
+    let created =
+        r#"POST /api/apps/blog/jobs {"name":"tidy","schedule":"@daily","command":"rake tidy","timeout":60}"#;
+    assert!(sent.contains(created), "{sent}");
+    assert!(sent.contains(r#"PATCH /api/apps/blog/jobs/tidy {"enabled":false}"#), "{sent}");
+}
+
+#[tokio::test]
 async fn webhooks() {
     const DELIVERY: &str = r#"{"id":12,"app":"blog","provider":"github","name":"f3","event":"push","received":"2026-11-23T11:30:00.000Z","verdict":"deployed","reason":"a push to the branch","deployment":43,"replay_of":null}"#;
     let enabled = r#"{"provider":"generic","url":null,"path":"/webhooks/generic/blog","secret":"5ec7e7","signing_token":null,"watch":["api/**"]}"#;
@@ -973,4 +1068,139 @@ async fn traffic_and_routes() {
     let asked = api.asked.lock().unwrap();
     let sent = r#"PATCH /api/apps/blog/traffic {"hsts":null,"sticky":true}"#;
     assert!(asked.iter().any(|asked| asked == sent), "{asked:?}");
+}
+
+const ORDERS: &str = r#"{"id":3,"name":"orders","project":"default","kind":"postgres","version":"17","image":"docker.io/library/postgres:17","configured":false,"config":null,"memory":"512M","cpus":null,"public_port":null,"allow":[],"state":"running","problem":null,"links":[{"app":"shop","database":"orders","prefix":"DATABASE","variables":["DATABASE_URL","DATABASE_HOST"]}],"unit":"rivetr-db-orders.service","volume":"rivetr-db-orders_0a1b2c3d","created":"2026-11-23T11:00:00.000Z","deleted":null,"kept_until":null}"#;
+
+#[tokio::test]
+async fn databases_are_shown_and_changed() {
+    let list = joined(&["{\"items\":[", ORDERS, "],\"next\":null}"]);
+    let kinds = r#"{"items":[{"kind":"redis","title":"Redis","versions":["8.0","7.4"],"port":6379,"prefix":"REDIS"}],"next":null}"#;
+    let link =
+        r#"{"app":"shop","database":"orders","prefix":"ORDERS","variables":["ORDERS_URL","ORDERS_HOST"]}"#;
+    let credentials = r#"{"user":"u","password":"p","database":"d","url":"postgres://u:p@orders:5432/d","public_url":null}"#;
+    let api = Api::of(&[
+        ("GET /api/databases", list),
+        ("GET /api/databases/orders", ORDERS),
+        ("GET /api/database-kinds", kinds),
+        ("PATCH /api/databases/orders", ORDERS),
+        ("POST /api/databases/orders/stop", ORDERS),
+        ("POST /api/databases/orders/links", link),
+        ("DELETE /api/databases/orders/links/shop", ""),
+        ("GET /api/databases/orders/credentials", credentials),
+        (
+            "GET /api/databases/orders/logs/stream?lines=5&follow=false",
+            "id: s=1\ndata: {\"at\":\"2026-11-23T11:00:00.000Z\",\"unit\":\"rivetr-db-orders\",\"stderr\":true,\"text\":\"ready\"}\n\n",
+        ),
+    ]);
+    api.check(
+        "databases list",
+        "DATABASE  KIND         STATE    PROJECT  PORT  APPS\n\
+         orders    postgres 17  running  default  -     shop\n",
+    )
+    .await;
+    api.check("databases list --json", &format!("{list}\n")).await;
+    api.check(
+        "databases show orders",
+        "database     orders\n\
+         state        running\n\
+         problem      -\n\
+         kind         postgres 17\n\
+         image        docker.io/library/postgres:17\n\
+         project      default\n\
+         apps         shop (DATABASE_URL)\n\
+         public port  -\n\
+         memory       512M\n\
+         cpus         -\n\
+         unit         rivetr-db-orders.service\n\
+         volume       rivetr-db-orders_0a1b2c3d\n\
+         created      2026-11-23 11:00:00\n",
+    )
+    .await;
+    api.check(
+        "databases kinds",
+        "KIND   NAME   VERSIONS  PORT  APPS GET\nredis  Redis  8.0 7.4   6379  REDIS_URL\n",
+    )
+    .await;
+    api.check("databases stop orders", "orders is stopped.\n").await;
+    api.check("databases url orders", "postgres://u:p@orders:5432/d\n").await;
+    let (_, outcome) = api.run("databases url orders --public").await;
+    assert!(outcome.unwrap_err().text().contains("no public port"));
+    api.check("databases logs orders -n 5", "2026-11-23 11:00:00 rivetr-db-orders ! ready\n").await;
+    api.check("link shop orders --prefix ORDERS", "shop is told of orders:  ORDERS_URL ORDERS_HOST\n").await;
+    let unlinked = "shop is told of orders no more, from its next deployment on.\n";
+    api.check("unlink shop orders", unlinked).await;
+    let changed = "orders is changed. How it does:  rivetr databases show orders\n";
+    api.check("databases set orders --memory 1G --unset cpus --unset public-port", changed).await;
+    let (_, outcome) = api.run("databases set orders").await;
+    assert_eq!(outcome.unwrap_err().exit, Exit::Usage);
+    api.check("databases rename orders sales", "orders is called orders now.\n").await;
+    let asked = api.asked.lock().unwrap();
+    for sent in [
+        r#"PATCH /api/databases/orders {"memory":"1G","cpus":null,"public_port":null}"#,
+        r#"PATCH /api/databases/orders {"name":"sales"}"#,
+        r#"POST /api/databases/orders/links {"app":"shop","prefix":"ORDERS"}"#,
+    ] {
+        assert!(asked.iter().any(|line| line == sent), "{sent} is not in {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_database_is_seen_through_and_a_deleted_one_kept_for_a_while() {
+    let trashed = joined(&[
+        "{\"items\":[",
+        &ORDERS.replace(
+            "\"deleted\":null,\"kept_until\":null",
+            "\"deleted\":\"2026-11-24T11:00:00.000Z\",\"kept_until\":\"2026-12-01T11:00:00.000Z\"",
+        ),
+        "],\"next\":null}",
+    ]);
+    let api = Api::of(&[
+        ("POST /api/databases", ORDERS),
+        ("GET /api/databases/orders", ORDERS),
+        ("DELETE /api/databases/orders", ""),
+        ("GET /api/trashed-databases", trashed),
+        ("POST /api/trashed-databases/3/restore", ORDERS),
+        ("DELETE /api/trashed-databases/3", ""),
+    ]);
+    api.check(
+        "databases create orders --kind postgres",
+        "DATABASE  KIND         STATE    PROJECT  PORT  APPS\n\
+         orders    postgres 17  running  default  -     shop\n\
+         \n\
+         An app of default is told how to reach it:  rivetr link APP orders\n",
+    )
+    .await;
+    api.check("databases create orders --kind postgres --json", &format!("{ORDERS}\n")).await;
+    let on_its_way = "orders is on its way. How it does:  rivetr databases show orders\n";
+    api.check("databases create orders --kind postgres --no-wait", on_its_way).await;
+    let deleted = "orders is in the trash for a week; `rivetr databases trash list` shows its number.\n";
+    api.check("databases delete orders --yes", deleted).await;
+    api.check(
+        "databases trash list",
+        "NUMBER  DATABASE  KIND         PROJECT  DELETED              KEPT UNTIL\n\
+         3       orders    postgres 17  default  2026-11-24 11:00:00  2026-12-01 11:00:00\n",
+    )
+    .await;
+    let back = "orders is back. Link its apps again:  rivetr link APP orders\n";
+    api.check("databases trash restore 3", back).await;
+    api.check("databases trash purge 3 --yes", "It is removed for good, with its data.\n").await;
+    assert_eq!(api.asked.lock().unwrap()[0], r#"POST /api/databases {"name":"orders","kind":"postgres"}"#);
+
+    let failed = ORDERS
+        .replace("running", "failed")
+        .replace("\"problem\":null", "\"problem\":\"PostgreSQL does not start; the server says: no room\"");
+    let api = Api::of(&[
+        ("POST /api/databases", ORDERS),
+        ("GET /api/databases/orders", joined(&[&failed])),
+        ("GET /api/databases", NOTHING),
+        ("GET /api/trashed-databases", NOTHING),
+    ]);
+    let (written, outcome) = api.run("databases create orders --kind postgres").await;
+    let failure = outcome.unwrap_err();
+    assert!(written.is_empty() && failure.exit == Exit::Failed, "{written}{failure:?}");
+    assert!(failure.text().contains("the server says: no room"), "{failure:?}");
+    let none = "There are no databases. `rivetr databases create NAME --kind postgres` makes one.\n";
+    api.check("databases list", none).await;
+    api.check("databases trash list", "The trash is empty.\n").await;
 }

@@ -1,6 +1,7 @@
 //! The control plane: store, host, engine, API; ready; and stopped in reverse.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use axum::Router;
@@ -21,6 +22,7 @@ use crate::domain::certificate::{Way, Ways};
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Acme, BuildLimits, Engine, Machine};
 use crate::files::{Lock, LockError};
+use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::{Git, GitSettings};
 use crate::host::journal::Journal;
@@ -32,7 +34,7 @@ use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
 use crate::proxy::link::client::Client as Proxy;
 use crate::remote::acme::{self, External};
-use crate::store::{InvalidPool, SubnetPool};
+use crate::store::SubnetPool;
 use crate::vault::{KeyRing, KeySource, RingError, Vault};
 use crate::web::Web;
 use crate::{config, files, store};
@@ -187,19 +189,29 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         journal: Journal::new(settings.place.uid),
         proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
         certificates: Certificates::new(layout.certificates()),
+        backups: BackupFiles::new(layout),
         layout: layout.clone(),
         systemd,
         git,
     })
 }
 
-fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, InvalidPool> {
+/// Where the program lies that runs here, also once another one has taken its place.
+fn program() -> Result<PathBuf, Failure> {
+    let found =
+        std::env::current_exe().map_err(|error| format!("the program does not find itself: {error}"))?;
+    let text = found.display().to_string();
+    Ok(PathBuf::from(text.trim_end_matches(" (deleted)")))
+}
+
+fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, Failure> {
     let settings = &process.settings;
     let pool =
         SubnetPool::parse(&format!("{}/{}", settings.network.pool.base, settings.network.pool.prefix))?;
     Ok(engine::Settings {
         clock: now,
         keys,
+        program: program()?,
         own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
         own_https: settings.instance.url.as_ref().is_some_and(|url| url.https),
         public_port: public_port(process),
@@ -223,6 +235,7 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         queue_max: settings.deploy.queue_max as usize,
         log_limit: u64::from(settings.deploy.log_limit_mb) * 1024 * 1024,
         acme: certificates(&settings.acme),
+        configuration: process.configuration.clone(),
     })
 }
 

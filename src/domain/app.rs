@@ -92,6 +92,8 @@ pub struct Settings {
     /// How long a new release is watched after it went live; when it does badly, the one before comes back. None:
     /// it is not watched.
     pub rollback_window: Option<Duration>,
+    /// The databases that it is told of, and starts after. Only a deployment's copy holds them, as with variables.
+    pub linked: Vec<Slug>,
 }
 
 impl Settings {
@@ -108,6 +110,7 @@ impl Settings {
             replicas: Replicas::ONE,
             commands: Commands::default(),
             rollback_window: Some(Self::ROLLBACK_WINDOW),
+            linked: Vec::new(),
         }
     }
 

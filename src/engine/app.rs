@@ -116,6 +116,7 @@ impl Engine {
             }
         }
         let without: Vec<_> = releases.iter().map(|release| release.id).collect();
+        self.end_jobs_of(app).await?;
         self.remove_releases(app, &without).await?;
         self.end_one_offs_of(app).await?;
         let owner = Owner::App(app.slug.clone());

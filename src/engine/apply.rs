@@ -22,7 +22,7 @@ use crate::quadlet::app::Release;
 use crate::quadlet::features::{PodmanFeatures, UnsupportedPodman};
 use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::{self, QuadletError, UnitFiles};
-use crate::store::StoreError;
+use crate::store::{AllocateError, StoreError};
 
 /// Why the units are not what they should be.
 #[derive(Debug, Error)]
@@ -48,6 +48,9 @@ pub enum ApplyError {
     /// Podman is too old.
     #[error(transparent)]
     OldPodman(#[from] UnsupportedPodman),
+    /// There is no address for a container.
+    #[error(transparent)]
+    Address(#[from] AllocateError),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,8 +84,11 @@ impl Engine {
     /// hand stays stopped, and what systemd is about to start again is left to it, as its count of restarts tells
     /// whether a new release comes up.
     pub(super) async fn converge(&self, app: &App) -> Result<(), ApplyError> {
-        let _alone = self.0.applying.take(app.id).await;
-        self.converge_to(app, Aim::default()).await
+        let alone = self.0.applying.take(app.id).await;
+        self.converge_to(app, Aim::default()).await?;
+        drop(alone);
+        self.tend_jobs(app).await;
+        Ok(())
     }
 
     /// The same, and starts what it would leave as it is.
@@ -123,7 +129,7 @@ impl Engine {
         let Some(app) = &found else { return Ok(()) };
         let releases = self.wanted_releases(app, aim.without).await?;
         if !releases.is_empty() {
-            self.apply_network(app).await?;
+            self.apply_project_network(&app.project).await?;
         }
         let owner = Owner::App(app.slug.clone());
         let observed = self.observe(&owner).await?;
@@ -287,12 +293,8 @@ impl Engine {
         self.0.features.get_or_try_init(|| ask).await.copied()
     }
 
-    async fn apply_network(&self, app: &App) -> Result<(), ApplyError> {
-        self.apply_network_of(&app.project).await
-    }
-
     /// Makes the network of a project, if it is not there.
-    pub(super) async fn apply_network_of(&self, project: &Project) -> Result<(), ApplyError> {
+    pub(super) async fn apply_project_network(&self, project: &Project) -> Result<(), ApplyError> {
         let owner = Owner::Project(project.slug.clone());
         let files = quadlet::project::network(project)?;
         // Started by the first container that needs it; it is never stopped, which would stop all of them.
@@ -372,11 +374,20 @@ impl Engine {
         let machine = self.machine();
         match step {
             Step::Write { path, text } => machine.units.write(&path, &text)?,
-            Step::Remove { path } => machine.units.remove(&path)?,
+            Step::Remove { path } => {
+                if path.is_timer() {
+                    machine.systemd.forget_state(&path.unit()).await?;
+                }
+                machine.units.remove(&path)?;
+            }
             Step::Reload => machine.systemd.reload().await?,
             Step::Stop { unit } => {
                 machine.systemd.stop(&unit).await?;
                 machine.systemd.reset_failed(&unit).await?;
+                if unit.strip_suffix(".timer").is_some() {
+                    // Another timer of this name would make up for what this one did not do.
+                    machine.systemd.forget_state(&unit).await?;
+                }
                 if let Some(container) = unit.strip_suffix(".service") {
                     machine.podman.remove_container(container).await?;
                     // One that comes back otherwise is made anew.

@@ -1,15 +1,17 @@
 //! An app is changed: what may be is decided here, what has an effect at once gets it.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::{Engine, EngineError};
 use crate::domain::app::{App, Settings};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::runtime::policy::{self, Circumstances, Refusal};
-use crate::domain::runtime::{PublishedPort, Runtime};
+use crate::domain::runtime::{Protocol, PublishedPort, Runtime};
 use crate::domain::volume::Mount;
 use crate::host::layout::Manager;
 use crate::quadlet::options;
+use crate::quadlet::path::Owner;
 use crate::store::ChangeAppError;
 
 /// An app that was changed, and what of it is in force.
@@ -105,8 +107,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         options::check(app, *port, runtime)
             .map_err(|error| EngineError::Invalid { field: "runtime", message: error.to_string() })?;
-        let mut taken = self.ports_of_apps(Some(app)).await?;
-        taken.extend(self.ports_of_services(None).await?);
+        let taken = self.ports_of_others(&Owner::App(app.clone())).await?;
         let circumstances = Circumstances {
             administrator,
             rootless: self.machine().layout.manager == Manager::User,
@@ -131,18 +132,42 @@ impl Engine {
         paths.map(|path| self.machine().workspace.real_path(path.as_str().as_ref())).collect()
     }
 
-    /// The ports that other apps have, or will have once they are deployed.
-    pub(super) async fn ports_of_apps(
+    /// The ports of the host that others have, or will have once they are deployed, and who that is.
+    pub(super) async fn ports_of_others(
         &self,
-        but: Option<&Slug>,
+        but: &Owner,
     ) -> Result<Vec<(PublishedPort, String)>, EngineError> {
         let mut taken = Vec::new();
-        for other in self.reader().apps().await?.into_iter().filter(|other| but != Some(&other.slug)) {
-            let mut ports = other.settings.runtime.publish;
-            if let Some(live) = other.live {
+        let mut take = |owner: &Owner, port: PublishedPort, who: String| {
+            if owner != but {
+                taken.push((port, who));
+            }
+        };
+        for app in self.reader().apps().await? {
+            let mut ports = app.settings.runtime.publish;
+            if let Some(live) = app.live {
                 ports.extend(self.deployment(live).await?.settings.runtime.publish);
             }
-            taken.extend(ports.into_iter().map(|port| (port, format!("app {}", other.slug))));
+            let owner = Owner::App(app.slug.clone());
+            ports.into_iter().for_each(|port| take(&owner, port, format!("app {}", app.slug)));
+        }
+        for database in self.reader().databases().await? {
+            let Some(public) = database.settings.public else { continue };
+            let port = PublishedPort {
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                host: public.port,
+                container: public.port,
+                protocol: Protocol::Tcp,
+            };
+            take(&Owner::Database(database.slug.clone()), port, format!("database {}", database.slug));
+        }
+        for service in self.reader().services().await? {
+            let owner = Owner::Service(service.slug.clone());
+            let revisions = self.reader().revisions(service.id).await?.into_iter();
+            for revision in revisions.filter(|one| service.live == Some(one.id) || !one.state.is_end()) {
+                let ports = revision.parts.into_iter().flat_map(|part| part.published);
+                ports.for_each(|port| take(&owner, port, format!("service {}", service.slug)));
+            }
         }
         Ok(taken)
     }
@@ -162,6 +187,7 @@ impl From<ChangeAppError> for EngineError {
                 Self::Conflict { field: "hosts", message }
             }
             ChangeAppError::NoApp | ChangeAppError::Deleting(_) => Self::Conflict { field: "app", message },
+            ChangeAppError::OverQuota(over) => over.into(),
             ChangeAppError::Store(error) => error.into(),
         }
     }

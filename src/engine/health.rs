@@ -1,5 +1,6 @@
 //! Whether rivetr can do its work here: what `rivetr doctor` shows.
 
+mod backups;
 mod certs;
 mod machine;
 
@@ -53,17 +54,22 @@ pub enum CheckStatus {
 impl Engine {
     /// Looks at everything that rivetr needs, at once: whoever asks does not wait for each that does not answer.
     pub async fn health(&self) -> Health {
-        let (store, systemd, podman, proxy, queue, certificates, machine) = tokio::join!(
+        let (store, systemd, podman, proxy, queue, jobs, certificates, backups, machine) = tokio::join!(
             self.check_store(),
             self.check_systemd(),
             self.check_podman(),
             self.check_proxy(),
             self.check_queue(),
+            self.check_jobs(),
             self.check_certificates(),
+            self.check_backups(),
             self.check_machine()
         );
         Health {
-            checks: [store, systemd, podman, proxy, queue, certificates].into_iter().chain(machine).collect(),
+            checks: [store, systemd, podman, proxy, queue, jobs, certificates, backups]
+                .into_iter()
+                .chain(machine)
+                .collect(),
         }
     }
 
@@ -155,6 +161,21 @@ impl Engine {
                 },
             ),
             Err(error) => Check::fail("queue", error, "see the check of the database"),
+        }
+    }
+
+    async fn check_jobs(&self) -> Check {
+        match self.failed_jobs().await {
+            Ok((0, _)) => Check::ok("jobs", "there are none"),
+            Ok((all, failed)) => match failed.first() {
+                None => Check::ok("jobs", format!("{all}, and none of them failed last")),
+                Some(first) => {
+                    let names: Vec<String> = failed.iter().map(crate::domain::job::Job::unit_name).collect();
+                    let cure = format!("look at: rivetr jobs logs {} {}", first.app_slug, first.plan.name);
+                    Check::warn("jobs", format!("the last run failed of {}", names.join(", ")), cure)
+                }
+            },
+            Err(error) => Check::fail("jobs", error, "see the check of the database"),
         }
     }
 }

@@ -157,7 +157,7 @@ impl Engine {
         if new.judgement.verdict == Verdict::Deployed
             && let Some(app) = self.reader().app_by_id(new.app).await?
         {
-            new.injected = self.injected(&app)?;
+            new.injected = self.injected(&app).await?;
         }
         let (delivery, enqueued) = match self.0.writer.take_delivery(new, self.now()).await? {
             Taken::Again(delivery) => return Ok(Outcome { delivery, again: true }),

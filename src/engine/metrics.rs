@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Engine, EngineError};
+use super::{Concern, Engine, EngineError};
 use crate::domain::deployment::State;
 
 pub use crate::proxy::metrics::{AppCounts, BUCKETS_MS, Counts};
@@ -12,10 +12,16 @@ pub use crate::proxy::metrics::{AppCounts, BUCKETS_MS, Counts};
 pub struct Metrics {
     /// How many apps there are.
     pub apps: u64,
+    /// How many jobs there are.
+    pub jobs: usize,
+    /// Those whose last run failed.
+    pub failed_jobs: usize,
     /// Deployments that have not ended, by the state they are in.
     pub unfinished: Vec<(State, usize)>,
     /// Deployments that ended since this run of rivetr began, by how.
     pub ended: Vec<(State, u64)>,
+    /// Databases whose backups failed, are late or cannot be restored.
+    pub backup_concerns: Vec<Concern>,
     /// What the proxy counts; none: it could not be asked.
     pub proxy: Option<Counts>,
 }
@@ -54,10 +60,14 @@ impl Engine {
         let unfinished = self.reader().unfinished().await?;
         let within = |state| unfinished.iter().filter(|one| one.state == state).count();
         let open = State::ALL.into_iter().filter(|state| !state.is_end());
+        let (jobs, failed_jobs) = self.failed_jobs().await?;
         Ok(Metrics {
+            jobs,
+            failed_jobs: failed_jobs.len(),
             apps: self.reader().app_count().await?,
             unfinished: open.map(|state| (state, within(state))).collect(),
             ended: self.0.ends.read(),
+            backup_concerns: self.backup_concerns().await?,
             proxy,
         })
     }

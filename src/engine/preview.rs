@@ -33,7 +33,7 @@ impl Engine {
         administrator: bool,
     ) -> Result<Preview, EngineError> {
         self.check_runtime(&app.slug, settings, Some(&app.settings.runtime), administrator).await?;
-        let carried = self.reader().carried(app.id, self.injected(app)?).await?;
+        let carried = self.reader().carried(app.id, self.injected(app).await?).await?;
         let files = self.reader().files(app.id).await?;
         let next = Settings { variables: carried, files, ..settings.clone() };
         let live = match app.live {
@@ -66,7 +66,7 @@ impl Engine {
     }
 }
 
-fn texts(files: UnitFiles) -> Texts {
+pub(super) fn texts(files: UnitFiles) -> Texts {
     files.into_iter().map(|(path, text)| (path.file().to_owned(), text)).collect()
 }
 

@@ -85,7 +85,7 @@ impl Engine {
     /// Stores a wish, with what rivetr tells the app about itself, and sees to it.
     pub(super) async fn enqueue(&self, app: &App, wish: Wish) -> Result<Deployment, EngineError> {
         let sealing = self.0.sealing.read().await;
-        let wish = Wish { injected: self.injected(app)?, ..wish };
+        let wish = Wish { injected: self.injected(app).await?, ..wish };
         let enqueued = self.0.writer.enqueue(app.id, wish, self.now()).await?;
         drop(sealing);
         self.take_up(&enqueued).await?;

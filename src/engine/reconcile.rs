@@ -31,8 +31,8 @@ impl Engine {
             let mut touched = BTreeSet::new();
             let mut away = matches!(first, Ok(Change::Missed));
             match first {
-                Ok(Change::Unit(change)) => touched.extend(app_of(&change)),
-                Ok(Change::Missed) | Err(RecvError::Lagged(_)) => touched.extend(self.all_apps().await),
+                Ok(Change::Unit(change)) => touched.extend(touched_by(&change)),
+                Ok(Change::Missed) | Err(RecvError::Lagged(_)) => touched.extend(self.everything().await),
                 Err(RecvError::Closed) => return,
             }
             if touched.is_empty() {
@@ -43,16 +43,20 @@ impl Engine {
                 let next = changes.try_recv();
                 away |= matches!(next, Ok(Change::Missed));
                 match next {
-                    Ok(Change::Unit(change)) => touched.extend(app_of(&change)),
+                    Ok(Change::Unit(change)) => touched.extend(touched_by(&change)),
                     Ok(Change::Missed) | Err(TryRecvError::Lagged(_)) => {
-                        touched.extend(self.all_apps().await);
+                        touched.extend(self.everything().await);
                     }
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 }
             }
             let engine = &self;
-            let looked = stream::iter(touched)
-                .for_each_concurrent(AT_ONCE, |app| async move { engine.look_after(&app, away).await });
+            let looked = stream::iter(touched).for_each_concurrent(AT_ONCE, |touched| async move {
+                match touched {
+                    Touched::App(app) => engine.look_after(&app, away).await,
+                    Touched::Database(name) => engine.look_after_database(&name).await,
+                }
+            });
             self.until_shutdown(looked).await;
         }
     }
@@ -102,15 +106,47 @@ impl Engine {
         self.forget_builds(app).await
     }
 
-    async fn all_apps(&self) -> Vec<Slug> {
-        match self.reader().apps().await {
-            Ok(apps) => apps.into_iter().map(|app| app.slug).collect(),
-            Err(error) => {
-                tracing::error!(%error, "apps not read");
+    /// Puts back what has gone of the units of a database. What is under way is left to whoever began it: a start waits
+    /// until the server answers.
+    async fn look_after_database(&self, name: &Slug) {
+        match self.reader().database(name).await {
+            Ok(Some(database)) => self.tend_soon(database.id, false),
+            Ok(None) => {}
+            Err(error) => tracing::error!(database = %name, %error, "not looked after"),
+        }
+    }
+
+    async fn everything(&self) -> Vec<Touched> {
+        let (apps, databases) = (self.reader().apps().await, self.reader().databases().await);
+        match (apps, databases) {
+            (Ok(apps), Ok(databases)) => {
+                let databases = databases.into_iter().map(|database| Touched::Database(database.slug));
+                apps.into_iter().map(|app| Touched::App(app.slug)).chain(databases).collect()
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "apps and databases not read");
                 Vec::new()
             }
         }
     }
+}
+
+/// Something whose units changed.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Touched {
+    App(Slug),
+    Database(Slug),
+}
+
+fn touched_by(change: &UnitChange) -> Option<Touched> {
+    app_of(change).map(Touched::App).or_else(|| database_of(change).map(Touched::Database))
+}
+
+/// The database whose container has stopped or failed, if that is what changed.
+fn database_of(change: &UnitChange) -> Option<Slug> {
+    let name = change.unit.strip_prefix("rivetr-db-")?.strip_suffix(".service")?;
+    let ended = matches!(change.active_state, ActiveState::Failed | ActiveState::Inactive);
+    ended.then(|| Slug::parse(name).ok())?
 }
 
 /// The app whose release has stopped or failed, if that is what changed.

@@ -66,8 +66,10 @@ impl Engine {
         for one_off in self.left_one_offs().await? {
             self.0.tasks.spawn(self.clone().end_one_off(one_off));
         }
+        let left_backups = self.left_backups().await?;
         // Listens before it looks: what changes meanwhile is looked at again.
         let changes = self.machine().systemd.changes();
+        let runs = self.machine().systemd.changes();
         let engine = self.clone();
         self.0.tasks.spawn(async move {
             if let Err(error) = engine.delete_projects_again().await {
@@ -79,7 +81,11 @@ impl Engine {
             let left = engine.until_shutdown(engine.recover(apps)).await.unwrap_or_default();
             engine.0.tasks.spawn(engine.clone().recover_rest(left));
             engine.0.tasks.spawn(engine.clone().sweep_deleted());
+            engine.0.tasks.spawn(engine.clone().recover_databases());
+            engine.0.tasks.spawn(engine.clone().empty_trash());
+            engine.0.tasks.spawn(engine.clone().keep_backups(left_backups));
             engine.0.tasks.spawn(engine.clone().reconcile_on_change(changes));
+            engine.0.tasks.spawn(engine.clone().keep_history(runs));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.0.tasks.spawn(engine.clone().keep_certificates());
             engine.dispatch().await;
@@ -125,6 +131,19 @@ impl Engine {
             Some(app)
         });
         recovered.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await
+    }
+
+    /// Brings every database to where it should be; those in the trash too, where that was interrupted.
+    async fn recover_databases(self) {
+        let (kept, gone) = (self.reader().databases().await, self.reader().trashed_databases().await);
+        match (kept, gone) {
+            (Ok(kept), Ok(gone)) => {
+                for database in kept.iter().chain(&gone) {
+                    self.tend_soon(database.id, false);
+                }
+            }
+            (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "databases not looked after"),
+        }
     }
 
     /// Removes the images of apps that are no more. No deployment waits for it: Podman may be slow.

@@ -1,13 +1,12 @@
 //! Sign-ins at registries: kept sealed, and written out for one pull or one build at a time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{Engine, EngineError};
-use crate::domain::deployment::Deployment;
 use crate::domain::image::RegistryHost;
 use crate::domain::secret::Secret;
 use crate::store::Registry;
@@ -39,25 +38,15 @@ impl Engine {
         Err(EngineError::NotFound { what: "registry", name: host.to_string() })
     }
 
-    /// Writes the sign-ins that a deployment may need, for its owner alone: those of one registry, or all for a build
-    /// that names its images itself. None if there are none. The file goes with the deployment's checkout.
+    /// Writes the sign-ins that a build or pull may need below its folder, for its owner alone: those of one registry,
+    /// or all for a build that names its images itself. None if there are none. The file goes with the folder.
     ///
     /// Blocks for one small file.
     pub(super) async fn auth_file(
         &self,
-        deployment: &Deployment,
+        folder: &Path,
         only: Option<&RegistryHost>,
     ) -> Result<Option<PathBuf>, EngineError> {
-        let Some(text) = self.sign_ins(only).await? else { return Ok(None) };
-        let written = self.machine().workspace.write_private(deployment, AUTH_FILE, text.as_bytes());
-        written.map(Some).map_err(EngineError::internal)
-    }
-
-    /// The sign-ins at one registry, or at all, as Podman reads them; none if there are none.
-    pub(super) async fn sign_ins(
-        &self,
-        only: Option<&RegistryHost>,
-    ) -> Result<Option<Zeroizing<String>>, EngineError> {
         let mut known = self.reader().registries().await?;
         known.retain(|registry| only.is_none_or(|host| registry.host == *host));
         if known.is_empty() {
@@ -75,18 +64,20 @@ impl Engine {
             })?;
             opened.push((registry, password));
         }
-        Ok(Some(auth_json(&opened)))
+        let text = auth_json(&opened);
+        let written = self.machine().workspace.write_private_in(folder, AUTH_FILE, text.as_bytes());
+        written.map(Some).map_err(EngineError::internal)
     }
 
     /// A command of Podman with the sign-ins that there are: the option goes behind the subcommand.
     pub(super) async fn with_sign_ins(
         &self,
-        deployment: &Deployment,
+        folder: &Path,
         only: Option<&RegistryHost>,
         subcommand: &str,
         mut argv: Vec<String>,
     ) -> Result<Vec<String>, EngineError> {
-        if let Some(path) = self.auth_file(deployment, only).await?
+        if let Some(path) = self.auth_file(folder, only).await?
             && let Some(at) = argv.iter().position(|word| word == subcommand)
         {
             argv.insert(at + 1, format!("--authfile={}", path.display()));

@@ -45,6 +45,10 @@ impl Engine {
         // It comes back with as many containers as there are now.
         let settings = Settings { replicas: app.settings.replicas, ..target.settings.clone() };
         self.check_runtime(&app.slug, &settings, Some(&app.settings.runtime), administrator).await?;
+        if let Some(over) = self.reader().over_quota(&app, &settings).await? {
+            let message = format!("release {} cannot come back: {}", target.origin(), over.message);
+            return Err(EngineError::Invalid { field: "number", message });
+        }
         self.bring_back(&app, &target, Trigger::Rollback).await
     }
 
@@ -74,6 +78,7 @@ impl Engine {
             trigger: Trigger::AutoRollback,
             reason: Some(reason),
             instead_of: Some(bad.id),
+            told: None,
         };
         let Some(enqueued) = self.0.writer.enqueue_return(app.id, wish, self.now()).await? else {
             return Ok(Back::Busy);
@@ -156,7 +161,7 @@ impl Engine {
         trigger: Trigger,
     ) -> Result<Deployment, EngineError> {
         self.refuse_when_full(app.id).await?;
-        let wish = Return { to: target.id, trigger, reason: None, instead_of: None };
+        let wish = Return { to: target.id, trigger, reason: None, instead_of: None, told: None };
         let enqueued = self.0.writer.enqueue_return(app.id, wish, self.now()).await?;
         let enqueued = enqueued.ok_or_else(|| EngineError::Unavailable("try once more".to_owned()))?;
         self.take_up(&enqueued).await?;

@@ -12,12 +12,14 @@ pub(super) use self::rules::spoken;
 pub use self::show::{Fate, Outcome, ShownRoute};
 use super::{Engine, EngineError, Settings, push};
 use crate::domain::app::App;
+use crate::domain::database::Database;
 use crate::domain::deployment::{Deployment, replica_name};
 use crate::domain::domain::{Pattern, Site};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::route::{Route, RouteTable};
 use crate::domain::traffic::{BodyLimit, Traffic};
 use crate::host::layout::Manager;
+use crate::proxy::ports::Port;
 use crate::proxy::table::{self, Routes, Target, Via};
 use crate::store::ServiceRoute;
 
@@ -76,7 +78,19 @@ impl Engine {
         let services = self.service_routes().await?;
         let (generation, routes) = (table.generation, own.into_iter().chain(apps).chain(services).collect());
         let challenges = self.reader().challenges().await?;
-        Ok((Routes { generation, routes, challenges }, table))
+        let ports = self.public_ports().await?;
+        Ok((Routes { generation, routes, challenges, ports }, table))
+    }
+
+    /// The ports by which databases are reached from outside.
+    async fn public_ports(&self) -> Result<Vec<Port>, EngineError> {
+        let port = |database: &Database| {
+            let public = database.settings.public.as_ref()?;
+            let address = SocketAddr::from((database.address?, database.kind.port()));
+            let target = Target { key: database.unit_name(), via: via(self), address };
+            Some(Port { port: public.port.get(), allow: public.allow.clone(), target })
+        };
+        Ok(self.reader().databases().await?.iter().filter_map(port).collect())
     }
 
     /// The routes to services, but for a host that is rivetr's own.

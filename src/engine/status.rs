@@ -3,7 +3,8 @@
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast;
 
-use super::{Engine, EngineError};
+use super::usage::MEASURED;
+use super::{Engine, EngineError, Usage};
 use crate::domain::app::{App, AppId, Replicas};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::Slug;
@@ -39,6 +40,8 @@ pub struct UnitSummary {
     pub since: Option<Timestamp>,
     /// When the kernel last killed something in it for want of memory.
     pub out_of_memory: Option<Timestamp>,
+    /// What it uses, and may use.
+    pub usage: Usage,
 }
 
 /// One line that an app wrote.
@@ -66,6 +69,7 @@ impl Engine {
         let found = self.units_of(&live).await?;
         let units = stream::iter(found).map(async |unit| UnitSummary {
             out_of_memory: self.ran_out_of_memory(&live, &unit).await,
+            usage: self.usage_of(&unit),
             name: unit.unit,
             active_state: unit.active_state.as_str(),
             sub_state: unit.sub_state,
@@ -74,6 +78,17 @@ impl Engine {
         });
         let units = units.buffered(AT_ONCE).collect().await;
         Ok(AppStatus { app, units, live: Some(live), latest })
+    }
+
+    /// The same, with what is used of the processors: where nobody looked before, that takes a moment.
+    pub async fn measured_status(&self, app: &Slug) -> Result<AppStatus, EngineError> {
+        let status = self.app_status(app).await?;
+        let known = |unit: &UnitSummary| unit.usage.cpu.is_some() || unit.active_state != "active";
+        if status.units.iter().all(known) {
+            return Ok(status);
+        }
+        tokio::time::sleep(MEASURED).await;
+        self.app_status(app).await
     }
 
     /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or
@@ -98,7 +113,8 @@ impl Engine {
             recent.iter().flat_map(|one| numbers.clone().map(|number| one.replica_name(number))).collect();
         let lines = lines.filter(|_| after.is_none());
         let query = Query { containers, lines, follow, after_cursor: after };
-        let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;
+        // An app that was deleted may have had containers of these names.
+        let lines = self.written_since(&query, app.created)?;
         let shutdown = self.0.shutdown.clone();
         let (reader, id) = (self.reader().clone(), app.id);
         let ending = async move {
@@ -107,11 +123,20 @@ impl Engine {
                 () = newcomer(moves, reader, id), if follow => (),
             }
         };
-        // An app that was deleted may have had containers of these names.
-        let own = stream.filter(move |line| {
-            std::future::ready(line.as_ref().map_or(true, |line| line.at >= app.created))
-        });
-        let lines = own.map(|line| {
+        Ok(lines.take_until(Box::pin(ending)))
+    }
+
+    /// What containers wrote, but nothing from before.
+    pub(super) fn written_since(
+        &self,
+        query: &Query,
+        since: Timestamp,
+    ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static + use<>, EngineError>
+    {
+        let stream = self.machine().journal.read(query).map_err(EngineError::internal)?;
+        let own = stream
+            .filter(move |line| std::future::ready(line.as_ref().map_or(true, |line| line.at >= since)));
+        Ok(own.map(|line| {
             let line = line.map_err(EngineError::internal)?;
             Ok(RuntimeLine {
                 cursor: line.cursor,
@@ -120,8 +145,7 @@ impl Engine {
                 stderr: line.stream == OutputStream::Stderr,
                 text: line.text,
             })
-        });
-        Ok(lines.take_until(Box::pin(ending)))
+        }))
     }
 }
 

@@ -9,8 +9,6 @@ pub(super) mod retire;
 pub(super) mod start;
 pub(super) mod switch;
 
-pub(super) use fetch::PullFailure;
-
 use std::net::Ipv4Addr;
 
 use super::context::{Context, Halt};

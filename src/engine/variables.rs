@@ -157,7 +157,7 @@ impl Engine {
 
     /// What rivetr tells an app about where it stands at the time of a deployment. It is kept with the deployment:
     /// a release does not change because a host was added.
-    pub(super) fn injected(&self, app: &App) -> Result<Vec<Variable>, EngineError> {
+    pub(super) async fn injected(&self, app: &App) -> Result<Vec<Variable>, EngineError> {
         let url = self.urls(app).into_iter().next();
         let environment = Some(app.environment.to_string());
         let all = [("RIVETR_ENV", environment), ("RIVETR_URL", url)];
@@ -166,7 +166,10 @@ impl Engine {
             let value = self.vault().seal(&Variable::place(&key), &Secret::from(value.as_str()))?;
             Ok(Variable { key, value, secret: false, usage: Usage::Run })
         };
-        all.into_iter().filter_map(|(name, value)| Some((name, value?))).map(seal).collect()
+        let own = all.into_iter().filter_map(|(name, value)| Some((name, value?))).map(seal);
+        let mut all = own.collect::<Result<Vec<_>, EngineError>>()?;
+        all.extend(self.told_of_databases(app).await?);
+        Ok(all)
     }
 
     fn sealed(&self, new: NewVariable) -> Result<NewVariable<Sealed>, EngineError> {

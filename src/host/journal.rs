@@ -3,6 +3,8 @@
 //! By one `journalctl` a reader: no library to link, and the journal's own format stays its own matter.
 //! Keeps nothing and never writes there.
 
+mod runs;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use crate::domain::time::Timestamp;
 
 use super::process::{ProcessError, Running, Spawn, printable};
 use super::systemd::InvocationId;
+
+pub use self::runs::{RunMark, RunSign};
 
 /// The longest record read, in bytes of JSON; conmon cuts lines into pieces of 8 KiB.
 const RECORD_MAX: usize = 4 << 20;
@@ -123,9 +127,17 @@ impl Journal {
 
     /// The last lines of one run of a unit: what it printed, and what systemd had to say about it.
     pub async fn last_lines(&self, run: &InvocationId, count: usize) -> Result<Vec<String>, JournalError> {
-        let id = run.as_str();
+        self.lines_of(run.as_str(), count, |_| true).await
+    }
+
+    async fn lines_of(
+        &self,
+        id: &str,
+        count: usize,
+        counts: impl Fn(&Record) -> bool,
+    ) -> Result<Vec<String>, JournalError> {
         let mut args = options(Some(count));
-        args.push("--output-fields=MESSAGE".to_owned());
+        args.push("--output-fields=MESSAGE,SYSLOG_IDENTIFIER".to_owned());
         // A plus between fields means "or". Of the two last ones the manager writes one.
         args.extend([
             format!("_SYSTEMD_INVOCATION_ID={id}"),
@@ -134,7 +146,8 @@ impl Journal {
             "+".to_owned(),
             format!("INVOCATION_ID={id}"),
         ]);
-        let texts = found(args).await?.into_iter().map(|record| printable(&record.message()));
+        let found = found(args).await?.into_iter().filter(counts);
+        let texts = found.map(|record| printable(&record.message()));
         Ok(texts.filter(|text| !text.is_empty()).collect())
     }
 
@@ -222,6 +235,17 @@ struct Record {
     container_name: Value,
     container_id_full: Value,
     container_partial_message: Value,
+    syslog_identifier: Value,
+    message_id: Value,
+    unit: Value,
+    user_unit: Value,
+    invocation_id: Value,
+    user_invocation_id: Value,
+    unit_result: Value,
+    exit_code: Value,
+    exit_status: Value,
+    job_result: Value,
+    command: Value,
 }
 
 impl Record {

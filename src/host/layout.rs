@@ -136,6 +136,12 @@ impl Layout {
         self.state.join("backup")
     }
 
+    /// Where backups of databases lie.
+    #[must_use]
+    pub fn kept_backups(&self) -> PathBuf {
+        self.state.join("backups")
+    }
+
     /// The table the proxy serves from.
     #[must_use]
     pub fn routes(&self) -> PathBuf {
@@ -188,6 +194,12 @@ impl Layout {
     #[must_use]
     pub fn uploads(&self, app: &Slug) -> PathBuf {
         self.state.join("uploads").join(app.as_str())
+    }
+
+    /// What the pull of an image needs while it runs, for whoever has this folder of units.
+    #[must_use]
+    pub fn pull(&self, owner: &str) -> PathBuf {
+        self.state.join("pulls").join(owner)
     }
 
     /// The log of one deployment.

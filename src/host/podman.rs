@@ -7,6 +7,7 @@ mod exec;
 mod pull;
 mod raw;
 mod secret;
+mod stream;
 mod usage;
 mod volume;
 
@@ -27,6 +28,7 @@ pub use self::exec::{Executed, Piece, Pieces, Running};
 pub use self::pull::Pulled;
 use self::raw::Socket;
 pub use self::secret::SecretOf;
+pub use self::stream::Streamed;
 pub use self::usage::DiskUse;
 pub use self::volume::Volume;
 use crate::domain::deployment::ImageId;

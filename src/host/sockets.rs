@@ -39,6 +39,18 @@ pub struct Activated {
     tcp: Vec<(String, TcpListener)>,
 }
 
+/// Whether a port of this host, on all its addresses, belongs to nobody just now.
+#[must_use]
+pub fn port_is_free(port: u16) -> bool {
+    let six = TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, port));
+    match six {
+        Ok(_free) => true,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => false,
+        // A host may have no IPv6 at all.
+        Err(_) => TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)).is_ok(),
+    }
+}
+
 impl Activated {
     /// Takes over all of them, non-blocking and closed on exec. Call it once, before any thread is started:
     /// it takes them out of the environment, so that no child believes they are its own.

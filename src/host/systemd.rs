@@ -12,6 +12,8 @@ use tokio_util::task::AbortOnDropHandle;
 use zbus::{OwnedObjectPath, Variant};
 use zbus_systemd::systemd1::ManagerProxy;
 
+use crate::domain::time::Timestamp;
+
 mod error;
 mod link;
 mod status;
@@ -118,6 +120,24 @@ impl Systemd {
         };
         match self.call(enforce).await {
             Err(error) if error.is_no_such_unit() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// When a timer elapses next; none: it does not, or there is no such timer.
+    pub async fn next_elapse(&self, timer: &str) -> Result<Option<Timestamp>, BusError> {
+        self.call(|manager| async move { status::next_elapse(manager.inner().connection(), timer).await })
+            .await
+    }
+
+    /// Removes what a stopped timer remembers on disk of when it last elapsed. One that remembers nothing, or is not
+    /// there, needs none of it.
+    pub async fn forget_state(&self, unit: &str) -> Result<(), BusError> {
+        let clean = move |manager: ManagerProxy<'static>| async move {
+            ask("CleanUnit", CALL_LIMIT, manager.clean_unit(unit.to_owned(), vec!["state".to_owned()])).await
+        };
+        match self.call(clean).await {
+            Err(error) if error.is_no_such_unit() || error.is_nothing_to_clean() => Ok(()),
             other => other,
         }
     }

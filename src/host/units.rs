@@ -1,7 +1,7 @@
 //! The unit files on disk: read, write and remove those of one owner, and have Podman's generator check them.
 //!
-//! Touches only files that begin with `rivetr-` in rivetr's own folders, and an owner's one plain unit beside the
-//! units of others. Drop-ins belong to the person who wrote them: they are carried along, never changed. Loading,
+//! Touches only files that begin with `rivetr-` in rivetr's own folders, and an owner's plain units, known by their
+//! names, beside the units of others. Drop-ins belong to the person who wrote them: they are carried along, never changed. Loading,
 //! starting and stopping is for `systemd`.
 
 mod check;
@@ -24,6 +24,8 @@ pub use self::check::{UnitProblem, UnitProblems, generator};
 const QUADLET_MODE: u32 = 0o600;
 /// Plain units hold nothing private, and other tools expect to read them.
 const UNIT_MODE: u32 = 0o644;
+/// What comes up with the timers of the machine.
+const TIMERS: &str = "timers.target.wants";
 /// How every file of ours begins.
 const OURS: &str = "rivetr-";
 
@@ -78,10 +80,14 @@ impl UnitDirectory {
                 found.insert(path, text);
             }
         }
-        if let Some(handle) = owner.handle()
-            && let Some(text) = files::read_text(&self.place(&handle))?
-        {
-            found.insert(handle, text);
+        for name in files::names(&self.units)? {
+            if Owner::of_file(&name).as_ref() != Some(owner) {
+                continue;
+            }
+            let path = UnitPath::systemd(&name)?;
+            if let Some(text) = files::read_text(&self.place(&path))? {
+                found.insert(path, text);
+            }
         }
         Ok(found)
     }
@@ -90,15 +96,12 @@ impl UnitDirectory {
     pub fn owners(&self) -> Result<BTreeSet<Owner>, UnitsError> {
         let folders = files::names(&self.quadlets)?;
         let mut owners: BTreeSet<Owner> = folders.iter().filter_map(|name| Owner::of_folder(name)).collect();
-        for name in files::names(&self.units)? {
-            let stem = name.strip_prefix(OURS).and_then(|rest| rest.rsplit_once('.'));
-            let owner = stem.and_then(|(stem, _)| Owner::of_folder(stem));
-            owners.extend(owner.filter(|owner| owner.handle().is_some_and(|handle| handle.file() == name)));
-        }
+        owners.extend(files::names(&self.units)?.iter().filter_map(|name| Owner::of_file(name)));
         Ok(owners)
     }
 
-    /// Writes a unit file whole, and the folder it lies in.
+    /// Writes a unit file whole, and the folder it lies in. A timer is enabled before: it comes up at boot, also
+    /// where rivetr does not.
     pub fn write(&self, path: &UnitPath, text: &str) -> Result<(), UnitsError> {
         let (on_disk, mode) = match path.place() {
             Place::Quadlet => (self.place(path), QUADLET_MODE),
@@ -107,12 +110,20 @@ impl UnitDirectory {
         if let Some(folder) = on_disk.parent() {
             files::make_dirs(folder, 0o755)?;
         }
+        if path.is_timer() {
+            files::make_dirs(&self.units.join(TIMERS), 0o755)?;
+            files::link(&self.enabled(path), &Path::new("..").join(path.file()))?;
+        }
         files::write_whole(&on_disk, text.as_bytes(), mode)?;
         Ok(())
     }
 
     /// Removes a unit file, and its folder once nothing is left in it.
     pub fn remove(&self, path: &UnitPath) -> Result<(), UnitsError> {
+        if path.is_timer() {
+            files::remove_file(&self.enabled(path))?;
+            files::remove_dir_if_empty(&self.units.join(TIMERS))?;
+        }
         files::remove_file(&self.place(path))?;
         if let Some(folder) = path.folder() {
             let folder = self.quadlets.join(folder);
@@ -120,6 +131,11 @@ impl UnitDirectory {
             files::remove_dir_if_empty(&folder)?;
         }
         Ok(())
+    }
+
+    /// The link by which a timer comes up at boot: what `systemctl enable` makes of its `[Install]`.
+    fn enabled(&self, path: &UnitPath) -> PathBuf {
+        self.units.join(TIMERS).join(path.file())
     }
 
     /// Where a unit file lies on this machine.

@@ -2,8 +2,6 @@
 //!
 //! [`Layout`] says where each lies; here they are made and removed.
 
-mod service;
-
 use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
@@ -85,11 +83,41 @@ impl Workspace {
         name: &str,
         bytes: &[u8],
     ) -> Result<PathBuf, FileError> {
-        let folder = self.0.deployment(&deployment.app_slug, deployment.number).join("private");
+        let folder = self.0.deployment(&deployment.app_slug, deployment.number);
+        self.write_private_in(&folder, name, bytes)
+    }
+
+    /// The same below any folder of rivetr's.
+    pub fn write_private_in(&self, folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, FileError> {
+        let folder = folder.join("private");
         files::make_dirs(&folder, 0o700)?;
         let path = folder.join(name);
         files::write_whole(&path, bytes, 0o600)?;
         Ok(path)
+    }
+
+    /// The folder of a deployment's checkout and of what goes with it.
+    #[must_use]
+    pub fn folder(&self, deployment: &Deployment) -> PathBuf {
+        self.0.deployment(&deployment.app_slug, deployment.number)
+    }
+
+    /// Makes an empty folder for a pull of an owner other than a deployment, which goes when that has ended.
+    pub fn make_pull(&self, owner: &str) -> Result<PathBuf, FileError> {
+        let folder = self.0.pull(owner);
+        files::remove_tree(&folder)?;
+        files::make_dirs(&folder, 0o700)?;
+        Ok(folder)
+    }
+
+    /// Removes it.
+    pub fn remove_pull(&self, owner: &str) -> Result<(), FileError> {
+        files::remove_tree(&self.0.pull(owner))
+    }
+
+    /// The end of a file, at most so many bytes; lossy where it is not UTF-8.
+    pub fn tail(&self, path: &Path, bytes: u64) -> Result<String, FileError> {
+        files::read_tail(path, bytes)
     }
 
     /// Where a build says which image it has made; it goes with the checkout.
@@ -117,11 +145,6 @@ impl Workspace {
     /// Forgets it.
     pub fn forget_killed_builds(&self) -> Result<(), FileError> {
         files::remove_file(&self.0.killed_builds())
-    }
-
-    /// The end of a deployment's log, at most so many bytes; lossy where it is not UTF-8.
-    pub fn log_tail(&self, deployment: &Deployment, bytes: u64) -> Result<String, FileError> {
-        files::read_tail(&self.log(deployment), bytes)
     }
 
     /// Writes a file at the root of a deployment's checkout.

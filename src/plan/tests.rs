@@ -31,7 +31,7 @@ impl Machine {
         match step {
             Step::Write { path, text } => {
                 let changed = self.files.get(path).is_some_and(|before| !same_but_limits(before, text));
-                let under = changed && self.observe().runs(&path.unit());
+                let under = changed && !path.is_task() && self.observe().runs(&path.unit());
                 assert!(!under, "{path} is changed under its running unit");
                 self.files.insert(path.clone(), text.clone());
             }
@@ -74,7 +74,7 @@ fn service(number: u32) -> String {
 }
 
 fn target() -> UnitPath {
-    owner().handle().unwrap()
+    UnitPath::systemd("rivetr-app-blog.target").unwrap()
 }
 
 /// An app with these releases, of which those in `running` should run.
@@ -190,6 +190,68 @@ fn files_that_the_manager_has_not_read_are_read_first() {
     let wanted = wanted(&[1], &[1]);
     let unread = Observed { files: wanted.files.clone(), units: BTreeMap::new(), needs_reload: false };
     assert_eq!(plan(&wanted, &unread).to_string(), "reload\nstart rivetr-app-blog-1.service\n");
+}
+
+/// A job with its timer, as two files.
+fn a_job(schedule: &str, image: &str) -> Wanted {
+    let jobs = Owner::Jobs(Slug::parse("blog").unwrap());
+    let timer = UnitPath::systemd("rivetr-job-blog_tidy.timer").unwrap();
+    let container = UnitPath::quadlet(&jobs, "rivetr-job-blog_tidy.container").unwrap();
+    Wanted {
+        running: BTreeSet::from([timer.unit()]),
+        files: UnitFiles::from([(timer, schedule.to_owned()), (container, image.to_owned())]),
+    }
+}
+
+#[test]
+fn a_task_is_neither_started_nor_stopped_and_its_next_run_is_as_its_file_says() {
+    let check = |state, expect: &str| {
+        let mut machine = settled(&a_job("daily", "one"));
+        machine.units.insert(target().unit(), UnitState::Inactive);
+        machine.units.insert("rivetr-job-blog_tidy.service".to_owned(), state);
+        assert_eq!(plan(&a_job("daily", "one"), &machine.observe()).to_string(), "nothing to do\n");
+        let other = plan(&a_job("daily", "two"), &machine.observe());
+        assert_eq!(other.to_string(), "write job-blog/rivetr-job-blog_tidy.container\nreload\n");
+        assert_eq!(plan(&Wanted::default(), &machine.observe()).to_string(), expect);
+    };
+    let rest = "stop rivetr-job-blog_tidy.timer\n\
+        remove job-blog/rivetr-job-blog_tidy.container\n\
+        remove rivetr-job-blog_tidy.timer\n\
+        reload\n";
+    let stopped = format!("stop rivetr-job-blog_tidy.service\n{rest}");
+    for state in [UnitState::Active, UnitState::Changing, UnitState::Failed] {
+        check(state, &stopped);
+    }
+    check(UnitState::Inactive, rest);
+}
+
+#[test]
+fn a_timer_with_another_schedule_is_started_anew() {
+    let mut machine = settled(&a_job("daily", "one"));
+    machine.units.insert(target().unit(), UnitState::Inactive);
+    let wish = a_job("weekly", "one");
+    let changed = plan(&wish, &machine.observe());
+    assert_eq!(
+        changed.to_string(),
+        "stop rivetr-job-blog_tidy.timer\nwrite rivetr-job-blog_tidy.timer\nreload\n\
+         start rivetr-job-blog_tidy.timer\n"
+    );
+    for done in 0..=changed.steps.len() {
+        let mut machine = machine.clone();
+        changed.steps.iter().take(done).for_each(|step| machine.carry_out(step));
+        for step in plan(&wish, &machine.observe()).steps {
+            machine.carry_out(&step);
+        }
+        assert!(plan(&wish, &machine.observe()).is_empty(), "{done}");
+    }
+    let paused = Wanted { running: BTreeSet::new(), ..wish };
+    let Wanted { mut files, .. } = paused;
+    files.retain(|path, _| !path.is_timer());
+    let paused = plan(&Wanted { files, running: BTreeSet::new() }, &machine.observe());
+    assert_eq!(
+        paused.to_string(),
+        "stop rivetr-job-blog_tidy.timer\nremove rivetr-job-blog_tidy.timer\nreload\n"
+    );
 }
 
 #[test]

@@ -20,6 +20,7 @@ use super::checks::{Check, Checked};
 use super::drain::{Gauge, Registry};
 use super::metrics::Tally;
 use super::path;
+use super::ports::Port;
 use super::refusal::Refusal;
 use super::rules::policy::{Policy, RuleError};
 use super::rules::sticky::Mark;
@@ -118,6 +119,9 @@ pub struct Routes {
     /// What is answered to an ACME server: the key authorization of each token (RFC 8555, 8.3).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub challenges: BTreeMap<String, String>,
+    /// Ports that lead to a target whatever is spoken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
 }
 
 /// A table that cannot be written, read or used.
@@ -311,6 +315,8 @@ pub(super) struct Table {
     challenges: HashMap<String, Bytes>,
     /// The targets that are asked whether they are well, by key.
     pub(super) checks: BTreeMap<String, Checked>,
+    /// Ports that lead to a target whatever is spoken.
+    pub(super) ports: Vec<Port>,
     /// What it cannot do, and which row of the routes asks for it.
     pub(super) flaws: Vec<(Option<usize>, Flaw)>,
 }
@@ -326,6 +332,7 @@ impl Table {
             targets: HashSet::default(),
             challenges: HashMap::new(),
             checks: BTreeMap::new(),
+            ports: Vec::new(),
             flaws: Vec::new(),
         }
     }
@@ -333,8 +340,8 @@ impl Table {
     /// Makes a table whose targets count in the gauges of `registry`, and whose rules are those in its book where
     /// they have not changed. What is wrong with it stands in its flaws.
     pub(super) fn new(routes: Routes, sequence: u64, registry: &Registry) -> Self {
-        let Routes { generation, routes, challenges } = routes;
-        let mut table = Self { generation, ..Self::empty(sequence) };
+        let Routes { generation, routes, challenges, ports } = routes;
+        let mut table = Self { generation, ports, ..Self::empty(sequence) };
         table.hosts.reserve(routes.len());
         table.targets.reserve(routes.len());
         table.targets.extend(routes.iter().flat_map(|route| route.targets.iter().cloned()));

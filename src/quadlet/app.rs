@@ -13,6 +13,7 @@ use super::path::{Owner, UnitPath};
 use super::project;
 use super::unit::{Section, Unit};
 use super::{QuadletError, UnitFiles, options, volume};
+use crate::domain::database;
 use crate::domain::deployment::{Deployment, ImageId};
 use crate::domain::name::Slug;
 use crate::domain::one_off::OneOff;
@@ -137,7 +138,7 @@ pub fn one_off(
 }
 
 /// It takes no port and no name from the release, and needs no time to end.
-fn runtime_beside(release: &Release<'_>) -> Runtime {
+pub(super) fn runtime_beside(release: &Release<'_>) -> Runtime {
     Runtime {
         publish: Vec::new(),
         aliases: Vec::new(),
@@ -149,7 +150,7 @@ fn runtime_beside(release: &Release<'_>) -> Runtime {
 }
 
 /// A container beside those of the release, which nothing keeps up; what it runs is for the caller to say.
-fn beside(
+pub(super) fn beside(
     release: &Release<'_>,
     name: &str,
     address: Ipv4Addr,
@@ -179,6 +180,10 @@ fn container(
 
     let mut unit = Unit::parse(CONTAINER)?;
     unit.section(Section::Unit).scalar("Description", &format!("{app}, release {}", deployment.number))?;
+    for database in &deployment.settings.linked {
+        let service = format!("{}.service", database::unit_name(database));
+        unit.section(Section::Unit).scalar("Wants", &service)?.scalar("After", &service)?;
+    }
     let container = unit
         .section(Section::Container)
         .scalar("ContainerName", name)?
@@ -194,7 +199,7 @@ fn container(
 }
 
 /// Checks a unit as a whole, and says where it lies.
-fn finish(
+pub(super) fn finish(
     unit: &Unit,
     owner: &Owner,
     name: &str,

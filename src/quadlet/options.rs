@@ -33,6 +33,15 @@ pub(super) fn container(
     storage(section, app, runtime).map(drop)
 }
 
+/// The part that databases share with apps: what root in the container may do, and its shared memory.
+pub(super) fn security_and_memory(
+    section: SectionWriter<'_>,
+    runtime: &Runtime,
+) -> Result<(), UnitTextError> {
+    let section = security(section, runtime)?;
+    maybe(section, "ShmSize", runtime.shm_size.map(Memory::bytes)).map(drop)
+}
+
 /// What systemd is told.
 pub(super) fn service(section: SectionWriter<'_>, runtime: &Runtime) -> Result<(), UnitTextError> {
     let Limits { memory, cpus } = runtime.limits;

@@ -12,6 +12,9 @@ use crate::domain::one_off::OneOff;
 /// The longest file name that Linux takes, in bytes.
 const FILE_MAX: usize = 255;
 
+/// How the services begin that run when their timer or a person wants it.
+const TASKS: [&str; 2] = ["rivetr-job-", "rivetr-backup-"];
+
 /// The file of one unit, relative to the directory that its place stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitPath {
@@ -90,6 +93,22 @@ impl UnitPath {
         self.place == Place::Quadlet && self.file.ends_with(".container")
     }
 
+    /// Whether it is a timer. It comes up at boot for as long as its file is there.
+    #[must_use]
+    pub fn is_timer(&self) -> bool {
+        self.place == Place::Systemd && self.file.rsplit_once('.').is_some_and(|(_, kind)| kind == "timer")
+    }
+
+    /// Whether it is the service of a job or of a backup: started by its timer or by hand, it ends by itself.
+    #[must_use]
+    pub fn is_task(&self) -> bool {
+        let kind = match self.place {
+            Place::Quadlet => ".container",
+            Place::Systemd => ".service",
+        };
+        TASKS.iter().any(|prefix| self.file.starts_with(prefix)) && self.file.ends_with(kind)
+    }
+
     /// The unit that systemd knows it by. Every Quadlet of ours makes the service of its own name; those of
     /// networks say so with `ServiceName=`.
     #[must_use]
@@ -147,21 +166,24 @@ impl Owner {
         owner.filter(|owner| owner.folder() == folder)
     }
 
-    /// The one unit file that it may have in systemd's own directory.
+    /// The owner of a file in systemd's own directory, by its name: the target of an app, the timers and services
+    /// of its jobs (`rivetr-job-blog_tidy.timer`) and of the backups of a database (`rivetr-backup-orders.timer`, and
+    /// `rivetr-backup-orders_check.timer` for what else is done with them).
     #[must_use]
-    pub fn handle(&self) -> Option<UnitPath> {
-        match self {
-            Self::App(slug) => Some(UnitPath {
-                place: Place::Systemd,
-                folder: None,
-                file: format!("rivetr-app-{slug}.target"),
-            }),
-            Self::Commands(_)
-            | Self::OneOff(_)
-            | Self::Project(_)
-            | Self::Database(_)
-            | Self::Service(_)
-            | Self::Jobs(_) => None,
+    pub fn of_file(file: &str) -> Option<Self> {
+        let (stem, kind) = file.strip_prefix("rivetr-")?.rsplit_once('.')?;
+        let (noun, name) = stem.split_once('-')?;
+        // No slug holds an underscore.
+        let (name, part) = name.split_once('_').map_or((name, None), |(name, part)| (name, Some(part)));
+        if part.is_some_and(|part| Slug::parse(part).is_err()) {
+            return None;
+        }
+        let slug = Slug::parse(name).ok()?;
+        match (noun, kind, part) {
+            ("app", "target", None) => Some(Self::App(slug)),
+            ("job", "timer" | "service", Some(_)) => Some(Self::Jobs(slug)),
+            ("backup", "timer" | "service", _) => Some(Self::Database(slug)),
+            _ => None,
         }
     }
 }
@@ -197,7 +219,36 @@ mod tests {
         let target = UnitPath::systemd("rivetr-app-blog.target").unwrap();
         assert_eq!(target.to_string(), "rivetr-app-blog.target");
         assert_eq!(target.unit(), "rivetr-app-blog.target");
-        assert_eq!(blog().handle(), Some(target));
+        assert_eq!((target.is_timer(), target.is_task(), container.is_task()), (false, false, false));
+    }
+
+    #[test]
+    fn plain_units_and_their_owners() {
+        let slug = |name| Slug::parse(name).unwrap();
+        for (file, owner) in [
+            ("rivetr-app-blog.target", Some(blog())),
+            ("rivetr-app-blog_tidy.target", None),
+            ("rivetr-app-blog.timer", None),
+            ("rivetr-job-my-blog_tidy-up.timer", Some(Owner::Jobs(slug("my-blog")))),
+            ("rivetr-job-my-blog_tidy-up.service", Some(Owner::Jobs(slug("my-blog")))),
+            ("rivetr-job-my-blog.timer", None),
+            ("rivetr-job-blog_.timer", None),
+            ("rivetr-job-blog_a_b.timer", None),
+            ("rivetr-job-blog_tidy.target", None),
+            ("rivetr-backup-orders.timer", Some(Owner::Database(slug("orders")))),
+            ("rivetr-backup-orders_check.service", Some(Owner::Database(slug("orders")))),
+            ("rivetr-backup-.timer", None),
+            ("rivetr.service", None),
+            ("blog.timer", None),
+        ] {
+            assert_eq!(Owner::of_file(file), owner, "{file}");
+        }
+        let plain = |file| UnitPath::systemd(file).unwrap();
+        let (timer, service) = (plain("rivetr-job-blog_tidy.timer"), plain("rivetr-job-blog_tidy.service"));
+        assert_eq!([timer.is_timer(), timer.is_task()], [true, false]);
+        assert_eq!([service.is_timer(), service.is_task()], [false, true]);
+        let fresh = UnitPath::quadlet(&Owner::Jobs(slug("blog")), "rivetr-job-blog_tidy.container").unwrap();
+        assert!(fresh.is_task() && fresh.unit() == service.unit());
     }
 
     #[test]

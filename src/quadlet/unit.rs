@@ -40,6 +40,8 @@ pub enum Section {
     Quadlet,
     /// The service that a Quadlet becomes.
     Service,
+    /// When a timer elapses.
+    Timer,
     /// What pulls the unit in.
     Install,
 }
@@ -255,7 +257,7 @@ impl SectionWriter<'_> {
 
 impl Section {
     /// Every section, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unit,
         Self::Container,
         Self::Network,
@@ -263,6 +265,7 @@ impl Section {
         Self::Build,
         Self::Quadlet,
         Self::Service,
+        Self::Timer,
         Self::Install,
     ];
 
@@ -277,6 +280,7 @@ impl Section {
             Self::Build => "Build",
             Self::Quadlet => "Quadlet",
             Self::Service => "Service",
+            Self::Timer => "Timer",
             Self::Install => "Install",
         }
     }
@@ -285,7 +289,7 @@ impl Section {
     fn becomes_a_command(self) -> bool {
         match self {
             Self::Container | Self::Network | Self::Volume | Self::Build => true,
-            Self::Unit | Self::Quadlet | Self::Service | Self::Install => false,
+            Self::Unit | Self::Quadlet | Self::Service | Self::Timer | Self::Install => false,
         }
     }
 }

@@ -16,7 +16,7 @@ pub use self::error::{EnqueueError, SaveError};
 use super::error::StoreError;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{address, app, mount, route, row, settings, variable};
+use super::{address, app, database, mount, route, row, settings, variable};
 use crate::domain::app::{App, AppId, Settings};
 use crate::domain::deployment::{Deployment, DeploymentId, Failure, IllegalMove, ImageId, State, Trigger};
 use crate::domain::image::Digest;
@@ -69,6 +69,8 @@ pub struct Return {
     pub reason: Option<String>,
     /// Only while this one is live and nothing of its app waits or is at work.
     pub instead_of: Option<DeploymentId>,
+    /// What rivetr tells the app anew, over what that deployment was told: how it reaches its databases.
+    pub told: Option<Vec<Variable>>,
 }
 
 impl Writer {
@@ -210,8 +212,12 @@ pub(super) fn enqueue(
     let found = deployable(tx, app)?;
     let superseded = supersede_waiting(tx, app, now)?;
     let levels = std::iter::once(injected).chain(variable::levels(tx, app)?);
-    let mut settings =
-        Settings { variables: merge(levels), files: mount::of_app(tx, app)?, ..found.settings };
+    let mut settings = Settings {
+        variables: merge(levels),
+        files: mount::of_app(tx, app)?,
+        linked: database::linked_names(tx, app)?,
+        ..found.settings
+    };
     settings.build.cache &= !no_cache;
     let id = insert(tx, app, trigger, (commit.as_ref(), content.as_ref()), &settings, now)?;
     queued(tx, id, superseded, now)
@@ -231,6 +237,9 @@ fn enqueue_return(
     }
     let superseded = supersede_waiting(tx, app, now)?;
     let id = insert_return(tx, app, wish, now)?;
+    if let Some(told) = &wish.told {
+        tell(tx, id, &found, told)?;
+    }
     queued(tx, id, superseded, now).map(Some)
 }
 
@@ -295,7 +304,7 @@ fn insert_return(
     wish: &Return,
     now: Timestamp,
 ) -> Result<DeploymentId, StoreError> {
-    let Return { to, trigger, reason, instead_of: _ } = wish;
+    let Return { to, trigger, reason, instead_of: _, told: _ } = wish;
     tx.prepare_cached("UPDATE app SET last_number = last_number + 1 WHERE id = ?1")?.execute([app.0])?;
     tx.prepare_cached(
         "INSERT INTO deployment \
@@ -311,6 +320,17 @@ fn insert_return(
         return Err(StoreError::Malformed("deployment"));
     }
     Ok(DeploymentId(tx.last_insert_rowid()))
+}
+
+/// Sets what rivetr tells an app, but for what the app sets itself.
+fn tell(tx: &Transaction<'_>, id: DeploymentId, app: &App, told: &[Variable]) -> Result<(), StoreError> {
+    let mut settings = by_id(tx, id)?.ok_or(StoreError::Malformed("deployment"))?.settings;
+    let told = told.iter().filter(|variable| !app.variables.contains(&variable.key)).cloned().collect();
+    settings.variables = merge([std::mem::take(&mut settings.variables), told]);
+    settings.linked = database::linked_names(tx, app.id)?;
+    let sql = "UPDATE deployment SET settings = ?2 WHERE id = ?1";
+    tx.execute(sql, (id.0, settings::to_json(&settings)?))?;
+    Ok(())
 }
 
 fn has_unfinished(tx: &Transaction<'_>, app: AppId) -> Result<bool, StoreError> {

@@ -20,8 +20,14 @@ pub enum Object {
     Deployment,
     /// A project, by name.
     Project,
+    /// A backup, by number.
+    Backup,
     /// A volume, by its name to Podman; one of an app that is gone is that of its former team.
     Volume,
+    /// A database, by name or number.
+    Database,
+    /// A database in the trash, by number.
+    TrashedDatabase,
     /// A domain, by number.
     Domain,
     /// The delivery of a webhook, by number.
@@ -44,7 +50,10 @@ impl Object {
             Self::App | Self::Repository => "app",
             Self::Deployment => "deployment",
             Self::Project => "project",
+            Self::Backup => "backup",
             Self::Volume => "volume",
+            Self::Database => "database",
+            Self::TrashedDatabase => "database in the trash",
             Self::Domain => "domain",
             Self::Delivery => "delivery",
             Self::Certificate => "certificate",
@@ -57,6 +66,9 @@ impl Object {
 
 const OF_APP: &str = "SELECT project.team AS team FROM app JOIN project ON project.id = app.project";
 
+const OF_DATABASE: &str =
+    "SELECT project.team AS team FROM database JOIN project ON project.id = database.project";
+
 impl Reader {
     /// The team of an object; none: there is no such object, or it is no team's.
     pub async fn team_of(&self, object: Object, name: &str) -> Result<Option<TeamId>, StoreError> {
@@ -64,6 +76,10 @@ impl Reader {
         self.read(move |tx| match object {
             Object::App => of_app(tx, &name),
             Object::Repository => of_app(tx, name.strip_suffix(".git").unwrap_or(&name)),
+            Object::Backup => match name.parse::<i64>() {
+                Ok(id) => by(tx, "SELECT team FROM backup WHERE id = ?1", [id]),
+                Err(_) => Ok(None),
+            },
             Object::Volume => match VolumeName::of_unit(&name) {
                 Some((app, _)) => {
                     let former = "SELECT team FROM former_app WHERE slug = ?1";
@@ -74,6 +90,8 @@ impl Reader {
             Object::Deployment => {
                 numbered(tx, "JOIN deployment ON deployment.app = app.id WHERE deployment.id = ?1", &name)
             }
+            Object::Database => of_database(tx, &name),
+            Object::TrashedDatabase => database(tx, "WHERE database.id = ?1 AND deleted IS NOT NULL", &name),
             Object::Domain => numbered(tx, "JOIN domain ON domain.app = app.id WHERE domain.id = ?1", &name),
             Object::Delivery => {
                 let rest = "JOIN webhook_delivery AS d ON d.app = app.id WHERE d.id = ?1";
@@ -137,6 +155,22 @@ fn of_team(connection: &Connection, name: &str) -> Result<Option<TeamId>, StoreE
     }
     let Ok(id) = name.parse::<i64>() else { return Ok(None) };
     by(connection, "SELECT id AS team FROM team WHERE id = ?1", [id])
+}
+
+/// A name made of digits is a name first, as where databases are looked up.
+fn of_database(connection: &Connection, name: &str) -> Result<Option<TeamId>, StoreError> {
+    let sql = format!("{OF_DATABASE} WHERE database.slug = ?1 AND deleted IS NULL");
+    match by(connection, &sql, [name])? {
+        Some(team) => Ok(Some(team)),
+        None => database(connection, "WHERE database.id = ?1 AND deleted IS NULL", name),
+    }
+}
+
+fn database(connection: &Connection, rest: &str, name: &str) -> Result<Option<TeamId>, StoreError> {
+    match name.parse::<i64>() {
+        Ok(number) => by(connection, &format!("{OF_DATABASE} {rest}"), [number]),
+        Err(_) => Ok(None),
+    }
 }
 
 /// A name made of digits is a name first, as where apps are looked up.

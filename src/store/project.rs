@@ -8,8 +8,9 @@ use thiserror::Error;
 
 use super::error::StoreError;
 use super::reader::Reader;
-use super::row;
 use super::writer::Writer;
+use super::{database, row};
+use crate::domain::database::Database;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::project::{Project, ProjectId, Subnet};
@@ -82,6 +83,14 @@ pub enum ChangeProjectError {
         what: String,
         /// The apps.
         apps: Vec<Slug>,
+    },
+    /// Databases are part of it.
+    #[error("the project {project} still has databases: delete them first ({})", databases.join(", "))]
+    HasDatabases {
+        /// The project.
+        project: Slug,
+        /// The databases, those in the trash named as such.
+        databases: Vec<String>,
     },
     /// A project has at least one environment.
     #[error("{0} is the only environment of its project: delete the project, or make another one first")]
@@ -297,7 +306,7 @@ fn refuse_apps(
         apps.extend(row::all(tx, sql, [project.id.0], |row| row::parsed(row, "slug", Slug::parse))?);
     }
     if apps.is_empty() {
-        return Ok(());
+        return if environment.is_none() { refuse_databases(tx, project) } else { Ok(()) };
     }
     let what = match environment {
         None => format!("the project {}", project.slug),
@@ -306,7 +315,19 @@ fn refuse_apps(
     Err(ChangeProjectError::HasApps { what, apps })
 }
 
-fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<Project>, StoreError> {
+fn refuse_databases(tx: &Transaction<'_>, project: &Project) -> Result<(), ChangeProjectError> {
+    let named = |database: Database| match database.deleted {
+        Some(_) => format!("{} in the trash", database.slug),
+        None => database.slug.to_string(),
+    };
+    let databases: Vec<_> = database::of_project(tx, project.id.0)?.into_iter().map(named).collect();
+    if databases.is_empty() {
+        return Ok(());
+    }
+    Err(ChangeProjectError::HasDatabases { project: project.slug.clone(), databases })
+}
+
+pub(super) fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<Project>, StoreError> {
     Ok(select(connection, "WHERE slug = ?1 AND deleting = 0", [slug.as_str()])?.pop())
 }
 

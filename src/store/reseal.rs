@@ -23,14 +23,18 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 15] = [
     Column { table: "key", name: "private", place: "'key/' || name" },
+    Column { table: "database", name: "password", place: "'database/' || volume" },
+    Column { table: "database", name: "root_password", place: "'database/' || volume" },
     Column { table: "variable", name: "value", place: "'env/' || key" },
     Column { table: "webhook", name: "sealed", place: "'webhook/' || app || '/' || provider" },
     Column { table: "mounted_file", name: "content", place: "'file/' || path" },
     Column { table: "registry", name: "password", place: "'registry/' || host" },
     Column { table: "acme_account", name: "key", place: "'acme-account/' || directory" },
     Column { table: "acme_account", name: "next", place: "'acme-account/' || directory" },
+    Column { table: "backup_destination", name: "secret", place: "'backup-destination/' || name" },
+    Column { table: "backup_key", name: "secret", place: "'backup-key/' || recipient" },
     Column { table: "certificate", name: "key", place: "'certificate/' || name" },
     Column { table: "own_certificate", name: "key", place: "'own-certificate/' || name" },
     Column { table: "revision", name: "content", place: "'revision/' || service || '/' || number" },
@@ -137,6 +141,7 @@ fn of_deployments<E: From<StoreError>>(
             replicas: _,
             commands: _,
             rollback_window: _,
+            linked: _,
         } = &mut settings;
         for Variable { key, value, .. } in &mut *variables {
             each(&whose, &Variable::place(key), value)?;
@@ -257,6 +262,7 @@ mod tests {
         let open = [
             "audit.hash",
             "audit_start.hash",
+            "backup.sha256",
             "invitation.hash",
             "recovery_code.hash",
             "reset_link.hash",

@@ -42,6 +42,12 @@ pub(super) fn give(tx: &Transaction<'_>, project: &Project, unit: &str) -> Resul
     Ok(address)
 }
 
+/// Has a unit of another name have the address, in the transaction at hand.
+pub(super) fn rename(tx: &Transaction<'_>, from: &str, to: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE resident SET unit = ?2 WHERE unit = ?1", (from, to))?;
+    Ok(())
+}
+
 /// Frees the address of a unit, in the transaction at hand.
 pub(super) fn free(tx: &Transaction<'_>, unit: &str) -> Result<(), StoreError> {
     tx.execute("DELETE FROM resident WHERE unit = ?1", [unit])?;

@@ -14,7 +14,7 @@ use self::options::{StoredBuild, StoredRuntime};
 use super::error::StoreError;
 use crate::domain::app::{Commands, HealthAsk, HealthCheck, HealthPath, Replicas, Settings, Statuses};
 use crate::domain::mount::{MountPath, MountedFile};
-use crate::domain::name::EnvKey;
+use crate::domain::name::{EnvKey, Slug};
 use crate::domain::runtime::Words;
 use crate::domain::secret::Sealed;
 use crate::domain::variable::{Usage, Variable};
@@ -37,6 +37,8 @@ struct Stored {
     commands: StoredCommands,
     #[serde(default = "default_window")]
     rollback_window_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    linked: Vec<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -94,8 +96,18 @@ struct StoredHealth {
 
 /// Settings as JSON.
 pub(super) fn to_json(settings: &Settings) -> Result<String, StoreError> {
-    let Settings { port, variables, files, health, runtime, build, replicas, commands, rollback_window } =
-        settings;
+    let Settings {
+        port,
+        variables,
+        files,
+        health,
+        runtime,
+        build,
+        replicas,
+        commands,
+        rollback_window,
+        linked,
+    } = settings;
     let Commands { before_switch, after_switch, timeout } = commands;
     let words = |command: &Option<Words>| command.as_ref().map(|command| command.as_slice().to_vec());
     let stored = Stored {
@@ -112,6 +124,7 @@ pub(super) fn to_json(settings: &Settings) -> Result<String, StoreError> {
             timeout_ms: Some(millis(*timeout)),
         },
         rollback_window_ms: rollback_window.map(millis),
+        linked: linked.iter().map(ToString::to_string).collect(),
     };
     serde_json::to_string(&stored).map_err(|_| StoreError::Malformed("settings"))
 }
@@ -141,8 +154,18 @@ pub(super) fn health_from_json(text: &str) -> Result<HealthCheck, StoreError> {
 }
 
 fn read(text: &str) -> Option<Settings> {
-    let Stored { port, variables, files, health, runtime, build, replicas, commands, rollback_window_ms } =
-        serde_json::from_str(text).ok()?;
+    let Stored {
+        port,
+        variables,
+        files,
+        health,
+        runtime,
+        build,
+        replicas,
+        commands,
+        rollback_window_ms,
+        linked,
+    } = serde_json::from_str(text).ok()?;
     Some(Settings {
         port,
         variables: variables.into_iter().map(variable).collect::<Option<_>>()?,
@@ -153,6 +176,7 @@ fn read(text: &str) -> Option<Settings> {
         replicas: Replicas::new(replicas)?,
         commands: read_commands(commands)?,
         rollback_window: rollback_window_ms.map(Duration::from_millis),
+        linked: linked.iter().map(|slug| Slug::parse(slug).ok()).collect::<Option<_>>()?,
     })
 }
 

@@ -199,6 +199,7 @@ fn values(settings: &Settings) -> Value {
         replicas,
         commands,
         rollback_window,
+        linked: _,
     } = settings;
     json!({
         "port": port.get(),

@@ -12,11 +12,14 @@
     reason = "tests drive rivetr from outside, and whatever goes wrong ends the test"
 )]
 
+mod backups;
 mod boot;
 mod certs;
 mod chaos;
 mod commands;
 mod compose;
+mod database_images;
+mod databases;
 mod deployments;
 mod doctor;
 mod domains;
@@ -27,6 +30,7 @@ mod faults;
 mod first_steps;
 mod host;
 mod images;
+mod jobs;
 #[path = "../support/nasty_values.rs"]
 mod nasty;
 mod oneoff;
@@ -37,6 +41,7 @@ mod pushes;
 mod relay;
 mod replicas;
 mod rollback;
+mod s3;
 mod seeing;
 mod services;
 mod setup;

@@ -43,6 +43,7 @@ impl App {
             replicas,
             commands,
             rollback_window,
+            linked: _,
         } = settings;
         let (kind, git, image, containerfile) = origin(source);
         let (tag, commit) = match git.map(|git| &git.reference) {

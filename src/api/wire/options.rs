@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+pub(super) use self::parse::{Form, text};
 use super::NewPassword;
 
 /// What a request says about one option.

@@ -21,7 +21,7 @@ pub struct Circumstances<'a> {
     pub own_ports: &'a [u16],
     /// How many containers answer side by side.
     pub replicas: Replicas,
-    /// Ports that others have, and who that is: `app blog`.
+    /// Ports that something else has, and what: `app blog`, `database orders`.
     pub taken: &'a [(PublishedPort, String)],
     /// Apps may mount the directories of the host that lie directly in these.
     pub bind_roots: &'a [PathBuf],
@@ -110,9 +110,9 @@ fn ports(runtime: &Runtime, circumstances: &Circumstances<'_>) -> Result<(), Ref
         if circumstances.own_ports.contains(&number) {
             return refuse(format!("rivetr itself listens on port {number}: choose another one"));
         }
-        if let Some((_, holder)) = circumstances.taken.iter().find(|(taken, _)| taken.collides_with(port)) {
+        if let Some((_, owner)) = circumstances.taken.iter().find(|(taken, _)| taken.collides_with(port)) {
             return refuse(format!(
-                "port {number} belongs to {holder}: choose another one, or take it away there first"
+                "port {number} belongs to {owner}: choose another one, or take it away there first"
             ));
         }
         if runtime.publish.iter().take(index).any(|earlier| earlier.collides_with(port)) {
@@ -136,6 +136,7 @@ fn mount_points(runtime: &Runtime) -> Result<(), Refusal> {
 mod tests {
     use super::super::Capability;
     use super::*;
+    use crate::domain::name::Slug;
 
     struct Case {
         runtime: Runtime,
@@ -207,7 +208,7 @@ mod tests {
                 rootless: case.rootless,
                 own_ports: &[80, 7480],
                 replicas: Replicas::ONE,
-                taken: &[(PublishedPort::parse("5432:5432").unwrap(), "app db".to_owned())],
+                taken: &[(PublishedPort::parse("5432:5432").unwrap(), format!("app {db}"))],
                 bind_roots: &[PathBuf::from("/srv/media")],
                 real_paths: &case.real,
                 before: case.before.as_ref(),

@@ -8,6 +8,7 @@ use super::super::{Engine, EngineError, ExecSession};
 use crate::domain::name::Slug;
 use crate::domain::service::Service;
 use crate::host::podman::PodmanError;
+use crate::quadlet::path::Owner;
 use crate::quadlet::service::LABEL;
 
 /// How long to wait before a deletion that did not go through is tried again.
@@ -105,14 +106,14 @@ impl Engine {
 
     /// Each part can be done twice.
     async fn finish_deleting(&self, service: &Service) -> Result<(), EngineError> {
-        self.end_pull(service).await?;
+        let owner = Owner::Service(service.slug.clone());
+        self.end_pull_for(&owner).await?;
         let _alone = self.0.serving.take(service.id).await;
         if self.reader().service_by_id(service.id).await?.is_none() {
             return Ok(());
         }
         self.publish_routes().await?;
         self.converge_service(service, None, false).await?;
-        let owner = crate::quadlet::path::Owner::Service(service.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
         let podman = &self.machine().podman;
         for network in
@@ -129,7 +130,7 @@ impl Engine {
                 tracing::info!(service = %service.slug, volume = volume.name, "volume deleted");
             }
         }
-        self.end_pull(service).await?;
+        self.end_pull_for(&owner).await?;
         self.0.writer.finish_service_deletion(service.id).await?;
         self.hosts_changed();
         tracing::info!(service = %service.slug, "service deleted");

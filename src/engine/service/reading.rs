@@ -10,13 +10,12 @@ use super::super::{Engine, EngineError};
 use super::secret_name;
 use crate::compose::{self, Notice, Reading, Request};
 use crate::domain::dotenv;
-use crate::domain::runtime::PublishedPort;
 use crate::domain::service::{FileName, Files, Service, compose_file};
 use crate::domain::stack::policy::{self, Circumstances};
 use crate::host::layout::Manager;
 use crate::host::units::UnitsError;
 use crate::quadlet;
-use crate::quadlet::path::UnitPath;
+use crate::quadlet::path::{Owner, UnitPath};
 use crate::quadlet::service::{Place, RenderError, Rendered, adapt, images, render};
 use crate::quadlet::stack::Note;
 
@@ -97,7 +96,7 @@ impl Engine {
         stack: &crate::domain::stack::Stack,
         administrator: bool,
     ) -> Result<Vec<Note>, EngineError> {
-        let taken = self.ports_taken(service).await?;
+        let taken = self.ports_of_others(&Owner::Service(service.slug.clone())).await?;
         let settings = &self.0.settings;
         let circumstances = Circumstances {
             administrator,
@@ -111,31 +110,6 @@ impl Engine {
         };
         let refusals = policy::check(stack, &circumstances).into_iter();
         Ok(refusals.map(|policy::Refusal { key, message }| Note { key, message }).collect())
-    }
-
-    /// The ports of the host that apps and other services have.
-    async fn ports_taken(&self, service: &Service) -> Result<Vec<(PublishedPort, String)>, EngineError> {
-        let mut taken = self.ports_of_apps(None).await?;
-        taken.extend(self.ports_of_services(Some(service)).await?);
-        Ok(taken)
-    }
-
-    /// The ports of the host that services have, or will have once they are up.
-    pub(in super::super) async fn ports_of_services(
-        &self,
-        but: Option<&Service>,
-    ) -> Result<Vec<(PublishedPort, String)>, EngineError> {
-        let mut taken = Vec::new();
-        for service in
-            self.reader().services().await?.into_iter().filter(|one| but.map(|but| but.id) != Some(one.id))
-        {
-            let revisions = self.reader().revisions(service.id).await?.into_iter();
-            for revision in revisions.filter(|one| service.live == Some(one.id) || !one.state.is_end()) {
-                let ports = revision.parts.into_iter().flat_map(|part| part.published);
-                taken.extend(ports.map(|port| (port, format!("service {}", service.slug))));
-            }
-        }
-        Ok(taken)
     }
 
     async fn addresses_of(

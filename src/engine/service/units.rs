@@ -86,7 +86,7 @@ impl Engine {
             self.remove_units(&owner).await?;
             return self.sweep_service_secrets(service, &BTreeSet::new()).await;
         };
-        self.apply_network_of(&service.project).await?;
+        self.apply_project_network(&service.project).await?;
         let files = content.units(&service.slug)?;
         self.make_service_secrets(service, content).await?;
         let (wanted, observed, known) = self.service_plan(service, &files, start).await?;

@@ -148,7 +148,7 @@ async fn build(context: &mut Context, deployment: &Deployment) -> Result<ImageId
         return Err(Halt::because("the build was ended", log::too_long(&engine)));
     }
     let bounds = bounds(&engine.0.settings.build, &deployment.settings.build);
-    let tail = engine.machine().workspace.log_tail(deployment, TAIL);
+    let tail = engine.machine().workspace.tail(&engine.machine().workspace.log(deployment), TAIL);
     let tail = tail.map_err(|error| Halt::because("the build failed, and its log", error))?;
     Err(Halt::Failed(explain(&bounds, ended.as_ref(), &tail)))
 }
@@ -174,7 +174,8 @@ async fn describe(context: &Context, deployment: &Deployment) -> Result<Transien
     // Its images may lie at any registry.
     let image_file = engine.machine().workspace.image_file(deployment);
     let argv = arguments(deployment, &place, &cgroup, &image_file, &inputs);
-    let argv = engine.with_sign_ins(deployment, None, "build", argv).await;
+    let argv =
+        engine.with_sign_ins(&engine.machine().workspace.folder(deployment), None, "build", argv).await;
     let argv = argv.map_err(|error| Halt::because("signing in at registries", error))?;
     Ok(Transient {
         name: unit,

@@ -5,8 +5,6 @@ mod image;
 mod inline;
 mod upload;
 
-pub(in crate::engine) use image::Failure as PullFailure;
-
 use crate::domain::deployment::Deployment;
 use crate::domain::source::Source;
 use crate::engine::context::{Context, Halt};

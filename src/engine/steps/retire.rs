@@ -13,6 +13,8 @@ pub(in crate::engine) async fn run(
     engine.failpoint("retiring");
     let releases = engine.reader().releases(deployment.app).await?;
     let old: Vec<&Deployment> = releases.iter().filter(|release| release.id != deployment.id).collect();
+    // From here on they run in the new release; the old one's secrets go with it.
+    engine.tend_jobs(&context.app).await;
     for release in &old {
         context.say(&deployment, format!("-----> Retiring {}", release.unit_name()));
         let left = engine.drain(release).await;

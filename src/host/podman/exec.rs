@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWriteExt as _, split};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::codec::{Decoder, FramedRead};
@@ -67,7 +67,7 @@ impl Podman {
         command: &[String],
         terminal: Option<(u16, u16)>,
     ) -> Result<Running, PodmanError> {
-        self.begin(container, command, true, terminal).await
+        self.begin(container, command, &[], true, terminal).await
     }
 
     /// Runs a command without input and waits until it has ended; none: it had not within `limit`, and was ended.
@@ -77,7 +77,7 @@ impl Podman {
         command: &[String],
         limit: Duration,
     ) -> Result<Option<Executed>, PodmanError> {
-        let Running { id, connection } = self.begin(container, command, false, None).await?;
+        let Running { id, connection } = self.begin(container, command, &[], false, None).await?;
         match timeout(limit, last_line(connection)).await {
             Ok(last_line) => {
                 let last_line = last_line.map_err(|error| self.raw.unreachable(&error))?;
@@ -87,10 +87,46 @@ impl Podman {
         }
     }
 
-    async fn begin(
+    /// The same with something to read, all of which it is given at once.
+    pub async fn feed(
         &self,
         container: &str,
         command: &[String],
+        input: &[u8],
+        limit: Duration,
+    ) -> Result<Option<Executed>, PodmanError> {
+        let Running { id, connection } = self.begin(container, command, &[], true, None).await?;
+        let (from, mut to) = split(connection);
+        let run = async {
+            to.write_all(input).await?;
+            to.shutdown().await?;
+            last_line(from).await
+        };
+        match timeout(limit, run).await {
+            Ok(last_line) => {
+                let last_line = last_line.map_err(|error| self.raw.unreachable(&error))?;
+                Ok(Some(Executed { status: self.exec_standing(&id).await?.exit_code, last_line }))
+            }
+            Err(_elapsed) => self.end_exec(&id).await.map(|()| None),
+        }
+    }
+
+    /// Runs a command without input; what becomes of it is for the caller to see.
+    pub async fn start(&self, container: &str, command: &[String]) -> Result<Running, PodmanError> {
+        self.begin(container, command, &[], false, None).await
+    }
+
+    /// The process of a command as this machine numbers it; none: it has ended.
+    pub async fn exec_pid(&self, id: &str) -> Result<Option<i32>, PodmanError> {
+        let Standing { running, pid, .. } = self.exec_standing(id).await?;
+        Ok((running && pid > 0).then_some(pid))
+    }
+
+    pub(super) async fn begin(
+        &self,
+        container: &str,
+        command: &[String],
+        variables: &[String],
         input: bool,
         terminal: Option<(u16, u16)>,
     ) -> Result<Running, PodmanError> {
@@ -106,6 +142,7 @@ impl Podman {
             "AttachStderr": true,
             "Tty": terminal.is_some(),
             "Cmd": command,
+            "Env": variables,
             // Otherwise two keys would leave the terminal and the command behind.
             "DetachKeys": "",
         });

@@ -39,8 +39,19 @@ impl Podman {
     /// Makes a secret of these bytes, in place of one of the same name.
     pub async fn create_secret(&self, of: &SecretOf, value: &Secret) -> Result<(), PodmanError> {
         let SecretOf { name, app, deployment } = of;
-        let what = format!("make the secret {name}");
         let labels = serde_json::json!({ APP_LABEL: app, DEPLOYMENT_LABEL: deployment.to_string() });
+        self.put_secret(name, &labels, value).await
+    }
+
+    /// Makes a secret of these bytes that belongs to no release, in place of one of the same name; `labels` is an
+    /// object of texts.
+    pub async fn put_secret(
+        &self,
+        name: &str,
+        labels: &serde_json::Value,
+        value: &Secret,
+    ) -> Result<(), PodmanError> {
+        let what = format!("make the secret {name}");
         let path = format!(
             "/libpod/secrets/create?name={}&replace=true&labels={}",
             raw::encode(name),

@@ -83,6 +83,10 @@ impl BusError {
         matches!(self, Self::Lost { .. } | Self::Unreachable { .. } | Self::Silent { .. })
     }
 
+    pub(super) fn is_nothing_to_clean(&self) -> bool {
+        matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NothingToClean")
+    }
+
     pub(super) fn is_no_such_unit(&self) -> bool {
         matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchUnit")
     }

@@ -218,7 +218,7 @@ pub enum ServiceResult {
 }
 
 impl ServiceResult {
-    fn parse(text: &str) -> Self {
+    pub(in crate::host) fn parse(text: &str) -> Self {
         match text {
             "success" => Self::Success,
             "exit-code" => Self::ExitCode,
@@ -286,6 +286,19 @@ pub(super) async fn read(connection: &Connection, unit: &str) -> Result<Option<U
         need_reload: generic.get("NeedDaemonReload").unwrap_or(false),
         control_group: service.get::<String>("ControlGroup").filter(|text| !text.is_empty()),
     }))
+}
+
+/// When a timer elapses next.
+pub(super) async fn next_elapse(connection: &Connection, timer: &str) -> Result<Option<Timestamp>, BusError> {
+    let path = object_path(timer);
+    let timer = match properties(connection, &path, "org.freedesktop.systemd1.Timer").await {
+        Err(error) if error.is_no_such_unit() => return Ok(None),
+        timer => timer?,
+    };
+    let microseconds: Option<u64> = timer.get("NextElapseUSecRealtime");
+    // The largest number means never.
+    let known = microseconds.filter(|microseconds| *microseconds > 0 && *microseconds < u64::MAX);
+    Ok(known.and_then(|microseconds| i64::try_from(microseconds / 1000).ok()).map(Timestamp))
 }
 
 /// What a signal of changed properties says about a unit's state, if it says anything.

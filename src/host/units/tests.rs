@@ -24,6 +24,10 @@ fn release(slug: &str, number: u32) -> UnitPath {
     UnitPath::quadlet(&app(slug), &format!("rivetr-app-{slug}-{number}.container")).unwrap()
 }
 
+fn target(slug: &str) -> UnitPath {
+    UnitPath::systemd(&format!("rivetr-app-{slug}.target")).unwrap()
+}
+
 /// A program that behaves as Podman's generator does at its edges.
 fn fake(root: &Path, script: &str) -> String {
     let path = root.join("generator");
@@ -36,11 +40,11 @@ fn an_owner_has_a_folder_and_a_handle_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     let units = directory(root.path(), "");
     assert!(units.owners().unwrap().is_empty());
-    let (blog, handle) = (release("blog", 7), app("blog").handle().unwrap());
+    let (blog, handle) = (release("blog", 7), target("blog"));
     units.write(&blog, "[Container]\n").unwrap();
     units.write(&handle, "[Unit]\n").unwrap();
     units.write(&release("blog-2", 1), "other").unwrap();
-    units.write(&app("shop").handle().unwrap(), "lost").unwrap();
+    units.write(&target("shop"), "lost").unwrap();
     let folder = units.place(&blog).parent().unwrap().to_owned();
     files::write_whole(&folder.join("notes.txt"), b"a person's", 0o600).unwrap();
     files::make_dirs(&folder.join("rivetr-app-blog-7.container.d"), 0o755).unwrap();
@@ -72,6 +76,35 @@ fn a_folder_goes_with_its_last_file_and_not_before() {
 }
 
 #[test]
+fn an_owner_may_have_many_plain_units_and_its_timers_are_enabled() {
+    let root = tempfile::tempdir().unwrap();
+    let units = directory(root.path(), "");
+    let [jobs, orders] = [Owner::Jobs, Owner::Database].map(|of| of(Slug::parse("orders").unwrap()));
+    let plain = |file: &str| UnitPath::systemd(file).unwrap();
+    let backup = plain("rivetr-backup-orders.timer");
+    let (timer, service) = (plain("rivetr-job-orders_tidy.timer"), plain("rivetr-job-orders_tidy.service"));
+    for path in [&backup, &timer, &timer, &service] {
+        units.write(path, "text").unwrap();
+    }
+    let files = |paths: &[&UnitPath]| paths.iter().map(|path| ((*path).clone(), "text".to_owned())).collect();
+    assert_eq!(units.read(&jobs).unwrap(), files(&[&timer, &service]));
+    assert_eq!(units.read(&orders).unwrap(), files(&[&backup]));
+    assert_eq!(units.owners().unwrap(), BTreeSet::from([jobs.clone(), orders]));
+    let enabled = || files::names(&units.units.join("timers.target.wants")).unwrap();
+    assert_eq!(enabled(), [backup.file(), timer.file()]);
+    let text = files::read_text(&units.units.join("timers.target.wants").join(timer.file())).unwrap();
+    assert_eq!(text.as_deref(), Some("text"), "the link leads to the unit");
+
+    for path in [&timer, &service, &service] {
+        units.remove(path).unwrap();
+    }
+    assert_eq!(units.read(&jobs).unwrap(), UnitFiles::new());
+    assert_eq!(enabled(), [backup.file()]);
+    units.remove(&backup).unwrap();
+    assert_eq!(files::names(&units.units).unwrap(), [""; 0]);
+}
+
+#[test]
 fn drop_ins_go_from_release_to_release() {
     let root = tempfile::tempdir().unwrap();
     let units = directory(root.path(), "");
@@ -89,6 +122,12 @@ fn drop_ins_go_from_release_to_release() {
     write(&old, "20-own.conf", "old");
     write(&new, "20-own.conf", "new");
     assert_eq!(units.carry_dropins(&old, &new).unwrap(), ["10-memory.conf", "20-own.conf"]);
+    let names = |path| {
+        let found = units.dropins_of(path).unwrap();
+        found.into_iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&new), ["10-memory.conf", "20-own.conf"]);
+    assert_eq!(units.plain_dropins_of("rivetr.service").unwrap(), []);
     let read = |path: &UnitPath, name: &str| files::read_text(&folder(path).join(name)).unwrap();
     assert_eq!(read(&new, "10-memory.conf").unwrap(), "[Service]\nMemoryMax=1G\n");
     assert_eq!(read(&new, "20-own.conf").unwrap(), "new");
@@ -112,7 +151,7 @@ async fn a_check_shows_the_generator_the_new_files_before_those_in_place() {
         echo ---rivetr-app-blog-7.service---";
     let units = directory(root.path(), &fake(root.path(), script));
     units.write(&release("blog", 7), "old").unwrap();
-    let handle = app("blog").handle().unwrap();
+    let handle = target("blog");
     units.check(&UnitFiles::from([(release("blog", 7), "new".into()), (handle, "x".into())])).await.unwrap();
 }
 

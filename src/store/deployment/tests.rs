@@ -243,7 +243,13 @@ async fn the_states_a_move_may_come_from_are_those_of_the_domain() {
 }
 
 fn back(to: DeploymentId, instead_of: Option<DeploymentId>) -> Return {
-    Return { to, trigger: Trigger::AutoRollback, reason: Some("it did badly".to_owned()), instead_of }
+    Return {
+        to,
+        trigger: Trigger::AutoRollback,
+        reason: Some("it did badly".to_owned()),
+        instead_of,
+        told: None,
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ host_prepare() {
     esac
   done
   prepare_base "$suite" >/dev/null
+  prepare_stock >/dev/null
 }
 
 # Prints the path of the base; makes it when it is not there.
@@ -34,18 +35,23 @@ recipe_hash() {
   {
     printf '%s\n' "$1"
     sha256sum <"$here/lib/recipe.sh"
-    cd "$here/inside" || exit
-    find . -type f -exec sha256sum {} + | LC_ALL=C sort
-    find . -type f -perm -u+x | LC_ALL=C sort
+    hash_of_tree "$here/inside"
   } | sha256sum | cut -c 1-12
 }
+
+# The files of a folder and which of them are programs.
+hash_of_tree() (
+  cd "$1" || exit
+  find . -type f -exec sha256sum {} + | LC_ALL=C sort
+  find . -type f -perm -u+x | LC_ALL=C sort
+)
 
 make_base() (
   suite=$1 base=$2 began=$SECONDS
   exec {lock}>"$CACHE/lock-$suite"
   flock "$lock"
   if [ -e "$base/complete" ]; then exit; fi # another one made it meanwhile
-  remove_unfinished "$suite"
+  remove_unfinished "base-$suite"
   remove_unused_bases
   need_free_space
   mirror=$(find_mirror "$suite")
@@ -63,7 +69,7 @@ make_base() (
 # that cannot boot or run Podman never becomes one.
 fill_registry() {
   local suite=$1 part=$2 name=bake-$1-$$
-  boot_new "$name" "$suite" "$part" ""
+  boot_new "$name" "$suite" "$part" "" ""
   run_in "$name" root /usr/local/libexec/host/bake || {
     remove_host "$name"
     fail "the images for the registry could not be made in the new host (see above)"
@@ -75,10 +81,10 @@ fill_registry() {
 # What a run that was killed left; only the holder of the lock makes such.
 remove_unfinished() {
   local host
-  for host in "$HOSTS/bake-$1-"*; do
+  for host in "$HOSTS/bake-${1#base-}-"*; do
     if [ -d "$host" ]; then remove_host "$(basename "$host")"; fi
   done
-  rm -rf --one-file-system "$CACHE/base-$1-"*.part
+  rm -rf --one-file-system "$CACHE/$1-"*.part
 }
 
 # Every running host holds its base's lock file shared.

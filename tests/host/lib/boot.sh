@@ -5,7 +5,7 @@ readonly BOOT_SECONDS=90 # three are enough on an idle machine
 readonly SHUTDOWN_SECONDS=60
 
 host_up() {
-  local name=${1:-} suite=trixie binary="" base
+  local name=${1:-} suite=trixie binary="" base stock
   check_name "$name"
   shift
   while [ $# -gt 0 ]; do
@@ -17,7 +17,8 @@ host_up() {
   done
   [ -z "$binary" ] || [ -f "$binary" ] || fail "$binary is not a file"
   base=$(prepare_base "$suite")
-  boot_new "$name" "$suite" "$base" "$binary"
+  stock=$(prepare_stock)
+  boot_new "$name" "$suite" "$base" "$stock" "$binary"
   host_info "$name"
 }
 
@@ -47,15 +48,16 @@ host_reboot() {
   host_info "$name"
 }
 
-# boot_new NAME SUITE BASE BINARY; takes back what it made when the host does not come up.
+# boot_new NAME SUITE BASE STOCK BINARY, either of the last empty for none; takes back what it made when the host does not come up.
 boot_new() {
-  local name=$1 suite=$2 base=$3 binary=$4 dir state
+  local name=$1 suite=$2 base=$3 stock=$4 binary=$5 dir state
   dir=$(host_dir "$name")
   mkdir "$dir" 2>/dev/null ||
     fail "there is a host $name already (or what is left of one): host down $name"
   mkdir -p "$dir"/{upper,work,root,run,containers,home,rivetr,upper/etc,upper/usr/local/bin}
   printf '%s\n' "$suite" >"$dir/suite"
   printf '%s\n' "$base" >"$dir/base"
+  printf '%s\n' "$stock" >"$dir/stock"
   claim_index "$dir"
   [ -z "$binary" ] || install -m 755 "$binary" "$dir/upper/usr/local/bin/rivetr"
   write_identity "$dir" "$name"
@@ -131,7 +133,7 @@ boot() {
   exec {ready}<>"$dir/run/ready" # read and write: opening does not wait for the other end
   clear_last_boot "$name" "$LINK_PREFIX$index"
   setsid "$here/lib/launch" "$dir" "$(fact "$name" base)" "$(cgroup_of "$name")" \
-    "$LINK_PREFIX$index" "10.213.$index" "$name" </dev/null >>"$dir/console.log" 2>&1 &
+    "$LINK_PREFIX$index" "10.213.$index" "$name" "$(fact "$name" stock)" </dev/null >>"$dir/console.log" 2>&1 &
   wait_for_boot "$!" "$ready" state
   exec {ready}>&-
   printf '%s\n' "${state:-no answer}"

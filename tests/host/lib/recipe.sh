@@ -10,21 +10,21 @@ readonly BASE_PACKAGES=(
 
 make_tree() {
   local suite=$1 mirror=$2 target=$3
-  bootstrap "$suite" "$mirror" "$target" "${BASE_PACKAGES[@]}"
+  bootstrap "$suite" "$mirror" "$target" --variant=minbase --include="$(list "${BASE_PACKAGES[@]}")"
   (umask 022 && cp -rT "$here/inside" "$target") # modes whatever umask the checkout was made with
   in_tree "$target" /usr/local/libexec/host/customize
 }
 
-# bootstrap SUITE MIRROR TARGET PACKAGE...
+list() { local IFS=,; echo "$*"; }
+
+# bootstrap SUITE MIRROR TARGET OPTION...
 bootstrap() {
-  local suite=$1 mirror=$2 target=$3 log=$CACHE/bootstrap-$1.log packages proxy options=()
-  shift 3
-  packages=$(IFS=,; echo "$*")
+  local suite=$1 mirror=$2 target=$3 log=$CACHE/bootstrap-$1.log proxy options=("${@:4}")
   while read -r proxy; do
     options+=(--aptopt="$proxy")
   done < <(apt-config dump --format '%f "%v";%n' Acquire::http::Proxy Acquire::https::Proxy)
   # The index of a testing suite is signed for a shorter time than it may stand on a mirror.
-  mmdebstrap --variant=minbase --format=directory --include="$packages" \
+  mmdebstrap --format=directory \
     --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     "${options[@]}" \

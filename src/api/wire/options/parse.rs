@@ -126,13 +126,13 @@ impl HealthOptions {
 }
 
 /// One section of a request, and where its mistakes go. The section without a name is the request itself.
-pub(super) struct Form<'a> {
-    pub(super) section: &'static str,
-    pub(super) errors: &'a mut FieldErrors,
+pub(in crate::api::wire) struct Form<'a> {
+    pub(in crate::api::wire) section: &'static str,
+    pub(in crate::api::wire) errors: &'a mut FieldErrors,
 }
 
 impl Form<'_> {
-    pub(super) fn put<W, T, E: Display>(
+    pub(in crate::api::wire) fn put<W, T, E: Display>(
         &mut self,
         name: &str,
         patch: Patch<W>,
@@ -149,7 +149,7 @@ impl Form<'_> {
         }
     }
 
-    pub(super) fn maybe<W, T, E: Display>(
+    pub(in crate::api::wire) fn maybe<W, T, E: Display>(
         &mut self,
         name: &str,
         patch: Patch<W>,
@@ -159,7 +159,7 @@ impl Form<'_> {
         self.put(name, patch, (slot, None), |said| parse(said).map(Some));
     }
 
-    pub(super) fn list<T, E: Display>(
+    pub(in crate::api::wire) fn list<T, E: Display>(
         &mut self,
         name: &str,
         patch: Patch<Vec<String>>,
@@ -186,14 +186,16 @@ impl Form<'_> {
         }
     }
 
-    pub(super) fn wrong(&mut self, name: &str, why: &(impl Display + ?Sized)) {
+    pub(in crate::api::wire) fn wrong(&mut self, name: &str, why: &(impl Display + ?Sized)) {
         let field =
             if self.section.is_empty() { name.to_owned() } else { format!("{}.{name}", self.section) };
         self.errors.put(&field, why.to_string());
     }
 }
 
-pub(super) fn text<T, E>(parse: fn(&str) -> Result<T, E>) -> impl FnOnce(String) -> Result<T, E> {
+pub(in crate::api::wire) fn text<T, E>(
+    parse: fn(&str) -> Result<T, E>,
+) -> impl FnOnce(String) -> Result<T, E> {
     move |text| parse(&text)
 }
 

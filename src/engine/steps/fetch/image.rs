@@ -1,32 +1,14 @@
-//! An image from a registry: pulled by a capped transient unit that outlives the daemon, as builds are, and given the
-//! name that a build would have given it. There is nothing to build then.
-
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
+//! An image from a registry: pulled as builds are built, in a unit that outlives the daemon, and given the name that a
+//! build would have given it. There is nothing to build then.
 
 use super::super::log_failure;
 use crate::domain::deployment::Deployment;
 use crate::domain::image::ImageRef;
 use crate::engine::context::{Context, Halt};
 use crate::engine::log;
+use crate::engine::pull::Pull;
 use crate::engine::steps::build::unit_name;
 use crate::host::podman::Pulled;
-use crate::host::systemd::{Limits, ServiceResult, Transient};
-
-/// Pulls run beside the builds, below `rivetr.slice`.
-const SLICE: &str = "rivetr-_build.slice";
-/// How long a pull may take to end once it was asked to: a cancelled deployment ends within 2 s.
-const STOP_TIMEOUT: Duration = Duration::from_secs(1);
-/// Processes and threads of one pull.
-const TASKS_MAX: u64 = 512;
-/// The pauses before each further try at a registry that does not answer. Podman itself tries three times each.
-const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
-/// How much of the log is read to see why a pull ended, in bytes.
-const TAIL: u64 = 8 * 1024;
-/// The line that each try begins with in the log.
-const BEGIN: &str = "-----> Pulling";
 
 pub(super) async fn run(
     context: &mut Context,
@@ -64,251 +46,29 @@ pub(super) async fn stop(context: &Context, deployment: &Deployment) {
     log_failure(deployment, "pull unit not forgotten", forgotten);
 }
 
-/// Pulls until it is there, a few times where the registry does not answer.
 async fn pull(context: &mut Context, deployment: &Deployment, image: &ImageRef) -> Result<(), Halt> {
-    let mut pauses = PAUSES.into_iter();
-    loop {
-        let Some(failure) = try_once(context, deployment, image).await? else { return Ok(()) };
-        let words = failure.explain(image);
-        match pauses.next().filter(|_| failure.passes()) {
-            Some(pause) => {
-                context.say(deployment, format!("       {words}; trying again in {} s", pause.as_secs()));
-                context.engine.pause(pause).await;
-            }
-            None => return Err(Halt::Failed(words)),
-        }
-    }
-}
-
-/// One pull from begin to end, or to the end of one that an earlier run of rivetr began; what went wrong, if it did.
-async fn try_once(
-    context: &mut Context,
-    deployment: &Deployment,
-    image: &ImageRef,
-) -> Result<Option<Failure>, Halt> {
     let engine = context.engine.clone();
-    let turn = engine.0.builds.clone().acquire_owned().await;
-    let _turn = turn.map_err(|error| Halt::because("waiting for builds", error))?;
-    let systemd = &engine.machine().systemd;
-    let unit = unit_name(deployment);
-    let known =
-        systemd.unit(&unit).await.map_err(|error| Halt::because("asking systemd for the pull", error))?;
-    if known.is_none() {
-        let transient = describe(context, deployment, image).await?;
-        context.say(deployment, format!("{BEGIN} {image}"));
-        let started = systemd.start_transient(&transient).await;
-        started.map_err(|error| Halt::because("starting the pull", error))?;
-    }
-    let ended = {
-        let over = CancellationToken::new();
-        let _watch = over.clone().drop_guard();
-        engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), unit.clone(), over));
-        systemd.ended(&unit).await.map_err(|error| Halt::because("waiting for the pull", error))?
-    };
-    log_failure(deployment, "pull unit not forgotten", systemd.forget(&unit).await);
-    let Some(ended) = ended else {
-        return Err(Halt::Failed("systemd has forgotten how the pull ended; deploy again".to_owned()));
-    };
-    let limits = &engine.0.settings.build;
-    Ok(match ended.result {
-        ServiceResult::Success => None,
-        ServiceResult::Timeout => Some(Failure::Slow(limits.timeout)),
-        ServiceResult::OomKill => Some(Failure::Memory(limits.memory)),
-        ServiceResult::ExitCode
-        | ServiceResult::Signal
-        | ServiceResult::CoreDump
-        | ServiceResult::Watchdog
-        | ServiceResult::StartLimit
-        | ServiceResult::Resources
-        | ServiceResult::Protocol
-        | ServiceResult::Other(_) => {
-            let tail = engine.machine().workspace.log_tail(deployment, TAIL);
-            let tail = tail.map_err(|error| Halt::because("the pull failed, and its log", error))?;
-            Some(Failure::said(tail.rsplit(BEGIN).next().unwrap_or(&tail)))
-        }
-    })
-}
-
-async fn describe(context: &Context, deployment: &Deployment, image: &ImageRef) -> Result<Transient, Halt> {
-    let engine = &context.engine;
     let workspace = &engine.machine().workspace;
-    let dir = workspace.make_source(deployment);
-    let dir = dir.map_err(|error| Halt::because("making room for the pull", error))?;
-    // The name is complete and begins with a host: it is never looked up as a short one.
-    let argv = ["podman", "pull", "--", &image.to_string()].map(str::to_owned).to_vec();
-    let argv = engine.with_sign_ins(deployment, Some(image.registry()), "pull", argv).await;
-    let limits = &engine.0.settings.build;
-    Ok(Transient {
-        name: unit_name(deployment),
-        description: format!("Pull of {image}"),
-        argv: argv.map_err(|error| Halt::because("signing in at the registry", error))?,
-        // What arrives lies there first; where the pull is killed, it goes with this deployment.
-        env: BTreeMap::from([("TMPDIR".to_owned(), dir.to_string_lossy().into_owned())]),
+    let unit = unit_name(deployment);
+    // What an earlier run of rivetr began goes on in its own folder.
+    let known = engine.machine().systemd.unit(&unit).await;
+    let known = known.map_err(|error| Halt::because("asking systemd for the pull", error))?;
+    let dir = if known.is_some() {
+        workspace.source(deployment)
+    } else {
+        let made = workspace.make_source(deployment);
+        made.map_err(|error| Halt::because("making room for the pull", error))?
+    };
+    let pull = Pull {
+        image,
         dir,
-        output_file: workspace.log(deployment),
-        slice: Some(SLICE.to_owned()),
-        stop_timeout: STOP_TIMEOUT,
-        limits: Limits {
-            cpu_percent: Some(limits.cpu_percent),
-            memory_max: Some(limits.memory),
-            tasks_max: Some(TASKS_MAX),
-            runtime_max: Some(limits.timeout),
-            io_weight: None,
-        },
-    })
-}
-
-/// Why there is no image, as far as Podman's own words tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Failure {
-    Slow(Duration),
-    Memory(u64),
-    DiskFull,
-    NotAllowed,
-    TooMany,
-    NotThere,
-    NotForThisMachine,
-    NotTrusted,
-    Down,
-    Other,
-}
-
-impl Failure {
-    /// The first of these words that stands in what Podman printed decides. What is refused is named before what is
-    /// missing, for many registries say both of an image that is private.
-    const WORDS: [(&'static str, Self); 24] = [
-        ("no space left on device", Self::DiskFull),
-        ("disk quota exceeded", Self::DiskFull),
-        ("toomanyrequests", Self::TooMany),
-        ("too many requests", Self::TooMany),
-        ("unauthorized", Self::NotAllowed),
-        ("authentication required", Self::NotAllowed),
-        ("is denied", Self::NotAllowed),
-        (": denied", Self::NotAllowed),
-        ("403 (forbidden)", Self::NotAllowed),
-        ("403 forbidden", Self::NotAllowed),
-        ("invalid username/password", Self::NotAllowed),
-        ("manifest unknown", Self::NotThere),
-        ("name unknown", Self::NotThere),
-        ("404 (not found)", Self::NotThere),
-        ("404 not found", Self::NotThere),
-        ("no image found in manifest list", Self::NotForThisMachine),
-        ("no image found in image index", Self::NotForThisMachine),
-        ("x509:", Self::NotTrusted),
-        ("server gave http response to https client", Self::NotTrusted),
-        ("dial tcp", Self::Down),
-        ("timeout", Self::Down),
-        ("eof", Self::Down),
-        ("connection reset", Self::Down),
-        ("received unexpected http status: 5", Self::Down),
-    ];
-
-    pub(in crate::engine) fn said(words: &str) -> Self {
-        let words = words.to_lowercase();
-        let found = Self::WORDS.into_iter().find(|(part, _)| words.contains(part));
-        found.map_or(Self::Other, |(_, failure)| failure)
-    }
-
-    /// Whether it may be over in a moment.
-    pub(in crate::engine) fn passes(self) -> bool {
-        matches!(self, Self::Down)
-    }
-
-    pub(in crate::engine) fn explain(self, image: &ImageRef) -> String {
-        let host = image.registry();
-        match self {
-            Self::Slow(limit) => format!(
-                "{image} did not arrive within {} s: {host} is slow or hangs. Deploy again later, or raise timeout_s \
-                 under [build]",
-                limit.as_secs()
-            ),
-            Self::Memory(bytes) => format!(
-                "the pull of {image} ran out of memory: it may use {} MiB. Raise memory_mb under [build]",
-                bytes / (1024 * 1024)
-            ),
-            Self::DiskFull => {
-                format!("there is no room for {image}: free some disk space, then deploy again")
-            }
-            Self::NotAllowed => format!(
-                "{host} does not give {image} to us: the image is private or does not exist. Check its name; if it \
-                 is right, sign in: rivetr registries add {host} --user NAME --password-stdin"
-            ),
-            Self::TooMany => format!(
-                "{host} has given enough for now (it limits pulls): try later, or sign in: rivetr registries add {host} \
-                 --user NAME --password-stdin"
-            ),
-            Self::NotThere => format!("{host} has no {image}: check the name and the tag"),
-            Self::NotForThisMachine => {
-                format!("{image} is not made for this machine's processor: choose another image or tag")
-            }
-            Self::NotTrusted => format!(
-                "{host} cannot be trusted: it shows no certificate that this machine knows. Put its authority's into \
-                 /etc/containers/certs.d/{host}/ca.crt"
-            ),
-            Self::Down => format!("{host} does not answer, or broke off"),
-            Self::Other => format!("{image} could not be pulled; the last lines above say why"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reason_is_read_from_podmans_words() {
-        for (said, expect) in [
-            (
-                "Error: initializing source docker://docker.io/library/nope:latest: reading manifest latest in \
-              docker.io/library/nope: requested access to the resource is denied",
-                Failure::NotAllowed,
-            ),
-            ("reading manifest nope in 127.0.0.1:5000/library/busybox: manifest unknown", Failure::NotThere),
-            (
-                "reading manifest latest in h:5000/x: name unknown: repository name not known to registry",
-                Failure::NotThere,
-            ),
-            (
-                "unable to retrieve auth token: invalid username/password: unauthorized: incorrect username",
-                Failure::NotAllowed,
-            ),
-            (
-                "pinging container registry h:5000: Get \"https://h:5000/v2/\": dial tcp 10.0.0.1:5000: connect: \
-              connection refused",
-                Failure::Down,
-            ),
-            ("reading blob sha256:ab: unexpected EOF", Failure::Down),
-            (
-                "Get \"https://h:5000/v2/\": http: server gave HTTP response to HTTPS client",
-                Failure::NotTrusted,
-            ),
-            (
-                "writing blob: storing blob to file: write /var/tmp/x: no space left on device",
-                Failure::DiskFull,
-            ),
-            (
-                "reading manifest latest: toomanyrequests: You have reached your pull rate limit",
-                Failure::TooMany,
-            ),
-            (
-                "choosing an image from manifest list docker://h/x: no image found in manifest list for \
-              architecture \"arm64\"",
-                Failure::NotForThisMachine,
-            ),
-            ("something else", Failure::Other),
-        ] {
-            assert_eq!(Failure::said(said), expect, "{said}");
-        }
-    }
-
-    #[test]
-    fn each_failure_names_the_image_or_its_registry() {
-        let image = ImageRef::parse("ghcr.io/owner/app:v1").unwrap();
-        let others = [Failure::Slow(Duration::from_secs(9)), Failure::Memory(1 << 30), Failure::Other];
-        for failure in Failure::WORDS.into_iter().map(|(_, failure)| failure).chain(others) {
-            let words = failure.explain(&image);
-            assert!(words.contains("ghcr.io"), "{words}");
-        }
-        assert!(Failure::NotAllowed.explain(&image).contains("rivetr registries add ghcr.io --user"));
-    }
+        folder: workspace.folder(deployment),
+        log: workspace.log(deployment),
+        unit: unit.clone(),
+    };
+    let watch = |over| {
+        let watched = log::watch_file(engine.clone(), deployment.clone(), unit.clone(), over);
+        engine.0.tasks.spawn(watched);
+    };
+    engine.pull(&pull, |line| context.say(deployment, line), watch).await.map_err(Halt::Failed)
 }

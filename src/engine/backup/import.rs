@@ -1,0 +1,135 @@
+//! Backups that are handed in and handed out, as they are written: streams of any length.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::spawn_blocking;
+use tokio_util::io::SyncIoBridge;
+
+use super::super::{Engine, EngineError};
+use super::flow::Failure;
+use super::tools;
+use crate::domain::backup::{Backup, BackupId, Form, Place, Reason, State, Stored, Subject};
+use crate::domain::database::Database;
+use crate::store::NewBackup;
+use crate::vault::stream::{self, Packed};
+
+/// How much waits between who reads a file and who sends it, in bytes.
+const PIPE: usize = 256 << 10;
+/// How many bytes say whether it is a file of the right form.
+const MAGIC: usize = 8;
+
+impl Engine {
+    /// Takes in what was written out elsewhere, as a backup of a database, from which it can be restored.
+    pub async fn import_backup<R>(&self, database: &Database, mut body: R) -> Result<Backup, EngineError>
+    where
+        R: AsyncRead + Unpin + Send,
+    {
+        let form = Form::of(database.kind);
+        let mut begin = vec![0; MAGIC];
+        let mut length = 0;
+        while let Some(rest @ [_, ..]) = begin.get_mut(length..) {
+            match body.read(rest).await.map_err(broken)? {
+                0 => break,
+                read => length += read,
+            }
+        }
+        begin.truncate(length);
+        let begins = tools::begins(form);
+        if begin.is_empty() || !begins.is_empty() && !begins.iter().any(|magic| begin.starts_with(magic)) {
+            let message = match form {
+                Form::Postgres => "this is no file of pg_dump --format=custom",
+                Form::Rdb => "this is no RDB file of Redis or Valkey",
+                Form::Sql | Form::MongoArchive | Form::Tar => "there is nothing in it",
+            };
+            return Err(EngineError::Invalid { field: "body", message: message.to_owned() });
+        }
+        let identity = self.newest_identity().await?;
+        let new = NewBackup {
+            subject: Subject::Database(database.id),
+            name: database.slug.to_string(),
+            team: database.project.team,
+            reason: Reason::Imported,
+            place: Place::Disk,
+            form,
+            recipient: identity.recipient().to_string(),
+        };
+        let backup = self.0.writer.queue_backup(new, self.now()).await?;
+        let (id, now) = (backup.id, self.now());
+        self.0.writer.move_backup(id, move |state| state.begin(now)).await?;
+        let source = |mut to: DuplexStream| async move {
+            to.write_all(&begin).await?;
+            tokio::io::copy(&mut body, &mut to).await?;
+            Ok::<_, Failure>(to.shutdown().await?)
+        };
+        let packed = self.write_file(&backup, identity.recipient(), source).await;
+        let now = self.now();
+        let ended = match packed {
+            Ok(Packed { plain, stored, sha256 }) => {
+                let file = Stored { plain, bytes: stored, items: None, sha256 };
+                self.0.writer.move_backup(id, move |state| state.finish(file, now)).await
+            }
+            Err(Failure(reason)) => self.0.writer.move_backup(id, move |state| state.fail(reason, now)).await,
+        };
+        self.0.backups.moved.send_replace(());
+        match ended?.state {
+            State::Failed { reason, .. } => Err(EngineError::Invalid { field: "body", message: reason }),
+            State::Queued | State::Running { .. } | State::Done { .. } => self.backup(id).await,
+        }
+    }
+
+    /// A backup's file as it lies there, or with `plain` what it holds, to be sent. A file that is broken ends the stream
+    /// with an error.
+    pub async fn download_backup(
+        &self,
+        id: BackupId,
+        plain: bool,
+    ) -> Result<(Backup, impl AsyncRead + Send + Unpin + use<>), EngineError> {
+        let backup = self.backup(id).await?;
+        if !matches!(backup.state, State::Done { .. }) {
+            let message = format!("backup {} is {}, so there is no file", id.0, backup.state.word());
+            return Err(EngineError::Conflict { field: "backup", message });
+        }
+        let identity = self.identity(&backup.recipient).await?;
+        let file = self.open_backup_file(&backup.place, &backup.file()).await?;
+        let (to, from) = duplex(PIPE);
+        let to = SyncIoBridge::new(to);
+        let reading = spawn_blocking(move || {
+            let (mut file, mut to) = (file, to);
+            if plain {
+                stream::copy(&mut stream::unpack(file, &identity)?, &mut to)
+            } else {
+                stream::copy(&mut file, &mut to)
+            }
+        });
+        Ok((backup, Ending { from, reading: Some(reading) }))
+    }
+}
+
+/// A pipe whose end is an error if the other side came to one.
+struct Ending {
+    from: DuplexStream,
+    reading: Option<tokio::task::JoinHandle<io::Result<u64>>>,
+}
+
+impl AsyncRead for Ending {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        into: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        let before = into.filled().len();
+        std::task::ready!(std::pin::Pin::new(&mut self.from).poll_read(context, into))?;
+        if into.filled().len() > before {
+            return std::task::Poll::Ready(Ok(()));
+        }
+        let Some(reading) = &mut self.reading else { return std::task::Poll::Ready(Ok(())) };
+        let ended = std::task::ready!(std::pin::Pin::new(reading).poll(context));
+        self.reading = None;
+        std::task::Poll::Ready(ended.map_err(io::Error::other).and_then(|ended| ended.map(drop)))
+    }
+}
+
+fn broken(error: io::Error) -> EngineError {
+    EngineError::Invalid { field: "body", message: format!("the upload broke off: {error}") }
+}

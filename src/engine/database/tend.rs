@@ -1,0 +1,287 @@
+//! Brings a database to where it should be: image, secrets, units. It can be done at any time and twice, and it is done
+//! when rivetr starts, when somebody asks, and when a unit of it has gone.
+
+use std::collections::BTreeSet;
+
+use futures_util::TryStreamExt as _;
+
+use super::super::apply::ApplyError;
+use super::super::{Engine, EngineError};
+use super::owner;
+use crate::domain::database::{Database, DatabaseId, Wish};
+use crate::domain::deployment::ImageId;
+use crate::host::journal::Query;
+use crate::host::systemd::{JobResult, StartError};
+use crate::plan::Wanted;
+use crate::quadlet::database::{self, LABEL, secret_name};
+use crate::quadlet::path::UnitPath;
+use crate::quadlet::{QuadletError, UnitFiles};
+
+/// How many of the last lines that a server printed may say why it does not run.
+const LAST_LINES: usize = 8;
+
+/// Every name that a secret of a database may end with.
+const SECRETS: [&str; 4] = ["password", "root-password", "client", "config"];
+
+/// Why a database is not where it should be.
+enum Problem {
+    /// In words for people; it is shown.
+    Said(String),
+    /// Whoever asked is told; nothing is known about the database.
+    Failed(EngineError),
+}
+
+impl<E: Into<EngineError>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Engine {
+    /// Tends a database without anybody waiting for it.
+    pub(in crate::engine) fn tend_soon(&self, id: DatabaseId, start: bool) {
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            let tended = engine.until_shutdown(Box::pin(engine.tend(id, start))).await;
+            if let Some(Err(error)) = tended {
+                tracing::error!(database = id.0, %error, "a database is not where it should be");
+            }
+        });
+    }
+
+    /// Stops a database, and tends it then, without anybody waiting for it.
+    pub(in crate::engine) fn restart_soon(&self, database: &Database) {
+        let (engine, database) = (self.clone(), database.clone());
+        self.0.tasks.spawn(async move {
+            let again = async {
+                engine.halt_database(&database).await?;
+                engine.tend(database.id, true).await
+            };
+            if let Some(Err(error)) = engine.until_shutdown(Box::pin(again)).await {
+                tracing::error!(database = %database.slug, %error, "not started anew");
+            }
+        });
+    }
+
+    /// Brings a database to where it should be. With `start` it also starts what a person has stopped by hand, and
+    /// waits until it answers.
+    pub(in crate::engine) async fn tend(&self, id: DatabaseId, start: bool) -> Result<(), EngineError> {
+        let _alone = self.0.tending.take(id).await;
+        let Some(database) = self.reader().database_by_id(id).await? else { return Ok(()) };
+        let problem = match self.bring_about(&database, start).await {
+            Ok(()) => None,
+            Err(Problem::Said(words)) => {
+                tracing::warn!(database = %database.slug, problem = words, "does not do what it should");
+                Some(words)
+            }
+            Err(Problem::Failed(error)) => {
+                // Whoever waits for it must not wait for ever.
+                let words =
+                    "something failed inside rivetr; its log says what. `restart` tries again".to_owned();
+                self.0.writer.set_database_problem(id, Some(words)).await?;
+                return Err(error);
+            }
+        };
+        Ok(self.0.writer.set_database_problem(id, problem).await?)
+    }
+
+    async fn bring_about(&self, database: &Database, start: bool) -> Result<(), Problem> {
+        if database.deleted.is_some() {
+            return Ok(self.clear_database(database).await?);
+        }
+        let image = match (&database.image, database.wish) {
+            (Some(image), _)
+                if self
+                    .machine()
+                    .podman
+                    .image(digits(image))
+                    .await
+                    .map_err(EngineError::internal)?
+                    .is_some() =>
+            {
+                image.clone()
+            }
+            (None, Wish::Stop) => return Ok(()),
+            _ => self.pull_or_say(database).await?,
+        };
+        self.converge_database(database, &image, start).await
+    }
+
+    /// The image of a database, pulled under its reference and kept under a name of its own.
+    pub(super) async fn pull_image_of(&self, database: &Database) -> Result<ImageId, String> {
+        let found = self.pull_for(&owner(database), &database.settings.image).await?;
+        let podman = &self.machine().podman;
+        // By a name of ours nobody who cleans up takes it away.
+        let tagged = podman.tag(&found.id, &image_tag(database)).await;
+        tagged.map_err(|error| error.to_string())?;
+        Ok(found.id)
+    }
+
+    async fn pull_or_say(&self, database: &Database) -> Result<ImageId, Problem> {
+        let image = self.pull_image_of(database).await.map_err(Problem::Said)?;
+        self.0.writer.set_database_image(database.id, image.clone()).await?;
+        Ok(image)
+    }
+
+    /// Makes the units of a database what they should be.
+    async fn converge_database(
+        &self,
+        database: &Database,
+        image: &ImageId,
+        start: bool,
+    ) -> Result<(), Problem> {
+        let runs = database.wish == Wish::Run;
+        let files = self.database_files(database, image).await?;
+        self.apply_project_network(&database.project).await?;
+        self.make_database_secrets(database).await?;
+        let owner = owner(database);
+        let observed = self.observe(&owner).await?;
+        let service = database.service();
+        let mut running = BTreeSet::from([database::volume_unit(database)]);
+        let by_hand = observed.units.get(&service) == Some(&crate::plan::UnitState::Inactive);
+        if runs && (start || !by_hand) {
+            running.insert(service.clone());
+        }
+        running.extend(files.keys().filter(|path| path.is_timer()).map(UnitPath::unit));
+        let must = if start && runs { BTreeSet::from([service.clone()]) } else { BTreeSet::new() };
+        let wanted = Wanted { files, running };
+        match self.carry_out(&wanted, &observed, &owner, &must).await {
+            // Somebody stopped it meanwhile, who also says what is to be next.
+            Err(ApplyError::Start(StartError::Failed(failure))) if failure.result == JobResult::Canceled => {
+                Ok(())
+            }
+            Err(ApplyError::Start(StartError::Failed(failure))) => {
+                let said = self.last_words(database).await;
+                let said =
+                    said.map_or_else(|| failure.to_string(), |said| format!("the server says: {said}"));
+                Err(Problem::Said(format!("{} does not start; {said}", database.kind.title())))
+            }
+            Err(error) => Err(Problem::Failed(error.into())),
+            Ok(()) => {
+                let enforced = self.machine().systemd.enforce_limits(&service).await;
+                enforced.map_err(EngineError::internal)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// The units of a database that runs this image.
+    pub(in crate::engine) async fn database_files(
+        &self,
+        database: &Database,
+        image: &ImageId,
+    ) -> Result<UnitFiles, ApplyError> {
+        let Some(address) = database.address else { return Ok(UnitFiles::new()) };
+        let features = self.podman_features().await?;
+        let mut files = database::units(database, image, address, database.wish == Wish::Run, features)?;
+        files.extend(self.backup_units(database).await?);
+        Ok(files)
+    }
+
+    async fn make_database_secrets(&self, database: &Database) -> Result<(), EngineError> {
+        let opened = self.open_database(database)?;
+        let labels = serde_json::json!({ LABEL: database.slug.as_str() });
+        for file in database::files(database.kind, &database.settings, &opened) {
+            let name = secret_name(&database.slug, file.name);
+            let made = self.machine().podman.put_secret(&name, &labels, &file.content).await;
+            made.map_err(EngineError::internal)?;
+        }
+        Ok(())
+    }
+
+    /// What the server last printed that tells most.
+    async fn last_words(&self, database: &Database) -> Option<String> {
+        let containers = vec![database.unit_name()];
+        let query = Query { containers, lines: Some(LAST_LINES), follow: false, after_cursor: None };
+        let read = async { self.machine().journal.read(&query)?.try_collect::<Vec<_>>().await };
+        let lines = match read.await {
+            Ok(lines) => lines,
+            Err(error) => {
+                tracing::warn!(%error, "journal not read");
+                return None;
+            }
+        };
+        let own = lines.into_iter().filter(|line| line.at >= database.created).map(|line| line.text);
+        let own: Vec<String> = own.filter(|text| !text.trim().is_empty()).collect();
+        let telling = |text: &&String| {
+            let lower = text.to_lowercase();
+            ["error", "fatal", "invalid", "denied"].iter().any(|word| lower.contains(word))
+        };
+        own.iter().rev().find(telling).or(own.last()).cloned()
+    }
+
+    /// Stops the container of a database, whatever is under way.
+    pub(in crate::engine) async fn halt_database(&self, database: &Database) -> Result<(), EngineError> {
+        let (service, systemd) = (database.service(), &self.machine().systemd);
+        systemd.stop(&service).await.map_err(EngineError::internal)?;
+        systemd.reset_failed(&service).await.map_err(EngineError::internal)
+    }
+
+    /// Removes units and secrets of a name that a database had, and hands its drop-ins on.
+    pub(super) async fn move_database_units(
+        &self,
+        before: &Database,
+        after: &Database,
+    ) -> Result<(), EngineError> {
+        let container = |database: &Database| {
+            let file = format!("{}.container", database.unit_name());
+            UnitPath::quadlet(&owner(database), &file)
+                .map_err(|error| EngineError::internal(QuadletError::from(error)))
+        };
+        let carried = self.machine().units.carry_dropins(&container(before)?, &container(after)?);
+        carried.map_err(EngineError::internal)?;
+        self.clear_name(before).await
+    }
+
+    /// Removes what a database in the trash has but for its data.
+    async fn clear_database(&self, database: &Database) -> Result<(), EngineError> {
+        // Another one may have the name by now.
+        let taken = self.reader().database(&database.slug).await?.is_some();
+        if !taken {
+            self.clear_name(database).await?;
+        }
+        Ok(self.0.writer.free_database_address(database.id).await?)
+    }
+
+    async fn clear_name(&self, database: &Database) -> Result<(), EngineError> {
+        let owner = owner(database);
+        self.remove_units(&owner).await?;
+        self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
+        for file in SECRETS {
+            let removed = self.machine().podman.remove_secret(&secret_name(&database.slug, file)).await;
+            removed.map_err(EngineError::internal)?;
+        }
+        Ok(())
+    }
+
+    /// Fetches the image anew and runs it; where it does not start, the one before comes back.
+    pub(super) async fn renew_image(&self, database: &Database) -> Result<(), EngineError> {
+        let refused = |message| EngineError::Conflict { field: "image", message };
+        let image = self.pull_image_of(database).await.map_err(refused)?;
+        if database.image.as_ref() == Some(&image) {
+            return Ok(());
+        }
+        self.backup_before(database).await?;
+        self.halt_database(database).await?;
+        self.0.writer.set_database_image(database.id, image).await?;
+        self.tend(database.id, true).await?;
+        let after = self.reader().database_by_id(database.id).await?;
+        let (Some(problem), Some(before)) = (after.and_then(|after| after.problem), &database.image) else {
+            return Ok(());
+        };
+        self.halt_database(database).await?;
+        self.0.writer.set_database_image(database.id, before.clone()).await?;
+        self.tend(database.id, true).await?;
+        Err(refused(format!("the newer image was taken back: {problem}")))
+    }
+}
+
+/// By its digits alone: behind `sha256:` Podman may look for a digest of a registry.
+fn digits(image: &ImageId) -> &str {
+    image.as_str().trim_start_matches("sha256:")
+}
+
+/// The name by which the image of a database is kept.
+pub(super) fn image_tag(database: &Database) -> String {
+    format!("localhost/rivetr-db/{}:current", database.slug)
+}
