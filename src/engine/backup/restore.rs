@@ -154,8 +154,6 @@ impl Engine {
             }
             return Err(failure);
         }
-        // What has its name now holds the old data.
-        self.delete_database(&name).await?;
         Ok(())
     }
 
@@ -175,10 +173,13 @@ impl Engine {
         self.halt_database(scratch).await?;
         self.swap(restore, true, &current, scratch).await?;
         self.failpoint("restore-swapped");
+        // It names the volume that the other one has now, so its units go before that one starts.
+        self.tend(scratch.id, false).await?;
         let Err(failure) = self.up(&current).await else { return Ok(()) };
         let (current, scratch) = (self.by_id(&current).await?, self.by_id(scratch).await?);
         self.swap(restore, false, &current, &scratch).await?;
         self.up(&current).await?;
+        self.purge_database(scratch.id).await?;
         Err(failure)
     }
 
@@ -199,7 +200,7 @@ impl Engine {
         self.halt_database(other).await?;
         let _sealing = self.0.sealing.read().await;
         let (first, second) = (self.resealed(one, &other.volume)?, self.resealed(other, &one.volume)?);
-        Ok(self.0.writer.swap_data(restore.id, swapped, first, second).await?)
+        Ok(self.0.writer.swap_data(restore.id, swapped, first, second, self.now()).await?)
     }
 
     /// Brings to an end what an earlier run of rivetr has left: either it had come to its new data, or nothing of it is
@@ -210,12 +211,15 @@ impl Engine {
             Target::Check | Target::InPlace => scratch_name(&backup.name, restore)?,
             Target::New(name) => name.clone(),
         };
-        if let Some(scratch) = self.reader().database(&scratch).await? {
-            if restore.swapped {
-                self.delete_database(&scratch.slug).await?;
-            } else {
-                self.remove_scratch(&scratch).await?;
+        if restore.swapped {
+            let gone = self.reader().trashed_databases().await?;
+            if let Some(scratch) = gone.iter().find(|database| database.slug == scratch) {
+                self.tend(scratch.id, false).await?;
             }
+            let database = self.database_of(&backup).await?;
+            self.up(&database).await?;
+        } else if let Some(scratch) = self.reader().database(&scratch).await? {
+            self.remove_scratch(&scratch).await?;
         }
         let failure = (!restore.swapped)
             .then(|| "rivetr ended meanwhile; nothing was changed, so it can be asked for again".to_owned());

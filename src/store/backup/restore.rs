@@ -51,15 +51,19 @@ impl Writer {
     }
 
     /// Gives each of two databases the data of the other, and the passwords, which are sealed for the data's place.
-    /// `swapped` says whether the restore has come to its new data by that. All or nothing.
+    /// `swapped` says whether the restore has come to its new data by that; the other one is in the trash then, so that
+    /// nobody brings it up. All or nothing.
     pub async fn swap_data(
         &self,
         restore: RestoreId,
         swapped: bool,
         one: DataOf,
         other: DataOf,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
+            let trash = "UPDATE database SET deleted = ifnull(deleted, ?2), problem = NULL WHERE id = ?1";
+            tx.execute(trash, (other.database.0, now.0))?;
             let parked = "UPDATE database SET volume = 'parked' WHERE id = ?1";
             tx.execute(parked, [one.database.0])?;
             for DataOf { database, volume, password, root_password } in [other, one] {

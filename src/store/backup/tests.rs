@@ -169,14 +169,15 @@ async fn two_databases_change_places_in_one_step() {
         password: Sealed(vec![1]),
         root_password: Sealed(vec![2]),
     };
-    store.writer.swap_data(restore.id, true, data(0, 1), data(1, 0)).await.unwrap();
+    store.writer.swap_data(restore.id, true, data(0, 1), data(1, 0), LATER).await.unwrap();
     for (of, volume) in [(0, 1), (1, 0)] {
         let now = store.reader.database_by_id(made[of].id).await.unwrap().unwrap();
         assert_eq!((&now.volume, &now.credentials.password), (&made[volume].volume, &Sealed(vec![1])));
+        assert_eq!(now.deleted.is_some(), of == 1);
     }
     assert!(store.reader.restores_under_way().await.unwrap()[0].swapped);
     // All or nothing.
     let taken = DataOf { volume: made[1].volume.clone(), ..data(1, 0) };
-    assert!(store.writer.swap_data(restore.id, false, data(0, 1), taken).await.is_err());
+    assert!(store.writer.swap_data(restore.id, false, data(0, 1), taken, LATER).await.is_err());
     assert!(store.reader.restores_under_way().await.unwrap()[0].swapped);
 }
