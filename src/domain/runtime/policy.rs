@@ -202,6 +202,7 @@ mod tests {
             (led_to(&["/srv/media/link:/x"], Some("/etc")), Some("through a link")),
             (led_to(&["/srv/media/gone:/x"], None), Some("no such directory")),
         ];
+        let db = Slug::parse("db").unwrap();
         for (case, words) in cases {
             let circumstances = Circumstances {
                 administrator: case.administrator,
