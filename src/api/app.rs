@@ -26,7 +26,7 @@ use crate::store::{CreateAppError, Reader};
 /// Deployments on one page unless the client says otherwise, and at most.
 const PAGE: (u32, u32) = (20, 100);
 /// The most lines of history that a runtime log begins with.
-pub(super) const LINES_MAX: usize = 10_000;
+const LINES_MAX: usize = 10_000;
 /// The longest place in the journal, in bytes: six numbers in hexadecimal are below 150.
 const CURSOR_MAX: usize = 200;
 
@@ -175,15 +175,6 @@ pub(super) async fn status(
 ) -> Result<Json<wire::AppStatus>, ApiError> {
     let app = find(&reader, &id).await?;
     let status = engine.measured_status(&app.slug).await?;
-    let unit = |unit: UnitSummary| wire::Unit {
-        name: unit.name,
-        active_state: unit.active_state.to_owned(),
-        sub_state: unit.sub_state,
-        restarts: unit.restarts,
-        since: unit.since.map(wire::time),
-        out_of_memory: unit.out_of_memory.map(wire::time),
-        usage: unit.usage.into(),
-    };
     let units: Vec<_> = status.units.into_iter().map(unit).collect();
     Ok(Json(wire::AppStatus {
         app: shown(&engine, &status.app),
@@ -285,6 +276,19 @@ pub(super) async fn find(reader: &Reader, id: &str) -> Result<App, ApiError> {
         return Ok(app);
     }
     Err(ApiError::not_found("app", id))
+}
+
+/// A unit as systemd shows it.
+pub(super) fn unit(unit: UnitSummary) -> wire::Unit {
+    wire::Unit {
+        name: unit.name,
+        active_state: unit.active_state.to_owned(),
+        sub_state: unit.sub_state,
+        restarts: unit.restarts,
+        since: unit.since.map(wire::time),
+        out_of_memory: unit.out_of_memory.map(wire::time),
+        usage: unit.usage.into(),
+    }
 }
 
 impl From<Usage> for wire::InUse {

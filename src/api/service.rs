@@ -5,22 +5,20 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use axum::response::sse::Event;
-use futures_util::StreamExt;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::app::{LINES_MAX, cursor};
+use super::app::{bounded, cursor, written};
 use super::error::ApiError;
 use super::input::{Input, Params};
-use super::{Streams, events, wire};
+use super::{Streams, app, events, wire};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Deploy, Manage, Read};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::right::Right;
 use crate::domain::service::Service;
-use crate::engine::{Engine, EngineError, ServicePreview, ServiceStatus, Submitted, UnitSummary};
+use crate::engine::{Engine, EngineError, ServicePreview, ServiceStatus, Submitted};
 use crate::store::ServiceError;
 
 /// How long an answer waits for a revision to reach its end.
@@ -73,7 +71,7 @@ pub(super) async fn show(
         name: part.part.name,
         image: part.part.image,
         unit_names: part.part.units,
-        units: part.units.into_iter().map(unit).collect(),
+        units: part.units.into_iter().map(app::unit).collect(),
         ports: part.part.ports,
         published: part.part.published.iter().map(ToString::to_string).collect(),
         checked: part.part.checked,
@@ -211,19 +209,8 @@ pub(super) async fn log(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     let after = cursor(&headers)?;
-    let lines = lines.map(|lines| lines.min(LINES_MAX));
-    let log = engine.service_log(&slug(&id)?, container.as_deref(), lines, follow, after).await?;
-    let events = log.map(|line| {
-        let line = line?;
-        let data = wire::RuntimeLine {
-            at: wire::time(line.at),
-            unit: line.unit,
-            stderr: line.stderr,
-            text: line.text,
-        };
-        events::event(Event::default().id(line.cursor), &data)
-    });
-    Ok(events::answer(events, auth, by.caller, stopping))
+    let log = engine.service_log(&slug(&id)?, container.as_deref(), bounded(lines), follow, after).await?;
+    Ok(events::answer(written(log), auth, by.caller, stopping))
 }
 
 pub(super) async fn revisions(
@@ -354,16 +341,5 @@ fn told(submitted: &Submitted) -> wire::SubmittedRevision {
         service: service.slug.to_string(),
         revision: wire::Revision::from(revision),
         warnings: warnings.clone(),
-    }
-}
-
-fn unit(unit: UnitSummary) -> wire::Unit {
-    wire::Unit {
-        name: unit.name,
-        active_state: unit.active_state.to_owned(),
-        sub_state: unit.sub_state,
-        restarts: unit.restarts,
-        since: unit.since.map(wire::time),
-        out_of_memory: unit.out_of_memory.map(wire::time),
     }
 }

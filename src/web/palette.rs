@@ -19,9 +19,11 @@ const SHOWN_MAX: usize = 12;
 
 /// Each page of the navigation: its path, its icon, its name, and more words that lead to it. Whom it is for says the
 /// right.
-const PAGES: [(&str, &str, &str, &str, Right); 16] = [
+const PAGES: [(&str, &str, &str, &str, Right); 19] = [
     ("/", "home", "Overview", "home apps", Right::Read),
     ("/projects", "folder", "Projects", "environments", Right::Read),
+    ("/services", "list", "Services", "compose containers stack docker", Right::Read),
+    ("/templates", "list", "Templates", "catalog compose gallery", Right::Read),
     ("/databases", "database", "Databases", "postgres mariadb mysql mongodb redis valkey trash", Right::Read),
     ("/routes", "globe", "Routes and certificates", "proxy tls https hosts", Right::Read),
     ("/volumes", "disk", "Volumes", "data storage", Right::Read),
@@ -33,6 +35,7 @@ const PAGES: [(&str, &str, &str, &str, Right); 16] = [
     ("/me", "user", "Your account", "password sessions two-factor", Right::Read),
     ("/tokens", "key", "API tokens", "programs command line", Right::Read),
     ("/apps/new", "plus", "New app", "create deploy", Right::Manage),
+    ("/services/new", "plus", "New service", "create compose stack", Right::Manage),
     ("/databases/new", "plus", "New database", "create postgres mysql redis", Right::Manage),
     ("/projects#new-title", "plus", "New project", "create", Right::Lead),
     ("/sign-out", "user", "Sign out", "log out leave", Right::Read),
@@ -83,7 +86,7 @@ async fn find(
     State(reader): State<Reader>,
     Query(Typed { q }): Query<Typed>,
 ) -> Result<Response, PageError> {
-    let (apps, databases) = tokio::try_join!(reader.apps(), reader.databases())?;
+    let (apps, databases, services) = tokio::try_join!(reader.apps(), reader.databases(), reader.services())?;
     let seen = apps.iter().filter(|app| sees(&visit.person, &app.project));
     let mut all = entries(seen, |right| visit.person.reach.allows(right));
     let known = databases.iter().filter(|database| sees(&visit.person, &database.project));
@@ -92,6 +95,13 @@ async fn find(
         icon: "database",
         label: database.slug.to_string(),
         detail: format!("database, {}", database.kind.title()),
+    }));
+    let known = services.iter().filter(|service| sees(&visit.person, &service.project));
+    all.extend(known.map(|service| Entry {
+        path: format!("/services/{}", service.slug),
+        icon: "list",
+        label: service.slug.to_string(),
+        detail: "service".to_owned(),
     }));
     view::show(&Found { shell, entries: best(all, &q) })
 }

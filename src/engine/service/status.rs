@@ -5,7 +5,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::super::{Engine, EngineError, RuntimeLine, UnitSummary};
 use crate::domain::name::Slug;
 use crate::domain::service::{Part, Revision, Service};
-use crate::host::journal::{OutputStream, Query};
+use crate::host::journal::Query;
 
 /// A service as it stands.
 #[derive(Debug, Clone)]
@@ -45,6 +45,7 @@ impl Engine {
                 let found = self.machine().systemd.unit(&name).await.map_err(EngineError::internal)?;
                 let Some(found) = found else { continue };
                 units.push(UnitSummary {
+                    usage: self.usage_of(&found),
                     name: found.unit,
                     active_state: found.active_state.as_str(),
                     sub_state: found.sub_state,
@@ -82,21 +83,8 @@ impl Engine {
         }
         let lines = lines.filter(|_| after.is_none());
         let query = Query { containers, lines, follow, after_cursor: after };
-        let stream = self.machine().journal.read(&query).map_err(EngineError::internal)?;
-        let created = service.created;
-        let own = stream
-            .filter(move |line| std::future::ready(line.as_ref().map_or(true, |line| line.at >= created)));
-        let lines = own.map(|line| {
-            let line = line.map_err(EngineError::internal)?;
-            Ok(RuntimeLine {
-                cursor: line.cursor,
-                at: line.at,
-                unit: line.container,
-                stderr: line.stream == OutputStream::Stderr,
-                text: line.text,
-            })
-        });
-        let shutdown = self.0.shutdown.clone();
-        Ok(lines.take_until(Box::pin(shutdown.cancelled_owned())))
+        // A service that was deleted may have had containers of these names.
+        let written = self.written_since(&query, service.created)?;
+        Ok(written.take_until(Box::pin(self.0.shutdown.clone().cancelled_owned())))
     }
 }
