@@ -10,7 +10,7 @@ mod audit;
 mod backup;
 mod certificate;
 pub mod client;
-mod database;
+pub mod database;
 mod deployment;
 mod domain;
 mod error;

@@ -40,7 +40,7 @@ use http::request::Parts;
 use thiserror::Error;
 
 use crate::domain::person::{TeamId, UserId};
-use crate::domain::right::{Reach, Right};
+use crate::domain::right::{Closed, Reach, Right};
 use crate::domain::time::Timestamp;
 use crate::store::{Object, Reader, StoreError, TokenId, Writer};
 use crate::vault::Sealing;
@@ -163,6 +163,16 @@ pub enum Refusal {
     /// Nobody has signed in.
     #[error("sign in first")]
     SignedOut,
+    /// It is closed to who has no second factor.
+    #[error(
+        "{caller} has no second factor, and {what} asks for one: set it up at {SECOND_FACTOR} in the dashboard"
+    )]
+    NeedsSecondFactor {
+        /// Who asked.
+        caller: String,
+        /// "this team".
+        what: &'static str,
+    },
     /// The caller is known, and may not do this.
     #[error("{caller} may not do this: it needs {needs}")]
     Forbidden {
@@ -175,6 +185,9 @@ pub enum Refusal {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Where in the dashboard a second factor is set up.
+pub const SECOND_FACTOR: &str = "/me#second-factor";
 
 /// The layer around every request of a face renders it.
 #[derive(Debug, Clone)]
@@ -264,6 +277,9 @@ impl Auth {
     }
 }
 
+/// How far the local socket reaches.
+static EVERYTHING: Reach = Reach::ALL;
+
 impl Caller {
     /// Whether this caller may do what `right` names: in one of its teams, or on the instance.
     #[must_use]
@@ -304,10 +320,36 @@ impl Caller {
         what: &'static str,
         name: &str,
     ) -> Result<(), Refusal> {
+        self.refuse_closed(Some(team))?;
         if !self.sees(team) {
             return Err(Refusal::NotFound { what, name: name.to_owned() });
         }
         if self.may_in(right, team) { Ok(()) } else { Err(self.forbidden("a wider scope or role")) }
+    }
+
+    /// What is closed to this caller until they have a second factor.
+    #[must_use]
+    pub fn closed(&self) -> &Closed {
+        &self.reach().closed
+    }
+
+    /// Refuses a caller to whom a team, or without one the instance, is closed until they have a second factor.
+    fn refuse_closed(&self, team: Option<TeamId>) -> Result<(), Refusal> {
+        let closed = self.closed();
+        match team {
+            Some(team) if closed.teams.contains(&team) => Err(self.needs_second_factor("this team")),
+            None if closed.instance => Err(self.needs_second_factor("a team of yours")),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Refuses a caller to whom anything is: it may be what is missing.
+    fn refuse_partly_closed(&self) -> Result<(), Refusal> {
+        if self.closed().is_nothing() { Ok(()) } else { Err(self.needs_second_factor("a team of yours")) }
+    }
+
+    fn needs_second_factor(&self, what: &'static str) -> Refusal {
+        Refusal::NeedsSecondFactor { caller: self.to_string(), what }
     }
 
     /// The teams that this caller has a part in; none: it stands above them all.
@@ -332,7 +374,7 @@ impl Caller {
 
     fn reach(&self) -> &Reach {
         match self {
-            Self::Local { .. } => &Reach::ALL,
+            Self::Local { .. } => &EVERYTHING,
             Self::Token { reach, .. } | Self::Person(Person { reach, .. }) => reach,
         }
     }

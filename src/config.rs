@@ -20,6 +20,7 @@ use self::keys::{KEYS, Key};
 use self::layer::Draft;
 use self::settings::Settings;
 use crate::domain::name::HostName;
+use crate::engine::{Configuration, Configured};
 
 /// A configuration file is a few kilobytes; what is larger than this many bytes is not one.
 const FILE_MAX: u64 = 1 << 20;
@@ -81,6 +82,23 @@ impl Effective {
             let origin = origin.map_or(Origin::Default, |(_, origin)| origin.clone());
             (key, key.value(&self.settings), origin)
         })
+    }
+
+    /// All of it as people see it: on the command line and in the dashboard.
+    #[must_use]
+    pub fn shown(&self) -> Configuration {
+        let shown = |(key, value, origin): (&'static Key, serde_json::Value, Origin)| Configured {
+            section: key.section,
+            name: key.name,
+            about: key.about,
+            value,
+            from: origin.to_string(),
+            variable: key.variable(),
+        };
+        Configuration {
+            files: self.files.iter().map(|path| path.display().to_string()).collect(),
+            keys: self.entries().map(shown).collect(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use crate::config::environment::Environment;
 use crate::config::settings::Settings;
 use crate::config::{self, Flags};
+use crate::engine::Configuration;
 use crate::host::layout::{Layout, Surroundings};
 use crate::host::process;
 use crate::host::sockets::Notifier;
@@ -41,14 +42,16 @@ struct Process {
     flags: Flags,
     environment: Environment,
     settings: Settings,
+    /// The same, to be shown.
+    configuration: Configuration,
     layout: Layout,
     volume: logging::Volume,
 }
 
 fn begin(flags: &Flags) -> Result<Process, ExitCode> {
     let environment = Environment::read();
-    let settings = match config::load(flags, &environment) {
-        Ok(settings) => settings,
+    let (settings, configuration) = match config::explain(flags, &environment) {
+        Ok(effective) => (effective.settings.clone(), effective.shown()),
         Err(error) => {
             logging::begin(config::settings::Level::Info, false);
             return Err(refuse(&error));
@@ -61,7 +64,7 @@ fn begin(flags: &Flags) -> Result<Process, ExitCode> {
         home: layout.home.clone(),
         user_runtime: layout.user_runtime.clone(),
     });
-    Ok(Process { flags: flags.clone(), environment, settings, layout, volume })
+    Ok(Process { flags: flags.clone(), environment, settings, configuration, layout, volume })
 }
 
 fn layout(settings: &Settings) -> Layout {

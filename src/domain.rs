@@ -21,6 +21,7 @@ pub mod name;
 pub mod one_off;
 pub mod person;
 pub mod project;
+pub mod quota;
 pub mod right;
 pub mod route;
 pub mod runtime;

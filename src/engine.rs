@@ -9,6 +9,7 @@ mod backup;
 mod catch_up;
 mod certs;
 mod change;
+mod configured;
 mod context;
 mod database;
 mod deploy;
@@ -21,6 +22,7 @@ mod failpoint;
 mod files;
 mod glance;
 mod health;
+mod history;
 pub mod hooks;
 mod inventory;
 mod jobs;
@@ -49,6 +51,7 @@ mod steps;
 mod sweep;
 mod traffic;
 mod upload;
+mod usage;
 mod variables;
 mod volume;
 mod watch;
@@ -83,6 +86,7 @@ use crate::vault::{KeySource, Sealing, Vault};
 pub use backup::{Concern, NewDestination, ShownBackup};
 pub use certs::Acme;
 pub use change::Changed;
+pub use configured::{Configuration, Configured};
 pub use database::{DatabaseStanding, KEPT as TRASH_KEPT, Linked, WantedDatabase};
 pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
@@ -90,6 +94,7 @@ pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
+pub use history::{Between, History, Logged};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
 pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
@@ -101,6 +106,7 @@ pub use routes::{Fate, Outcome, ShownRoute};
 pub use standing::{ByHand, Standing, Standings, Stir};
 pub use status::{AppStatus, RuntimeLine, UnitSummary};
 pub use traffic::NewTraffic;
+pub use usage::{Bound, Usage};
 pub use variables::{Difference, Shown, Ungiven};
 pub use volume::Volume;
 
@@ -151,6 +157,8 @@ pub struct Settings {
     pub log_limit: u64,
     /// How certificates are ordered; none: they are not.
     pub acme: Option<Acme>,
+    /// All of the configuration, to be shown.
+    pub configuration: Configuration,
 }
 
 /// Bounds of one build, so that it cannot take the host down.
@@ -223,6 +231,8 @@ struct Inner {
     moved: broadcast::Sender<(DeploymentId, State)>,
     sight: standing::Sight,
     doctor: glance::Doctor,
+    /// What containers had used when they were last looked at.
+    looks: usage::Looks,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     ends: metrics::Ends,
@@ -256,6 +266,7 @@ impl Engine {
             features: OnceCell::new(),
             sight: standing::Sight::default(),
             doctor: glance::Doctor::default(),
+            looks: usage::Looks::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             ends: metrics::Ends::default(),

@@ -8,6 +8,7 @@ pub mod attend;
 pub mod backups;
 pub mod calendar;
 pub mod certificates;
+pub mod cgroup;
 pub mod git;
 pub mod journal;
 pub mod layout;

@@ -30,6 +30,7 @@ mod open;
 mod outline;
 mod people;
 mod project;
+mod quota;
 mod reader;
 mod registry;
 mod reseal;

@@ -11,6 +11,7 @@ mod assets;
 mod audit;
 mod certificates;
 mod cookie;
+mod database;
 mod deployment;
 mod domains;
 mod error;
@@ -82,6 +83,7 @@ pub fn table() -> Vec<Route<Web>> {
         me::routes(),
         audit::routes(),
         certificates::routes(),
+        database::routes(),
         deployment::routes(),
         domains::routes(),
         host::routes(),

@@ -20,7 +20,7 @@ use crate::domain::deployment::{DeploymentId, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::source::Source;
-use crate::engine::{Engine, EngineError, RuntimeLine, UnitSummary};
+use crate::engine::{Bound, Engine, EngineError, RuntimeLine, UnitSummary, Usage};
 use crate::store::{CreateAppError, Reader};
 
 /// Deployments on one page unless the client says otherwise, and at most.
@@ -174,7 +174,7 @@ pub(super) async fn status(
     Path(id): Path<String>,
 ) -> Result<Json<wire::AppStatus>, ApiError> {
     let app = find(&reader, &id).await?;
-    let status = engine.app_status(&app.slug).await?;
+    let status = engine.measured_status(&app.slug).await?;
     let unit = |unit: UnitSummary| wire::Unit {
         name: unit.name,
         active_state: unit.active_state.to_owned(),
@@ -182,6 +182,7 @@ pub(super) async fn status(
         restarts: unit.restarts,
         since: unit.since.map(wire::time),
         out_of_memory: unit.out_of_memory.map(wire::time),
+        usage: unit.usage.into(),
     };
     let units: Vec<_> = status.units.into_iter().map(unit).collect();
     Ok(Json(wire::AppStatus {
@@ -284,6 +285,21 @@ pub(super) async fn find(reader: &Reader, id: &str) -> Result<App, ApiError> {
         return Ok(app);
     }
     Err(ApiError::not_found("app", id))
+}
+
+impl From<Usage> for wire::InUse {
+    fn from(Usage { memory, memory_limit, cpu, cpu_limit }: Usage) -> Self {
+        let said = |bound: Bound| match bound {
+            Bound::Unlimited => "max".to_owned(),
+            Bound::At(most) => most.to_string(),
+        };
+        Self {
+            memory,
+            memory_limit: memory_limit.map(said),
+            cpu_percent: cpu,
+            cpu_percent_limit: cpu_limit.map(said),
+        }
+    }
 }
 
 #[cfg(test)]

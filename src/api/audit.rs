@@ -136,6 +136,7 @@ async fn filter(
     Ok(AuditFilter {
         teams: team.map(|team| vec![team]),
         or_by: None,
+        without: Vec::new(),
         user,
         action: action.clone(),
         object: object.clone(),

@@ -16,7 +16,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use super::database::find;
 use super::error::ApiError;
 use super::input::{Input, Params};
-use super::{Api, Route, wire};
+use super::wire;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Administer, Authorized, Deploy, Manage, Read};
 use crate::domain::backup::{BackupId, Place, Reason};
@@ -29,7 +29,7 @@ const WAIT_MAX: u64 = 20;
 /// How long to wait for what is under way.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Patience {
+pub(super) struct Patience {
     #[serde(default)]
     wait: u64,
 }
@@ -37,63 +37,12 @@ struct Patience {
 /// How a file is handed out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Handout {
+pub(super) struct Handout {
     #[serde(default)]
     plain: bool,
 }
 
-/// The routes of backups.
-pub(super) fn routes() -> Vec<Route<Api>> {
-    vec![
-        Route::get("/api/backups", list).about("Every backup").lists::<wire::Backup>(),
-        Route::get("/api/backups/{id}", show)
-            .about("A backup; `wait` is how many seconds to wait for what is under way, at most 20")
-            .gives::<wire::Backup>(StatusCode::OK),
-        Route::delete("/api/backups/{id}", delete).about("Delete a backup with its file").answers_nothing(),
-        Route::get("/api/backups/{id}/file", download)
-            .about("The file of a backup; with `plain=true` what it holds, opened and expanded")
-            .answers("application/octet-stream"),
-        Route::post("/api/backups/{id}/restore", restore)
-            .about("Restore a backup in place, into a new database, or to see whether it is good")
-            .takes::<wire::RestoreBackup>()
-            .gives::<wire::Restore>(StatusCode::ACCEPTED),
-        Route::get("/api/databases/{id}/backups", of_database)
-            .about("The backups of a database, newest first")
-            .lists::<wire::Backup>(),
-        Route::post("/api/databases/{id}/backups", take)
-            .about("Back a database up")
-            .takes::<wire::TakeBackup>()
-            .gives::<wire::Backup>(StatusCode::ACCEPTED),
-        Route::post("/api/databases/{id}/backups/import", import)
-            .about("Hand in what was written out elsewhere, which is the body, as a backup of a database")
-            .gives::<wire::Backup>(StatusCode::CREATED),
-        Route::get("/api/databases/{id}/backup-schedule", schedule)
-            .about("When a database is backed up by itself")
-            .gives::<wire::BackupSchedule>(StatusCode::OK),
-        Route::put("/api/databases/{id}/backup-schedule", set_schedule)
-            .about("Have a database backed up by itself")
-            .takes::<wire::BackupSchedule>()
-            .gives::<wire::BackupSchedule>(StatusCode::OK),
-        Route::delete("/api/databases/{id}/backup-schedule", remove_schedule)
-            .about("Back a database up by itself no more")
-            .answers_nothing(),
-        Route::get("/api/backup-destinations", destinations)
-            .about("The storages where backups may lie")
-            .lists::<wire::BackupDestination>(),
-        Route::post("/api/backup-destinations", put_destination)
-            .about("Hand in a storage, in place of the one that had the name, once it was tried")
-            .takes::<wire::PutDestination>()
-            .answers_nothing(),
-        Route::delete("/api/backup-destinations/{name}", remove_destination)
-            .about("Forget a storage where no backup lies")
-            .answers_nothing(),
-        Route::get("/api/backup-key", key)
-            .about("The key that opens backups; the audit says who asked")
-            .gives::<wire::BackupKey>(StatusCode::OK),
-    ]
-}
-
-async fn list(
+pub(super) async fn list(
     by: Authorized<Read>,
     State(engine): State<Engine>,
 ) -> Result<Json<wire::List<wire::Backup>>, ApiError> {
@@ -104,7 +53,7 @@ async fn list(
     Ok(Json(wire::List { items, next: None }))
 }
 
-async fn of_database(
+pub(super) async fn of_database(
     _: Authorized<Read>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -114,7 +63,7 @@ async fn of_database(
     Ok(Json(wire::List { items, next: None }))
 }
 
-async fn take(
+pub(super) async fn take(
     by: Authorized<Deploy>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -132,7 +81,7 @@ async fn take(
     Ok((StatusCode::ACCEPTED, Json(wire::Backup::from(&ShownBackup { backup, restores: Vec::new() }))))
 }
 
-async fn show(
+pub(super) async fn show(
     _: Authorized<Read>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -143,7 +92,7 @@ async fn show(
     Ok(Json(wire::Backup::from(&engine.settled_backup(id, limit).await?)))
 }
 
-async fn delete(
+pub(super) async fn delete(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -153,7 +102,7 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn restore(
+pub(super) async fn restore(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -167,7 +116,7 @@ async fn restore(
     Ok((StatusCode::ACCEPTED, Json(restore)))
 }
 
-async fn download(
+pub(super) async fn download(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -186,7 +135,7 @@ async fn download(
     Ok((fields, Body::from_stream(ReaderStream::new(file))))
 }
 
-async fn import(
+pub(super) async fn import(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -199,7 +148,7 @@ async fn import(
     Ok((StatusCode::CREATED, Json(wire::Backup::from(&ShownBackup { backup, restores: Vec::new() }))))
 }
 
-async fn schedule(
+pub(super) async fn schedule(
     _: Authorized<Read>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -210,7 +159,7 @@ async fn schedule(
     Ok(Json(wire::BackupSchedule::from(&schedule)))
 }
 
-async fn set_schedule(
+pub(super) async fn set_schedule(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -225,7 +174,7 @@ async fn set_schedule(
     Ok(Json(shown))
 }
 
-async fn remove_schedule(
+pub(super) async fn remove_schedule(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
@@ -237,7 +186,7 @@ async fn remove_schedule(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn destinations(
+pub(super) async fn destinations(
     _: Authorized<Read>,
     State(engine): State<Engine>,
 ) -> Result<Json<wire::List<wire::BackupDestination>>, ApiError> {
@@ -245,7 +194,7 @@ async fn destinations(
     Ok(Json(wire::List { items, next: None }))
 }
 
-async fn put_destination(
+pub(super) async fn put_destination(
     by: Authorized<Administer>,
     State(engine): State<Engine>,
     Input(new): Input<wire::PutDestination>,
@@ -257,7 +206,7 @@ async fn put_destination(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn remove_destination(
+pub(super) async fn remove_destination(
     by: Authorized<Administer>,
     State(engine): State<Engine>,
     Path(name): Path<String>,
@@ -268,7 +217,7 @@ async fn remove_destination(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn key(
+pub(super) async fn key(
     by: Authorized<Administer>,
     State(engine): State<Engine>,
 ) -> Result<Json<wire::BackupKey>, ApiError> {

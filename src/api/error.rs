@@ -157,6 +157,9 @@ impl From<&Arc<Refusal>> for ApiError {
             Refusal::Stranger { .. } | Refusal::Forbidden { .. } => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", message)
             }
+            Refusal::NeedsSecondFactor { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "second_factor_required", message)
+            }
             Refusal::NotFound { what, ref name } => Self::not_found(what, name),
             Refusal::InAddress { .. } => Self::new(StatusCode::BAD_REQUEST, "token_in_address", message),
             Refusal::Store(_) => Self { cause: Some(Arc::clone(refusal) as _), ..Self::hidden() },

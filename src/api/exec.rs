@@ -77,13 +77,18 @@ async fn begin(
     check(&command)?;
     let app = app::find(engine.reader(), id).await?;
     let (program, words) = (command.first(), command.len());
+    // A command without a terminal is no more than a command.
+    let (opened, closed) = match terminal {
+        Some(_) => ("terminal.opened", "terminal.closed"),
+        None => ("command.run", "command.ended"),
+    };
     let deed = |action| {
         let (own, terminal) = (place == Place::Own, terminal.is_some());
         let what = json!({ "program": program, "words": words, "own_container": own, "terminal": terminal });
         Deed::new(action, app::of_app(&app)).after(what)
     };
-    by.record(deed("terminal.opened")).await;
-    let closed = deed("terminal.closed");
+    by.record(deed(opened)).await;
+    let closed = deed(closed);
     let caller = by.caller.clone();
     let terminal = terminal.map(|window| (window.rows, window.columns));
     let session = match place {

@@ -71,15 +71,15 @@ mod tests {
     use super::super::wire::CreateApp;
     use super::*;
     use crate::domain::person::Role;
-    use crate::domain::right::{Reach, Scope};
+    use crate::domain::right::{Closed, Reach, Scope};
     use crate::domain::time::Timestamp;
     use crate::store::{self, SubnetPool, TokenId};
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
     fn caller(teams: &[(TeamId, Role)]) -> Caller {
-        let reach =
-            Reach { teams: Some(teams.iter().copied().collect::<BTreeMap<_, _>>()), scope: Scope::Admin };
+        let teams = Some(teams.iter().copied().collect::<BTreeMap<_, _>>());
+        let reach = Reach { teams, scope: Scope::Admin, closed: Closed::NOTHING };
         Caller::Token { id: TokenId(1), name: "test".to_owned(), user: None, reach }
     }
 

@@ -2,13 +2,17 @@
 //!
 //! The router, the OpenAPI document and a test are made from it.
 
+mod backups;
+mod databases;
+mod jobs;
+
 use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
 use super::{
-    Api, Route, app, audit, backup, certificate, database, deployment, domain, exec, git, hooks, job, key,
-    metrics, operate, project, registry, routing, secret, settings, system, team, token, traffic, upload,
-    user, variable, volume, webhook, wire,
+    Api, Route, app, audit, certificate, deployment, domain, exec, git, hooks, key, metrics, operate,
+    project, registry, routing, secret, settings, system, team, token, traffic, upload, user, variable,
+    volume, webhook, wire,
 };
 
 /// Every route.
@@ -19,7 +23,7 @@ pub fn table() -> Vec<Route<Api>> {
         of_apps(),
         of_deployments(),
         of_projects(),
-        of_jobs(),
+        jobs::of_jobs(),
         of_keys(),
         of_volumes(),
         of_registries(),
@@ -32,9 +36,9 @@ pub fn table() -> Vec<Route<Api>> {
         of_webhooks(),
         of_running_apps(),
         of_domains(),
-        backup::routes(),
-        of_databases(),
-        of_trashed_databases(),
+        backups::of_backups(),
+        databases::of_databases(),
+        databases::of_trashed_databases(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -139,43 +143,6 @@ fn of_projects() -> Vec<Route<Api>> {
             .gives::<wire::Project>(StatusCode::CREATED),
         Route::delete("/api/projects/{id}/environments/{environment}", project::delete_environment)
             .about("Remove an environment that has no apps")
-            .answers_nothing(),
-    ]
-}
-
-fn of_jobs() -> Vec<Route<Api>> {
-    vec![
-        Route::get("/api/apps/{id}/jobs", job::list)
-            .about("The jobs of an app: commands that it runs by a schedule")
-            .lists::<wire::Job>(),
-        Route::post("/api/apps/{id}/jobs", job::create)
-            .about("Give an app a job")
-            .takes::<wire::CreateJob>()
-            .gives::<wire::Job>(StatusCode::CREATED),
-        Route::get("/api/apps/{id}/jobs/{job}", job::show)
-            .about("One job, when it runs next and how it went last")
-            .gives::<wire::Job>(StatusCode::OK),
-        Route::patch("/api/apps/{id}/jobs/{job}", job::change)
-            .about("Change a job; what is not named stays")
-            .takes::<wire::JobOptions>()
-            .gives::<wire::Job>(StatusCode::OK),
-        Route::delete("/api/apps/{id}/jobs/{job}", job::delete)
-            .about("Delete a job with its history; what runs of it is ended")
-            .answers_nothing(),
-        Route::post("/api/apps/{id}/jobs/{job}/run", job::run)
-            .about("Start a run of a job now")
-            .gives::<wire::Job>(StatusCode::ACCEPTED),
-        Route::get("/api/apps/{id}/jobs/{job}/runs", job::runs)
-            .about("The runs of a job, newest first")
-            .query("limit", Type::Integer, "How many; 20 if not said, at most 100")
-            .query("before", Type::Integer, "Only those older than this id")
-            .lists::<wire::JobRun>(),
-        Route::get("/api/apps/{id}/jobs/{job}/runs/{run}/logs", job::log)
-            .about("What a run wrote, the last lines of it")
-            .query("lines", Type::Integer, "How many; 200 if not said, at most 2,000")
-            .gives::<wire::JobLog>(StatusCode::OK),
-        Route::post("/api/apps/{id}/jobs/{job}/runs/{run}/cancel", job::cancel)
-            .about("End a run")
             .answers_nothing(),
     ]
 }
@@ -321,13 +288,17 @@ fn of_teams() -> Vec<Route<Api>> {
             .takes::<wire::NameTeam>()
             .gives::<wire::Team>(StatusCode::CREATED),
         Route::get("/api/teams/{team}", team::show).about("One team").gives::<wire::Team>(StatusCode::OK),
-        Route::patch("/api/teams/{team}", team::rename)
-            .about("Give a team another name")
-            .takes::<wire::NameTeam>()
+        Route::patch("/api/teams/{team}", team::change)
+            .about("Give a team another name, or have it ask for a second factor")
+            .takes::<wire::ChangeTeam>()
             .gives::<wire::Team>(StatusCode::OK),
         Route::delete("/api/teams/{team}", team::delete)
             .about("Delete a team that has neither projects nor keys")
             .answers_nothing(),
+        Route::put("/api/teams/{team}/limits", team::limit)
+            .about("Say what the apps of a team may use together; what is not said is not limited")
+            .takes::<wire::TeamLimits>()
+            .gives::<wire::Team>(StatusCode::OK),
         Route::get("/api/teams/{team}/members", team::members)
             .about("The members of a team")
             .lists::<wire::Member>(),
@@ -498,73 +469,6 @@ fn of_domains() -> Vec<Route<Api>> {
     ]
 }
 
-fn of_databases() -> Vec<Route<Api>> {
-    vec![
-        Route::get("/api/database-kinds", database::kinds)
-            .about("The kinds of databases, with their versions")
-            .lists::<wire::DatabaseKind>(),
-        Route::get("/api/databases", database::list).about("Every database").lists::<wire::Database>(),
-        Route::post("/api/databases", database::create)
-            .about("Create a database, and begin to bring it up")
-            .takes::<wire::CreateDatabase>()
-            .gives::<wire::Database>(StatusCode::CREATED),
-        Route::get("/api/databases/{id}", database::show)
-            .about("One database")
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::patch("/api/databases/{id}", database::change)
-            .about("Change a database, or give it another name; null takes an option away")
-            .takes::<wire::ChangeDatabase>()
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::delete("/api/databases/{id}", database::delete)
-            .about("Stop a database and put it into the trash, where its data is kept for a week")
-            .answers_nothing(),
-        Route::post("/api/databases/{id}/start", database::start)
-            .about("Start a database that was stopped")
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::post("/api/databases/{id}/stop", database::stop)
-            .about("Stop a database until it is started")
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::post("/api/databases/{id}/restart", database::restart)
-            .about("Stop a database and start it again")
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::post("/api/databases/{id}/upgrade", database::upgrade)
-            .about("Fetch the image of a database anew and run it; one that does not start is taken back")
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::post("/api/databases/{id}/password", database::change_password)
-            .about("Give the user of a database a new password, and tell the linked apps")
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::get("/api/databases/{id}/credentials", database::credentials)
-            .about("How to come into a database; the audit says who asked")
-            .gives::<wire::DatabaseCredentials>(StatusCode::OK),
-        Route::get("/api/databases/{id}/logs/stream", database::log)
-            .about("What a database writes; Last-Event-ID goes on after that event")
-            .query("lines", Type::Integer, "How many past lines come first; at most 10,000")
-            .query("follow", Type::Boolean, "Whether to wait for more")
-            .streams::<wire::RuntimeLine>(),
-        Route::post("/api/databases/{id}/links", database::link)
-            .about("Tell an app of a database; what serves is started anew with it")
-            .takes::<wire::LinkDatabase>()
-            .gives::<wire::DatabaseLink>(StatusCode::CREATED),
-        Route::delete("/api/databases/{id}/links/{app}", database::unlink)
-            .about("Tell an app of a database no more, from its next deployment on")
-            .answers_nothing(),
-    ]
-}
-
-fn of_trashed_databases() -> Vec<Route<Api>> {
-    vec![
-        Route::get("/api/trashed-databases", database::trash)
-            .about("The databases in the trash, the last one first")
-            .lists::<wire::Database>(),
-        Route::post("/api/trashed-databases/{id}/restore", database::restore)
-            .about("Bring a database back from the trash, as it was; its links are gone")
-            .gives::<wire::Database>(StatusCode::OK),
-        Route::delete("/api/trashed-databases/{id}", database::purge)
-            .about("Remove a database in the trash for good, with its data")
-            .answers_nothing(),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::openapi;
@@ -645,6 +549,7 @@ mod tests {
             ("GET /api/teams/{team}", read),
             ("PATCH /api/teams/{team}", own),
             ("DELETE /api/teams/{team}", own),
+            ("PUT /api/teams/{team}/limits", administer),
             ("GET /api/teams/{team}/members", read),
             ("PATCH /api/teams/{team}/members/{login}", lead),
             ("DELETE /api/teams/{team}/members/{login}", lead),

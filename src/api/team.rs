@@ -19,8 +19,9 @@ pub(super) async fn list(
     State(auth): State<Auth>,
 ) -> Result<Json<wire::List<wire::Team>>, ApiError> {
     let mut items = Vec::new();
+    let counts = auth.member_counts().await?;
     for team in auth.teams(&by.caller).await? {
-        items.push(shown(&auth, &team).await?);
+        items.push(with_members(&team, counts.get(&team.id).copied().unwrap_or(0)));
     }
     Ok(Json(wire::List { items, next: None }))
 }
@@ -43,12 +44,28 @@ pub(super) async fn show(
     Ok(Json(shown(&auth, &found.ok_or_else(gone)?).await?))
 }
 
-pub(super) async fn rename(
+pub(super) async fn change(
     by: Authorized<Own>,
     State(auth): State<Auth>,
-    Input(new): Input<wire::NameTeam>,
+    Input(wire::ChangeTeam { name, second_factor }): Input<wire::ChangeTeam>,
 ) -> Result<Json<wire::Team>, ApiError> {
-    let team = auth.rename_team(by.actor(), of(&by)?, &new.name).await?;
+    let team = of(&by)?;
+    if let Some(required) = second_factor {
+        auth.require_second_factor(by.actor(), team, required).await?;
+    }
+    if let Some(name) = name {
+        auth.rename_team(by.actor(), team, &name).await?;
+    }
+    let found = auth.teams(&by.caller).await?.into_iter().find(|one| one.id == team);
+    Ok(Json(shown(&auth, &found.ok_or_else(gone)?).await?))
+}
+
+pub(super) async fn limit(
+    by: Authorized<Administer>,
+    State(auth): State<Auth>,
+    Input(limits): Input<wire::TeamLimits>,
+) -> Result<Json<wire::Team>, ApiError> {
+    let team = auth.set_quota(by.actor(), of(&by)?, limits.parse()?).await?;
     Ok(Json(shown(&auth, &team).await?))
 }
 
@@ -138,8 +155,18 @@ async fn member(auth: &Auth, team: TeamId, login: &str) -> Result<store::Member,
 }
 
 async fn shown(auth: &Auth, team: &store::Team) -> Result<wire::Team, ApiError> {
-    let members = auth.members(team.id).await?.len();
-    Ok(wire::Team { name: team.slug.to_string(), members, created: wire::time(team.created) })
+    let counts = auth.member_counts().await?;
+    Ok(with_members(team, counts.get(&team.id).copied().unwrap_or(0)))
+}
+
+fn with_members(team: &store::Team, members: u32) -> wire::Team {
+    wire::Team {
+        name: team.slug.to_string(),
+        members,
+        second_factor: team.second_factor,
+        limits: team.quota.into(),
+        created: wire::time(team.created),
+    }
 }
 
 impl From<&store::Member> for wire::Member {

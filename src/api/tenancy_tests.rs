@@ -357,6 +357,51 @@ async fn who_has_not_signed_in_sees_nothing_and_who_administers_the_instance_eve
 }
 
 #[tokio::test]
+async fn a_team_that_asks_for_a_second_factor_is_closed_to_who_has_none() {
+    let fixture = Fixture::new();
+    let (mine, own) = fixture.team("mine").await;
+    let owner = fixture.token("ada", Some((mine, Role::Owner)), Scope::Admin).await;
+    fixture.ask(&Method::GET, "/api/me", &owner).await;
+    let instance = fixture.auth.create_token("instance".to_owned(), Scope::Admin, 1).await.unwrap().1;
+    let instance = Shown::Token(instance.reveal().to_owned());
+    fixture.writer.require_second_factor(store::By::Instance, mine, true).await.unwrap();
+    let ask_all = async |closed: bool| {
+        for (method, pattern, access) in guarded() {
+            let subject = subject::of(pattern).unwrap();
+            let Subject::Of(object) = subject else {
+                let (status, body) = fixture.ask(&method, &address(pattern, "1"), &owner).await;
+                let role = if closed { None } else { Some(Role::Owner) };
+                assert_eq!(
+                    status,
+                    expected(subject, access, role, Scope::Admin),
+                    "{method} {pattern}: {body}"
+                );
+                continue;
+            };
+            let path = address(pattern, &own[&object]);
+            let (status, body) = fixture.ask(&method, &path, &owner).await;
+            if closed {
+                assert_eq!(status, 403, "{method} {pattern}");
+                // git shows a sentence and no word.
+                let told =
+                    if pattern.starts_with("/git/") { "second factor" } else { "second_factor_required" };
+                assert!(body.contains(told), "{method} {pattern}: {body}");
+            } else {
+                assert_eq!(
+                    status,
+                    expected(subject, access, Some(Role::Owner), Scope::Admin),
+                    "{method} {pattern}"
+                );
+            }
+            assert_eq!(fixture.ask(&method, &path, &instance).await.0, 200, "{method} {pattern}");
+        }
+    };
+    ask_all(true).await;
+    fixture.database().execute("UPDATE user SET totp = x'00', totp_good = 1", []).unwrap();
+    ask_all(false).await;
+}
+
+#[tokio::test]
 async fn a_refusal_is_written_down() {
     let fixture = Fixture::new();
     let (mine, own) = fixture.team("mine").await;

@@ -38,6 +38,10 @@ pub(super) async fn me(
         Some(user) => reader.user_by_id(user).await?,
         None => None,
     };
+    let closed = match account.as_ref().filter(|account| !account.user.second_factor) {
+        Some(account) => auth.names(&account.strict).await?,
+        None => Vec::new(),
+    };
     let seen: BTreeMap<TeamId, String> =
         auth.teams(&by.caller).await?.into_iter().map(|team| (team.id, team.slug.to_string())).collect();
     Ok(Json(wire::Me {
@@ -45,6 +49,7 @@ pub(super) async fn me(
         login: account.as_ref().map(|account| account.user.login.to_string()),
         instance: by.caller.sees_all(),
         teams: account.map_or_else(Vec::new, |account| parts(&account, &seen)),
+        closed_teams: closed,
     }))
 }
 
@@ -218,6 +223,7 @@ impl From<PeopleError> for ApiError {
             | PeopleError::LastAdministrator
             | PeopleError::FirstTeam(_)
             | PeopleError::TeamHas { .. }
+            | PeopleError::NoSecondFactor
             | PeopleError::Changed => Self::new(StatusCode::CONFLICT, "conflict", message),
             PeopleError::Store(error) => error.into(),
         }

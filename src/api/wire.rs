@@ -57,8 +57,8 @@ pub use route::{Route, RouteMatch, RouteTarget};
 pub use source::SetSource;
 pub use token::{CreateToken, CreatedToken, Scope, Token};
 pub use user::{
-    ChangeRole, ChangeUser, CreateUser, CreatedUser, Deed, Invitation, Invite, Link, Me, Member, NameTeam,
-    Part, Reset, Role, Team, User, Verified,
+    ChangeRole, ChangeTeam, ChangeUser, CreateUser, CreatedUser, Deed, Invitation, Invite, Link, Me, Member,
+    NameTeam, Part, Reset, Role, Team, TeamLimits, User, Verified,
 };
 pub use variable::{File, Rotated, SetFile, SetVariable, SetVariables, Usage, Variable};
 pub use webhook::{
@@ -303,6 +303,22 @@ pub struct Unit {
     /// When the kernel last killed something in it for want of memory (RFC 3339, UTC); null: never.
     #[serde(default)]
     pub out_of_memory: Option<String>,
+    /// What it uses and may use.
+    #[serde(default)]
+    pub usage: InUse,
+}
+
+/// What a container uses now, and the most that it may use. What is null is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InUse {
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// The most of it in bytes, or `max` where it is not limited.
+    pub memory_limit: Option<String>,
+    /// Processor time in percent of one processor.
+    pub cpu_percent: Option<u64>,
+    /// The most of it in percent of one processor, or `max` where it is not limited.
+    pub cpu_percent_limit: Option<String>,
 }
 
 /// A wish to deploy.

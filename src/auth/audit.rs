@@ -170,6 +170,7 @@ impl Auth {
             let leads = |team: &TeamId| caller.may_in(Right::Lead, *team);
             let may = |team: &TeamId| leads(team) && asked.as_ref().is_none_or(|asked| asked.contains(team));
             filter.teams = Some(seen.filter(may).collect());
+            filter.without.extend(caller.closed().teams.iter().copied());
             filter.or_by = if asked.is_none() { caller.user() } else { None };
         }
         self.0.reader.audit(filter, before, limit).await

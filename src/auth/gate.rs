@@ -135,7 +135,7 @@ where
         match team(&auth, &caller, R::RIGHT, parts, state).await {
             Ok(team) => Ok(Self { caller, team, log: Log { auth, doer }, rule: PhantomData }),
             Err(refusal) => {
-                if let Refusal::Forbidden { .. } = refusal {
+                if let Refusal::Forbidden { .. } | Refusal::NeedsSecondFactor { .. } = refusal {
                     let deed = Deed::new("request.refused", format!("{} {}", parts.method, parts.uri.path()));
                     auth.record(&doer, deed).await;
                 }
@@ -163,9 +163,13 @@ async fn team<S: Send + Sync>(
         Some(Subject::Own) => {
             // Whoever is in no team yet sees that, too.
             let may = caller.may(right) || right == Right::Read && caller.carries(Right::Read);
+            if !may {
+                caller.refuse_partly_closed()?;
+            }
             may.then_some(None).ok_or_else(|| caller.forbidden(WIDER))
         }
         Some(Subject::Instance) => {
+            caller.refuse_closed(None)?;
             let may = caller.sees_all() && caller.may(right);
             may.then_some(None).ok_or_else(|| caller.forbidden("an administrator of the instance"))
         }
@@ -174,6 +178,9 @@ async fn team<S: Send + Sync>(
             let name = params.ok().and_then(|params| Some(params.iter().next()?.1.to_owned()));
             let name = name.unwrap_or_default();
             let team = auth.team_of(object, &name).await?;
+            if let Some(team) = team {
+                caller.refuse_closed(Some(team))?;
+            }
             let seen = team.map_or(caller.sees_all(), |team| caller.sees(team));
             if !seen {
                 return Err(Refusal::NotFound { what: object.what(), name });

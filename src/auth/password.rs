@@ -165,6 +165,16 @@ impl Hasher {
         .await?
     }
 
+    /// Whether what was kept of a password was made otherwise than it would be now: it costs less to guess, or more to
+    /// check.
+    pub(super) fn is_outdated(kept: &PasswordHash) -> bool {
+        let made = |text: &str| {
+            let hash = phc::PasswordHash::new(text).ok()?;
+            Some((hash.algorithm, hash.version, hash.params))
+        };
+        made(&kept.0) != made(NOBODYS)
+    }
+
     async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -231,6 +241,24 @@ mod tests {
             (ours.algorithm, ours.version, ours.params)
         );
         assert_eq!(format!("{hash:?}"), "***");
+    }
+
+    #[test]
+    fn what_was_made_otherwise_is_outdated() {
+        let made = |version, (memory, passes, lanes)| {
+            let params = Params::new(memory, passes, lanes, None).unwrap();
+            let hasher = Argon2::new(Algorithm::Argon2id, version, params);
+            PasswordHash(hasher.hash_password_with_salt(b"correct horse", &[7; 16]).unwrap().to_string())
+        };
+        for (version, cost, outdated) in [
+            (Version::V0x13, COST, false),
+            (Version::V0x10, COST, true),
+            (Version::V0x13, (8192, 2, 1), true),
+            (Version::V0x13, (19_456, 3, 1), true),
+            (Version::V0x13, (19_456, 2, 2), true),
+        ] {
+            assert_eq!(Hasher::is_outdated(&made(version, cost)), outdated, "{version:?} {cost:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Teams and users: who is changed by whom. What it takes in the team is looked at once more where it is stored.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -12,6 +13,7 @@ use super::sign_in::{SignInError, SignedIn};
 use super::{Auth, Person};
 use crate::domain::name::Slug;
 use crate::domain::person::{Login, Role, TeamId, UserId};
+use crate::domain::quota::Quota;
 use crate::domain::time::Timestamp;
 use crate::store::{Account, By, Member, PeopleError, StoreError, Team, User};
 
@@ -73,6 +75,40 @@ impl Auth {
         let deed = deed.before(before.slug.as_str()).after(team.slug.as_str());
         self.record(by.doer, deed).await;
         Ok(team)
+    }
+
+    /// Says whether a team shows itself only to members who have a second factor.
+    pub async fn require_second_factor(
+        &self,
+        by: Actor<'_>,
+        team: TeamId,
+        required: bool,
+    ) -> Result<Team, ChangeError> {
+        let before = self.0.reader.team_by_id(team).await?.ok_or(PeopleError::NoTeam)?.second_factor;
+        let team = self.0.writer.require_second_factor(of(by), team, required).await?;
+        let deed = Deed::new("team.second_factor_changed", format!("team {}", team.slug)).of(team.id);
+        self.record(by.doer, deed.before(before).after(required)).await;
+        Ok(team)
+    }
+
+    /// Says what the apps of a team may use together.
+    pub async fn set_quota(&self, by: Actor<'_>, team: TeamId, quota: Quota) -> Result<Team, ChangeError> {
+        let before = self.0.reader.team_by_id(team).await?.ok_or(PeopleError::NoTeam)?.quota;
+        let team = self.0.writer.set_quota(team, quota).await?;
+        let deed = Deed::new("team.limits_changed", format!("team {}", team.slug)).of(team.id);
+        self.record(by.doer, deed.before(quota_as_json(before)).after(quota_as_json(quota))).await;
+        Ok(team)
+    }
+
+    /// The names of teams, in their order.
+    pub async fn names(&self, of: &BTreeSet<TeamId>) -> Result<Vec<String>, StoreError> {
+        let teams = self.0.reader.teams().await?;
+        Ok(teams.into_iter().filter(|team| of.contains(&team.id)).map(|team| team.slug.to_string()).collect())
+    }
+
+    /// How many members each team has.
+    pub async fn member_counts(&self) -> Result<BTreeMap<TeamId, u32>, StoreError> {
+        self.0.reader.member_counts().await
     }
 
     /// Deletes a team that has neither projects nor keys.
@@ -253,6 +289,11 @@ impl Auth {
         let session = NewSession { cookie, lasts: self.longest(pending) };
         if pending { SignedIn::NeedsSecondFactor(session) } else { SignedIn::Done(session) }
     }
+}
+
+fn quota_as_json(Quota { apps, memory, cpus }: Quota) -> serde_json::Value {
+    let (memory, cpus) = (memory.map(|memory| memory.to_string()), cpus.map(|cpus| cpus.to_string()));
+    serde_json::json!({ "apps": apps, "memory": memory, "cpus": cpus })
 }
 
 /// Who changes it, as far as their own part limits them.

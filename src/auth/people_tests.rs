@@ -250,6 +250,88 @@ async fn a_token_reaches_no_further_than_its_user_and_its_team() {
     assert!(!instance.sees(one) && instance.may_in(Right::Own, two) && !instance.sees_all());
 }
 
+/// Has somebody who has signed in set up a second factor.
+async fn set_up_factor(fixture: &Fixture, somebody: &Somebody) {
+    let Caller::Person(person) = &somebody.caller else { panic!("no person") };
+    let auth = &fixture.auth;
+    auth.begin_second_factor(person, PASSWORD, "rivetr", &from(1)).await.unwrap();
+    let totp = fixture.reader.totp(person.id).await.unwrap().unwrap();
+    let code = second_factor::totp::code(&auth.open_totp(person.id, &totp.secret).unwrap(), now());
+    auth.confirm_second_factor(person, &code).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_team_may_ask_for_a_second_factor_and_who_has_none_reaches_nothing_of_it() {
+    let (fixture, root) = Fixture::claimed().await;
+    let (shop, members) = team(&fixture).await;
+    let [viewer, developer, admin, owner] = members.as_slice() else { panic!("four parts") };
+    let auth = &fixture.auth;
+    let above = auth.require_second_factor(admin.actor(), shop, true).await;
+    assert!(matches!(above, Err(ChangeError::People(PeopleError::Above(Role::Admin)))), "{above:?}");
+    let unarmed = auth.require_second_factor(owner.actor(), shop, true).await;
+    assert!(matches!(unarmed, Err(ChangeError::People(PeopleError::NoSecondFactor))), "{unarmed:?}");
+    set_up_factor(&fixture, owner).await;
+    assert!(auth.is_still_good(&developer.caller).await.unwrap());
+    assert!(auth.require_second_factor(owner.actor(), shop, true).await.unwrap().second_factor);
+    // What is open ends, and what is asked anew reaches nothing of the team.
+    assert!(!auth.is_still_good(&developer.caller).await.unwrap());
+    assert!(auth.is_still_good(&owner.caller).await.unwrap());
+    let elsewhere = fixture.team("elsewhere").await;
+    fixture.writer.change_role(crate::store::By::Instance, shop, viewer.id(), Role::Owner).await.unwrap();
+    let again = Somebody::new(fixture.signed_in("the-viewer").await);
+    assert!(!again.caller.sees(shop) && again.caller.refuse_closed(Some(shop)).is_err());
+    let rows = auth.audit(&again.caller, AuditFilter::default(), None, 100).await.unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.entry.team != Some(shop)));
+    assert!(again.caller.refuse_closed(Some(elsewhere)).is_ok() && again.caller.refuse_closed(None).is_ok());
+    set_up_factor(&fixture, &again).await;
+    let session = fixture.reader.sessions(again.id()).await.unwrap().remove(0);
+    let (_, account) = fixture.reader.session(&session.hash).await.unwrap().unwrap();
+    assert!(reach::of(&account, Scope::Admin, None).allows_in(Right::Own, shop));
+
+    // Who administers the instance and is a member is no exception, and nobody else is concerned.
+    assert!(Caller::Person(root.clone()).sees_all());
+    let root = Somebody::new(root);
+    let local = Caller::Local { uid: 0, name: "root".to_owned() };
+    let doer = Doer::at_the_door("root", None, &from(1));
+    let by = Actor { caller: &local, doer: &doer };
+    auth.require_second_factor(by, TeamId::FIRST, true).await.unwrap();
+    let closed = Caller::Person(fixture.signed_in("root").await);
+    assert!(!closed.sees_all() && !closed.sees(TeamId::FIRST) && !closed.may(Right::Administer));
+    assert!(closed.refuse_closed(None).is_err());
+    assert!(local.sees_all() && local.refuse_closed(Some(shop)).is_ok());
+    set_up_factor(&fixture, &root).await;
+    let (_, account) = {
+        let session = fixture.reader.sessions(root.id()).await.unwrap().remove(0);
+        fixture.reader.session(&session.hash).await.unwrap().unwrap()
+    };
+    assert_eq!(reach::of(&account, Scope::Admin, None), Reach::ALL);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_password_is_made_anew_at_sign_in_and_sessions_go_on() {
+    use argon2::password_hash::PasswordHasher as _;
+    let (fixture, _) = Fixture::claimed().await;
+    let ada = fixture.user("ada", None).await;
+    let before = fixture.sign_in("ada", PASSWORD).await.unwrap();
+    let params = argon2::Params::new(8192, 1, 1, None).unwrap();
+    let old = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x10, params);
+    let old = old.hash_password_with_salt(PASSWORD.as_bytes(), &[7; 16]).unwrap().to_string();
+    let kept = async || fixture.reader.user_by_id(ada).await.unwrap().unwrap().user.password.unwrap();
+    let new = kept().await;
+    let old = crate::store::PasswordHash(old);
+    assert!(fixture.writer.renew_password(ada, new.clone(), old.clone()).await.unwrap());
+    assert!(!fixture.writer.renew_password(ada, new, old.clone()).await.unwrap(), "it was another one");
+    assert!(fixture.sign_in("ada", "not this one").await.is_err());
+    assert_eq!(kept().await.0, old.0, "only who knows it has it made anew");
+    let session = fixture.sign_in("ada", PASSWORD).await.unwrap();
+    assert!(kept().await.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", kept().await.0);
+    fixture.person(&session).await;
+    fixture.person(&before).await;
+    let renewed = kept().await;
+    fixture.sign_in("ada", PASSWORD).await.unwrap();
+    assert_eq!(kept().await.0, renewed.0, "once is enough");
+}
+
 #[tokio::test]
 async fn the_audit_shows_what_one_leads_and_what_one_did() {
     let (fixture, root) = Fixture::claimed().await;

@@ -8,10 +8,10 @@ use thiserror::Error;
 
 use super::audit::{Deed, Doer};
 use super::link::{Link, NoRandom};
-use super::password::HashError;
+use super::password::{HashError, Hasher};
 use super::session::{NewSession, Origin, Pending};
 use super::{Auth, second_factor};
-use crate::domain::person::{LOGIN_MAX, Login};
+use crate::domain::person::{LOGIN_MAX, Login, UserId};
 use crate::domain::secret::Secret;
 use crate::store::{Account, Factor, PasswordHash, PeopleError, StoreError};
 
@@ -144,11 +144,34 @@ impl Auth {
         let user = account.as_ref().map(|account| account.user.id);
         if let (Some(account), Some(hash), true) = (account, hash, fits) {
             self.0.attempts.was_right(&attempt);
+            let hash = self.renewed(account.user.id, password, hash).await;
             return Ok((account, hash));
         }
         let (by, name) = (Doer::at_the_door(&name, user, from), name.escape_debug());
         self.record(&by, Deed::new("session.refused", format!("user {name}"))).await;
         Err(SignInError::Wrong)
+    }
+
+    /// What is kept of a password that was just shown: made anew, where it was made otherwise than it would be now.
+    /// Where that does not work, the old one does.
+    async fn renewed(&self, user: UserId, password: &str, hash: PasswordHash) -> PasswordHash {
+        if !Hasher::is_outdated(&hash) {
+            return hash;
+        }
+        let renew = async {
+            let new = self.0.hasher.hash(Secret::from(password)).await?;
+            let kept = self.0.writer.renew_password(user, hash.clone(), new.clone()).await?;
+            Ok::<_, SignInError>(kept.then_some(new))
+        };
+        match renew.await {
+            Ok(Some(new)) => new,
+            // Somebody has set another one meanwhile.
+            Ok(None) => hash,
+            Err(error) => {
+                tracing::warn!(user = user.0, %error, "what is kept of a password was not made anew");
+                hash
+            }
+        }
     }
 
     async fn begin(

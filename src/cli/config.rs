@@ -33,29 +33,23 @@ impl Config {
 }
 
 fn document(effective: &Effective) -> Value {
-    let values = effective.entries().map(|(key, value, origin)| {
+    let shown = effective.shown();
+    let values = shown.keys.into_iter().map(|key| {
         json!({
             "section": key.section,
             "key": key.name,
-            "value": value,
-            "from": origin.to_string(),
-            "variable": key.variable(),
+            "value": key.value,
+            "from": key.from,
+            "variable": key.variable,
         })
     });
-    let files = effective.files.iter().map(|path| path.display().to_string());
-    json!({ "files": files.collect::<Value>(), "values": values.collect::<Value>() })
+    json!({ "files": shown.files, "values": values.collect::<Value>() })
 }
 
 fn words(effective: &Effective) -> String {
-    let rows: Vec<_> = effective
-        .entries()
-        .map(|(key, value, origin)| {
-            let value = if value.is_null() { "-".to_owned() } else { value.to_string() };
-            [format!("[{}] {}", key.section, key.name), value, origin.to_string()]
-        })
-        .collect();
-    let files: Vec<_> = effective.files.iter().map(|path| path.display().to_string()).collect();
-    let read = match files.as_slice() {
+    let shown = effective.shown();
+    let rows: Vec<_> = shown.keys.into_iter().map(|key| [key.key(), key.words(), key.from]).collect();
+    let read = match shown.files.as_slice() {
         [] => "No configuration file exists; the defaults hold.".to_owned(),
         files => format!("The configuration is good. Read: {}.", files.join(", ")),
     };

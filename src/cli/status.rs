@@ -3,6 +3,7 @@
 use std::slice;
 
 use clap::Args;
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,6 +12,10 @@ use super::session::Session;
 use super::table::{or_dash, table, time};
 use crate::api::client::{Answer, ClientError};
 use crate::api::wire::{App, AppStatus, Check, CheckStatus, Deployment, Health, List, Unit};
+use crate::host::survey::readable;
+
+/// How many apps are asked about at once.
+const AT_ONCE: usize = 8;
 
 /// Show every app at a glance
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -28,9 +33,15 @@ impl Status {
     pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
         let health = session.client.get("/api/system/health").await?;
         let apps: List<App> = session.client.get("/api/apps").await?.decode()?;
+        // To measure takes a moment of each: a few at once.
+        let client = &session.client;
+        let asked = stream::iter(&apps.items)
+            .map(async |app| client.get(&format!("/api/apps/{}/status", app.name)).await)
+            .buffered(AT_ONCE);
+        let asked: Vec<_> = asked.collect().await;
         let mut answers = Vec::new();
-        for app in &apps.items {
-            match session.client.get(&format!("/api/apps/{}/status", app.name)).await {
+        for answer in asked {
+            match answer {
                 Ok(answer) => answers.push(answer),
                 // It was deleted since the list was read.
                 Err(ClientError::NotFound { .. }) => {}
@@ -60,18 +71,48 @@ fn words(health: &Health, apps: &[AppStatus]) -> String {
         return text + "There are no apps yet. `rivetr apps create NAME` makes one.\n";
     }
     let rows: Vec<_> = apps.iter().map(row).collect();
-    text + &table(["APP", "STATE", "RELEASE", "SINCE", "ADDRESS"], &rows)
+    text + &table(["APP", "STATE", "RELEASE", "SINCE", "MEMORY", "CPU", "ADDRESS"], &rows)
 }
 
-fn row(status: &AppStatus) -> [String; 5] {
+fn row(status: &AppStatus) -> [String; 7] {
     let since = status.unit.as_ref().and_then(|unit| unit.since.as_deref()).map(time);
     [
         status.app.name.clone(),
         state(status),
         release(status.live.as_ref()),
         or_dash(since.as_deref()),
+        memory(&status.units),
+        cpu(&status.units),
         or_dash(Some(&status.app.urls.join(" "))),
     ]
+}
+
+/// What all containers use, and what they may use together.
+fn memory(units: &[Unit]) -> String {
+    let uses = units.iter().map(|unit| (unit.usage.memory, unit.usage.memory_limit.as_deref()));
+    used(uses, readable)
+}
+
+fn cpu(units: &[Unit]) -> String {
+    let uses = units.iter().map(|unit| (unit.usage.cpu_percent, unit.usage.cpu_percent_limit.as_deref()));
+    used(uses, |percent| format!("{percent} %"))
+}
+
+/// What is not known of one is not known of all.
+fn used<'a>(
+    uses: impl Iterator<Item = (Option<u64>, Option<&'a str>)> + Clone,
+    shown: impl Fn(u64) -> String,
+) -> String {
+    if uses.clone().next().is_none() {
+        return "-".to_owned();
+    }
+    let Some(now) = uses.clone().map(|(now, _)| now).sum::<Option<u64>>() else {
+        return "unknown".to_owned();
+    };
+    match uses.map(|(_, most)| most?.parse::<u64>().ok()).sum::<Option<u64>>() {
+        Some(most) => format!("{} of {}", shown(now), shown(most)),
+        None => shown(now),
+    }
 }
 
 /// How an app does, in a few words: its unit, and a newer deployment that is not live.
@@ -99,7 +140,7 @@ fn unit_state(status: &AppStatus) -> String {
     let Some(unit) = &status.unit else {
         return if status.live.is_some() { "no unit" } else { "not deployed" }.to_owned();
     };
-    let Unit { name: _, active_state, sub_state, restarts, since: _, out_of_memory: _ } = unit;
+    let Unit { name: _, active_state, sub_state, restarts, since: _, out_of_memory: _, usage: _ } = unit;
     let state =
         if active_state == "active" { sub_state.clone() } else { format!("{active_state} ({sub_state})") };
     let restarted = match restarts {
@@ -127,7 +168,7 @@ pub(super) fn release(live: Option<&Deployment>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::wire::{Failure, State};
+    use crate::api::wire::{Failure, InUse, State};
 
     fn deployment(id: i64, number: u32, state: State) -> Deployment {
         Deployment {
@@ -159,6 +200,7 @@ mod tests {
             restarts: 0,
             since: None,
             out_of_memory: None,
+            usage: InUse::default(),
         });
         let app = serde_json::from_str(app).unwrap();
         let status = AppStatus { app, live, latest, unit, units: Vec::new() };
@@ -174,6 +216,7 @@ mod tests {
             restarts: 1,
             since: None,
             out_of_memory: None,
+            usage: InUse::default(),
         };
         let app = r#"{"id":1,"name":"blog","project":"default","environment":"production","port":8080,"hosts":[],"urls":[],
             "source":"push","branch":"main","env":[],"deleting":false,"created":""}"#;
@@ -198,6 +241,18 @@ mod tests {
         assert_eq!(state(&status), "active, restarted once, ran out of memory at 2026-11-23 09:00:00");
         status.app.stopped = true;
         assert_eq!(state(&status), "stopped");
+    }
+
+    #[test]
+    fn what_is_used_is_added_up_and_what_is_not_known_says_so() {
+        let check = |uses: &[(Option<u64>, Option<&str>)], expect: &str| {
+            assert_eq!(used(uses.iter().copied(), |number| number.to_string()), expect, "{uses:?}");
+        };
+        check(&[], "-");
+        check(&[(Some(10), Some("100")), (Some(20), Some("100"))], "30 of 200");
+        check(&[(Some(0), Some("max")), (Some(20), Some("100"))], "20");
+        check(&[(Some(10), None)], "10");
+        check(&[(None, Some("100")), (Some(20), Some("100"))], "unknown");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use std::io::Write;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::failure::Failure;
 use super::files::encoded;
 use super::session::Session;
 use super::table::{table, time};
-use crate::api::wire::{self, ChangeRole, Invitation, Invite, Link, Member, NameTeam, Role, Team};
+use crate::api::wire::{
+    self, ChangeRole, ChangeTeam, Invitation, Invite, Link, Member, NameTeam, Role, Team, TeamLimits,
+};
 use crate::domain::name::Slug;
 use crate::domain::person;
 
@@ -24,6 +26,12 @@ pub enum Teams {
     /// Give a team another name
     #[command(after_help = "Example: rivetr teams rename shop store")]
     Rename(Rename),
+    /// Have a team ask its members for a second factor, or no more: who has none sees nothing of it
+    #[command(after_help = "Example: rivetr teams second-factor shop required")]
+    SecondFactor(SecondFactor),
+    /// Say what the apps of a team may use together; what is not named is not limited
+    #[command(after_help = "Example: rivetr teams limit shop --apps 10 --memory 4G --cpus 2")]
+    Limit(Limit),
     /// Delete a team that has neither projects nor keys
     #[command(after_help = "Example: rivetr teams delete shop")]
     Delete(Named),
@@ -64,6 +72,43 @@ pub struct Rename {
     /// Its new name
     #[arg(value_parser = Slug::parse)]
     name: Slug,
+}
+
+/// Whether a team asks for a second factor.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct SecondFactor {
+    /// The team
+    #[arg(value_parser = Slug::parse)]
+    team: Slug,
+    /// Whether its members need one
+    #[arg(value_enum)]
+    asked: Asked,
+}
+
+/// The two words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Asked {
+    /// Members without one see nothing of the team
+    Required,
+    /// A password is enough
+    Optional,
+}
+
+/// What the apps of a team may use together.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Limit {
+    /// The team
+    #[arg(value_parser = Slug::parse)]
+    team: Slug,
+    /// How many apps there may be
+    #[arg(long)]
+    apps: Option<u32>,
+    /// What their limits of memory may come to, as 512M or 4G
+    #[arg(long)]
+    memory: Option<String>,
+    /// What their limits of processors may come to, as 2 or 1.5
+    #[arg(long)]
+    cpus: Option<String>,
 }
 
 /// Somebody in a team.
@@ -111,9 +156,23 @@ impl Teams {
                 session.show(&answer, |team: Team| format!("{} is created.\n", team.name))
             }
             Self::Rename(Rename { team, name }) => {
-                let wish = NameTeam { name: name.to_string() };
+                let wish = ChangeTeam { name: Some(name.to_string()), second_factor: None };
                 let answer = session.client.patch(&format!("/api/teams/{team}"), &wish).await?;
                 session.show(&answer, |now: Team| format!("{team} is called {} now.\n", now.name))
+            }
+            Self::SecondFactor(SecondFactor { team, asked }) => {
+                let second_factor = Some(asked == Asked::Required);
+                let wish = ChangeTeam { name: None, second_factor };
+                let answer = session.client.patch(&format!("/api/teams/{team}"), &wish).await?;
+                session.show(&answer, |now: Team| {
+                    let asks = if now.second_factor { "asks" } else { "does not ask" };
+                    format!("{} {asks} its members for a second factor.\n", now.name)
+                })
+            }
+            Self::Limit(Limit { team, apps, memory, cpus }) => {
+                let wish = TeamLimits { apps, memory, cpus };
+                let answer = session.client.put(&format!("/api/teams/{team}/limits"), &wish).await?;
+                session.show(&answer, |now: Team| format!("{}: {}.\n", now.name, limits(&now.limits)))
             }
             Self::Delete(Named { team }) => {
                 let answer = session.client.delete(&format!("/api/teams/{team}")).await?;
@@ -161,9 +220,20 @@ async fn invite(session: &mut Session, team: &Slug, login: String, role: Role) -
 fn rows(teams: &[Team]) -> String {
     let rows: Vec<_> = teams
         .iter()
-        .map(|Team { name, members, created }| [name.clone(), members.to_string(), time(created)])
+        .map(|Team { name, members, second_factor, limits: of_apps, created }| {
+            let factor = if *second_factor { "required" } else { "optional" };
+            [name.clone(), members.to_string(), factor.to_owned(), limits(of_apps), time(created)]
+        })
         .collect();
-    table(["TEAM", "MEMBERS", "CREATED"], &rows)
+    table(["TEAM", "MEMBERS", "SECOND FACTOR", "LIMITS", "CREATED"], &rows)
+}
+
+fn limits(TeamLimits { apps, memory, cpus }: &TeamLimits) -> String {
+    let apps = apps.map(|apps| format!("{apps} apps"));
+    let memory = memory.as_ref().map(|memory| format!("{memory} of memory"));
+    let cpus = cpus.as_ref().map(|cpus| format!("{cpus} processors"));
+    let said: Vec<String> = [apps, memory, cpus].into_iter().flatten().collect();
+    if said.is_empty() { "no limits".to_owned() } else { said.join(", ") }
 }
 
 fn members_in_rows(members: &[Member]) -> String {

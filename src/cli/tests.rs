@@ -195,6 +195,8 @@ fn good_command_lines() {
         "teams list",
         "teams create shop",
         "teams rename shop store",
+        "teams second-factor shop required",
+        "teams limit shop --apps 10 --memory 4G --cpus 1.5",
         "teams delete shop",
         "teams members shop",
         "teams role shop ada viewer",
@@ -314,8 +316,8 @@ async fn apps_at_a_glance() {
         "status",
         "disk: 93 % full; delete what is not needed\n\
          \n\
-         APP   STATE                       RELEASE       SINCE                ADDRESS\n\
-         blog  running, restarted 2 times  7 (01234567)  2026-11-23 11:25:00  http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
+         APP   STATE                       RELEASE       SINCE                MEMORY  CPU  ADDRESS\n\
+         blog  running, restarted 2 times  7 (01234567)  2026-11-23 11:25:00  -       -    http://blog.example.org/ http://blog.192.0.2.7.sslip.io/\n",
     )
     .await;
     let document = format!("{{\"health\":{WORRIED},\"apps\":[{}]}}\n", blog_status());
@@ -669,12 +671,14 @@ async fn users_are_made_changed_and_listed() {
     assert_eq!(asked[4], r#"POST /api/users/ada/reset {"forget_second_factor":true}"#);
 }
 
+const MAIN: &str = r#"{"name":"main","members":2,"second_factor":false,"limits":{"memory":"2G"},"created":"2026-11-23T11:00:00.000Z"}"#;
+
 #[tokio::test]
 async fn teams_have_members_and_invitations() {
     let api = Api::of(&[
         (
             "GET /api/teams",
-            r#"{"items":[{"name":"main","members":2,"created":"2026-11-23T11:00:00.000Z"}],"next":null}"#,
+            r#"{"items":[{"name":"main","members":2,"second_factor":true,"limits":{"apps":10,"cpus":"2"},"created":"2026-11-23T11:00:00.000Z"}],"next":null}"#,
         ),
         (
             "POST /api/teams/main/invitations",
@@ -686,15 +690,27 @@ async fn teams_have_members_and_invitations() {
         ),
         ("GET /api/teams/main/members", NOTHING),
         ("DELETE /api/teams/main/invitations/3", ""),
+        ("PATCH /api/teams/main", MAIN),
+        ("PUT /api/teams/main/limits", MAIN),
     ]);
-    api.check("teams list", "TEAM  MEMBERS  CREATED\nmain  2        2026-11-23 11:00:00\n").await;
+    api.check(
+        "teams list",
+        "TEAM  MEMBERS  SECOND FACTOR  LIMITS                 CREATED\n\
+         main  2        required       10 apps, 2 processors  2026-11-23 11:00:00\n",
+    )
+    .await;
     api.check("teams invite main ada developer", "http://192.0.2.7/invitations/0123\n").await;
     api.check("teams role main ada admin", "ada is admin of main now.\n").await;
     let nobody = "The team has no members. `rivetr teams invite` makes an invitation.\n";
     api.check("teams members main", nobody).await;
     api.check("teams uninvite main 3", "Invitation 3 is worthless now.\n").await;
+    api.check("teams second-factor main optional", "main does not ask its members for a second factor.\n")
+        .await;
+    api.check("teams limit main --memory 2G", "main: 2G of memory.\n").await;
     let asked = api.asked.lock().unwrap();
     assert_eq!(asked[1], r#"POST /api/teams/main/invitations {"login":"ada","role":"developer"}"#);
+    assert_eq!(asked[5], r#"PATCH /api/teams/main {"second_factor":false}"#);
+    assert_eq!(asked[6], r#"PUT /api/teams/main/limits {"memory":"2G"}"#);
 }
 
 #[tokio::test]

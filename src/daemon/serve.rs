@@ -1,6 +1,7 @@
 //! The control plane: store, host, engine, API; ready; and stopped in reverse.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use axum::Router;
@@ -195,6 +196,14 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
     })
 }
 
+/// Where the program lies that runs here, also once another one has taken its place.
+fn program() -> Result<PathBuf, Failure> {
+    let found =
+        std::env::current_exe().map_err(|error| format!("the program does not find itself: {error}"))?;
+    let text = found.display().to_string();
+    Ok(PathBuf::from(text.trim_end_matches(" (deleted)")))
+}
+
 fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Settings, Failure> {
     let settings = &process.settings;
     let pool =
@@ -202,7 +211,7 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
     Ok(engine::Settings {
         clock: now,
         keys,
-        program: std::env::current_exe()?,
+        program: program()?,
         own_host: settings.instance.url.as_ref().map(|url| url.host.clone()),
         own_https: settings.instance.url.as_ref().is_some_and(|url| url.https),
         public_port: public_port(process),
@@ -226,6 +235,7 @@ fn engine_settings(process: &Process, keys: KeySource) -> Result<engine::Setting
         queue_max: settings.deploy.queue_max as usize,
         log_limit: u64::from(settings.deploy.log_limit_mb) * 1024 * 1024,
         acme: certificates(&settings.acme),
+        configuration: process.configuration.clone(),
     })
 }
 

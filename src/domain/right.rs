@@ -1,6 +1,6 @@
 //! What a caller may do: one table, read by every face and by the documentation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::person::{Role, TeamId};
@@ -60,7 +60,7 @@ impl Right {
                 "create, change and delete apps, their variables, domains and volumes; open a terminal"
             }
             Self::Lead => "create and delete projects, invite and remove people, keep keys",
-            Self::Own => "make owners, rename and delete the team",
+            Self::Own => "make owners, ask for a second factor, rename and delete the team",
             Self::Administer => "change the instance: registries, certificates, the host, all teams",
         }
     }
@@ -143,11 +143,33 @@ pub struct Reach {
     pub teams: Option<BTreeMap<TeamId, Role>>,
     /// What the caller's token carries; all of it, without one.
     pub scope: Scope,
+    /// What opens to the caller with a second factor.
+    pub closed: Closed,
+}
+
+/// What is closed to somebody who has no second factor yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// The teams.
+    pub teams: BTreeSet<TeamId>,
+    /// Whether the instance is, too: who administers it and is in such a team reaches only their other teams.
+    pub instance: bool,
+}
+
+impl Closed {
+    /// Nothing is.
+    pub const NOTHING: Self = Self { teams: BTreeSet::new(), instance: false };
+
+    /// Whether nothing is.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::NOTHING
+    }
 }
 
 impl Reach {
     /// Over everything.
-    pub const ALL: Self = Self { teams: None, scope: Scope::Admin };
+    pub const ALL: Self = Self { teams: None, scope: Scope::Admin, closed: Closed::NOTHING };
 
     /// Whether the caller may do this in that team.
     #[must_use]
@@ -205,7 +227,11 @@ mod tests {
     #[test]
     fn a_token_and_a_role_narrow_each_other() {
         let (mine, other) = (TeamId(1), TeamId(2));
-        let reach = |role, scope| Reach { teams: Some(BTreeMap::from([(mine, role)])), scope };
+        let reach = |role, scope| Reach {
+            teams: Some(BTreeMap::from([(mine, role)])),
+            scope,
+            closed: Closed::NOTHING,
+        };
         let narrow = reach(Role::Owner, Scope::Read);
         assert!(narrow.allows_in(Right::Read, mine) && !narrow.allows_in(Right::Deploy, mine));
         let wide = reach(Role::Viewer, Scope::Admin);

@@ -372,7 +372,7 @@ impl Engine {
             Step::Stop { unit } => {
                 machine.systemd.stop(&unit).await?;
                 machine.systemd.reset_failed(&unit).await?;
-                if unit.ends_with(".timer") {
+                if unit.strip_suffix(".timer").is_some() {
                     // Another timer of this name would make up for what this one did not do.
                     machine.systemd.forget_state(&unit).await?;
                 }

@@ -168,6 +168,7 @@ impl From<ChangeAppError> for EngineError {
                 Self::Conflict { field: "hosts", message }
             }
             ChangeAppError::NoApp | ChangeAppError::Deleting(_) => Self::Conflict { field: "app", message },
+            ChangeAppError::OverQuota(over) => over.into(),
             ChangeAppError::Store(error) => error.into(),
         }
     }

@@ -3,6 +3,7 @@
 mod inside;
 mod links;
 mod log;
+mod preview;
 mod standing;
 mod tend;
 mod trash;
@@ -66,6 +67,9 @@ impl Engine {
         };
         let new = NewDatabase { slug, project, kind, settings, credentials, volume };
         let database = self.0.writer.create_database(new, self.now()).await?;
+        if database.settings.public.is_some() {
+            self.publish_routes().await?;
+        }
         self.tend_soon(database.id, true);
         Ok(database)
     }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::domain::deployment::IllegalMove;
+use crate::domain::quota::OverQuota;
 use crate::host::git::GitError;
 use crate::store::{
     AllocateError, BeginOneOffError, ChangeProjectError, CreateAppError, CreateKeyError, CreateProjectError,
@@ -89,8 +90,15 @@ impl From<CreateAppError> for EngineError {
             CreateAppError::NoProject(_) => Self::Invalid { field: "project", message },
             CreateAppError::NoEnvironment { .. } => Self::Invalid { field: "environment", message },
             CreateAppError::NoKey(_) => Self::Invalid { field: "git_key", message },
+            CreateAppError::OverQuota(over) => over.into(),
             CreateAppError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<OverQuota> for EngineError {
+    fn from(OverQuota { field, message }: OverQuota) -> Self {
+        Self::Invalid { field, message }
     }
 }
 
@@ -201,6 +209,9 @@ impl From<ScaleError> for EngineError {
             ScaleError::Store(error) => error.into(),
             ScaleError::NoApp => Self::NotFound { what: "app", name: String::new() },
             ScaleError::Deleting(_) => Self::Conflict { field: "app", message },
+            ScaleError::OverQuota(OverQuota { field: _, message }) => {
+                Self::Invalid { field: "replicas", message }
+            }
             ScaleError::AtWork(_) => Self::Conflict { field: "replicas", message },
         }
     }

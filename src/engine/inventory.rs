@@ -1,6 +1,7 @@
 //! Every unit that rivetr has on this machine: its file, how it does, and whether somebody edited it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::apply::ApplyError;
 use super::{Engine, EngineError};
@@ -20,6 +21,8 @@ pub struct InventoryUnit {
     pub unit: String,
     /// Its file; none: it is not one of those that rivetr writes while it runs.
     pub file: Option<UnitFile>,
+    /// What a person has put beside it, each with its path.
+    pub drop_ins: Vec<(PathBuf, String)>,
     /// systemd's words for how it does, such as `active` and `running`; none: it has not been loaded.
     pub state: Option<(&'static str, String)>,
 }
@@ -68,11 +71,16 @@ impl Engine {
                     drift: drift(&text, wanted),
                     text,
                 };
-                found.push(InventoryUnit { state: states.remove(&unit), unit, file: Some(file) });
+                let units = &self.machine().units;
+                let mut drop_ins = units.dropins_of(&path).map_err(EngineError::internal)?;
+                drop_ins.extend(units.plain_dropins_of(&unit).map_err(EngineError::internal)?);
+                found.push(InventoryUnit { state: states.remove(&unit), unit, file: Some(file), drop_ins });
             }
         }
-        let rest = states.into_iter();
-        found.extend(rest.map(|(unit, state)| InventoryUnit { unit, file: None, state: Some(state) }));
+        for (unit, state) in states {
+            let drop_ins = self.machine().units.plain_dropins_of(&unit).map_err(EngineError::internal)?;
+            found.push(InventoryUnit { unit, file: None, drop_ins, state: Some(state) });
+        }
         found.sort_by(|one, other| one.unit.cmp(&other.unit));
         Ok(found)
     }

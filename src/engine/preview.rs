@@ -66,7 +66,7 @@ impl Engine {
     }
 }
 
-fn texts(files: UnitFiles) -> Texts {
+pub(super) fn texts(files: UnitFiles) -> Texts {
     files.into_iter().map(|(path, text)| (path.file().to_owned(), text)).collect()
 }
 

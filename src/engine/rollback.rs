@@ -45,6 +45,10 @@ impl Engine {
         // It comes back with as many containers as there are now.
         let settings = Settings { replicas: app.settings.replicas, ..target.settings.clone() };
         self.check_runtime(&app.slug, &settings, Some(&app.settings.runtime), administrator).await?;
+        if let Some(over) = self.reader().over_quota(&app, &settings).await? {
+            let message = format!("release {} cannot come back: {}", target.origin(), over.message);
+            return Err(EngineError::Invalid { field: "number", message });
+        }
         self.bring_back(&app, &target, Trigger::Rollback).await
     }
 

@@ -70,7 +70,7 @@ pub struct ByHand {
 pub enum Stir {
     /// A deployment has come to this state.
     Moved(DeploymentId, State),
-    /// This unit of some app has another state.
+    /// This unit of some app or database has another state.
     Unit(String),
     /// Anything may have happened.
     Missed,
@@ -152,11 +152,16 @@ impl Engine {
     }
 }
 
-/// Waits until the unit of an app changes.
+/// Whether pages show a unit: of an app or a database.
+fn is_told_of(unit: &str) -> bool {
+    unit.starts_with(PREFIX) || unit.starts_with("rivetr-db-")
+}
+
+/// Waits until the unit of an app or a database changes.
 async fn of_units(changes: &mut broadcast::Receiver<Change>) -> Option<Stir> {
     loop {
         match changes.recv().await {
-            Ok(Change::Unit(change)) if change.unit.starts_with(PREFIX) => {
+            Ok(Change::Unit(change)) if is_told_of(&change.unit) => {
                 return Some(Stir::Unit(change.unit));
             }
             Ok(Change::Unit(_)) => {}

@@ -3,7 +3,8 @@
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast;
 
-use super::{Engine, EngineError};
+use super::usage::MEASURED;
+use super::{Engine, EngineError, Usage};
 use crate::domain::app::{App, AppId, Replicas};
 use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::Slug;
@@ -39,6 +40,8 @@ pub struct UnitSummary {
     pub since: Option<Timestamp>,
     /// When the kernel last killed something in it for want of memory.
     pub out_of_memory: Option<Timestamp>,
+    /// What it uses, and may use.
+    pub usage: Usage,
 }
 
 /// One line that an app wrote.
@@ -66,6 +69,7 @@ impl Engine {
         let found = self.units_of(&live).await?;
         let units = stream::iter(found).map(async |unit| UnitSummary {
             out_of_memory: self.ran_out_of_memory(&live, &unit).await,
+            usage: self.usage_of(&unit),
             name: unit.unit,
             active_state: unit.active_state.as_str(),
             sub_state: unit.sub_state,
@@ -74,6 +78,17 @@ impl Engine {
         });
         let units = units.buffered(AT_ONCE).collect().await;
         Ok(AppStatus { app, units, live: Some(live), latest })
+    }
+
+    /// The same, with what is used of the processors: where nobody looked before, that takes a moment.
+    pub async fn measured_status(&self, app: &Slug) -> Result<AppStatus, EngineError> {
+        let status = self.app_status(app).await?;
+        let known = |unit: &UnitSummary| unit.usage.cpu.is_some() || unit.active_state != "active";
+        if status.units.iter().all(known) {
+            return Ok(status);
+        }
+        tokio::time::sleep(MEASURED).await;
+        self.app_status(app).await
     }
 
     /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or

@@ -3,6 +3,7 @@
 //! No hook runs, no prompt is shown. Names that come from outside stand behind `--` or are checked here; what a push
 //! or a deployment means is not decided here.
 
+mod history;
 mod lfs;
 mod progress;
 mod remote;
@@ -22,6 +23,7 @@ use super::process::{ProcessError, Spawn, printable};
 use crate::domain::source::CommitId;
 use crate::files::{self, FileError};
 
+pub use self::history::{Between, History, LISTED, Logged};
 pub use self::remote::{Credential, NotLetIn, Remote};
 pub use self::tidy::unlock;
 pub use self::transfer::{Fetched, Service};

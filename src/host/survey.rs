@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::cgroup;
 use crate::files::{self, FileError};
 
 /// Where Podman looks for its helpers, and then for any program.
@@ -27,17 +28,31 @@ pub fn init() -> Option<PathBuf> {
 /// Room on the disk that a path lies on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Bytes that a user who is not root can still write.
+    /// Bytes that are taken.
+    pub used: u64,
+    /// Bytes that a user who is not root can still write. With what is used they are less than all there is where
+    /// the file system keeps some back.
     pub free: u64,
     /// Bytes altogether.
     pub total: u64,
+}
+
+impl Room {
+    /// How much is used of what a user who is not root can have, in percent rounded up: as `df` says it.
+    #[must_use]
+    pub fn percent(&self) -> Option<u64> {
+        let had = u128::from(self.used) + u128::from(self.free);
+        let percent = (u128::from(self.used) * 100).checked_add(had.checked_sub(1)?)?.checked_div(had)?;
+        u64::try_from(percent).ok()
+    }
 }
 
 /// Looks at the disk that a path lies on.
 pub fn room(path: &Path) -> std::io::Result<Room> {
     let found = rustix::fs::statvfs(path)?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-    Ok(Room { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+    let used = bytes(found.f_blocks.saturating_sub(found.f_bfree));
+    Ok(Room { used, free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
 }
 
 /// The bytes of a file, or of every file below a folder; nothing where there is neither. Links are not followed, and
@@ -70,7 +85,8 @@ pub fn memory() -> Option<Room> {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
     };
-    Some(Room { free: bytes("MemAvailable:")?, total: bytes("MemTotal:")? })
+    let (free, total) = (bytes("MemAvailable:")?, bytes("MemTotal:")?);
+    Some(Room { used: total.saturating_sub(free), free, total })
 }
 
 fn unless_gone<T>(looked: std::io::Result<T>) -> std::io::Result<Option<T>> {
@@ -82,27 +98,16 @@ fn unless_gone<T>(looked: std::io::Result<T>) -> std::io::Result<Option<T>> {
 
 /// What a manager may divide among its units, such as `cpu` and `memory`, by the cgroup that it has.
 pub fn controllers(cgroup: &str) -> Result<Vec<String>, FileError> {
-    let text = cgroup_file(cgroup, "cgroup.controllers")?.unwrap_or_default();
+    let text = cgroup::file(cgroup, "cgroup.controllers")?.unwrap_or_default();
     Ok(text.split_whitespace().map(str::to_owned).collect())
 }
 
 /// How many processes of a cgroup, and of those below it, the kernel has killed for want of memory. None where there
 /// is no such cgroup, or where nobody counts its memory.
 pub fn oom_kills(cgroup: &str) -> Result<u64, FileError> {
-    let text = cgroup_file(cgroup, "memory.events")?.unwrap_or_default();
+    let text = cgroup::file(cgroup, "memory.events")?.unwrap_or_default();
     let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
     Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0))
-}
-
-fn cgroup_file(cgroup: &str, name: &str) -> Result<Option<String>, FileError> {
-    let hierarchy = [Path::new("/sys/fs/cgroup"), Path::new("/sys/fs/cgroup/unified")];
-    for root in hierarchy {
-        let file = root.join(cgroup.trim_start_matches('/')).join(name);
-        if let Some(text) = files::read_text(&file)? {
-            return Ok(Some(text));
-        }
-    }
-    Ok(None)
 }
 
 /// A number of bytes as people read it: `1.5 GiB`.
@@ -153,6 +158,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_back_is_neither_used_nor_free() {
+        for (used, free, total, percent) in [
+            (45, 49, 264, Some(48)),
+            (0, 10, 10, Some(0)),
+            (1, 999, 1000, Some(1)),
+            (10, 0, 11, Some(100)),
+            (0, 0, 0, None),
+            (u64::MAX, u64::MAX, u64::MAX, Some(50)),
+        ] {
+            assert_eq!(Room { used, free, total }.percent(), percent, "{used} {free}");
+        }
+    }
+
+    #[test]
     fn this_machine_has_memory_and_a_load() {
         let found = memory().unwrap();
         assert!(found.free <= found.total && found.free > 0);
@@ -162,7 +181,7 @@ mod tests {
     #[test]
     fn a_disk_has_room_and_nowhere_has_none() {
         let found = room(Path::new("/tmp")).unwrap();
-        assert!(found.free <= found.total && found.total > 0);
+        assert!(found.used + found.free <= found.total && found.total > 0);
         assert!(room(Path::new("/nowhere/at/all")).is_err());
         assert_eq!(controllers("/no/such/cgroup").unwrap(), Vec::<String>::new());
         assert_eq!(oom_kills("/no/such/cgroup").unwrap(), 0);

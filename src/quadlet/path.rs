@@ -96,7 +96,7 @@ impl UnitPath {
     /// Whether it is a timer. It comes up at boot for as long as its file is there.
     #[must_use]
     pub fn is_timer(&self) -> bool {
-        self.place == Place::Systemd && self.file.ends_with(".timer")
+        self.place == Place::Systemd && self.file.rsplit_once('.').is_some_and(|(_, kind)| kind == "timer")
     }
 
     /// Whether it is the service of a job or of a backup: started by its timer or by hand, it ends by itself.

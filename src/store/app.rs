@@ -8,12 +8,13 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{database, former_app, key, mount, route, row, settings, source, variable};
+use super::{database, former_app, key, mount, quota, route, row, settings, source, variable};
 use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::domain::{Pattern, Site};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::person::TeamId;
+use crate::domain::quota::OverQuota;
 use crate::domain::source::{GitAccess, Source};
 use crate::domain::time::Timestamp;
 
@@ -48,6 +49,9 @@ pub enum CreateAppError {
     /// There is no such key.
     #[error("there is no key {0}: make it first, with `rivetr keys create {0}`")]
     NoKey(Slug),
+    /// The team may not use so much.
+    #[error(transparent)]
+    OverQuota(OverQuota),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -220,7 +224,13 @@ fn create(
     if let Some(missing) = missing_key(tx, &new.source, team, &[&new.project.as_str()])? {
         return Err(CreateAppError::NoKey(missing));
     }
-    let Some(id) = insert(tx, new, now)? else {
+    let of_project =
+        row::first(tx, team, [new.project.as_str()], |row| Ok(TeamId(row::number(row, "team")?)))?;
+    let settings = match of_project {
+        Some(team) => quota::of_new(tx, team, &new.settings)?.map_err(CreateAppError::OverQuota)?,
+        None => new.settings.clone(),
+    };
+    let Some(id) = insert(tx, new, settings, now)? else {
         return Err(missing(tx, new)?);
     };
     let given = new.hosts.iter().map(|host| (host, false)).chain(automatic.map(|host| (host, true)));
@@ -258,9 +268,15 @@ fn missing_key(
     }
 }
 
-fn insert(tx: &Transaction<'_>, new: &NewApp, now: Timestamp) -> Result<Option<AppId>, StoreError> {
-    let NewApp { slug, project, environment, source, git_token: _, hosts: _, settings, variables: _ } = new;
-    let settings = Settings { variables: Vec::new(), ..settings.clone() };
+fn insert(
+    tx: &Transaction<'_>,
+    new: &NewApp,
+    settings: Settings,
+    now: Timestamp,
+) -> Result<Option<AppId>, StoreError> {
+    let NewApp { slug, project, environment, source, git_token: _, hosts: _, settings: _, variables: _ } =
+        new;
+    let settings = Settings { variables: Vec::new(), ..settings };
     let id = tx
         .prepare_cached(
             "INSERT INTO app (slug, project, environment, source, settings, created) \

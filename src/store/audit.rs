@@ -59,6 +59,8 @@ pub struct AuditFilter {
     pub teams: Option<Vec<TeamId>>,
     /// Also those that this user has done, whatever they are about.
     pub or_by: Option<UserId>,
+    /// None of those about these teams, whoever did it.
+    pub without: Vec<TeamId>,
     /// Only by this user.
     pub user: Option<UserId>,
     /// Only actions that begin so.
@@ -201,7 +203,7 @@ fn select(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<AuditRow>, StoreError> {
-    let AuditFilter { teams, or_by, user, action, object, since, until } = filter;
+    let AuditFilter { teams, or_by, without, user, action, object, since, until } = filter;
     let mut params: Vec<Value> = Vec::new();
     let mut all = vec!["1".to_owned()];
     let mut put = |value: Value| {
@@ -212,6 +214,9 @@ fn select(
         let marks: Vec<String> = teams.iter().map(|team| put(Value::Integer(team.0))).collect();
         let own = or_by.map_or("0".to_owned(), |user| format!("user = {}", put(Value::Integer(user.0))));
         all.push(format!("(team IN ({}) OR {own})", marks.join(", ")));
+    }
+    for team in without {
+        all.push(format!("team IS NOT {}", put(Value::Integer(team.0))));
     }
     if let Some(user) = user {
         all.push(format!("user = {}", put(Value::Integer(user.0))));
@@ -319,6 +324,8 @@ mod tests {
         let teams = |teams: &[i64]| Some(teams.iter().map(|team| TeamId(*team)).collect());
         assert_eq!(ids(&store, AuditFilter { teams: teams(&[1]), ..all() }).await, [2]);
         assert_eq!(ids(&store, AuditFilter { teams: teams(&[]), ..all() }).await, [0; 0]);
+        let others = AuditFilter { without: vec![TeamId(1)], ..all() };
+        assert!(!ids(&store, others).await.contains(&2));
         let mine = AuditFilter { teams: teams(&[]), or_by: Some(UserId(1)), ..all() };
         assert_eq!(ids(&store, mine).await.len(), 4);
         assert_eq!(ids(&store, AuditFilter { action: Some("app.".to_owned()), ..all() }).await, [3, 2, 1]);

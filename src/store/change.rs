@@ -6,9 +6,10 @@ use thiserror::Error;
 use super::domain::Holder;
 use super::error::StoreError;
 use super::writer::Writer;
-use super::{app, domain, row, settings};
+use super::{app, domain, quota, row, settings};
 use crate::domain::app::{App, AppId, Settings};
 use crate::domain::name::{HostName, Slug};
+use crate::domain::quota::OverQuota;
 use crate::domain::runtime::Limits;
 
 /// Why an app could not be changed.
@@ -36,6 +37,9 @@ pub enum ChangeAppError {
         /// The domain that redirects.
         by: String,
     },
+    /// The team may not use so much.
+    #[error(transparent)]
+    OverQuota(OverQuota),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,6 +68,7 @@ fn change(
     if before.deleting {
         return Err(ChangeAppError::Deleting(before.slug));
     }
+    quota::check_change(tx, &before, settings)?.map_err(ChangeAppError::OverQuota)?;
     let text = settings::to_json(settings)?;
     tx.execute("UPDATE app SET settings = ?2 WHERE id = ?1", (id.0, text)).map_err(StoreError::from)?;
     if before.settings.runtime.limits != settings.runtime.limits {

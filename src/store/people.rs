@@ -59,6 +59,9 @@ pub enum PeopleError {
     /// It is not for the part that the caller has.
     #[error("as {0} of this team you cannot do this: it needs a wider role")]
     Above(Role),
+    /// Who asks it of others has none.
+    #[error("set up a second factor of your own first: the team would be closed to you, too")]
+    NoSecondFactor,
     /// What was to be changed has changed meanwhile.
     #[error("this has changed meanwhile: load it again")]
     Changed,

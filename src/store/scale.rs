@@ -6,10 +6,11 @@ use thiserror::Error;
 use super::error::StoreError;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{app, route};
-use crate::domain::app::{AppId, Replicas, Wish};
+use super::{app, quota, route};
+use crate::domain::app::{AppId, Replicas, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
 use crate::domain::name::Slug;
+use crate::domain::quota::OverQuota;
 
 /// Why an app does not get another number of containers.
 #[derive(Debug, Error)]
@@ -23,6 +24,9 @@ pub enum ScaleError {
     /// A deployment is under way, which began with the number there is.
     #[error("deployment {0} of this app is under way: scale it when that has ended")]
     AtWork(u32),
+    /// The team may not use so much.
+    #[error(transparent)]
+    OverQuota(OverQuota),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,6 +100,8 @@ fn scale(tx: &Transaction<'_>, id: AppId, replicas: Replicas) -> Result<(), Scal
     if let Some(number) = at_work.map_err(StoreError::from)? {
         return Err(ScaleError::AtWork(number));
     }
+    let wanted = Settings { replicas, ..found.settings.clone() };
+    quota::check_change(tx, &found, &wanted)?.map_err(ScaleError::OverQuota)?;
     let set = "SET settings = json_set(settings, '$.replicas', ?2)";
     for (table, rows) in [
         ("app", "id = ?1"),

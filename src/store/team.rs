@@ -3,7 +3,7 @@
 //! Who may change a part is looked at in the transaction that changes it: two who change each other's at the same
 //! moment are one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, Params, Row, Transaction};
 
@@ -11,9 +11,10 @@ use super::error::StoreError;
 use super::people::{By, PeopleError};
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{row, user};
+use super::{quota, row, user};
 use crate::domain::name::Slug;
 use crate::domain::person::{Login, Role, TeamId, UserId};
+use crate::domain::quota::Quota;
 use crate::domain::time::Timestamp;
 
 /// A team as the store knows it.
@@ -23,6 +24,10 @@ pub struct Team {
     pub id: TeamId,
     /// Its name.
     pub slug: Slug,
+    /// Whether it shows itself only to members who have a second factor.
+    pub second_factor: bool,
+    /// What its apps may use together.
+    pub quota: Quota,
     /// When it was made.
     pub created: Timestamp,
 }
@@ -58,7 +63,7 @@ impl Writer {
                 user::by_id(tx, owner)?.ok_or(PeopleError::NoUser)?;
                 put(tx, id, owner, Role::Owner)?;
             }
-            Ok(Team { id, slug, created: now })
+            Ok(Team { id, slug, second_factor: false, quota: Quota::default(), created: now })
         })
         .await
     }
@@ -74,6 +79,29 @@ impl Writer {
             refuse_taken(tx, &slug)?;
             tx.execute("UPDATE team SET slug = ?2 WHERE id = ?1", (team.0, slug.as_str()))?;
             Ok(Team { slug, ..found })
+        })
+        .await
+    }
+
+    /// Says whether a team shows itself only to members who have a second factor. Who says so has one: nobody locks
+    /// themselves out.
+    pub async fn require_second_factor(
+        &self,
+        by: By,
+        team: TeamId,
+        required: bool,
+    ) -> Result<Team, PeopleError> {
+        self.write(move |tx| {
+            let found = by_id(tx, team)?.ok_or(PeopleError::NoTeam)?;
+            require(tx, by, team, Role::Owner)?;
+            if let By::User(user) = by
+                && required
+                && !user::by_id(tx, user)?.is_some_and(|user| user.second_factor)
+            {
+                return Err(PeopleError::NoSecondFactor);
+            }
+            tx.execute("UPDATE team SET second_factor = ?2 WHERE id = ?1", (team.0, required))?;
+            Ok(Team { second_factor: required, ..found })
         })
         .await
     }
@@ -159,6 +187,18 @@ impl Reader {
         self.read(move |tx| by_id(tx, id)).await
     }
 
+    /// How many members each team has; one without any is not there.
+    pub async fn member_counts(&self) -> Result<BTreeMap<TeamId, u32>, StoreError> {
+        self.read(|tx| {
+            let counts =
+                row::all(tx, "SELECT team, count(*) AS count FROM member GROUP BY team", [], |row| {
+                    Ok((TeamId(row::number(row, "team")?), row::number::<u32>(row, "count")?))
+                })?;
+            Ok(counts.into_iter().collect())
+        })
+        .await
+    }
+
     /// The members of a team, by login.
     pub async fn members(&self, team: TeamId) -> Result<Vec<Member>, StoreError> {
         self.read(move |tx| {
@@ -185,6 +225,14 @@ pub(super) fn of_user(connection: &Connection, user: UserId) -> Result<BTreeMap<
         Ok((TeamId(row::number(row, "team")?), row::parsed(row, "role", row::word(Role::parse))?))
     })?;
     Ok(parts.into_iter().collect())
+}
+
+/// The teams of a user that show themselves only to who has a second factor.
+pub(super) fn strict_of_user(connection: &Connection, user: UserId) -> Result<BTreeSet<TeamId>, StoreError> {
+    let sql =
+        "SELECT id FROM team JOIN member ON member.team = team.id WHERE user = ?1 AND second_factor = 1";
+    let teams = row::all(connection, sql, [user.0], |row| Ok(TeamId(row::number(row, "id")?)))?;
+    Ok(teams.into_iter().collect())
 }
 
 /// Makes a user a member, or gives them another part.
@@ -251,13 +299,15 @@ fn refuse_taken(tx: &Transaction<'_>, slug: &Slug) -> Result<(), PeopleError> {
 }
 
 fn select(connection: &Connection, rest: &str, params: impl Params) -> Result<Vec<Team>, StoreError> {
-    row::all(connection, &format!("SELECT id, slug, created FROM team {rest}"), params, read)
+    row::all(connection, &format!("SELECT * FROM team {rest}"), params, read)
 }
 
 fn read(row: &Row<'_>) -> Result<Team, StoreError> {
     Ok(Team {
         id: TeamId(row::number(row, "id")?),
         slug: row::parsed(row, "slug", Slug::parse)?,
+        second_factor: row::number(row, "second_factor")?,
+        quota: quota::read(row)?,
         created: row::time(row, "created")?,
     })
 }

@@ -1,6 +1,6 @@
 //! Users: who can sign in, and what it takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rusqlite::{Connection, Params, Row, Transaction};
@@ -52,6 +52,8 @@ pub struct Account {
     pub user: User,
     /// Their parts.
     pub teams: BTreeMap<TeamId, Role>,
+    /// The teams of these that show themselves only to who has a second factor.
+    pub strict: BTreeSet<TeamId>,
 }
 
 /// The secret by which a user's codes are made.
@@ -159,6 +161,22 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Keeps another hash of the same password, unless it was changed meanwhile; whether it is kept. Sessions go on.
+    pub async fn renew_password(
+        &self,
+        id: UserId,
+        before: PasswordHash,
+        hash: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE user SET password = ?3 WHERE id = ?1 AND password = ?2";
+            Ok(tx.execute(sql, (id.0, before.0, hash.0))? == 1)
+        })
+        .await
+    }
+}
+
 impl Reader {
     /// Every user, by login, with their parts.
     pub async fn users(&self) -> Result<Vec<Account>, StoreError> {
@@ -233,7 +251,8 @@ pub(super) fn by_login(connection: &Connection, login: &Login) -> Result<Option<
 
 pub(super) fn account(connection: &Connection, user: User) -> Result<Account, StoreError> {
     let teams = team::of_user(connection, user.id)?;
-    Ok(Account { user, teams })
+    let strict = team::strict_of_user(connection, user.id)?;
+    Ok(Account { user, teams, strict })
 }
 
 fn refuse_last_administrator(tx: &Transaction<'_>, user: &User) -> Result<(), PeopleError> {

@@ -24,7 +24,7 @@ use super::sign_in::Waiting;
 use super::{assets, cookie, form, prove};
 use crate::api::{Numbers, from_another_site, panic_words};
 use crate::auth::audit::RequestNumber;
-use crate::auth::{Auth, Browser, Refusal, Refused, Visitor};
+use crate::auth::{Auth, Browser, Refusal, Refused, SECOND_FACTOR, Visitor};
 
 /// The longest form, in bytes; variables are the longest that people send.
 pub(super) const FORM_MAX: usize = 2 * 1024 * 1024;
@@ -77,6 +77,9 @@ pub(super) async fn around(
     if let Some(Refused(refusal)) = response.extensions_mut().remove() {
         if matches!(*refusal, Refusal::SignedOut) {
             return finish(to_sign_in(&path, &headers, &method), &number, encrypted);
+        }
+        if matches!(*refusal, Refusal::NeedsSecondFactor { .. }) {
+            return finish(to_second_factor(&headers), &number, encrypted);
         }
         response = PageError::from(refusal).into_response();
     }
@@ -154,6 +157,14 @@ fn to_sign_in(path: &str, headers: &HeaderMap, method: &Method) -> Response {
         return (StatusCode::UNAUTHORIZED, [("hx-redirect", target)], "").into_response();
     }
     Redirect::to(&target).into_response()
+}
+
+/// To the page where a second factor is set up.
+fn to_second_factor(headers: &HeaderMap) -> Response {
+    if headers.contains_key("hx-request") {
+        return (StatusCode::FORBIDDEN, [("hx-redirect", SECOND_FACTOR)], "").into_response();
+    }
+    Redirect::to(SECOND_FACTOR).into_response()
 }
 
 /// Pages as gzip for those who take it; what streams is left alone.

@@ -158,11 +158,11 @@ async fn remove(
     hx: Hx,
     State(engine): State<Engine>,
     Path(name): Path<String>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let parsed = CertName::parse(&name).map_err(|_| PageError::NotFound)?;
-    if confirm.trim() != name {
-        return view::wrong(&RemovePage { shell, wrong: format!("type {name} to take it back"), name });
+    if let Err(errors) = confirm.is(&name) {
+        return view::wrong(&RemovePage { shell, wrong: errors.of("confirm").to_owned(), name });
     }
     engine.remove_certificate(&parsed).await?;
     visit.record(Deed::new("certificate.removed", format!("certificate {parsed}"))).await;

@@ -1,6 +1,7 @@
 //! One deployment: its steps as they go, its log, what is different from the release before, and the way back to it.
 
 mod changes;
+mod commits;
 mod watch;
 
 use askama::Template;
@@ -116,6 +117,7 @@ pub(super) struct Line {
 pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
         Route::get("/deployments/{id}", show),
+        Route::get("/deployments/{id}/commits", commits::show),
         Route::get("/deployments/{id}/log", download),
         Route::get("/live/deployments/{id}", watch::watch),
         Route::post("/deployments/{id}/cancel", cancel),

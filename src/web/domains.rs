@@ -39,7 +39,7 @@ struct OnePage {
     row: Row,
     form: Change,
     errors: Errors,
-    confirm_wrong: &'static str,
+    confirm_wrong: String,
 }
 
 /// What DNS says of every domain of an app; it is asked while the page is there already.
@@ -193,12 +193,12 @@ async fn remove(
     hx: Hx,
     State(engine): State<Engine>,
     Path(id): Path<String>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let (domain, app) = find(&engine, &visit, &id).await?;
     let name = domain.site.to_string();
-    let refused = if confirm.trim() == name {
-        match engine.remove_domain(domain.id).await {
+    let refused = match confirm.is(&name) {
+        Ok(()) => match engine.remove_domain(domain.id).await {
             Ok(_) => {
                 visit
                     .record(Deed::new(
@@ -209,13 +209,12 @@ async fn remove(
                 return Ok(view::go(hx, &format!("/apps/{}/domains", app.slug)));
             }
             Err(error) => Errors::of_engine(error)?,
-        }
-    } else {
-        Errors::default()
+        },
+        Err(errors) => errors,
     };
-    let said = if refused.is_empty() { "type the domain as it stands above" } else { "" };
-    let form = Change::of(&domain.site);
-    view::wrong(&one_page(&engine, shell, (&domain, &app), form, refused, said).await?)
+    let (form, said) = (Change::of(&domain.site), refused.of("confirm").to_owned());
+    let refused = if said.is_empty() { refused } else { Errors::default() };
+    view::wrong(&one_page(&engine, shell, (&domain, &app), form, refused, &said).await?)
 }
 
 /// The domain of a number, and its app, if the person may know of it.
@@ -360,12 +359,12 @@ async fn one_page(
     (domain, app): (&Domain, &App),
     form: Change,
     errors: Errors,
-    confirm_wrong: &'static str,
+    confirm_wrong: &str,
 ) -> Result<OnePage, PageError> {
     let head = app::head(engine, app, "domains").await?;
     let managed = engine.reader().certificates().await?;
     let row = Row::of(engine, domain, &managed);
-    Ok(OnePage { shell, head, row, form, errors, confirm_wrong })
+    Ok(OnePage { shell, head, row, form, errors, confirm_wrong: confirm_wrong.to_owned() })
 }
 
 #[cfg(test)]

@@ -146,6 +146,7 @@ impl From<Arc<Refusal>> for PageError {
             | Refusal::Stranger { .. }
             | Refusal::InAddress { .. }
             | Refusal::SignedOut
+            | Refusal::NeedsSecondFactor { .. }
             | Refusal::Forbidden { .. } => Self::Refused(refusal),
         }
     }

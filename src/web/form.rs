@@ -38,6 +38,17 @@ pub(super) struct Confirm {
     pub confirm: String,
 }
 
+impl Confirm {
+    /// Whether it is this name; else what is wrong, at its field.
+    pub fn is(&self, name: &str) -> Result<(), Errors> {
+        if self.confirm.trim() == name {
+            Ok(())
+        } else {
+            Err(Errors::one("confirm", format!("type {name} to go on")))
+        }
+    }
+}
+
 /// What is wrong with a form: each field by its name, and what is about none of them by the empty one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Errors(BTreeMap<String, String>);
@@ -56,6 +67,11 @@ impl Errors {
     /// What is wrong with a field; empty: nothing. For templates.
     pub fn of(&self, field: &str) -> &str {
         self.0.get(field).map_or("", String::as_str)
+    }
+
+    /// The same under other names.
+    pub fn at(self, name: impl Fn(&str) -> &str) -> Self {
+        Self(self.0.into_iter().map(|(field, message)| (name(&field).to_owned(), message)).collect())
     }
 
     /// What is about no field of `shown`, for the head of the form.

@@ -1,4 +1,5 @@
-//! The host, for those who look after it: the doctor, what takes room on disk, and the units of everything.
+//! The host, for those who look after it: the doctor, what takes room on disk, the units of everything, and what is
+//! configured.
 //!
 //! Each of these takes time, so each is a page of its own, which the first one fetches once it is there.
 
@@ -13,7 +14,7 @@ use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
 use super::{Route, Web};
 use crate::auth::gate::Administer;
-use crate::engine::{Check, CheckStatus, DiskUse, Engine, readable_bytes};
+use crate::engine::{Check, CheckStatus, Configuration, DiskUse, Engine, readable_bytes};
 
 #[derive(Template)]
 #[template(path = "host/index.html")]
@@ -48,6 +49,19 @@ struct DiskPart {
     disk: Disk,
 }
 
+#[derive(Template)]
+#[template(path = "host/config.html")]
+struct ConfigPage {
+    shell: Shell,
+    configuration: Configuration,
+}
+
+#[derive(Template)]
+#[template(path = "host/config-part.html")]
+struct ConfigPart {
+    configuration: Configuration,
+}
+
 /// What the doctor found, the worst first.
 struct Doctor {
     verdict: Mark,
@@ -63,8 +77,8 @@ struct Found {
 
 /// What is on disk.
 struct Disk {
+    used: String,
     free: String,
-    total: String,
     /// Of a hundred.
     taken: Option<u64>,
     rows: Vec<(&'static str, &'static str, Option<String>)>,
@@ -74,6 +88,7 @@ struct Disk {
 pub(super) fn routes() -> Vec<Route<Web>> {
     let mut routes =
         vec![Route::get("/host", index), Route::get("/host/doctor", doctor), Route::get("/host/disk", disk)];
+    routes.push(Route::get("/host/config", config));
     routes.extend(units::routes());
     routes
 }
@@ -109,6 +124,19 @@ async fn disk(
     view::show(&DiskPage { shell, disk })
 }
 
+async fn config(
+    _: Visit<Administer>,
+    shell: Shell,
+    hx: Hx,
+    State(engine): State<Engine>,
+) -> Result<Response, PageError> {
+    let configuration = engine.configuration().clone();
+    if hx.fragment {
+        return view::show(&ConfigPart { configuration });
+    }
+    view::show(&ConfigPage { shell, configuration })
+}
+
 impl Doctor {
     fn of(status: CheckStatus, mut checks: Vec<Check>) -> Self {
         checks.sort_by_key(|check| std::cmp::Reverse(check.status));
@@ -137,12 +165,10 @@ impl Disk {
             *disk_use;
         let said = |bytes: Option<u64>| bytes.map(readable_bytes);
         let unknown = || "unknown".to_owned();
-        let taken =
-            room.and_then(|room| (room.total - room.free).saturating_mul(100).checked_div(room.total));
         Self {
+            used: said(room.map(|room| room.used)).unwrap_or_else(unknown),
             free: said(room.map(|room| room.free)).unwrap_or_else(unknown),
-            total: said(room.map(|room| room.total)).unwrap_or_else(unknown),
-            taken,
+            taken: room.and_then(|room| room.percent()),
             rows: vec![
                 ("Images", "of every app, layers that several have counted once", said(images)),
                 ("Volumes", "what apps keep", said(volumes)),
@@ -159,6 +185,29 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Configured;
+
+    #[test]
+    fn what_is_configured_comes_with_who_said_so() {
+        let key = |name, value, from: &str| Configured {
+            section: "build",
+            name,
+            about: "<b>what it is for</b>",
+            value,
+            from: from.to_owned(),
+            variable: String::new(),
+        };
+        let keys = vec![
+            key("memory_mb", serde_json::json!(512), "/etc/rivetr/rivetr.toml:3"),
+            key("cache", serde_json::Value::Null, "default"),
+        ];
+        let configuration = Configuration { files: vec!["/etc/rivetr/rivetr.toml".to_owned()], keys };
+        let html = ConfigPart { configuration }.render().unwrap();
+        for words in ["[build] memory_mb", ">512<", "rivetr.toml:3<", "not set", ">default<"] {
+            assert!(html.contains(words), "{words}: {html}");
+        }
+        assert!(!html.contains("<b>"), "{html}");
+    }
 
     #[test]
     fn what_is_not_known_is_not_zero() {

@@ -134,19 +134,18 @@ async fn delete(
     hx: Hx,
     State(engine): State<Engine>,
     Path(name): Path<String>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let slug = Slug::parse(&name).map_err(|_| PageError::NotFound)?;
-    let errors = if confirm.trim() == name {
-        match engine.delete_key(slug).await {
+    let errors = match confirm.is(&name) {
+        Ok(()) => match engine.delete_key(slug).await {
             Ok(()) => {
                 visit.record(Deed::new("key.deleted", format!("key {name}"))).await;
                 return Ok(view::go(hx, "/keys"));
             }
             Err(error) => Errors::of_engine(error)?,
-        }
-    } else {
-        Errors::one("confirm", format!("type {name} to delete it"))
+        },
+        Err(errors) => errors,
     };
     view::wrong(&one_page(&engine, shell, &visit.person, &name, errors).await?)
 }

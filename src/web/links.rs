@@ -1,4 +1,5 @@
-//! The one-time links: they make the first user, let somebody into a team, or set a new password.
+//! The one-time links: they make the first user, let somebody into a team, or set a new password. One page and one
+//! form for all; what differs is what a link is for.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -9,24 +10,19 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::form::{Errors, Form};
 use super::shell::Shell;
-use super::sign_in::{From, begin, begun, wrong};
+use super::sign_in::{From, begun, wrong};
 use super::{Route, Web, view};
 use crate::auth::gate::Open;
-use crate::auth::{Auth, ClaimError};
-use crate::store::Invitation;
+use crate::auth::{Auth, ClaimError, Origin, SignedIn};
+use crate::store::{Invitation, StoreError};
 
 #[derive(Template)]
 #[template(path = "people/claim.html")]
 struct Claim {
     shell: Shell,
     errors: Errors,
-    heading: String,
-    lead: String,
+    words: Words,
     login: String,
-    fixed_login: bool,
-    password_hint: &'static str,
-    password_kind: &'static str,
-    button: &'static str,
 }
 
 #[derive(Template)]
@@ -36,20 +32,28 @@ struct Spent {
     cure: &'static str,
 }
 
+/// What the page of a link says.
+struct Words {
+    heading: String,
+    lead: String,
+    /// Whose link it is; empty: who uses it chooses a name.
+    login: String,
+    password_hint: &'static str,
+    password_kind: &'static str,
+    button: &'static str,
+}
+
 const NEW: (&str, &str) = ("12 characters or more.", "new-password");
-const SETUP_CURE: &str =
-    "On the host, rivetr users setup-link prints another one, as long as nobody has an account.";
-const INVITE_CURE: &str = "Ask whoever sent it for another one.";
 
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
-        Route::get("/setup/{secret}", setup_form),
-        Route::post("/setup/{secret}", setup),
-        Route::get("/invitations/{secret}", invitation_form),
-        Route::post("/invitations/{secret}", accept),
-        Route::get("/reset/{secret}", reset_form),
-        Route::post("/reset/{secret}", reset),
+        Route::get("/setup/{secret}", form::<Setup>),
+        Route::post("/setup/{secret}", claim::<Setup>),
+        Route::get("/invitations/{secret}", form::<Invited>),
+        Route::post("/invitations/{secret}", claim::<Invited>),
+        Route::get("/reset/{secret}", form::<Reset>),
+        Route::post("/reset/{secret}", claim::<Reset>),
     ]
 }
 
@@ -63,143 +67,167 @@ struct Fields {
     password: String,
 }
 
-async fn setup_form(
+/// What a link is for.
+trait Link: Sized + Send + 'static {
+    /// What to do about one that is spent.
+    const CURE: &'static str;
+
+    /// The link with this secret, if it is still good.
+    fn find(auth: &Auth, secret: &str) -> impl Future<Output = Result<Option<Self>, StoreError>> + Send;
+
+    fn words(&self) -> Words;
+
+    /// Does what it is for, and begins a session.
+    fn claim(
+        auth: &Auth,
+        secret: &str,
+        fields: &Fields,
+        from: &Origin,
+    ) -> impl Future<Output = Result<SignedIn, ClaimError>> + Send;
+}
+
+async fn form<L: Link>(
     _: Open,
     shell: Shell,
     State(auth): State<Auth>,
     Path(secret): Path<String>,
 ) -> Result<Response, PageError> {
-    if !auth.is_setup_link(&secret).await? {
-        return spent(shell, SETUP_CURE);
-    }
-    view::show(&first_user(shell, Errors::default(), String::new()))
-}
-
-async fn setup(
-    _: Open,
-    shell: Shell,
-    From(origin): From,
-    State(auth): State<Auth>,
-    Path(secret): Path<String>,
-    headers: HeaderMap,
-    Form(Fields { login, password }): Form<Fields>,
-) -> Result<Response, PageError> {
-    match auth.claim_setup(&secret, login.trim(), &password, &origin).await {
-        Ok(session) => Ok(begin(&session, &headers, "/")),
-        Err(ClaimError::Closed) => spent(shell, SETUP_CURE),
-        Err(error) => view::wrong(&first_user(shell, errors(error)?, login)),
+    match L::find(&auth, &secret).await? {
+        Some(link) => view::show(&shown(shell, &link, Errors::default(), String::new())),
+        None => spent::<L>(shell),
     }
 }
 
-fn first_user(shell: Shell, errors: Errors, login: String) -> Claim {
-    Claim {
-        shell,
-        errors,
-        heading: "Welcome to rivetr".to_owned(),
-        lead: "You are the first here. Choose how you will sign in; you can invite others afterwards."
-            .to_owned(),
-        login,
-        fixed_login: false,
-        password_hint: NEW.0,
-        password_kind: NEW.1,
-        button: "Make my account",
-    }
-}
-
-async fn invitation_form(
-    _: Open,
-    shell: Shell,
-    State(auth): State<Auth>,
-    Path(secret): Path<String>,
-) -> Result<Response, PageError> {
-    match auth.invitation(&secret).await? {
-        Some(invitation) => view::show(&invited(shell, Errors::default(), &invitation)),
-        None => spent(shell, INVITE_CURE),
-    }
-}
-
-async fn accept(
+async fn claim<L: Link>(
     _: Open,
     shell: Shell,
     From(origin): From,
     State(auth): State<Auth>,
     Path(secret): Path<String>,
     headers: HeaderMap,
-    Form(Fields { login: _, password }): Form<Fields>,
+    Form(fields): Form<Fields>,
 ) -> Result<Response, PageError> {
-    let Some(invitation) = auth.invitation(&secret).await? else { return spent(shell, INVITE_CURE) };
-    match auth.accept(&secret, &password, &origin).await {
+    // Looked up first: to use it uses it up.
+    let Some(link) = L::find(&auth, &secret).await? else { return spent::<L>(shell) };
+    match L::claim(&auth, &secret, &fields, &origin).await {
         Ok(signed_in) => Ok(begun(&signed_in, &headers, "/")),
-        Err(ClaimError::Closed) => spent(shell, INVITE_CURE),
-        Err(error) => view::wrong(&invited(shell, errors(error)?, &invitation)),
+        Err(ClaimError::Closed) => spent::<L>(shell),
+        Err(error) => {
+            view::wrong(&shown(shell, &link, errors_at(error, "password", "password")?, fields.login))
+        }
     }
 }
 
-fn invited(shell: Shell, errors: Errors, invitation: &Invitation) -> Claim {
-    let known = invitation.user_exists;
-    let (password_hint, password_kind) =
-        if known { ("The one you sign in with.", "current-password") } else { NEW };
-    Claim {
-        shell,
-        errors,
-        heading: format!("Join {}", invitation.team_name),
-        lead: format!("You are invited to the team {} as {}.", invitation.team_name, invitation.role),
-        login: invitation.login.to_string(),
-        fixed_login: true,
-        password_hint,
-        password_kind,
-        button: "Join",
+fn shown(shell: Shell, link: &impl Link, errors: Errors, typed: String) -> Claim {
+    let words = link.words();
+    let login = if words.login.is_empty() { typed } else { words.login.clone() };
+    Claim { shell, errors, words, login }
+}
+
+fn spent<L: Link>(shell: Shell) -> Result<Response, PageError> {
+    view::with_status(http::StatusCode::GONE, &Spent { shell, cure: L::CURE })
+}
+
+/// For the first user.
+struct Setup;
+
+impl Link for Setup {
+    const CURE: &'static str =
+        "On the host, rivetr users setup-link prints another one, as long as nobody has an account.";
+
+    async fn find(auth: &Auth, secret: &str) -> Result<Option<Self>, StoreError> {
+        Ok(auth.is_setup_link(secret).await?.then_some(Self))
+    }
+
+    fn words(&self) -> Words {
+        Words {
+            heading: "Welcome to rivetr".to_owned(),
+            lead: "You are the first here. Choose how you will sign in; you can invite others afterwards."
+                .to_owned(),
+            login: String::new(),
+            password_hint: NEW.0,
+            password_kind: NEW.1,
+            button: "Make my account",
+        }
+    }
+
+    async fn claim(
+        auth: &Auth,
+        secret: &str,
+        fields: &Fields,
+        from: &Origin,
+    ) -> Result<SignedIn, ClaimError> {
+        auth.claim_setup(secret, fields.login.trim(), &fields.password, from).await.map(SignedIn::Done)
     }
 }
 
-async fn reset_form(
-    _: Open,
-    shell: Shell,
-    State(auth): State<Auth>,
-    Path(secret): Path<String>,
-) -> Result<Response, PageError> {
-    match auth.reset_link_of(&secret).await? {
-        Some(login) => view::show(&new_password(shell, Errors::default(), login)),
-        None => spent(shell, INVITE_CURE),
+/// For a new member of a team.
+struct Invited(Invitation);
+
+const ASK: &str = "Ask whoever sent it for another one.";
+
+impl Link for Invited {
+    const CURE: &'static str = ASK;
+
+    async fn find(auth: &Auth, secret: &str) -> Result<Option<Self>, StoreError> {
+        Ok(auth.invitation(secret).await?.map(Self))
+    }
+
+    fn words(&self) -> Words {
+        let Self(Invitation { team_name, role, login, user_exists, .. }) = self;
+        let (password_hint, password_kind) =
+            if *user_exists { ("The one you sign in with.", "current-password") } else { NEW };
+        Words {
+            heading: format!("Join {team_name}"),
+            lead: format!("You are invited to the team {team_name} as {role}."),
+            login: login.to_string(),
+            password_hint,
+            password_kind,
+            button: "Join",
+        }
+    }
+
+    async fn claim(
+        auth: &Auth,
+        secret: &str,
+        fields: &Fields,
+        from: &Origin,
+    ) -> Result<SignedIn, ClaimError> {
+        auth.accept(secret, &fields.password, from).await
     }
 }
 
-async fn reset(
-    _: Open,
-    shell: Shell,
-    From(origin): From,
-    State(auth): State<Auth>,
-    Path(secret): Path<String>,
-    headers: HeaderMap,
-    Form(Fields { login, password }): Form<Fields>,
-) -> Result<Response, PageError> {
-    match auth.reset(&secret, &password, &origin).await {
-        Ok(signed_in) => Ok(begun(&signed_in, &headers, "/")),
-        Err(ClaimError::Closed) => spent(shell, INVITE_CURE),
-        Err(error) => view::wrong(&new_password(shell, errors(error)?, login)),
+/// For a new password.
+struct Reset {
+    login: String,
+}
+
+impl Link for Reset {
+    const CURE: &'static str = ASK;
+
+    async fn find(auth: &Auth, secret: &str) -> Result<Option<Self>, StoreError> {
+        Ok(auth.reset_link_of(secret).await?.map(|login| Self { login }))
     }
-}
 
-fn new_password(shell: Shell, errors: Errors, login: String) -> Claim {
-    Claim {
-        shell,
-        errors,
-        heading: "Set a new password".to_owned(),
-        lead: "Wherever you are signed in, that ends.".to_owned(),
-        login,
-        fixed_login: true,
-        password_hint: NEW.0,
-        password_kind: NEW.1,
-        button: "Set it",
+    fn words(&self) -> Words {
+        Words {
+            heading: "Set a new password".to_owned(),
+            lead: "Wherever you are signed in, that ends.".to_owned(),
+            login: self.login.clone(),
+            password_hint: NEW.0,
+            password_kind: NEW.1,
+            button: "Set it",
+        }
     }
-}
 
-fn spent(shell: Shell, cure: &'static str) -> Result<Response, PageError> {
-    view::with_status(http::StatusCode::GONE, &Spent { shell, cure })
-}
-
-fn errors(error: ClaimError) -> Result<Errors, PageError> {
-    errors_at(error, "password", "password")
+    async fn claim(
+        auth: &Auth,
+        secret: &str,
+        fields: &Fields,
+        from: &Origin,
+    ) -> Result<SignedIn, ClaimError> {
+        auth.reset(secret, &fields.password, from).await
+    }
 }
 
 /// What is wrong with a password: with the one that a person has at `own`, with the one that is set at `new`.

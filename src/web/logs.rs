@@ -1,5 +1,7 @@
 //! What an app writes while it runs, and the lines of logs as every page shows them.
 
+mod database;
+
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -79,11 +81,12 @@ struct Wanted {
 
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![
+    let own = vec![
         Route::get("/apps/{id}/logs", index),
         Route::get("/apps/{id}/logs/text", download),
         Route::get("/live/apps/{id}/logs", watch),
-    ]
+    ];
+    [own, database::routes()].into_iter().flatten().collect()
 }
 
 impl Wanted {
@@ -99,14 +102,18 @@ impl Row {
         Self { at, clock, unit, hue: 0, stderr: false, runs: runs(line) }
     }
 
-    /// A line that a container of an app wrote.
-    fn of(line: &RuntimeLine, app: &Slug) -> Self {
+    /// A line with its time, whichever container wrote it.
+    fn clocked(line: &RuntimeLine) -> Self {
         let at = wire::time(line.at);
         let clock = at.split_once('T').map_or("", |(_, clock)| clock).trim_end_matches('Z');
         let clock = clock.split('.').next().unwrap_or_default().to_owned();
+        Self { at, clock, unit: String::new(), hue: 0, stderr: line.stderr, runs: runs(&line.text) }
+    }
+
+    /// A line that a container of an app wrote.
+    fn of(line: &RuntimeLine, app: &Slug) -> Self {
         let unit = line.unit.strip_prefix(&format!("rivetr-app-{app}-")).unwrap_or(&line.unit).to_owned();
-        let hue = live::hash(&unit) % HUES;
-        Self { at, clock, unit, hue, stderr: line.stderr, runs: runs(&line.text) }
+        Self { hue: live::hash(&unit) % HUES, unit, ..Self::clocked(line) }
     }
 }
 

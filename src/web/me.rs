@@ -30,10 +30,22 @@ struct Page {
     done: &'static str,
     login: String,
     administrator: bool,
-    teams: Vec<(i64, String, &'static str)>,
+    teams: Vec<Part>,
+    /// The names of those that ask for a second factor.
+    strict: String,
+    closed_instance: bool,
     factor_on: bool,
     codes_left: u32,
     sessions: Vec<Session>,
+}
+
+/// A part in a team.
+struct Part {
+    id: i64,
+    name: String,
+    role: &'static str,
+    /// It shows itself only to who has a second factor, and the person has none.
+    closed: bool,
 }
 
 struct Session {
@@ -129,19 +141,26 @@ impl Desk {
             used: Moment::of(session.used, now),
             current: session.current,
         });
-        let own = person.reach.teams.clone().unwrap_or_default();
-        let teams = self.reader.teams().await?;
-        let teams = teams.iter().filter_map(|team| {
-            let role = own.get(&team.id)?;
-            Some((team.id.0, team.slug.to_string(), role.as_str()))
-        });
+        let account = self.reader.user_by_id(person.id).await?.ok_or(PageError::NotFound)?;
+        let closed = &person.reach.closed;
+        let (mut teams, mut strict) = (Vec::new(), Vec::new());
+        for team in self.reader.teams().await? {
+            let Some(role) = account.teams.get(&team.id) else { continue };
+            if account.strict.contains(&team.id) {
+                strict.push(team.slug.to_string());
+            }
+            let (name, role) = (team.slug.to_string(), role.as_str());
+            teams.push(Part { id: team.id.0, name, role, closed: closed.teams.contains(&team.id) });
+        }
         Ok(Page {
             shell,
             errors,
             done,
             login: person.login.clone(),
             administrator: person.reach.teams.is_none(),
-            teams: teams.collect(),
+            teams,
+            strict: strict.join(", "),
+            closed_instance: closed.instance,
             factor_on: factor.is_some(),
             codes_left: factor.unwrap_or(0),
             sessions: sessions.collect(),

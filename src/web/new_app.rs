@@ -173,9 +173,7 @@ async fn create(
         Ok(app) => deploy(&engine, &visit, hx, &app).await,
         Err(error) => {
             let errors = Errors::of_engine(error)?;
-            let moved = FIELDS.into_iter().chain(["git", "image", "hosts", "environment", ""]);
-            let moved = moved.map(|field| (shown_at(field).to_owned(), errors.of(field).to_owned()));
-            let errors = Errors::of_fields(moved.filter(|(_, message)| !message.is_empty()));
+            let errors = errors.at(shown_at);
             view::wrong(&page(engine.reader(), person, shell, fields, errors).await?)
         }
     }

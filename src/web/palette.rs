@@ -19,9 +19,10 @@ const SHOWN_MAX: usize = 12;
 
 /// Each page of the navigation: its path, its icon, its name, and more words that lead to it. Whom it is for says the
 /// right.
-const PAGES: [(&str, &str, &str, &str, Right); 14] = [
+const PAGES: [(&str, &str, &str, &str, Right); 16] = [
     ("/", "home", "Overview", "home apps", Right::Read),
     ("/projects", "folder", "Projects", "environments", Right::Read),
+    ("/databases", "database", "Databases", "postgres mariadb mysql mongodb redis valkey trash", Right::Read),
     ("/routes", "globe", "Routes and certificates", "proxy tls https hosts", Right::Read),
     ("/volumes", "disk", "Volumes", "data storage", Right::Read),
     ("/keys", "key", "Keys and registries", "ssh deploy key known hosts sign-in", Right::Read),
@@ -32,6 +33,7 @@ const PAGES: [(&str, &str, &str, &str, Right); 14] = [
     ("/me", "user", "Your account", "password sessions two-factor", Right::Read),
     ("/tokens", "key", "API tokens", "programs command line", Right::Read),
     ("/apps/new", "plus", "New app", "create deploy", Right::Manage),
+    ("/databases/new", "plus", "New database", "create postgres mysql redis", Right::Manage),
     ("/projects#new-title", "plus", "New project", "create", Right::Lead),
     ("/sign-out", "user", "Sign out", "log out leave", Right::Read),
 ];
@@ -81,9 +83,16 @@ async fn find(
     State(reader): State<Reader>,
     Query(Typed { q }): Query<Typed>,
 ) -> Result<Response, PageError> {
-    let apps = reader.apps().await?;
+    let (apps, databases) = tokio::try_join!(reader.apps(), reader.databases())?;
     let seen = apps.iter().filter(|app| sees(&visit.person, &app.project));
-    let all = entries(seen, |right| visit.person.reach.allows(right));
+    let mut all = entries(seen, |right| visit.person.reach.allows(right));
+    let known = databases.iter().filter(|database| sees(&visit.person, &database.project));
+    all.extend(known.map(|database| Entry {
+        path: format!("/databases/{}", database.slug),
+        icon: "database",
+        label: database.slug.to_string(),
+        detail: format!("database, {}", database.kind.title()),
+    }));
     view::show(&Found { shell, entries: best(all, &q) })
 }
 

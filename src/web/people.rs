@@ -73,7 +73,7 @@ async fn listed(
     let now = engine.now();
     let teams = engine.reader().teams().await?;
     let names: BTreeMap<_, _> = teams.iter().map(|team| (team.id, team.slug.to_string())).collect();
-    let users = auth.users().await?.into_iter().map(|Account { user, teams }| {
+    let users = auth.users().await?.into_iter().map(|Account { user, teams, strict: _ }| {
         let parts = teams
             .iter()
             .map(|(team, role)| format!("{} ({role})", names.get(team).map_or("unknown", String::as_str)));
@@ -165,17 +165,16 @@ async fn delete(
     hx: Hx,
     State(auth): State<Auth>,
     Path(id): Path<i64>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let user = user(&auth, id).await?;
     let login = user.login.to_string();
-    let errors = if confirm.trim() == login {
-        match auth.delete_user(by.actor(), &user).await {
+    let errors = match confirm.is(&login) {
+        Ok(()) => match auth.delete_user(by.actor(), &user).await {
             Ok(()) => return Ok(view::go(hx, "/users")),
             Err(error) => of_change(error, "confirm")?,
-        }
-    } else {
-        Errors::one("confirm", format!("type {login} to delete this account"))
+        },
+        Err(errors) => errors,
     };
     view::wrong(&Delete { shell, errors, id, login })
 }

@@ -207,20 +207,19 @@ async fn delete(
     hx: Hx,
     State(engine): State<Engine>,
     Path(id): Path<String>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let project = find(engine.reader(), &visit.person, &id).await?;
-    let errors = if confirm.trim() == project.slug.as_str() {
-        match engine.delete_project(&project.slug).await {
+    let errors = match confirm.is(project.slug.as_str()) {
+        Ok(()) => match engine.delete_project(&project.slug).await {
             Ok(()) => {
                 let deed = Deed::new("project.deleted", format!("project {}", project.slug));
                 visit.record(deed.of(project.team)).await;
                 return Ok(view::go(hx, "/projects"));
             }
             Err(error) => Errors::of_engine(error)?,
-        }
-    } else {
-        Errors::one("confirm", format!("type {} to delete it", project.slug))
+        },
+        Err(errors) => errors,
     };
     view::wrong(&shown(&engine, shell, &project, String::new(), errors).await?)
 }

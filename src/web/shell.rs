@@ -145,6 +145,12 @@ impl Shell {
         self.person.as_ref().is_some_and(|person| person.reach.allows(right))
     }
 
+    /// Whether a team is closed to the person until they have a second factor; the page that leads out of it says so by
+    /// itself.
+    pub fn is_closed(&self) -> bool {
+        self.path != "/me" && self.person.as_ref().is_some_and(|person| !person.reach.closed.is_nothing())
+    }
+
     /// For templates, which name no rights: whether the person may create and change apps.
     pub fn may_manage(&self) -> bool {
         self.may(Right::Manage)

@@ -11,9 +11,11 @@ use super::moment::Moment;
 use super::people::{of_change, own_link};
 use super::shell::{Hx, Shell, SignedIn, Visit};
 use super::{Route, Web, view};
+use crate::api::wire;
 use crate::auth::gate::{Administer, Lead, Own, Read};
 use crate::auth::{Auth, Caller, Person};
 use crate::domain::person::{Role, TeamId, UserId};
+use crate::domain::quota::Quota;
 use crate::domain::right::Right;
 use crate::engine::Engine;
 use crate::store::{InvitationId, Reader, Team};
@@ -32,13 +34,14 @@ struct Index {
 struct Tile {
     id: i64,
     name: String,
-    people: usize,
+    people: u32,
     projects: usize,
     role: &'static str,
 }
 
 #[derive(Template)]
 #[template(path = "people/team.html")]
+#[expect(clippy::struct_excessive_bools, reason = "what its template asks")]
 struct Page {
     shell: Shell,
     errors: Errors,
@@ -48,7 +51,14 @@ struct Page {
     invitations: Vec<Invited>,
     grantable: Vec<&'static str>,
     may_lead: bool,
+    /// Whether the person decides about the team itself.
     may_own: bool,
+    may_delete: bool,
+    /// Whether it shows itself only to members who have a second factor.
+    second_factor: bool,
+    /// Members to whom it is closed therefore, or would be.
+    without_factor: usize,
+    limits: TypedLimits,
     form_login: String,
     link: Option<String>,
     link_for: String,
@@ -60,6 +70,7 @@ struct Row {
     role: &'static str,
     myself: bool,
     changeable: bool,
+    factor: bool,
 }
 
 struct Invited {
@@ -76,6 +87,8 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::post("/teams", create),
         Route::get("/teams/{team}", show),
         Route::post("/teams/{team}/delete", delete).asking_again(),
+        Route::post("/teams/{team}/second-factor", require_second_factor).asking_again(),
+        Route::post("/teams/{team}/limits", limit),
         Route::post("/teams/{team}/members/{user}", change_role).asking_again(),
         Route::post("/teams/{team}/members/{user}/remove", remove),
         Route::post("/teams/{team}/invitations", invite).asking_again(),
@@ -100,14 +113,14 @@ async fn listed(
     errors: Errors,
     typed: String,
 ) -> Result<Index, PageError> {
-    let projects = engine.reader().projects().await?;
+    let (projects, people) = (engine.reader().projects().await?, auth.member_counts().await?);
     let mut teams = Vec::new();
     for team in auth.teams(&Caller::Person((*person).clone())).await? {
         let role = person.reach.teams.as_ref().and_then(|teams| teams.get(&team.id));
         teams.push(Tile {
             id: team.id.0,
             name: team.slug.to_string(),
-            people: auth.members(team.id).await?.len(),
+            people: people.get(&team.id).copied().unwrap_or(0),
             projects: projects.iter().filter(|project| project.team == team.id).count(),
             role: role.map_or("", |role| role.as_str()),
         });
@@ -156,12 +169,15 @@ impl Asked<'_> {
         let may_lead = person.reach.allows_in(Right::Lead, *team);
         let own = person.reach.teams.as_ref().map_or(Some(Role::Owner), |teams| teams.get(team).copied());
         let mine = own.unwrap_or(Role::Viewer);
-        let members = auth.members(*team).await?.into_iter().map(|member| Row {
+        let members = auth.members(*team).await?;
+        let without_factor = members.iter().filter(|member| !member.second_factor).count();
+        let members = members.into_iter().map(|member| Row {
             id: member.user.0,
             login: member.login.to_string(),
             role: member.role.as_str(),
             myself: member.user == person.id,
             changeable: may_lead && member.role <= mine,
+            factor: member.second_factor,
         });
         let invitations = if may_lead { auth.invitations(*team).await? } else { Vec::new() };
         let invitations = invitations.into_iter().map(|invitation| Invited {
@@ -179,7 +195,11 @@ impl Asked<'_> {
             invitations: invitations.collect(),
             grantable: Role::ALL.into_iter().filter(|role| *role <= mine).map(Role::as_str).collect(),
             may_lead,
-            may_own: person.reach.allows_in(Right::Own, *team) && *team != TeamId::FIRST,
+            may_own: person.reach.allows_in(Right::Own, *team),
+            may_delete: person.reach.allows_in(Right::Own, *team) && *team != TeamId::FIRST,
+            second_factor: found.second_factor,
+            without_factor,
+            limits: TypedLimits::of(found.quota),
             form_login: String::new(),
             link: None,
             link_for: String::new(),
@@ -203,19 +223,89 @@ async fn delete(
     shell: Shell,
     hx: Hx,
     State(auth): State<Auth>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let team = by.team.ok_or(PageError::NotFound)?;
     let asked = Asked { auth: &auth, person: &by.person, team };
     let page = asked.page(shell.clone(), Errors::default()).await?;
-    if confirm.trim() != page.team_name {
-        let errors = Errors::one("confirm", format!("type {} to delete it", page.team_name));
+    if let Err(errors) = confirm.is(&page.team_name) {
         return view::wrong(&Page { errors, ..page });
     }
     match auth.delete_team(by.actor(), team).await {
         Ok(()) => Ok(view::go(hx, "/teams")),
         Err(error) => view::wrong(&Page { errors: of_change(error, "confirm")?, ..page }),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Required {
+    required: bool,
+}
+
+async fn require_second_factor(
+    by: Visit<Own>,
+    shell: Shell,
+    hx: Hx,
+    State(auth): State<Auth>,
+    Form(Required { required }): Form<Required>,
+) -> Result<Response, PageError> {
+    let team = by.team.ok_or(PageError::NotFound)?;
+    let done = auth.require_second_factor(by.actor(), team, required).await.map(|_| ());
+    after(&by.person, &auth, team, shell, hx, done.map_err(|error| of_change(error, "second_factor"))).await
+}
+
+/// What the apps of a team may use together, as it is typed; empty: as much as there is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypedLimits {
+    #[serde(default)]
+    apps: String,
+    #[serde(default)]
+    memory: String,
+    #[serde(default)]
+    cpus: String,
+}
+
+impl TypedLimits {
+    fn of(quota: Quota) -> Self {
+        let wire::TeamLimits { apps, memory, cpus } = quota.into();
+        Self {
+            apps: apps.map(|apps| apps.to_string()).unwrap_or_default(),
+            memory: memory.unwrap_or_default(),
+            cpus: cpus.unwrap_or_default(),
+        }
+    }
+
+    fn parse(&self) -> Result<Quota, Errors> {
+        let said = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let apps = match said(&self.apps).map(|text| text.parse()) {
+            None => None,
+            Some(Ok(apps)) => Some(apps),
+            Some(Err(_)) => return Err(Errors::one("apps", "write a whole number, or nothing")),
+        };
+        let limits = wire::TeamLimits { apps, memory: said(&self.memory), cpus: said(&self.cpus) };
+        limits.parse().map_err(Errors::from)
+    }
+}
+
+async fn limit(
+    by: Visit<Administer>,
+    shell: Shell,
+    hx: Hx,
+    State(auth): State<Auth>,
+    Form(limits): Form<TypedLimits>,
+) -> Result<Response, PageError> {
+    let team = by.team.ok_or(PageError::NotFound)?;
+    let errors = match limits.parse() {
+        Ok(quota) => match auth.set_quota(by.actor(), team, quota).await {
+            Ok(_) => return Ok(view::go(hx, &format!("/teams/{}", team.0))),
+            Err(error) => of_change(error, "")?,
+        },
+        Err(errors) => errors,
+    };
+    let page = Asked { auth: &auth, person: &by.person, team }.page(shell, errors).await?;
+    view::wrong(&Page { limits, ..page })
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,7 @@ use super::error::PageError;
 use super::form::{Errors, Form};
 use super::shell::{Hx, Shell, Visit};
 use super::{Route, Web, view};
+use crate::api::wire::DatabaseLink;
 use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
@@ -34,6 +35,8 @@ struct AppPage {
     shell: Shell,
     head: Head,
     levels: Vec<Level>,
+    /// Those by which it is told of databases.
+    links: Vec<DatabaseLink>,
     files: Vec<String>,
     /// Where a file is sent.
     files_at: String,
@@ -322,7 +325,9 @@ async fn app_page(
     let files = engine.reader().files(app.id).await?;
     let files = files.iter().map(|file| file.path.to_string()).collect();
     let files_at = format!("/apps/{}/files", app.slug);
-    Ok(AppPage { shell, head, levels, files, files_at, wrong, saved })
+    let links = engine.linked(None).await?.into_iter().filter(|link| link.app == app.slug);
+    let links = links.map(|link| DatabaseLink::of(&link.app, &link.database, &link.prefix)).collect();
+    Ok(AppPage { shell, head, levels, links, files, files_at, wrong, saved })
 }
 
 async fn project_page(

@@ -104,19 +104,18 @@ async fn delete(
     hx: Hx,
     State(engine): State<Engine>,
     Path(name): Path<String>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let row = find(&engine, &visit.person, &name).await?;
-    let errors = if confirm.trim() == name {
-        match engine.delete_volume(&name).await {
+    let errors = match confirm.is(&name) {
+        Ok(()) => match engine.delete_volume(&name).await {
             Ok(()) => {
                 visit.record(Deed::new("volume.deleted", format!("volume {name}"))).await;
                 return Ok(view::go(hx, "/volumes"));
             }
             Err(error) => Errors::of_engine(error)?,
-        }
-    } else {
-        Errors::one("confirm", format!("type {name} to delete it"))
+        },
+        Err(errors) => errors,
     };
     view::wrong(&OnePage { shell, row, errors })
 }

@@ -1,8 +1,8 @@
 // Every page that links lead to from the overview, in both themes, on a desk and on a phone.
 import assert from 'node:assert/strict';
 
-import { axe, tooWide } from './support/axe.js';
-import { DESK, PHONE, test } from './support/browser.js';
+import { looks } from './support/axe.js';
+import { test } from './support/browser.js';
 import { administrator } from './support/people.js';
 import { seed } from './support/seed.js';
 import { setting } from './support/setting.js';
@@ -11,17 +11,8 @@ import { setting } from './support/setting.js';
 const OF_A_KIND_MAX = 3;
 /** What comes over the wire for the overview when nothing is in the browser's memory yet. */
 const FIRST_LOAD_MAX = 60 * 1024;
-/** What depends on the theme or the width; everything is looked at on a bright desk and on a dark phone. */
-const LOOKS = ['color-contrast', 'target-size', 'link-in-text-block', 'scrollable-region-focusable'];
 /** Their pages are about one thing, which the address names. */
-const NOUNS = ['apps', 'deployments', 'domains', 'projects', 'teams', 'users', 'volumes', 'routes', 'certificates', 'host'];
-const VIEWS = [
-  { name: 'desk', size: DESK, colorScheme: 'light' },
-  { name: 'dark desk', size: DESK, colorScheme: 'dark', only: LOOKS },
-  { name: 'dark phone', size: PHONE, colorScheme: 'dark' },
-  { name: 'phone', size: PHONE, colorScheme: 'light', only: LOOKS },
-];
-
+const NOUNS = ['apps', 'deployments', 'domains', 'projects', 'teams', 'users', 'volumes', 'databases', 'routes', 'certificates', 'host'];
 test('every page, in both themes, on a desk and on a phone', { as: administrator }, async (page, person) => {
   await seed();
   const wrong = [];
@@ -43,7 +34,7 @@ test('every page, in both themes, on a desk and on a phone', { as: administrator
       continue;
     }
     if (!(answer.headers()['content-type'] ?? '').startsWith('text/html')) continue;
-    wrong.push(...(await look(page)).map((words) => `${path} ${words}`));
+    wrong.push(...(await looks(page)).map((words) => `${path} ${words}`));
     wrong.push(...person.faults.slice(before).map((words) => `${path}: ${words}`));
     for (const link of await links(page)) {
       const kind = kindOf(link);
@@ -58,17 +49,6 @@ test('every page, in both themes, on a desk and on a phone', { as: administrator
   assert.equal(told, '', `${wrong.length} things are wrong on ${seen.length} pages:\n${told}`);
   assert.ok(seen.length >= 30, `only ${seen.length} pages were found: ${seen.join(' ')}`);
 });
-
-async function look(page) {
-  const wrong = [];
-  for (const { name, size, colorScheme, only } of VIEWS) {
-    await page.setViewportSize(size);
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    const found = [...await axe(page, only), ...await tooWide(page)];
-    wrong.push(...found.map((words) => `(${name}) ${words}`));
-  }
-  return wrong;
-}
 
 /** Where the links of a page lead below rivetr's own address. */
 async function links(page) {

@@ -1,7 +1,9 @@
 // People: invitations, roles, the second factor, sessions, tokens, the audit log.
 import assert from 'node:assert/strict';
 
+import { looks } from './support/axe.js';
 import { Person, SOON, test } from './support/browser.js';
+import { rivetr } from './support/host.js';
 import { ADMINISTRATOR, administrator, claim, fillSignIn, signIn } from './support/people.js';
 import { setting } from './support/setting.js';
 import { totp } from './support/totp.js';
@@ -123,6 +125,28 @@ test('the audit log tells who did what, and can be taken along', { as: administr
   }
 });
 
+test('the page that asks for the password again keeps what was entered', { as: administrator }, async (page) => {
+  await page.goto('/tokens');
+  await page.getByLabel('What it is for').fill('asked again');
+  await page.locator('input[name="scope"][value="read"]').check();
+  // A password that is shown is looked at, also where none is asked for yet.
+  await page.evaluate(() => {
+    const proof = document.createElement('input');
+    Object.assign(proof, { type: 'hidden', name: 'proof', value: 'not this one' });
+    document.querySelector('form[action="/tokens"]').append(proof);
+  });
+  await page.getByRole('button', { name: 'Make it' }).click();
+  await page.getByRole('heading', { name: 'Your password, once more' }).waitFor();
+  await page.locator('#proof-wrong:not(:empty)').waitFor();
+  assert.deepEqual(await looks(page), []);
+  assert.equal(await page.locator('main [autocomplete="username"]').inputValue(), ADMINISTRATOR.login);
+  await page.getByLabel('Password').fill(ADMINISTRATOR.password);
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByRole('status').locator('pre').waitFor();
+  await page.getByRole('button', { name: 'Revoke asked again' }).click();
+  await page.getByRole('button', { name: 'Revoke asked again' }).waitFor({ state: 'detached' });
+});
+
 test('a session is listed and can be ended from another one', { as: administrator }, async (page) => {
   const other = await Person.begin();
   try {
@@ -149,6 +173,66 @@ test('the theme is kept', { as: administrator }, async (page) => {
   assert.notEqual(await paper(), before);
 });
 
+test('a team that asks for a second factor is closed to who has none, who is led to set it up', { as: administrator }, async () => {
+  const HEDY = { login: 'hedy@example.org', password: 'copper meadow twenty' };
+  // Nobody else is in it: an administrator who was would administer nothing from then on.
+  await rivetr('teams', 'create', 'careful');
+  const link = (await rivetr('teams', 'invite', 'careful', HEDY.login, 'owner')).trim();
+  const hedy = await Person.begin();
+  try {
+    const hers = hedy.page;
+    await claim(hers, link, HEDY);
+    await hers.goto('/teams');
+    await hers.getByRole('link', { name: 'careful', exact: true }).click();
+    await hers.locator('#second-factor').getByRole('button', { name: 'Ask for it' }).waitFor();
+    const team = new URL(hers.url()).pathname;
+    assert.deepEqual(await looks(hers), []);
+    await hers.locator('#second-factor').getByRole('button', { name: 'Ask for it' }).click();
+    // Who asks it of others has one.
+    await hers.locator('#second-factor').getByRole('link', { name: 'Set it up' }).waitFor();
+    assert.deepEqual(await looks(hers), []);
+    await rivetr('teams', 'second-factor', 'careful', 'required');
+    await hers.goto('/');
+    await hers.getByText('A team of yours asks for a second factor.').waitFor();
+    assert.deepEqual(await looks(hers), []);
+    await hers.goto(team);
+    await hers.waitForURL('**/me#second-factor');
+    await hers.getByText('careful asks for it').waitFor();
+    assert.deepEqual(await looks(hers), []);
+    await hers.locator('#second-factor').getByLabel('Password').fill(HEDY.password);
+    await hers.getByRole('button', { name: 'Turn it on' }).click();
+    const key = (await hers.locator('main code').first().textContent()).trim();
+    await hers.getByLabel('Code').fill(totp(key));
+    await hers.getByRole('button', { name: 'Turn it on' }).click();
+    await hers.getByRole('link', { name: 'I have kept them' }).click();
+    await hers.goto(team);
+    await hers.getByRole('heading', { name: 'careful', level: 1 }).waitFor();
+    assert.deepEqual(hedy.faults, []);
+  } catch (error) {
+    await hedy.keep('second-factor-asked', error);
+    throw error;
+  } finally {
+    await hedy.end();
+  }
+});
+
+test('an administrator limits what a team may use', { as: administrator }, async (page) => {
+  await page.goto('/teams');
+  await page.getByRole('link', { name: 'careful', exact: true }).click();
+  const form = page.locator('#limits');
+  await form.getByLabel('Memory').fill('lots');
+  await form.getByRole('button', { name: 'Save the limits' }).click();
+  await form.locator('#memory-wrong:not(:empty)').waitFor();
+  assert.deepEqual(await looks(page), []);
+  await form.getByLabel('Apps').fill('3');
+  await form.getByLabel('Memory').fill('2G');
+  await form.getByRole('button', { name: 'Save the limits' }).click();
+  await page.locator('#memory-wrong:empty').waitFor({ state: 'attached' });
+  assert.equal(await form.getByLabel('Memory').inputValue(), '2G');
+  const listed = await rivetr('teams', 'list');
+  assert.match(listed, /careful .* 3 apps, 2G of memory/);
+});
+
 test('an account is deleted by who types its name, and what it could open with it', { as: administrator }, async (page) => {
   const LEAVING = { login: 'leaving@example.org', password: 'marble kettle ninety' };
   const link = await invite(page, 'leavers', LEAVING, 'viewer');
@@ -157,9 +241,11 @@ test('an account is deleted by who types its name, and what it could open with i
     await claim(leaving.page, link, LEAVING);
     await page.goto('/users');
     await page.getByRole('link', { name: `Delete: ${LEAVING.login}` }).click();
+    assert.deepEqual(await looks(page), []);
     await page.getByLabel(/^Type/).fill('somebody else');
     await page.getByRole('button', { name: 'Delete the account' }).click();
     await page.locator('#confirm-wrong:not(:empty)').waitFor();
+    assert.deepEqual(await looks(page), []);
     await page.getByLabel(/^Type/).fill(LEAVING.login);
     await page.getByRole('button', { name: 'Delete the account' }).click();
     await page.waitForURL('**/users');

@@ -166,6 +166,7 @@ fn a_deleted_database_comes_back_with_its_data_until_it_is_removed_for_good() {
     assert_eq!(host.shown("orders")["state"], "stopped");
     host.rivetr(["databases", "start", "orders"]).succeeds();
     host.rivetr(["databases", "rename", "orders", "sales"]).succeeds();
+    host.running("sales");
     assert_eq!(host.query("valkey", "sales", "GET k"), "kept");
 
     host.rivetr(["databases", "delete", "sales", "--yes"]).succeeds();

@@ -35,6 +35,7 @@ fn every_route_lets_in_who_may_come_in_and_nobody_else_changes_anything() {
     host.rivetr(["env", "set", "--secret", "blog", &format!("SECRET={CANARY}")]).succeeds();
     host.rivetr(["keys", "create", "kept"]).succeeds();
     host.sample("blog").push().succeeds();
+    databases(&host);
     host.rivetr(["apps", "create", "slow"]).succeeds();
     let slow = host.sample("slow");
     slow.write("Containerfile", ENDLESS);
@@ -83,6 +84,15 @@ fn every_route_lets_in_who_may_come_in_and_nobody_else_changes_anything() {
 
     let tokens: Vec<&str> = scopes.iter().chain([&expired]).map(String::as_str).collect();
     nothing_shows(&host, &client, &tokens);
+}
+
+/// One database that was stopped before its image was there, and one in the trash: both stay as they are.
+fn databases(host: &Host) {
+    let create = ["databases", "create", "orders", "--kind", "valkey", "--image", "registry.invalid/x:1"];
+    host.rivetr(create.into_iter().chain(["--no-wait"])).succeeds();
+    host.rivetr(["databases", "delete", "orders", "--yes"]).succeeds();
+    host.rivetr(create.into_iter().chain(["--no-wait"])).succeeds();
+    host.rivetr(["databases", "stop", "orders"]).succeeds();
 }
 
 /// Asks every route as one caller by one door.
@@ -157,6 +167,8 @@ fn state(client: &Client, host: &Host) -> Value {
         "/api/apps/blog/traffic",
         "/api/routes",
         "/api/certificates",
+        "/api/databases",
+        "/api/trashed-databases",
     ]
     .map(ask);
     json!({ "tokens": tokens, "lists": lists, "files": files })

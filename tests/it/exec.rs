@@ -29,7 +29,9 @@ fn a_command_in_a_container_behaves_as_here() {
     assert!(host.run(typed).succeeds().stdout.contains("33 99"));
 
     let journal = host.run(["journalctl", "-u", "rivetr.service", "--output=cat"]).succeeds().stdout;
-    assert!(journal.contains("terminal.opened: app blog"), "no word of it in the log");
+    for action in ["command.run", "terminal.opened"] {
+        assert!(journal.contains(&format!("{action}: app blog")), "no {action} in the log");
+    }
 }
 
 #[test]

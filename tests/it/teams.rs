@@ -61,6 +61,31 @@ fn what_another_team_has_cannot_be_named_and_is_in_no_list() {
     teams.others(&["apps", "create", "own", "--project", "theirs"]).succeeds();
     teams.others(&["domains", "add", "own", "blog.example.org"]).exits(5);
     teams.others(&["projects", "create", "more", "--team", "main"]).exits(5);
+    let database = |name, project| {
+        [
+            "databases",
+            "create",
+            name,
+            "--kind",
+            "valkey",
+            "--project",
+            project,
+            "--image",
+            "registry.invalid/x:1",
+            "--no-wait",
+        ]
+    };
+    let nowhere = teams.others(&database("spy", "nowhere")).exits(5);
+    let foreign = teams.others(&database("spy", "default")).exits(5);
+    assert_eq!(unnamed(&foreign, "default"), unnamed(&nowhere, "nowhere"));
+    teams.main(&database("orders", "default")).succeeds();
+    teams.others(&database("cache", "theirs")).succeeds();
+    // Nor is an app of somebody else told of a database, or said to be there.
+    let link = |app| unnamed(&teams.others(&["link", app, "cache"]).exits(5), app);
+    assert_eq!(link("blog"), link("nowhere"));
+    teams.others(&["link", "own", "orders"]).exits(4);
+    teams.others(&["link", "own", "cache"]).succeeds();
+    teams.others(&["databases", "credentials", "cache"]).succeeds();
     teams.others(&["keys", "create", "theirkey", "--team", "main"]).exits(5);
 
     for words in [
@@ -72,15 +97,24 @@ fn what_another_team_has_cannot_be_named_and_is_in_no_list() {
         &["teams", "list", "--json"],
         &["audit", "--json"],
         &["requests", "--json"],
+        &["databases", "list", "--json"],
+        &["databases", "trash", "list", "--json"],
     ] {
         let ran = teams.others(words);
-        for word in ["blog", "\"ours\"", "GREETING", "\"default\""] {
+        for word in ["blog", "orders", "\"ours\"", "GREETING", "\"default\""] {
             assert!(!ran.stdout.contains(word), "{words:?} tells of {word}:\n{}", ran.stdout);
         }
     }
-    for words in
-        [&["logs", "blog"][..], &["deployments", "blog"], &["env", "list", "blog"], &["deploy", "blog"]]
-    {
+    for words in [
+        &["logs", "blog"][..],
+        &["deployments", "blog"],
+        &["env", "list", "blog"],
+        &["deploy", "blog"],
+        &["databases", "show", "orders"],
+        &["databases", "credentials", "orders"],
+        &["databases", "logs", "orders"],
+        &["databases", "delete", "orders", "--yes"],
+    ] {
         teams.others(words).exits(4);
     }
     let own = teams.others(&["apps", "list", "--json"]).succeeds().json();

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Hidden;
+use super::{FieldErrors, Hidden};
+use crate::domain::quota::Quota;
+use crate::domain::runtime::{Cpus, Memory};
 
 /// A link that is good once: the only time it is shown.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -47,6 +49,9 @@ pub struct Me {
     pub instance: bool,
     /// The parts in teams; of who stands above them, none.
     pub teams: Vec<Part>,
+    /// The teams that show themselves once the user has a second factor.
+    #[serde(default)]
+    pub closed_teams: Vec<String>,
 }
 
 /// A part in a team.
@@ -64,12 +69,62 @@ pub struct Team {
     /// Its name.
     pub name: String,
     /// How many members it has.
-    pub members: usize,
+    pub members: u32,
+    /// Whether it shows itself only to members who have a second factor.
+    #[serde(default)]
+    pub second_factor: bool,
+    /// What its apps may use together.
+    #[serde(default)]
+    pub limits: TeamLimits,
     /// When it was made (RFC 3339, UTC).
     pub created: String,
 }
 
-/// A new team, or another name for one.
+/// What the apps of a team may use together. What is not said is not limited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamLimits {
+    /// How many apps there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apps: Option<u32>,
+    /// What their limits of memory may come to, each times its containers: `4G`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// What their limits of processors may come to: `2.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<String>,
+}
+
+impl TeamLimits {
+    /// What is said, checked.
+    pub fn parse(&self) -> Result<Quota, FieldErrors> {
+        let mut wrong = FieldErrors::default();
+        let memory = self.memory.as_deref().and_then(|text| wrong.take("memory", Memory::parse(text)));
+        let cpus = self.cpus.as_deref().and_then(|text| wrong.take("cpus", Cpus::parse(text)));
+        if wrong.0.is_empty() { Ok(Quota { apps: self.apps, memory, cpus }) } else { Err(wrong) }
+    }
+}
+
+impl From<Quota> for TeamLimits {
+    fn from(Quota { apps, memory, cpus }: Quota) -> Self {
+        let (memory, cpus) = (memory.map(|memory| memory.to_string()), cpus.map(|cpus| cpus.to_string()));
+        Self { apps, memory, cpus }
+    }
+}
+
+/// What changes about a team.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeTeam {
+    /// Another name: lower-case letters, digits and dashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether it shows itself only to members who have a second factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<bool>,
+}
+
+/// A new team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameTeam {

@@ -74,12 +74,17 @@ impl Engine {
     /// How programs elsewhere reach it, where it has a public port.
     pub fn reach_from_outside(&self, database: &Database) -> Result<Option<String>, EngineError> {
         let Some(public) = &database.settings.public else { return Ok(None) };
-        let own = self.0.settings.own_host.as_ref().map(ToString::to_string);
-        let host = own.unwrap_or_else(|| "HOST".to_owned());
-        let url = self.with_connection(database, &host, public.port.get(), |connection| {
+        let url = self.with_connection(database, &self.own_host(), public.port.get(), |connection| {
             database.kind.url(connection)
         })?;
         Ok(Some(url))
+    }
+
+    /// The name of this host for programs elsewhere; a word in its place where rivetr was not told one.
+    #[must_use]
+    pub fn own_host(&self) -> String {
+        let own = self.0.settings.own_host.as_ref().map(ToString::to_string);
+        own.unwrap_or_else(|| "HOST".to_owned())
     }
 
     fn with_connection<T>(

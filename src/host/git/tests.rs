@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::domain::source::{Branch, GitUrl, Reference, Tag};
 
+mod history;
 mod sources;
 
 /// A person's own repository, and a bare one of ours.

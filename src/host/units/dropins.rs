@@ -45,11 +45,34 @@ impl UnitDirectory {
         Ok(files::remove_tree(&self.quadlets.join(owner.folder()))?)
     }
 
+    /// The drop-ins of a Quadlet: each file, and what stands in it.
+    pub fn dropins_of(&self, path: &UnitPath) -> Result<Vec<(PathBuf, String)>, UnitsError> {
+        read_all(&self.dropins(path))
+    }
+
+    /// The drop-ins that systemd itself reads for a unit, in the directory of plain units.
+    pub fn plain_dropins_of(&self, unit: &str) -> Result<Vec<(PathBuf, String)>, UnitsError> {
+        read_all(&self.units.join(format!("{unit}.d")))
+    }
+
     fn dropins(&self, path: &UnitPath) -> PathBuf {
         let mut folder = self.place(path).into_os_string();
         folder.push(".d");
         folder.into()
     }
+}
+
+fn read_all(folder: &Path) -> Result<Vec<(PathBuf, String)>, UnitsError> {
+    let mut found = Vec::new();
+    for name in dropin_names(folder)? {
+        let path = folder.join(&name);
+        // One that goes meanwhile is none.
+        if let Some(text) = files::read_text(&path)? {
+            found.push((path, text));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn dropin_names(folder: &Path) -> Result<Vec<String>, UnitsError> {

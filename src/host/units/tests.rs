@@ -122,6 +122,12 @@ fn drop_ins_go_from_release_to_release() {
     write(&old, "20-own.conf", "old");
     write(&new, "20-own.conf", "new");
     assert_eq!(units.carry_dropins(&old, &new).unwrap(), ["10-memory.conf", "20-own.conf"]);
+    let names = |path| {
+        let found = units.dropins_of(path).unwrap();
+        found.into_iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&new), ["10-memory.conf", "20-own.conf"]);
+    assert_eq!(units.plain_dropins_of("rivetr.service").unwrap(), []);
     let read = |path: &UnitPath, name: &str| files::read_text(&folder(path).join(name)).unwrap();
     assert_eq!(read(&new, "10-memory.conf").unwrap(), "[Service]\nMemoryMax=1G\n");
     assert_eq!(read(&new, "20-own.conf").unwrap(), "new");

@@ -40,8 +40,10 @@ impl Put {
 
     /// Whether what the model reads of the unit's text is what was put in.
     fn comes_out_of(&self, text: &str) -> bool {
-        let is_command =
-            !matches!(self.place().0, Section::Unit | Section::Quadlet | Section::Service | Section::Install);
+        let is_command = !matches!(
+            self.place().0,
+            Section::Unit | Section::Quadlet | Section::Service | Section::Timer | Section::Install
+        );
         match self {
             Self::Scalar(_, _, value) => model::scalar(text, is_command).as_ref() == Some(value),
             Self::Words(_, _, words) => model::words(text, is_command).as_ref() == Some(words),

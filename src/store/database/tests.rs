@@ -1,5 +1,6 @@
 //! Databases come, change, go into the trash and come back; links follow.
 
+use super::super::Object;
 use super::super::testing::{Fixture, NOW, slug};
 use super::*;
 use crate::domain::app::AppId;
@@ -132,4 +133,27 @@ async fn a_project_with_databases_stays() {
     store.writer.trash_database(made.id, NOW).await.unwrap();
     let refused = store.writer.begin_project_deletion(slug("default")).await.unwrap_err();
     assert!(refused.to_string().contains("trash"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_is_found_by_name_and_number_and_one_in_the_trash_by_number_alone() {
+    let store = Fixture::new();
+    store.project("default").await;
+    let kept = store.writer.create_database(new("orders", None), NOW).await.unwrap();
+    let gone = store.writer.create_database(new("users", Some("5432")), NOW).await.unwrap();
+    store.writer.trash_database(gone.id, NOW).await.unwrap();
+    let there = async |object, name: &str| {
+        store.reader.team_of(object, name).await.unwrap() == Some(kept.project.team)
+    };
+    let (kept_id, gone_id) = (kept.id.0.to_string(), gone.id.0.to_string());
+    for (name, database, trashed) in [
+        ("orders", true, false),
+        (kept_id.as_str(), true, false),
+        ("users", false, false),
+        (gone_id.as_str(), false, true),
+        ("nowhere", false, false),
+    ] {
+        let found = (there(Object::Database, name).await, there(Object::TrashedDatabase, name).await);
+        assert_eq!(found, (database, trashed), "{name}");
+    }
 }

@@ -105,7 +105,7 @@ async fn a_run_is_there_once_however_often_it_is_told_of() {
     ];
     assert_eq!(seen, expect);
     let last = runs.first().unwrap().clone();
-    assert_eq!(store.reader.open_runs().await.unwrap(), [last.clone()]);
+    assert_eq!(store.reader.open_runs().await.unwrap(), std::slice::from_ref(&last));
     assert_eq!(store.reader.last_runs().await.unwrap(), [(job.id, last.clone())].into());
     assert_eq!(store.reader.runs(job.id, Some(last.id), 1).await.unwrap()[0].invocation, "d");
 

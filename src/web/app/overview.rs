@@ -14,7 +14,7 @@ use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
 use crate::domain::source::Source;
 use crate::engine::metrics::AppCounts;
-use crate::engine::{ByHand, Engine, UnitSummary};
+use crate::engine::{Bound, ByHand, Engine, UnitSummary, readable_bytes};
 use crate::web::app::{Head, ShownHead, find, head};
 use crate::web::deployment::Line;
 use crate::web::error::PageError;
@@ -71,6 +71,22 @@ struct Container {
     restarts: u32,
     out_of_memory: Option<Moment>,
     by_hand: ByHand,
+    memory: Used,
+    cpu: Used,
+}
+
+/// What a container uses of something, and what it may use.
+struct Used {
+    /// None: not known.
+    words: Option<String>,
+    /// In percent of what it may use, where that is limited.
+    percent: Option<u64>,
+}
+
+#[derive(Template)]
+#[template(path = "app/usage.html")]
+struct ShownUsage<'a> {
+    standing: &'a Standing,
 }
 
 struct Requests {
@@ -191,9 +207,30 @@ impl Container {
             restarts: unit.restarts,
             out_of_memory: unit.out_of_memory.map(|at| Moment::of(at, now)),
             by_hand: engine.by_hand(&name),
+            memory: Used::of(unit.usage.memory, unit.usage.memory_limit, readable_bytes),
+            cpu: Used::of(unit.usage.cpu, unit.usage.cpu_limit, processors),
             name,
         }
     }
+}
+
+impl Used {
+    fn of(now: Option<u64>, most: Option<Bound>, shown: fn(u64) -> String) -> Self {
+        let Some(now) = now else { return Self { words: None, percent: None } };
+        let (bound, percent) = match most {
+            Some(Bound::At(most)) => {
+                (format!(" of {}", shown(most)), now.saturating_mul(100).checked_div(most))
+            }
+            Some(Bound::Unlimited) => (", no limit".to_owned(), None),
+            None => (", limit unknown".to_owned(), None),
+        };
+        Self { words: Some(format!("{}{bound}", shown(now))), percent: percent.map(|part| part.min(100)) }
+    }
+}
+
+/// Percent of one processor as a number of processors.
+fn processors(percent: u64) -> String {
+    format!("{}.{:02}", percent / 100, percent % 100)
 }
 
 impl Requests {
@@ -254,7 +291,25 @@ impl Watching {
         let mut events = Vec::new();
         events.extend(sent.event("head", &ShownHead { shell, head: &head })?);
         events.extend(sent.event("standing", &ShownStanding { shell, standing: &standing })?);
+        events.extend(sent.event("usage", &ShownUsage { standing: &standing })?);
         events.extend(sent.event("recent", &ShownRecent { shell, head: &head, lines: &lines })?);
         Ok(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_zero() {
+        let words = |now, most| Used::of(now, most, processors).words;
+        assert_eq!(words(None, Some(Bound::At(50))), None);
+        assert_eq!(words(Some(7), Some(Bound::At(150))).as_deref(), Some("0.07 of 1.50"));
+        assert_eq!(words(Some(207), Some(Bound::Unlimited)).as_deref(), Some("2.07, no limit"));
+        assert_eq!(words(Some(0), None).as_deref(), Some("0.00, limit unknown"));
+        assert_eq!(Used::of(Some(75), Some(Bound::At(100)), processors).percent, Some(75));
+        assert_eq!(Used::of(Some(750), Some(Bound::At(100)), processors).percent, Some(100));
+        assert_eq!(Used::of(Some(75), Some(Bound::At(0)), processors).percent, None);
     }
 }

@@ -16,6 +16,8 @@ pub(in crate::web) struct Changes {
     pub before: Option<(i64, u32)>,
     /// The two commits, where they differ.
     pub commit: Option<(String, String)>,
+    /// Both are commits, between which others may lie.
+    pub commits: bool,
     /// Every setting that is not the default of either, with what differs marked; empty: nothing does.
     pub settings: Vec<Setting>,
     /// Variables and files that differ, and how.
@@ -34,7 +36,13 @@ pub(in crate::web) struct Setting {
 impl Changes {
     pub fn of(engine: &Engine, before: Option<&Deployment>, deployment: &Deployment) -> Self {
         let Some(before) = before else {
-            return Self { before: None, commit: None, settings: Vec::new(), variables: Vec::new() };
+            return Self {
+                before: None,
+                commit: None,
+                commits: false,
+                settings: Vec::new(),
+                variables: Vec::new(),
+            };
         };
         let commit = |of: &Deployment| match (&of.commit, &of.digest) {
             (Some(commit), _) => Some(commit.short().to_owned()),
@@ -49,6 +57,7 @@ impl Changes {
         let variables = engine.changed_variables(&before.settings, &deployment.settings);
         Self {
             before: Some((before.id.0, before.number)),
+            commits: commits.is_some() && before.commit.is_some() && deployment.commit.is_some(),
             commit: commits,
             settings: compared(&lines(&before.settings), &lines(&deployment.settings)),
             variables: variables.into_iter().map(|(name, difference)| (name, how(difference))).collect(),

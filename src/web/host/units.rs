@@ -33,6 +33,12 @@ struct Part {
 struct OnePage {
     shell: Shell,
     unit: Row,
+    /// Whether the first file is one that rivetr writes; the others are drop-ins.
+    own: bool,
+    files: Vec<ShownFile>,
+}
+
+struct ShownFile {
     path: String,
     lines: Vec<Line>,
 }
@@ -41,6 +47,9 @@ struct Row {
     name: String,
     owner: String,
     has_file: bool,
+    /// There is something to show of it: its file, or drop-ins.
+    has_page: bool,
+    drop_ins: usize,
     mark: Mark,
     sub_state: String,
     drift: &'static str,
@@ -74,16 +83,26 @@ async fn one(
     let found = engine.inventory().await?.into_iter().find(|unit| unit.unit == name);
     let found = found.ok_or(PageError::NotFound)?;
     let unit = Row::of(&found);
-    let UnitFile { path, text, drift, owner: _ } = found.file.ok_or(PageError::NotFound)?;
-    let lines = match drift {
-        Drift::Edited(wanted) => diff::lines(&wanted, &text),
-        Drift::None | Drift::Unwanted | Drift::Unknown => diff::plain(&text),
-    };
-    view::show(&OnePage { shell, unit, path, lines })
+    if !unit.has_page {
+        return Err(PageError::NotFound);
+    }
+    let drop_ins = found
+        .drop_ins
+        .into_iter()
+        .map(|(path, text)| ShownFile { path: path.display().to_string(), lines: diff::plain(&text) });
+    let file = found.file.map(|UnitFile { path, text, drift, owner: _ }| {
+        let lines = match drift {
+            Drift::Edited(wanted) => diff::lines(&wanted, &text),
+            Drift::None | Drift::Unwanted | Drift::Unknown => diff::plain(&text),
+        };
+        ShownFile { path, lines }
+    });
+    let own = file.is_some();
+    view::show(&OnePage { shell, unit, own, files: file.into_iter().chain(drop_ins).collect() })
 }
 
 impl Row {
-    fn of(InventoryUnit { unit, file, state }: &InventoryUnit) -> Self {
+    fn of(InventoryUnit { unit, file, drop_ins, state }: &InventoryUnit) -> Self {
         let drift = file.as_ref().map(|file| &file.drift);
         let (state, sub_state) = match state {
             Some((state, sub_state)) => (mark(state), sub_state.clone()),
@@ -93,6 +112,8 @@ impl Row {
             name: unit.clone(),
             owner: file.as_ref().map(|file| file.owner.clone()).unwrap_or_default(),
             has_file: file.is_some(),
+            has_page: file.is_some() || !drop_ins.is_empty(),
+            drop_ins: drop_ins.len(),
             mark: state,
             sub_state,
             drift: match drift {
@@ -135,16 +156,21 @@ mod tests {
         let unit = InventoryUnit {
             unit: evil.to_owned(),
             file: Some(file),
+            drop_ins: vec![("/x.d/10.conf".into(), evil.to_owned())],
             state: Some(("active", "running".to_owned())),
         };
         let row = Row::of(&unit);
         assert_eq!((row.edited, row.drift, row.mark.class), (true, "edited by hand", "good"));
-        let lines = diff::lines("[Container]", evil);
-        let page = OnePage { shell: Shell::default(), unit: row, path: "/x".to_owned(), lines };
         // Nobody is signed in here, so only the frame of strangers is rendered: the parts are looked at.
-        let part = Part { shell: Shell::default(), units: vec![page.unit], edited: 1 }.render().unwrap();
-        assert!(part.contains("edited by hand") && !part.contains("<img"), "{part}");
-        let quiet = InventoryUnit { unit: "rivetr.service".to_owned(), file: None, state: None };
-        assert_eq!(Row::of(&quiet).mark.word, "not loaded");
+        let part = Part { shell: Shell::default(), units: vec![row], edited: 1 }.render().unwrap();
+        assert!(
+            part.contains("edited by hand") && part.contains("1 drop-in") && !part.contains("<img"),
+            "{part}"
+        );
+        let unit =
+            |drop_ins| InventoryUnit { unit: "rivetr.service".to_owned(), file: None, drop_ins, state: None };
+        let quiet = Row::of(&unit(Vec::new()));
+        assert_eq!((quiet.mark.word, quiet.has_page), ("not loaded", false));
+        assert!(Row::of(&unit(vec![("/x".into(), String::new())])).has_page);
     }
 }

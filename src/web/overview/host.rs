@@ -52,12 +52,11 @@ fn figure_of_load(load: Option<f64>, cores: Option<usize>) -> Figure {
 }
 
 fn of_room(name: &'static str, room: Option<Room>) -> Figure {
-    let Some(Room { free, total }) = room else {
+    let Some(room) = room else {
         return Figure { name, words: "unknown".to_owned(), used: None };
     };
-    let taken = total.saturating_sub(free);
-    let words = format!("{} of {}", readable_bytes(taken), readable_bytes(total));
-    Figure { name, words, used: taken.saturating_mul(100).checked_div(total) }
+    let words = format!("{} used, {} free", readable_bytes(room.used), readable_bytes(room.free));
+    Figure { name, words, used: room.percent() }
 }
 
 impl Warning {
@@ -84,8 +83,8 @@ mod tests {
         let unknown = of_room("Disk", None);
         assert_eq!((unknown.words.as_str(), unknown.used), ("unknown", None));
         assert_eq!(figure_of_load(None, Some(2)).words, "unknown");
-        let known = of_room("Disk", Some(Room { free: 1 << 30, total: 4 << 30 }));
-        assert_eq!((known.words.as_str(), known.used), ("3.0 GiB of 4.0 GiB", Some(75)));
+        let known = of_room("Disk", Some(Room { used: 3 << 30, free: 1 << 30, total: 5 << 30 }));
+        assert_eq!((known.words.as_str(), known.used), ("3.0 GiB used, 1.0 GiB free", Some(75)));
         assert_eq!(figure_of_load(Some(1.0), Some(2)).used, Some(50));
     }
 

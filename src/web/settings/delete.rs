@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::super::app::{self, Head};
 use super::super::error::PageError;
-use super::super::form::{Errors, Form};
+use super::super::form::{Confirm, Errors, Form};
 use super::super::shell::{Hx, Shell, Visit};
 use super::super::{Route, Web, view};
 use crate::auth::audit::Deed;
@@ -65,8 +65,7 @@ async fn delete(
     Form(Wish { confirm, volumes }): Form<Wish>,
 ) -> Result<Response, PageError> {
     let app = app::find(engine.reader(), &visit.person, &id).await?;
-    if confirm.trim() != app.slug.as_str() {
-        let errors = Errors::one("confirm", format!("type {} to delete it", app.slug));
+    if let Err(errors) = (Confirm { confirm }).is(app.slug.as_str()) {
         return view::wrong(&page(&engine, shell, &app, errors, volumes).await?);
     }
     let deed = Deed::new("app.deleted", format!("app {}", app.slug));

@@ -1,6 +1,7 @@
 // What axe-core finds on a page, in words; and what makes a page scroll sideways.
 import { readFileSync } from 'node:fs';
 
+import { DESK, PHONE } from './browser.js';
 import { require } from './setting.js';
 
 const source = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
@@ -17,6 +18,28 @@ export async function axe(page, only) {
     }));
   }, only);
   return found.flat();
+}
+
+/** What depends on the theme or the width; everything is looked at on a bright desk and on a dark phone. */
+const LOOKS = ['color-contrast', 'target-size', 'link-in-text-block', 'scrollable-region-focusable'];
+const VIEWS = [
+  { name: 'desk', size: DESK, colorScheme: 'light' },
+  { name: 'dark desk', size: DESK, colorScheme: 'dark', only: LOOKS },
+  { name: 'dark phone', size: PHONE, colorScheme: 'dark' },
+  { name: 'phone', size: PHONE, colorScheme: 'light', only: LOOKS },
+];
+
+/** What is wrong with a page as it stands, in both themes, on a desk and on a phone. */
+export async function looks(page) {
+  const wrong = [];
+  for (const { name, size, colorScheme, only } of VIEWS) {
+    await page.setViewportSize(size);
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    const found = [...await axe(page, only), ...await tooWide(page)];
+    wrong.push(...found.map((words) => `(${name}) ${words}`));
+  }
+  await page.setViewportSize(DESK);
+  return wrong;
 }
 
 /** What is wider than the window, the deepest first; empty: the page does not scroll sideways. */

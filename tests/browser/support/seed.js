@@ -13,7 +13,8 @@ export function seed() {
 
 async function sow() {
   await rivetr('projects', 'create', 'shop');
-  await Promise.all([blog(), storefront(), worker(), invoices(), rivetr('apps', 'create', 'empty', '--port', '8080')]);
+  await Promise.all([blog(), storefront(), worker(), invoices(), databases(),
+    rivetr('apps', 'create', 'empty', '--port', '8080')]);
 }
 
 async function deployed(app, messages) {
@@ -56,4 +57,15 @@ async function invoices() {
     (error) => { if (!String(error.stderr).includes('failed while building')) throw error; },
   );
   await code.end();
+}
+
+/** One that was asked for and is linked, one that cannot be fetched, and one in the trash: each has its own look. */
+async function databases() {
+  await rivetr('apps', 'create', 'ledger', '--port', '8080');
+  await rivetr('databases', 'create', 'accounts', '--kind', 'postgres', '--memory', '256M', '--no-wait');
+  await rivetr('link', 'ledger', 'accounts');
+  await rivetr('databases', 'create', 'open-to-all', '--kind', 'valkey', '--image', 'registry.invalid/valkey:1',
+    '--public-port', '16379', '--allow', '0.0.0.0/0', '--no-wait');
+  await rivetr('databases', 'create', 'thrown-away', '--kind', 'redis', '--no-wait');
+  await rivetr('databases', 'delete', 'thrown-away', '--yes');
 }

@@ -44,6 +44,7 @@ fn every_page_lets_in_who_may_come_in_and_hides_what_is_another_teams() {
     host.rivetr(["domains", "add", "blog", "blog.example.org"]).succeeds();
     host.rivetr(["keys", "create", "deploys"]).succeeds();
     host.rivetr(["apps", "set", "blog", "--volume", "data:/data"]).succeeds();
+    super::databases(&host);
     host.rivetr(["teams", "create", "others"]).succeeds();
     let client = Client::new(&host);
     let visitors = visitors(&host, &client);
@@ -175,6 +176,8 @@ fn target(pattern: &str) -> Option<String> {
         ("deployments", "1"),
         ("projects", "default"),
         ("volumes", "rivetr-vol-blog-data"),
+        ("databases", "orders"),
+        ("trashed-databases", "1"),
         ("domains", "2"),
         ("keys", "deploys"),
         ("teams", "1"),
