@@ -17,6 +17,7 @@ use crate::auth::Caller;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Deploy, Manage, Read};
 use crate::domain::database::{Database, DatabaseId, DatabaseKind, Wish};
+use crate::domain::deployment::ImageId;
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::time::Timestamp;
@@ -361,6 +362,7 @@ fn stored(database: &Database) -> wire::Database {
 }
 
 /// What the audit keeps of a database: how it is set, without its configuration.
+#[must_use]
 pub fn written_down(database: &Database) -> serde_json::Value {
     let wire::Database { kind, project, image, configured, memory, cpus, public_port, allow, .. } =
         stored(database);
@@ -371,5 +373,5 @@ pub fn written_down(database: &Database) -> serde_json::Value {
 }
 
 fn image_of(database: &Database) -> serde_json::Value {
-    json!({ "image_id": database.image.as_ref().map(|image| image.as_str()) })
+    json!({ "image_id": database.image.as_ref().map(ImageId::as_str) })
 }

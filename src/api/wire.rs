@@ -10,6 +10,7 @@ mod change;
 mod database;
 mod domain;
 pub mod frame;
+mod health;
 mod job;
 mod key;
 mod options;
@@ -46,6 +47,7 @@ pub use database::{
 };
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
+pub use health::{Check, CheckStatus, Health};
 pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
 pub use key::{CreateKey, Key, KnownHost};
 pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};
@@ -443,38 +445,4 @@ pub struct RuntimeLine {
     pub stderr: bool,
     /// The line, without its end.
     pub text: String,
-}
-
-/// How rivetr and its host do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Health {
-    /// The worst status of all checks.
-    pub status: CheckStatus,
-    /// Each check.
-    pub checks: Vec<Check>,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Check {
-    /// What was looked at.
-    pub name: String,
-    /// How it does.
-    pub status: CheckStatus,
-    /// What was seen.
-    pub detail: String,
-    /// What to do about it.
-    pub cure: Option<String>,
-}
-
-/// How a checked thing does, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckStatus {
-    /// As it should be.
-    Ok,
-    /// It works, but something should be done.
-    Warn,
-    /// It does not work.
-    Fail,
 }

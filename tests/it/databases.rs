@@ -128,7 +128,7 @@ fn an_app_is_told_of_its_database_and_of_a_new_password() {
     host.rivetr(["link", "blog", "orders"]).succeeds();
     let told = |release: u32| {
         let container = format!("rivetr-app-blog-{release}");
-        let read = || host.as_owner(["podman", "exec", &container, "printenv", "DATABASE_URL"]);
+        let read = || host.as_owner(["podman", "exec", &container, "sh", "-c", "echo $DATABASE_URL"]);
         soon(read, |ran| ran.code == 0).succeeds().stdout.trim().to_owned()
     };
     let url = |password: &str| format!("postgres://orders:{password}@orders:5432/orders");
@@ -226,11 +226,11 @@ fn what_does_not_start_says_why() {
     let create = |name: &'static str, version: &'static str| {
         ["databases", "create", name, "--kind", "postgres", "--version", version]
     };
-    fails(host.rivetr(create("orders", "17").into_iter().chain(["--config", "/root/bad.conf"])))
+    fails(host.rivetr(create("orders", "17").into_iter().chain(["--server-config", "/root/bad.conf"])))
         .says("no_such_setting");
     assert_eq!(host.shown("orders")["state"], "failed");
     std::fs::write(host.path("/root/good.conf"), "max_connections = 23\n").unwrap();
-    host.rivetr(["databases", "set", "orders", "--config", "/root/good.conf"]).succeeds();
+    host.rivetr(["databases", "set", "orders", "--server-config", "/root/good.conf"]).succeeds();
     host.running("orders");
     assert_eq!(host.query("postgres", "orders", "SHOW max_connections"), "23");
     fails(host.rivetr(create("none", "0.1"))).says("check the name");

@@ -81,7 +81,7 @@ fn jobs_run_in_a_container_of_their_own_and_in_the_apps_and_go_with_it() {
     host.rivetr(APP).succeeds();
     create(&host, "fresh", &["--schedule", "*:*:*"], "echo $WHO >> /data/fresh; echo from $HOSTNAME");
     let inside = ["--schedule", "*:*:*", "--place", "running"];
-    create(&host, "inside", &inside, "pgrep httpd >> /data/inside; echo seen; echo $WHO >&2");
+    create(&host, "inside", &inside, "cat /proc/1/comm >> /data/inside; echo seen; echo $WHO >&2");
     create(&host, "once", &["--schedule", "@yearly"], "echo by hand; exit 3");
     host.rivetr(["jobs", "list", "blog"]).succeeds().says("not-live");
     host.rivetr(["jobs", "run", "blog", "once"]).exits(5).says("not live yet");

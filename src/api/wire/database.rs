@@ -304,7 +304,7 @@ impl ChangeDatabase {
         form.put("config", config, (&mut settings.config, None), parse);
         form.maybe("memory", memory, &mut settings.limits.memory, text(Memory::parse));
         form.maybe("cpus", cpus, &mut settings.limits.cpus, text(Cpus::parse));
-        match public(public_port, allow, settings.public.as_ref()) {
+        match public(&public_port, allow, settings.public.as_ref()) {
             Ok(public) => settings.public = public,
             Err((field, why)) => form.wrong(field, &why),
         }
@@ -313,13 +313,13 @@ impl ChangeDatabase {
 
 /// The public port that follows from the one before, or which field is wrong and why.
 fn public(
-    port: Patch<u16>,
+    port: &Patch<u16>,
     allow: Option<Vec<String>>,
     before: Option<&PublicPort>,
 ) -> Result<Option<PublicPort>, (&'static str, String)> {
     let port = match port {
         Patch::Reset => None,
-        Patch::Set(port) => Some(port),
+        Patch::Set(port) => Some(*port),
         Patch::Keep => before.map(|before| before.port.get()),
     };
     let Some(port) = port else {

@@ -19,16 +19,13 @@ pub(super) fn rows(databases: &[Database]) -> String {
             or_dash(Some(&apps.join(" "))),
         ]
     };
-    let mut text = table(
-        ["DATABASE", "KIND", "STATE", "PROJECT", "PORT", "APPS"],
-        &databases.iter().map(row).collect::<Vec<_>>(),
-    );
+    let rows: Vec<_> = databases.iter().map(row).collect();
+    let mut parts = vec![table(["DATABASE", "KIND", "STATE", "PROJECT", "PORT", "APPS"], &rows)];
     for database in databases {
-        if let Some(problem) = &database.problem {
-            text.push_str(&format!("\n{}: {}\n", database.name, harmless(problem)));
-        }
+        let problem = database.problem.as_deref().map(harmless);
+        parts.extend(problem.map(|problem| format!("\n{}: {problem}\n", database.name)));
     }
-    text
+    parts.concat()
 }
 
 pub(super) fn details(database: &Database) -> String {
@@ -38,7 +35,7 @@ pub(super) fn details(database: &Database) -> String {
         .map(|link| format!("{} ({})", link.app, link.variables.first().unwrap_or(&link.prefix)))
         .collect();
     let public = database.public_port.map(|port| format!("{port}, for {}", database.allow.join(" ")));
-    let mut text = facts(&[
+    let facts = facts(&[
         ("database", database.name.clone()),
         ("state", database.state.clone()),
         ("problem", or_dash(database.problem.as_deref().map(harmless).as_deref())),
@@ -53,13 +50,10 @@ pub(super) fn details(database: &Database) -> String {
         ("volume", database.volume.clone()),
         ("created", time(&database.created)),
     ]);
-    if let Some(config) = &database.config {
-        text.push_str("\nconfiguration:\n");
-        for line in config.lines() {
-            text.push_str(&format!("  {}\n", harmless(line)));
-        }
-    }
-    text
+    let lines = database.config.as_deref().unwrap_or_default().lines();
+    let lines: Vec<_> = lines.map(|line| format!("  {}\n", harmless(line))).collect();
+    let heading = if lines.is_empty() { "" } else { "\nconfiguration:\n" };
+    format!("{facts}{heading}{}", lines.concat())
 }
 
 /// The kind with its version, where that is one of the kind's own.

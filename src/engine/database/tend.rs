@@ -11,7 +11,7 @@ use super::owner;
 use crate::domain::database::{Database, DatabaseId, Wish};
 use crate::domain::deployment::ImageId;
 use crate::host::journal::Query;
-use crate::host::systemd::{JobResult, StartError};
+use crate::host::systemd::{ActiveState, JobResult, StartError};
 use crate::plan::Wanted;
 use crate::quadlet::database::{self, LABEL, secret_name};
 use crate::quadlet::path::UnitPath;
@@ -69,7 +69,9 @@ impl Engine {
         let _alone = self.0.tending.take(id).await;
         let Some(database) = self.reader().database_by_id(id).await? else { return Ok(()) };
         let problem = match self.bring_about(&database, start).await {
-            Ok(()) => None,
+            Ok(()) if start || database.wish == Wish::Stop || self.answers(&database).await? => None,
+            // It was only looked at, and what kept it from starting has not gone away.
+            Ok(()) => return Ok(()),
             Err(Problem::Said(words)) => {
                 tracing::warn!(database = %database.slug, problem = words, "does not do what it should");
                 Some(words)
@@ -83,6 +85,12 @@ impl Engine {
             }
         };
         Ok(self.0.writer.set_database_problem(id, problem).await?)
+    }
+
+    /// Whether the unit of a database has started, which it has once its server answers.
+    async fn answers(&self, database: &Database) -> Result<bool, EngineError> {
+        let unit = self.machine().systemd.unit(&database.service()).await.map_err(EngineError::internal)?;
+        Ok(unit.is_some_and(|unit| unit.active_state == ActiveState::Active))
     }
 
     async fn bring_about(&self, database: &Database, start: bool) -> Result<(), Problem> {

@@ -91,7 +91,7 @@ async fn show(
     Query(From { project }): Query<From>,
 ) -> Result<Response, PageError> {
     let kind = DatabaseKind::Postgres.as_str().to_owned();
-    let fields = Fields { project, kind, ..Fields::default() };
+    let fields = Fields { kind, project, ..Fields::default() };
     view::show(&page(&reader, &visit.person, shell, fields, Errors::default()).await?)
 }
 
