@@ -81,6 +81,7 @@ pub enum RenderError {
 
 /// The stack as it runs here: with rivetr's names, and with the files that were handed in where it names files of
 /// `folder`.
+#[must_use]
 pub fn adapt(
     mut stack: Stack,
     slug: &Slug,

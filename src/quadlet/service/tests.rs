@@ -178,7 +178,8 @@ fn every_template_can_be_written_and_may_be_had() {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.file_stem().unwrap().to_str().unwrap();
         let template = compose::template(name, &text).unwrap();
-        let env: String = template.variables.iter().map(|one| format!("{}='value'\n", one.name)).collect();
+        let env: String =
+            template.variables.iter().flat_map(|one| [one.name.as_str(), "='value'\n"]).collect();
         let files = files(&[("compose.yaml", &text), (".env", &env)]);
         let (stack, notes) = stack(&files);
         assert_eq!(notes, [], "{name}");
