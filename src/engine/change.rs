@@ -149,7 +149,9 @@ impl Engine {
                 ports.extend(self.deployment(live).await?.settings.runtime.publish);
             }
             let owner = Owner::App(app.slug.clone());
-            ports.into_iter().for_each(|port| take(&owner, port, format!("app {}", app.slug)));
+            for port in ports {
+                take(&owner, port, format!("app {}", app.slug));
+            }
         }
         for database in self.reader().databases().await? {
             let Some(public) = database.settings.public else { continue };
@@ -165,8 +167,9 @@ impl Engine {
             let owner = Owner::Service(service.slug.clone());
             let revisions = self.reader().revisions(service.id).await?.into_iter();
             for revision in revisions.filter(|one| service.live == Some(one.id) || !one.state.is_end()) {
-                let ports = revision.parts.into_iter().flat_map(|part| part.published);
-                ports.for_each(|port| take(&owner, port, format!("service {}", service.slug)));
+                for port in revision.parts.into_iter().flat_map(|part| part.published) {
+                    take(&owner, port, format!("service {}", service.slug));
+                }
             }
         }
         Ok(taken)
