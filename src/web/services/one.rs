@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::error::PageError;
-use super::super::form::{Errors, Form};
+use super::super::form::{Confirm, Errors, Form};
 use super::super::logs::Row as Line;
 use super::super::moment::Moment;
 use super::super::shell::{Hx, Shell, Visit};
@@ -253,8 +253,7 @@ async fn delete(
     Form(Deletion { confirm, volumes }): Form<Deletion>,
 ) -> Result<Response, PageError> {
     let slug = find(&engine, &visit.person, &id).await?.slug;
-    if confirm.trim() != slug.as_str() {
-        let errors = Errors::one("confirm", format!("type {slug} to delete it"));
+    if let Err(errors) = (Confirm { confirm }).is(slug.as_str()) {
         return view::wrong(&Page { errors, ..page(&engine, shell, &slug).await? });
     }
     let volumes = !volumes.is_empty();
