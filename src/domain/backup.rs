@@ -56,7 +56,7 @@ pub enum Reason {
 pub enum Form {
     /// `pg_dump --format=custom`, for `pg_restore`.
     Postgres,
-    /// Statements of SQL, for the client of `MariaDB` or MySQL.
+    /// Statements of SQL, for the client of `MariaDB` or `MySQL`.
     Sql,
     /// A file of Redis or Valkey.
     Rdb,
