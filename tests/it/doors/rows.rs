@@ -677,8 +677,8 @@ pub const ROWS: &[Row] = &[
     row(
         "post /api/backups/{id}/restore",
         Reach::Write,
-        ("/api/backups/99/restore", "{}"),
-        ("/api/backups/99/restore", "{}"),
+        ("/api/backups/99/restore", r#"{"target":"check"}"#),
+        ("/api/backups/99/restore", r#"{"target":"check"}"#),
         404,
     ),
     look("get /api/databases/{id}/backups", Reach::Read, "/api/databases/orders/backups"),
@@ -706,8 +706,8 @@ pub const ROWS: &[Row] = &[
     row(
         "put /api/databases/{id}/backup-schedule",
         Reach::Write,
-        ("/api/databases/orders/backup-schedule", r#"{"when":"daily"}"#),
-        ("/api/databases/nowhere/backup-schedule", r#"{"when":"daily"}"#),
+        ("/api/databases/orders/backup-schedule", r#"{"at":"daily 03:30","place":"disk"}"#),
+        ("/api/databases/nowhere/backup-schedule", r#"{"at":"daily 03:30","place":"disk"}"#),
         404,
     ),
     row(
@@ -721,8 +721,14 @@ pub const ROWS: &[Row] = &[
     row(
         "post /api/backup-destinations",
         Reach::Admin,
-        ("/api/backup-destinations", r#"{"name":"No Name"}"#),
-        ("/api/backup-destinations", r#"{"name":"No Name"}"#),
+        (
+            "/api/backup-destinations",
+            r#"{"name":"No Name","endpoint":"https://s3.example","region":"a","bucket":"bucket","key_id":"a","secret":"b"}"#,
+        ),
+        (
+            "/api/backup-destinations",
+            r#"{"name":"No Name","endpoint":"https://s3.example","region":"a","bucket":"bucket","key_id":"a","secret":"b"}"#,
+        ),
         422,
     ),
     row(
@@ -733,4 +739,11 @@ pub const ROWS: &[Row] = &[
         404,
     ),
     look("get /api/backup-key", Reach::Admin, "/api/backup-key"),
+    row(
+        "put /api/teams/{team}/limits",
+        Reach::Admin,
+        ("/api/teams/main/limits", r#"{"apps":1}"#),
+        ("/api/teams/nowhere/limits", r#"{"apps":1}"#),
+        404,
+    ),
 ];
