@@ -152,7 +152,7 @@ fn an_app_is_told_of_its_database_and_of_a_new_password() {
     host.rivetr(["databases", "create", "apart", "--kind", "valkey", "--version", "8", "--project", "other"])
         .succeeds();
     host.rivetr(["link", "blog", "apart"]).exits(5).says("projects do not reach each other");
-    host.rivetr(["projects", "delete", "other", "--yes"]).exits(5).says("apart");
+    host.rivetr(["projects", "delete", "other"]).exits(5).says("apart");
     host.rivetr(["unlink", "blog", "orders"]).succeeds();
     host.rivetr(["apps", "delete", "blog", "--yes"]).succeeds();
 }
@@ -206,7 +206,7 @@ fn a_public_port_lets_in_whom_it_names_and_nobody_else() {
     assert!(ping(host.address()).starts_with("-NOAUTH"));
 
     host.rivetr(["apps", "create", "blog", "--publish", "7000:80"]).exits(5).says("database cache");
-    host.rivetr(["databases", "set", "cache", "--no-public-port"]).succeeds();
+    host.rivetr(["databases", "set", "cache", "--unset", "public-port"]).succeeds();
     assert!(!soon(listening, |open| !*open), "the port is shut");
     host.rivetr(["databases", "delete", "cache", "--yes"]).succeeds();
 }

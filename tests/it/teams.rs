@@ -36,6 +36,39 @@ impl Teams {
     fn others(&self, words: &[&str]) -> Ran {
         self.by(&self.others, words)
     }
+
+    /// What one team has is in no list of the other, and cannot be asked for.
+    fn see_nothing_of_main(&self) {
+        for words in [
+            &["apps", "list", "--json"][..],
+            &["projects", "list", "--json"],
+            &["routes", "--json"],
+            &["volumes", "list", "--json"],
+            &["keys", "list", "--json"],
+            &["teams", "list", "--json"],
+            &["audit", "--json"],
+            &["requests", "--json"],
+            &["databases", "list", "--json"],
+            &["databases", "trash", "list", "--json"],
+        ] {
+            let ran = self.others(words);
+            for word in ["blog", "orders", "\"ours\"", "GREETING", "\"default\""] {
+                assert!(!ran.stdout.contains(word), "{words:?} tells of {word}:\n{}", ran.stdout);
+            }
+        }
+        for words in [
+            &["logs", "blog"][..],
+            &["deployments", "blog"],
+            &["env", "list", "blog"],
+            &["deploy", "blog"],
+            &["databases", "show", "orders"],
+            &["databases", "credentials", "orders"],
+            &["databases", "logs", "orders"],
+            &["databases", "delete", "orders", "--yes"],
+        ] {
+            self.others(words).exits(4);
+        }
+    }
 }
 
 #[test]
@@ -88,35 +121,7 @@ fn what_another_team_has_cannot_be_named_and_is_in_no_list() {
     teams.others(&["databases", "credentials", "cache"]).succeeds();
     teams.others(&["keys", "create", "theirkey", "--team", "main"]).exits(5);
 
-    for words in [
-        &["apps", "list", "--json"][..],
-        &["projects", "list", "--json"],
-        &["routes", "--json"],
-        &["volumes", "list", "--json"],
-        &["keys", "list", "--json"],
-        &["teams", "list", "--json"],
-        &["audit", "--json"],
-        &["requests", "--json"],
-        &["databases", "list", "--json"],
-        &["databases", "trash", "list", "--json"],
-    ] {
-        let ran = teams.others(words);
-        for word in ["blog", "orders", "\"ours\"", "GREETING", "\"default\""] {
-            assert!(!ran.stdout.contains(word), "{words:?} tells of {word}:\n{}", ran.stdout);
-        }
-    }
-    for words in [
-        &["logs", "blog"][..],
-        &["deployments", "blog"],
-        &["env", "list", "blog"],
-        &["deploy", "blog"],
-        &["databases", "show", "orders"],
-        &["databases", "credentials", "orders"],
-        &["databases", "logs", "orders"],
-        &["databases", "delete", "orders", "--yes"],
-    ] {
-        teams.others(words).exits(4);
-    }
+    teams.see_nothing_of_main();
     let own = teams.others(&["apps", "list", "--json"]).succeeds().json();
     assert_eq!(own["items"].as_array().unwrap().len(), 1, "{own}");
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{FieldErrors, Hidden, time};
 use crate::domain::backup::{self, Place, Retention, Schedule, State, Target, When};
+use crate::domain::image::Digest;
 use crate::domain::name::Slug;
 use crate::domain::s3::{BucketName, Endpoint, Location, Prefix, Region};
 use crate::domain::secret::Secret;
@@ -221,7 +222,7 @@ impl From<&ShownBackup> for Backup {
             plain: file.map(|file| file.plain),
             bytes: file.map(|file| file.bytes),
             items: file.and_then(|file| file.items),
-            sha256: file.map(|file| file.sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: file.map(|file| Digest::of_sum(file.sha256).digits().to_owned()),
             recipient: recipient.clone(),
             failure,
             verdict: verdict.map(|backup::Verdict { at, good, found }| Verdict { at: time(at), good, found }),

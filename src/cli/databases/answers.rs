@@ -50,10 +50,10 @@ pub(super) fn details(database: &Database) -> String {
         ("volume", database.volume.clone()),
         ("created", time(&database.created)),
     ]);
-    let lines = database.config.as_deref().unwrap_or_default().lines();
-    let lines: Vec<_> = lines.map(|line| format!("  {}\n", harmless(line))).collect();
-    let heading = if lines.is_empty() { "" } else { "\nconfiguration:\n" };
-    format!("{facts}{heading}{}", lines.concat())
+    let config = database.config.as_deref().unwrap_or_default();
+    let config: Vec<_> = config.lines().map(|line| format!("  {}\n", harmless(line))).collect();
+    let heading = if config.is_empty() { "" } else { "\nconfiguration:\n" };
+    format!("{facts}{heading}{}", config.concat())
 }
 
 /// The kind with its version, where that is one of the kind's own.

@@ -29,7 +29,7 @@ impl Engine {
         let mut begin = vec![0; MAGIC];
         let mut length = 0;
         while let Some(rest @ [_, ..]) = begin.get_mut(length..) {
-            match body.read(rest).await.map_err(broken)? {
+            match body.read(rest).await.map_err(|error| broken(&error))? {
                 0 => break,
                 read => length += read,
             }
@@ -130,6 +130,6 @@ impl AsyncRead for Ending {
     }
 }
 
-fn broken(error: io::Error) -> EngineError {
+fn broken(error: &io::Error) -> EngineError {
     EngineError::Invalid { field: "body", message: format!("the upload broke off: {error}") }
 }

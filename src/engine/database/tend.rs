@@ -20,6 +20,9 @@ use crate::quadlet::{QuadletError, UnitFiles};
 /// How many of the last lines that a server printed may say why it does not run.
 const LAST_LINES: usize = 8;
 
+/// What stands in lines by which servers complain.
+const TELLING: [&str; 7] = ["error", "fatal", "invalid", "denied", "unrecognized", "unknown", "bad "];
+
 /// Every name that a secret of a database may end with.
 const SECRETS: [&str; 4] = ["password", "root-password", "client", "config"];
 
@@ -213,9 +216,12 @@ impl Engine {
         let own: Vec<String> = own.filter(|text| !text.trim().is_empty()).collect();
         let telling = |text: &&String| {
             let lower = text.to_lowercase();
-            ["error", "fatal", "invalid", "denied"].iter().any(|word| lower.contains(word))
+            TELLING.iter().any(|word| lower.contains(word))
         };
-        own.iter().rev().find(telling).or(own.last()).cloned()
+        // What was wrong often stands above what came of it.
+        let mut told: Vec<&str> = own.iter().rev().filter(telling).take(2).map(String::as_str).collect();
+        told.reverse();
+        if told.is_empty() { own.last().cloned() } else { Some(told.join("; ")) }
     }
 
     /// Stops the container of a database, whatever is under way.

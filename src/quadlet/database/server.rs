@@ -57,11 +57,7 @@ pub fn files(kind: DatabaseKind, settings: &Settings, opened: &Opened) -> Vec<Se
             [password_file()].into_iter().chain(config).collect()
         }
         DatabaseKind::Mysql | DatabaseKind::Mariadb => {
-            let client = joined(&[
-                b"[client]\nuser=root\nhost=127.0.0.1\nprotocol=tcp\npassword=",
-                root_password.reveal(),
-                b"\n",
-            ]);
+            let client = joined(&[b"[client]\nuser=root\npassword=", root_password.reveal(), b"\n"]);
             let config = config.map(|own| file("config", MYSQL_CONFIG_FILE, "0444", own.into()));
             let own = [
                 password_file(),
@@ -176,8 +172,8 @@ fn health(kind: DatabaseKind, credentials: &Credentials) -> Vec<String> {
             &format!("--username={}", credentials.user),
             &format!("--dbname={}", credentials.database),
         ]),
-        DatabaseKind::Mysql => words(&["mysqladmin", &client, "ping"]),
-        DatabaseKind::Mariadb => words(&["mariadb-admin", &client, "ping"]),
+        DatabaseKind::Mysql => words(&["mysqladmin", &client, "--host=127.0.0.1", "ping"]),
+        DatabaseKind::Mariadb => words(&["mariadb-admin", &client, "--host=127.0.0.1", "ping"]),
         DatabaseKind::Mongodb => words(&[
             "CMD-SHELL",
             "mongosh --quiet --norc --host \"$(hostname -i | cut -d' ' -f1)\" \

@@ -61,7 +61,7 @@ async fn a_backup_from_its_beginning_to_its_end() {
     assert_eq!(store.reader.backups_of(&backup.subject).await.unwrap(), [judged]);
 
     let restore = store.writer.begin_restore(backup.id, Target::New(slug("copy")), NOW).await.unwrap();
-    assert_eq!(store.reader.restores_under_way().await.unwrap(), [restore.clone()]);
+    assert_eq!(store.reader.restores_under_way().await.unwrap(), std::slice::from_ref(&restore));
     for failure in [Some("first".to_owned()), None] {
         store.writer.end_restore(restore.id, failure, LATER).await.unwrap();
     }
