@@ -21,6 +21,9 @@ use crate::quadlet::{QuadletError, UnitFiles};
 /// How many of the last lines that a server printed may say why it does not run.
 const LAST_LINES: usize = 8;
 
+/// How often a stop is asked for again that a start took the place of: whoever tends a database asks for one at a time.
+const STOP_AGAIN: usize = 3;
+
 /// What stands in lines by which servers complain.
 const TELLING: [&str; 7] = ["error", "fatal", "invalid", "denied", "unrecognized", "unknown", "bad "];
 
@@ -246,7 +249,17 @@ impl Engine {
     /// Stops the container of a database, whatever is under way.
     pub(in crate::engine) async fn halt_database(&self, database: &Database) -> Result<(), EngineError> {
         let (service, systemd) = (database.service(), &self.machine().systemd);
-        systemd.stop(&service).await.map_err(EngineError::internal)?;
+        let mut stopped = systemd.stop(&service).await;
+        for _ in 0..STOP_AGAIN {
+            match &stopped {
+                // A start that was about to be asked for came between.
+                Err(StartError::Failed(failure)) if failure.result == JobResult::Canceled => {
+                    stopped = systemd.stop(&service).await;
+                }
+                Ok(()) | Err(_) => break,
+            }
+        }
+        stopped.map_err(EngineError::internal)?;
         systemd.reset_failed(&service).await.map_err(EngineError::internal)
     }
 
