@@ -1,13 +1,13 @@
 //! An app is changed: what may be is decided here, what has an effect at once gets it.
 
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::{Engine, EngineError};
 use crate::domain::app::{App, Settings};
+use crate::domain::database::PublicPort;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::runtime::policy::{self, Circumstances, Refusal};
-use crate::domain::runtime::{Protocol, PublishedPort, Runtime};
+use crate::domain::runtime::{PublishedPort, Runtime};
 use crate::domain::volume::Mount;
 use crate::host::layout::Manager;
 use crate::quadlet::options;
@@ -106,7 +106,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         options::check(app, *port, runtime)
             .map_err(|error| EngineError::Invalid { field: "runtime", message: error.to_string() })?;
-        let taken = self.ports_of_others(app).await?;
+        let taken = self.ports_of_others(Some(app)).await?;
         let circumstances = Circumstances {
             administrator,
             rootless: self.machine().layout.manager == Manager::User,
@@ -131,10 +131,13 @@ impl Engine {
         paths.map(|path| self.machine().workspace.real_path(path.as_str().as_ref())).collect()
     }
 
-    /// The ports that databases and other apps have, or will have once they are deployed.
-    async fn ports_of_others(&self, app: &Slug) -> Result<Vec<(PublishedPort, String)>, EngineError> {
+    /// The ports that databases and apps have, but for one app, or will have once they are deployed.
+    pub(super) async fn ports_of_others(
+        &self,
+        app: Option<&Slug>,
+    ) -> Result<Vec<(PublishedPort, String)>, EngineError> {
         let mut taken = Vec::new();
-        for other in self.reader().apps().await?.into_iter().filter(|other| other.slug != *app) {
+        for other in self.reader().apps().await?.into_iter().filter(|other| app != Some(&other.slug)) {
             let mut ports = other.settings.runtime.publish;
             if let Some(live) = other.live {
                 ports.extend(self.deployment(live).await?.settings.runtime.publish);
@@ -142,12 +145,7 @@ impl Engine {
             taken.extend(ports.into_iter().map(|port| (port, format!("app {}", other.slug))));
         }
         for database in self.reader().databases().await? {
-            let public = database.settings.public.map(|public| PublishedPort {
-                address: Ipv4Addr::UNSPECIFIED.into(),
-                host: public.port,
-                container: public.port,
-                protocol: Protocol::Tcp,
-            });
+            let public = database.settings.public.iter().map(PublicPort::as_published);
             taken.extend(public.map(|port| (port, format!("database {}", database.slug))));
         }
         Ok(taken)

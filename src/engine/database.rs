@@ -12,7 +12,6 @@ use super::{Engine, EngineError};
 use crate::domain::database::{Credentials, Database, DatabaseKind, DatabaseWord, Settings, Wish};
 use crate::domain::image::ImageRef;
 use crate::domain::name::Slug;
-use crate::domain::runtime::Protocol;
 use crate::domain::secret::Secret;
 use crate::host::sockets::port_is_free;
 use crate::quadlet::database::Opened;
@@ -219,22 +218,15 @@ impl Engine {
         if self.0.settings.own_ports.contains(&port) {
             return conflict(format!("rivetr itself listens on port {port}: choose another one"));
         }
+        let wanted = public.as_published();
+        let taken = self.ports_of_others(None).await?;
+        if let Some((_, owner)) = taken.iter().find(|(taken, _)| taken.collides_with(&wanted)) {
+            return conflict(format!("the {owner} has port {port} of the host: choose another one"));
+        }
         if !port_is_free(port) {
             return conflict(format!(
                 "another program of this host listens on port {port}: choose another one"
             ));
-        }
-        for app in self.reader().apps().await? {
-            let mut published = app.settings.runtime.publish.clone();
-            if let Some(live) = app.live {
-                published.extend(self.deployment(live).await?.settings.runtime.publish);
-            }
-            if published.iter().any(|one| one.host == public.port && one.protocol == Protocol::Tcp) {
-                return conflict(format!(
-                    "the app {} has port {port} of the host: choose another one",
-                    app.slug
-                ));
-            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use super::{Engine, EngineError};
 use crate::domain::app::{App, Settings};
-use crate::domain::deployment::{Deployment, State, Trigger};
+use crate::domain::deployment::{Deployment, ImageId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::runtime::policy;
 use crate::store::Return;
@@ -89,10 +89,16 @@ impl Engine {
 
     /// Whether the image of a deployment is still on this machine.
     pub(super) async fn has_image(&self, deployment: &Deployment) -> Result<bool, EngineError> {
-        let Some(image) = &deployment.image else { return Ok(false) };
-        // By its digits alone: behind `sha256:` Podman may look for a digest of a registry.
-        let id = image.as_str().trim_start_matches("sha256:");
-        Ok(self.machine().podman.image(id).await.map_err(EngineError::internal)?.is_some())
+        match &deployment.image {
+            Some(image) => self.image_is_here(image).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Whether an image is still on this machine.
+    pub(super) async fn image_is_here(&self, image: &ImageId) -> Result<bool, EngineError> {
+        let found = self.machine().podman.image(image.digits()).await.map_err(EngineError::internal)?;
+        Ok(found.is_some())
     }
 
     /// The release that was live before the one that is, if its image is kept.
