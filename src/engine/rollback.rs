@@ -78,13 +78,27 @@ impl Engine {
             trigger: Trigger::AutoRollback,
             reason: Some(reason),
             instead_of: Some(bad.id),
-            told: None,
+            told: Vec::new(),
         };
-        let Some(enqueued) = self.0.writer.enqueue_return(app.id, wish, self.now()).await? else {
-            return Ok(Back::Busy);
-        };
+        Ok(match Box::pin(self.enqueue_return(&app, wish)).await? {
+            Some(deployment) => Back::To(deployment.origin()),
+            None => Back::Busy,
+        })
+    }
+
+    /// Stores a wish for a return, with how the app reaches its databases now, and sees to it.
+    pub(super) async fn enqueue_return(
+        &self,
+        app: &App,
+        wish: Return,
+    ) -> Result<Option<Deployment>, EngineError> {
+        let sealing = self.0.sealing.read().await;
+        let wish = Return { told: self.told_of_databases(app).await?, ..wish };
+        let enqueued = self.0.writer.enqueue_return(app.id, wish, self.now()).await?;
+        drop(sealing);
+        let Some(enqueued) = enqueued else { return Ok(None) };
         self.take_up(&enqueued).await?;
-        Ok(Back::To(enqueued.deployment.origin()))
+        Ok(Some(enqueued.deployment))
     }
 
     /// Whether the image of a deployment is still on this machine.
@@ -167,11 +181,9 @@ impl Engine {
         trigger: Trigger,
     ) -> Result<Deployment, EngineError> {
         self.refuse_when_full(app.id).await?;
-        let wish = Return { to: target.id, trigger, reason: None, instead_of: None, told: None };
-        let enqueued = self.0.writer.enqueue_return(app.id, wish, self.now()).await?;
-        let enqueued = enqueued.ok_or_else(|| EngineError::Unavailable("try once more".to_owned()))?;
-        self.take_up(&enqueued).await?;
-        Ok(enqueued.deployment)
+        let wish = Return { to: target.id, trigger, reason: None, instead_of: None, told: Vec::new() };
+        let asked = self.enqueue_return(app, wish).await?;
+        asked.ok_or_else(|| EngineError::Unavailable("try once more".to_owned()))
     }
 }
 
