@@ -124,6 +124,12 @@ impl ImageId {
         Err(InvalidName::new("image", text, "use sha256: and 64 hexadecimal digits"))
     }
 
+    /// Its digits alone: behind `sha256:` Podman may look for a digest of a registry.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        self.0.strip_prefix("sha256:").unwrap_or(&self.0)
+    }
+
     /// The identity as text, with `sha256:`.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -3,6 +3,7 @@
 mod flow;
 mod import;
 mod keep;
+mod mark;
 mod place;
 mod restore;
 mod scratch;

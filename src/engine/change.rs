@@ -1,13 +1,13 @@
 //! An app is changed: what may be is decided here, what has an effect at once gets it.
 
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::{Engine, EngineError};
 use crate::domain::app::{App, Settings};
+use crate::domain::database::PublicPort;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::runtime::policy::{self, Circumstances, Refusal};
-use crate::domain::runtime::{Protocol, PublishedPort, Runtime};
+use crate::domain::runtime::{PublishedPort, Runtime};
 use crate::domain::volume::Mount;
 use crate::host::layout::Manager;
 use crate::quadlet::options;
@@ -107,7 +107,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         options::check(app, *port, runtime)
             .map_err(|error| EngineError::Invalid { field: "runtime", message: error.to_string() })?;
-        let taken = self.ports_of_others(&Owner::App(app.clone())).await?;
+        let taken = self.ports_of_others(Some(&Owner::App(app.clone()))).await?;
         let circumstances = Circumstances {
             administrator,
             rootless: self.machine().layout.manager == Manager::User,
@@ -135,11 +135,11 @@ impl Engine {
     /// The ports of the host that others have, or will have once they are deployed, and who that is.
     pub(super) async fn ports_of_others(
         &self,
-        but: &Owner,
+        but: Option<&Owner>,
     ) -> Result<Vec<(PublishedPort, String)>, EngineError> {
         let mut taken = Vec::new();
         let mut take = |owner: &Owner, port: PublishedPort, who: String| {
-            if owner != but {
+            if Some(owner) != but {
                 taken.push((port, who));
             }
         };
@@ -154,14 +154,9 @@ impl Engine {
             }
         }
         for database in self.reader().databases().await? {
-            let Some(public) = database.settings.public else { continue };
-            let port = PublishedPort {
-                address: Ipv4Addr::UNSPECIFIED.into(),
-                host: public.port,
-                container: public.port,
-                protocol: Protocol::Tcp,
-            };
-            take(&Owner::Database(database.slug.clone()), port, format!("database {}", database.slug));
+            let Some(public) = &database.settings.public else { continue };
+            let who = format!("database {}", database.slug);
+            take(&Owner::Database(database.slug), public.as_published(), who);
         }
         for service in self.reader().services().await? {
             let owner = Owner::Service(service.slug.clone());

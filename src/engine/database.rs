@@ -12,7 +12,6 @@ use super::{Engine, EngineError};
 use crate::domain::database::{Credentials, Database, DatabaseKind, DatabaseWord, Settings, Wish};
 use crate::domain::image::ImageRef;
 use crate::domain::name::Slug;
-use crate::domain::runtime::Protocol;
 use crate::domain::secret::Secret;
 use crate::host::sockets::port_is_free;
 use crate::quadlet::database::Opened;
@@ -224,18 +223,17 @@ impl Engine {
         if self.0.settings.own_ports.contains(&port) {
             return conflict(format!("rivetr itself listens on port {port}: choose another one"));
         }
+        let wanted = public.as_published();
+        let taken = self.ports_of_others(None).await?;
+        if let Some((_, owner)) = taken.iter().find(|(taken, _)| taken.collides_with(&wanted)) {
+            return conflict(format!("the {owner} has port {port} of the host: choose another one"));
+        }
         if !port_is_free(port) {
             return conflict(format!(
                 "another program of this host listens on port {port}: choose another one"
             ));
         }
-        let others = self.ports_of_others(&Owner::Database(slug.clone())).await?;
-        match others.iter().find(|(one, _)| one.host == public.port && one.protocol == Protocol::Tcp) {
-            Some((_, who)) => {
-                conflict(format!("port {port} of the host belongs to {who}: choose another one"))
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

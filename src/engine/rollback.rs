@@ -4,7 +4,7 @@
 
 use super::{Engine, EngineError};
 use crate::domain::app::{App, Settings};
-use crate::domain::deployment::{Deployment, State, Trigger};
+use crate::domain::deployment::{Deployment, ImageId, State, Trigger};
 use crate::domain::name::Slug;
 use crate::domain::runtime::policy;
 use crate::store::Return;
@@ -78,21 +78,41 @@ impl Engine {
             trigger: Trigger::AutoRollback,
             reason: Some(reason),
             instead_of: Some(bad.id),
-            told: None,
+            told: Vec::new(),
         };
-        let Some(enqueued) = self.0.writer.enqueue_return(app.id, wish, self.now()).await? else {
-            return Ok(Back::Busy);
-        };
+        Ok(match Box::pin(self.enqueue_return(&app, wish)).await? {
+            Some(deployment) => Back::To(deployment.origin()),
+            None => Back::Busy,
+        })
+    }
+
+    /// Stores a wish for a return, with how the app reaches its databases now, and sees to it.
+    pub(super) async fn enqueue_return(
+        &self,
+        app: &App,
+        wish: Return,
+    ) -> Result<Option<Deployment>, EngineError> {
+        let sealing = self.0.sealing.read().await;
+        let wish = Return { told: self.told_of_databases(app).await?, ..wish };
+        let enqueued = self.0.writer.enqueue_return(app.id, wish, self.now()).await?;
+        drop(sealing);
+        let Some(enqueued) = enqueued else { return Ok(None) };
         self.take_up(&enqueued).await?;
-        Ok(Back::To(enqueued.deployment.origin()))
+        Ok(Some(enqueued.deployment))
     }
 
     /// Whether the image of a deployment is still on this machine.
     pub(super) async fn has_image(&self, deployment: &Deployment) -> Result<bool, EngineError> {
-        let Some(image) = &deployment.image else { return Ok(false) };
-        // By its digits alone: behind `sha256:` Podman may look for a digest of a registry.
-        let id = image.as_str().trim_start_matches("sha256:");
-        Ok(self.machine().podman.image(id).await.map_err(EngineError::internal)?.is_some())
+        match &deployment.image {
+            Some(image) => self.image_is_here(image).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Whether an image is still on this machine.
+    pub(super) async fn image_is_here(&self, image: &ImageId) -> Result<bool, EngineError> {
+        let found = self.machine().podman.image(image.digits()).await.map_err(EngineError::internal)?;
+        Ok(found.is_some())
     }
 
     /// The release that was live before the one that is, if its image is kept.
@@ -161,11 +181,9 @@ impl Engine {
         trigger: Trigger,
     ) -> Result<Deployment, EngineError> {
         self.refuse_when_full(app.id).await?;
-        let wish = Return { to: target.id, trigger, reason: None, instead_of: None, told: None };
-        let enqueued = self.0.writer.enqueue_return(app.id, wish, self.now()).await?;
-        let enqueued = enqueued.ok_or_else(|| EngineError::Unavailable("try once more".to_owned()))?;
-        self.take_up(&enqueued).await?;
-        Ok(enqueued.deployment)
+        let wish = Return { to: target.id, trigger, reason: None, instead_of: None, told: Vec::new() };
+        let asked = self.enqueue_return(app, wish).await?;
+        asked.ok_or_else(|| EngineError::Unavailable("try once more".to_owned()))
     }
 }
 

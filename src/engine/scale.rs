@@ -114,6 +114,8 @@ impl Engine {
                 // Whoever does not answer yet is to run all the same, as after a crash.
                 self.0.writer.set_wish(app.id, Wish::Run).await?;
                 self.publish_routes().await?;
+                // No unit changes any more, and pages still say that it starts. An error says that nobody listens.
+                self.0.moved.send((live.id, live.state)).ok();
                 answered?;
             }
             Wish::Run if anyway => {

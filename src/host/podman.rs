@@ -201,7 +201,7 @@ impl Podman {
             #[serde(default)]
             entrypoint: Option<Vec<String>>,
         }
-        let id = image.as_str().trim_start_matches("sha256:");
+        let id = image.digits();
         let what = format!("look at the image {id}");
         let path = format!("/libpod/images/{id}/json");
         let answer = self.raw.ask(&what, Method::GET, &path).await?.accepted(&what)?;

@@ -175,7 +175,6 @@ fn container(
     let Release { project, deployment, image, addresses: _, enabled: _, features: _, variables, files } =
         release;
     let app = &deployment.app_slug;
-    let image = image.as_str().trim_start_matches("sha256:");
     let network = format!("{}:ip={address}", project::network_file(&project.slug));
 
     let mut unit = Unit::parse(CONTAINER)?;
@@ -187,7 +186,7 @@ fn container(
     let container = unit
         .section(Section::Container)
         .scalar("ContainerName", name)?
-        .scalar("Image", image)?
+        .scalar("Image", image.digits())?
         .scalar("Network", &network)?
         .assignment("Label", "io.rivetr.app", app.as_str())?
         .assignment("Label", "io.rivetr.deployment", &deployment.number.to_string())?

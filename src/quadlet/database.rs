@@ -49,7 +49,7 @@ fn container(database: &Database, image: &ImageId, address: Ipv4Addr) -> Result<
     let network = format!("{}:alias={slug},ip={address}", project::network_file(&project.slug));
     unit.section(Section::Container)
         .scalar("ContainerName", &name)?
-        .scalar("Image", image.as_str().trim_start_matches("sha256:"))?
+        .scalar("Image", image.digits())?
         .scalar("Network", &network)?
         .scalar("Volume", &format!("{volume}.volume:{}", kind.data()))?
         .assignment("Label", LABEL, slug.as_str())?

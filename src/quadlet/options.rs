@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use super::unit::{Section, SectionWriter, Unit, UnitTextError, ValueProblem};
 use super::volume;
 use crate::domain::name::Slug;
-use crate::domain::runtime::{Labels, Limits, Memory, Restart, Runtime, Words};
+use crate::domain::runtime::{Labels, Limits, Memory, Restart, Runtime};
 use crate::domain::volume::{Mount, MountSource, Tmpfs};
 
 /// What root in a container may not do, unless it is given by name. What entry points need to prepare files and to
@@ -121,7 +121,7 @@ fn process<'a>(section: SectionWriter<'a>, runtime: &Runtime) -> Result<SectionW
     let mut section = maybe(section, "PidsLimit", runtime.pids)?;
     section = each(section, "Ulimit", &runtime.ulimits)?;
     if let Some(words) = &runtime.entrypoint {
-        section = section.scalar("Entrypoint", &json(words)?)?;
+        section = section.scalar("Entrypoint", &json("Entrypoint", words.as_slice())?)?;
     }
     if let Some(words) = &runtime.command {
         section = section.words("Exec", words.as_slice().iter().map(String::as_str))?;
@@ -162,10 +162,10 @@ fn in_memory(tmpfs: &Tmpfs) -> String {
     }
 }
 
-/// As Podman takes an entry point of several words. What stands in quotes there needs none of the unit's own.
-fn json(words: &Words) -> Result<String, UnitTextError> {
-    serde_json::to_string(words.as_slice())
-        .map_err(|_| UnitTextError { name: "Entrypoint".to_owned(), problem: ValueProblem::Control })
+/// As Podman takes several words for one key (FACTS 13.5). What stands in quotes there needs none of the unit's own.
+pub(super) fn json(key: &'static str, words: &[String]) -> Result<String, UnitTextError> {
+    serde_json::to_string(words)
+        .map_err(|_| UnitTextError { name: key.to_owned(), problem: ValueProblem::Control })
 }
 
 fn each<'a, T: ToString>(
@@ -192,7 +192,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::runtime::{Alias, ContainerUser, Cpus, ExtraHost, Memory, PublishedPort, Ulimit};
+    use crate::domain::runtime::{
+        Alias, ContainerUser, Cpus, ExtraHost, Memory, PublishedPort, Ulimit, Words,
+    };
     use crate::domain::volume::ContainerPath;
 
     const PORT: NonZeroU16 = NonZeroU16::new(9100).unwrap();

@@ -69,8 +69,9 @@ pub struct Return {
     pub reason: Option<String>,
     /// Only while this one is live and nothing of its app waits or is at work.
     pub instead_of: Option<DeploymentId>,
-    /// What rivetr tells the app anew, over what that deployment was told: how it reaches its databases.
-    pub told: Option<Vec<Variable>>,
+    /// What rivetr tells the app anew, over what that deployment was told: how it reaches its databases, whose
+    /// passwords may be others by now.
+    pub told: Vec<Variable>,
 }
 
 impl Writer {
@@ -237,9 +238,7 @@ fn enqueue_return(
     }
     let superseded = supersede_waiting(tx, app, now)?;
     let id = insert_return(tx, app, wish, now)?;
-    if let Some(told) = &wish.told {
-        tell(tx, id, &found, told)?;
-    }
+    tell(tx, id, &found, &wish.told)?;
     queued(tx, id, superseded, now).map(Some)
 }
 

@@ -168,7 +168,11 @@ pub(super) fn heads(
             let head = head(&live.engine, &database, tab).await?;
             Ok(sent.event("head", &ShownHead { shell, head: &head })?.into_iter().collect())
         };
-        let events = look.await;
+        let events = match look.await {
+            // The page of what has gone is about to be left, and a stream that ended would be asked for again.
+            Err(PageError::NotFound) => Ok(Vec::new()),
+            other => other,
+        };
         Some((events, (beats, sent, of)))
     }))
 }

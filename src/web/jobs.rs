@@ -20,7 +20,7 @@ use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Deploy, Manage, Read};
 use crate::domain::app::App;
-use crate::domain::job::{Job, Outcome, Run, RunId};
+use crate::domain::job::{Job, JobPlan, Outcome, Run, RunId};
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, JobState, ShownJob};
 
@@ -221,27 +221,31 @@ async fn pause(
     visit: Visit<Manage>,
     hx: Hx,
     State(engine): State<Engine>,
-    Path((id, job)): Path<(String, String)>,
+    Path(of): Path<(String, String)>,
 ) -> Result<Response, PageError> {
-    let (app, job) = find(&engine, &visit.person, &id, &job).await?;
-    let mut plan = job.plan.clone();
-    plan.enabled = false;
-    engine.change_job(&app, &job, plan).await?;
-    visit.record(Deed::new("job.paused", of_job(&job))).await;
-    Ok(view::go(hx, &address(&job)))
+    enable(&visit, hx, &engine, &of, false).await
 }
 
 async fn resume(
     visit: Visit<Manage>,
     hx: Hx,
     State(engine): State<Engine>,
-    Path((id, job)): Path<(String, String)>,
+    Path(of): Path<(String, String)>,
 ) -> Result<Response, PageError> {
-    let (app, job) = find(&engine, &visit.person, &id, &job).await?;
-    let mut plan = job.plan.clone();
-    plan.enabled = true;
-    engine.change_job(&app, &job, plan).await?;
-    visit.record(Deed::new("job.resumed", of_job(&job))).await;
+    enable(&visit, hx, &engine, &of, true).await
+}
+
+async fn enable(
+    visit: &Visit<Manage>,
+    hx: Hx,
+    engine: &Engine,
+    (id, job): &(String, String),
+    enabled: bool,
+) -> Result<Response, PageError> {
+    let (app, job) = find(engine, &visit.person, id, job).await?;
+    engine.change_job(&app, &job, JobPlan { enabled, ..job.plan.clone() }).await?;
+    let action = if enabled { "job.resumed" } else { "job.paused" };
+    visit.record(Deed::new(action, of_job(&job))).await;
     Ok(view::go(hx, &address(&job)))
 }
 

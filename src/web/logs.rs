@@ -93,6 +93,12 @@ impl Wanted {
     fn lines(&self) -> usize {
         self.lines.filter(|lines| CHOICES.contains(lines)).unwrap_or(CHOICES[1])
     }
+
+    /// Where a stream goes on: where the browser was cut off, or else where the lines of the page end.
+    fn after(&self, headers: &HeaderMap) -> Option<String> {
+        let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+        Some(last.unwrap_or(&self.after).to_owned()).filter(|cursor| is_cursor(cursor))
+    }
 }
 
 impl Row {
@@ -157,9 +163,14 @@ async fn download(
     let app = app::find(engine.reader(), &visit.person, &id).await?;
     let log = engine.runtime_log(&app.slug, Some(DOWNLOAD), false, None).await?;
     let text = log.map_ok(|line| format!("{} {} {}\n", wire::time(line.at), line.unit, line.text));
-    let name = format!("attachment; filename=\"{}.log\"", app.slug);
+    Ok(file(&app.slug, text.map_err(BoxError::from)))
+}
+
+/// What somebody writes, as a file to keep.
+fn file(whose: &Slug, text: impl Stream<Item = Result<String, BoxError>> + Send + 'static) -> Response {
+    let name = format!("attachment; filename=\"{whose}.log\"");
     let fields = [(CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
-    Ok((fields, Body::from_stream(text.map_err(BoxError::from))).into_response())
+    (fields, Body::from_stream(text)).into_response()
 }
 
 async fn watch(
@@ -171,8 +182,7 @@ async fn watch(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let app = app::find(&live.reader, &visit.person, &id).await?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let after = last.or_else(|| Some(wanted.after.clone())).filter(|cursor| is_cursor(cursor));
+    let after = wanted.after(&headers);
     let lines =
         Following { engine: live.engine.clone(), app: app.slug, lines: wanted.lines(), after, log: None };
     let lines =

@@ -148,6 +148,10 @@ fn an_app_is_told_of_its_database_and_of_a_new_password() {
     // By its name, over the DNS of the project's network.
     host.as_owner(["podman", "exec", "rivetr-app-blog-3", "nslookup", "orders"]).succeeds().says("10.90.");
 
+    // An earlier release comes back with the password of now.
+    host.rivetr(["rollback", "blog", "2"]).succeeds();
+    assert_eq!(told(4), url(&second));
+
     host.rivetr(["projects", "create", "other"]).succeeds();
     host.rivetr(["databases", "create", "apart", "--kind", "valkey", "--version", "8", "--project", "other"])
         .succeeds();

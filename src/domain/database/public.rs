@@ -1,10 +1,12 @@
 //! A port of the host at which a database answers, and for whom.
 
+use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 
 use ipnet::IpNet;
 
 use crate::domain::name::InvalidName;
+use crate::domain::runtime::{Protocol, PublishedPort};
 use crate::domain::traffic::parse_network;
 
 /// A port of the host, and who may come in by it.
@@ -36,6 +38,13 @@ impl PublicPort {
             return Err(InvalidName::new("allow list", allow, rule));
         }
         Ok(Self { port, allow: networks })
+    }
+
+    /// It as a port that a container would publish, on each address of the host: what else has it collides with that.
+    #[must_use]
+    pub fn as_published(&self) -> PublishedPort {
+        let address = Ipv4Addr::UNSPECIFIED.into();
+        PublishedPort { address, host: self.port, container: self.port, protocol: Protocol::Tcp }
     }
 
     /// Who may come in, as text that [`Self::parse`] takes.

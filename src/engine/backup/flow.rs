@@ -1,15 +1,16 @@
 //! The way of the bytes: out of a server, through compression and seal, to where a backup lies; and back. At no time is
 //! more of it in memory than a few pieces, and one part of an upload.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream, duplex};
 use tokio::task::spawn_blocking;
 use tokio_util::io::SyncIoBridge;
 
 use super::super::{Engine, EngineError};
+use super::mark::Unmarked;
 use super::tools::Tool;
-use crate::domain::backup::{Backup, Place};
+use crate::domain::backup::{Backup, Form, Place};
 use crate::host::podman::Streamed;
 use crate::remote::s3::{S3Error, Upload};
 use crate::vault::age::{Identity, Recipient};
@@ -42,6 +43,8 @@ impl Engine {
     {
         let (plain_in, plain_out) = duplex(PIPE);
         let from = SyncIoBridge::new(plain_out);
+        let from: Box<dyn Read + Send> =
+            if backup.form == Form::Rdb { Box::new(Unmarked::new(from)) } else { Box::new(from) };
         match &backup.place {
             Place::Disk => {
                 let incoming = self.machine().backups.begin()?;

@@ -130,14 +130,9 @@ impl Engine {
 
     async fn tell_app(&self, app: &App) -> Result<(), EngineError> {
         let Some(live) = app.live.filter(|_| app.wish != Wish::Stop && !app.deleting) else { return Ok(()) };
-        let sealing = self.0.sealing.read().await;
-        let told = Some(self.told_of_databases(app).await?);
-        let wish = Return { to: live, trigger: Trigger::Restart, reason: None, instead_of: None, told };
-        let enqueued = self.0.writer.enqueue_return(app.id, wish, self.now()).await?;
-        drop(sealing);
-        if let Some(enqueued) = enqueued {
-            self.take_up(&enqueued).await?;
-        }
+        let wish =
+            Return { to: live, trigger: Trigger::Restart, reason: None, instead_of: None, told: Vec::new() };
+        self.enqueue_return(app, wish).await?;
         Ok(())
     }
 }

@@ -12,13 +12,16 @@ use crate::domain::database::{Database, DatabaseId, Wish};
 use crate::domain::deployment::ImageId;
 use crate::host::journal::Query;
 use crate::host::systemd::{ActiveState, JobResult, StartError};
-use crate::plan::Wanted;
+use crate::plan::{UnitState, Wanted};
 use crate::quadlet::database::{self, LABEL, secret_name};
 use crate::quadlet::path::UnitPath;
 use crate::quadlet::{QuadletError, UnitFiles};
 
 /// How many of the last lines that a server printed may say why it does not run.
 const LAST_LINES: usize = 8;
+
+/// How often a stop is asked for again that a start took the place of: whoever tends a database asks for one at a time.
+const STOP_AGAIN: usize = 3;
 
 /// What stands in lines by which servers complain.
 const TELLING: [&str; 7] = ["error", "fatal", "invalid", "denied", "unrecognized", "unknown", "bad "];
@@ -100,20 +103,10 @@ impl Engine {
         if database.deleted.is_some() {
             return Ok(self.clear_database(database).await?);
         }
-        let image = match (&database.image, database.wish) {
-            (Some(image), _)
-                if self
-                    .machine()
-                    .podman
-                    .image(digits(image))
-                    .await
-                    .map_err(EngineError::internal)?
-                    .is_some() =>
-            {
-                image.clone()
-            }
-            (None, Wish::Stop) => return Ok(()),
-            _ => self.pull_or_say(database).await?,
+        let image = match &database.image {
+            Some(image) if self.image_is_here(image).await? => image.clone(),
+            None if database.wish == Wish::Stop => return Ok(()),
+            Some(_) | None => self.pull_or_say(database).await?,
         };
         self.converge_database(database, &image, start).await
     }
@@ -144,12 +137,16 @@ impl Engine {
         let runs = database.wish == Wish::Run;
         let files = self.database_files(database, image).await?;
         self.apply_project_network(&database.project).await?;
-        self.make_database_secrets(database).await?;
         let owner = owner(database);
         let observed = self.observe(&owner).await?;
         let service = database.service();
+        let state = observed.units.get(&service);
+        // A container that runs has taken its copies; it gets no others before it is made anew.
+        if state != Some(&UnitState::Active) {
+            self.make_database_secrets(database).await?;
+        }
         let mut running = BTreeSet::from([database::volume_unit(database)]);
-        let by_hand = observed.units.get(&service) == Some(&crate::plan::UnitState::Inactive);
+        let by_hand = state == Some(&UnitState::Inactive);
         if runs && (start || !by_hand) {
             running.insert(service.clone());
         }
@@ -227,7 +224,17 @@ impl Engine {
     /// Stops the container of a database, whatever is under way.
     pub(in crate::engine) async fn halt_database(&self, database: &Database) -> Result<(), EngineError> {
         let (service, systemd) = (database.service(), &self.machine().systemd);
-        systemd.stop(&service).await.map_err(EngineError::internal)?;
+        let mut stopped = systemd.stop(&service).await;
+        for _ in 0..STOP_AGAIN {
+            match &stopped {
+                // A start that was about to be asked for came between.
+                Err(StartError::Failed(failure)) if failure.result == JobResult::Canceled => {
+                    stopped = systemd.stop(&service).await;
+                }
+                Ok(()) | Err(_) => break,
+            }
+        }
+        stopped.map_err(EngineError::internal)?;
         systemd.reset_failed(&service).await.map_err(EngineError::internal)
     }
 
@@ -288,11 +295,6 @@ impl Engine {
         self.tend(database.id, true).await?;
         Err(refused(format!("the newer image was taken back: {problem}")))
     }
-}
-
-/// By its digits alone: behind `sha256:` Podman may look for a digest of a registry.
-fn digits(image: &ImageId) -> &str {
-    image.as_str().trim_start_matches("sha256:")
 }
 
 /// The name by which the image of a database is kept.

@@ -96,7 +96,7 @@ impl Engine {
         stack: &crate::domain::stack::Stack,
         administrator: bool,
     ) -> Result<Vec<Note>, EngineError> {
-        let taken = self.ports_of_others(&Owner::Service(service.slug.clone())).await?;
+        let taken = self.ports_of_others(Some(&Owner::Service(service.slug.clone()))).await?;
         let settings = &self.0.settings;
         let circumstances = Circumstances {
             administrator,

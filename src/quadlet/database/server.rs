@@ -7,7 +7,8 @@ use super::secret_name;
 use crate::domain::database::{Credentials, DatabaseKind, ServerConfig, Settings};
 use crate::domain::name::Slug;
 use crate::domain::secret::Secret;
-use crate::quadlet::unit::{SectionWriter, UnitTextError, ValueProblem};
+use crate::quadlet::options;
+use crate::quadlet::unit::{SectionWriter, UnitTextError};
 
 /// Where a container finds the password of its user.
 pub const PASSWORD_FILE: &str = "/run/secrets/rivetr-password";
@@ -108,7 +109,7 @@ pub(super) fn write(
         Some(words) => section.words("Exec", words)?,
         None => section,
     };
-    let health = json(&health(kind, credentials))?;
+    let health = options::json("HealthCmd", &health(kind, credentials))?;
     section.scalar("HealthCmd", &health)?.scalar("HealthStartupCmd", &health).map(drop)
 }
 
@@ -187,12 +188,6 @@ fn health(kind: DatabaseKind, credentials: &Credentials) -> Vec<String> {
 /// The client takes a password from a variable alone, if not from an argument, which others could see.
 fn ping(client: &str) -> String {
     format!("REDISCLI_AUTH=\"$(cat {PASSWORD_FILE})\" {client} ping | grep -q PONG")
-}
-
-/// As Podman takes a command of several words (FACTS 13.5). What stands in quotes there needs none of the unit's own.
-fn json(words: &[String]) -> Result<String, UnitTextError> {
-    serde_json::to_string(words)
-        .map_err(|_| UnitTextError { name: "HealthCmd".to_owned(), problem: ValueProblem::Control })
 }
 
 /// Workers of `PostgreSQL` share results there, and Podman's own 64 MB are soon too little.

@@ -248,8 +248,30 @@ fn back(to: DeploymentId, instead_of: Option<DeploymentId>) -> Return {
         trigger: Trigger::AutoRollback,
         reason: Some("it did badly".to_owned()),
         instead_of,
-        told: None,
+        told: Vec::new(),
     }
+}
+
+#[tokio::test]
+async fn what_comes_back_is_told_how_databases_are_reached_now_but_for_what_the_app_sets_itself() {
+    let store = Fixture::new();
+    let app = store.app("blog").await;
+    let live = store.live(&app).await;
+    let variable = |key: &str, value: u8| Variable {
+        key: crate::domain::name::EnvKey::parse(key).unwrap(),
+        value: crate::domain::secret::Sealed(vec![value]),
+        secret: true,
+        usage: crate::domain::variable::Usage::Run,
+    };
+    let return_with = async |told: Vec<Variable>| {
+        let wish = Return { told, ..back(live.id, None) };
+        store.writer.enqueue_return(app.id, wish, NOW).await.unwrap().unwrap().deployment.settings.variables
+    };
+    let own = live.settings.variables.first().unwrap().clone();
+    let told = variable("DATABASE_URL", 1);
+    let seen = return_with(vec![told.clone(), variable(own.key.as_str(), 9)]).await;
+    assert_eq!(seen, [told, own.clone()]);
+    assert_eq!(return_with(vec![]).await, [own]);
 }
 
 #[tokio::test]

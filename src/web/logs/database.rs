@@ -2,15 +2,13 @@
 
 use askama::Template;
 use axum::BoxError;
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::HeaderMap;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 
-use super::{AT_ONCE, CHOICES, DOWNLOAD, Row, Wanted, rows_event};
-use crate::api::{is_cursor, wire};
+use super::{AT_ONCE, CHOICES, DOWNLOAD, Row, Wanted, file, rows_event};
+use crate::api::wire;
 use crate::auth::gate::Read;
 use crate::engine::{Engine, RuntimeLine};
 use crate::web::database::{self as page, Head};
@@ -65,9 +63,7 @@ async fn download(
     let database = page::find(engine.reader(), &visit.person, &id).await?;
     let log = engine.database_log(&database, Some(DOWNLOAD), false, None)?;
     let text = log.map_ok(|line| format!("{} {}\n", wire::time(line.at), line.text));
-    let name = format!("attachment; filename=\"{}.log\"", database.slug);
-    let fields = [(CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
-    Ok((fields, Body::from_stream(text.map_err(BoxError::from))).into_response())
+    Ok(file(&database.slug, text.map_err(BoxError::from)))
 }
 
 async fn watch(
@@ -79,8 +75,7 @@ async fn watch(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let database = page::find(&live.reader, &visit.person, &id).await?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let after = last.or_else(|| Some(wanted.after.clone())).filter(|cursor| is_cursor(cursor));
+    let after = wanted.after(&headers);
     let log = live.engine.database_log(&database, Some(wanted.lines()), true, after)?;
     let lines = log.ready_chunks(AT_ONCE).map(|lines| {
         let lines = lines.into_iter().collect::<Result<Vec<_>, _>>()?;
