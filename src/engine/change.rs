@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::{Engine, EngineError};
 use crate::domain::app::{App, Settings};
-use crate::domain::database::PublicPort;
 use crate::domain::name::{HostName, Slug};
 use crate::domain::runtime::policy::{self, Circumstances, Refusal};
 use crate::domain::runtime::{PublishedPort, Runtime};

@@ -51,7 +51,7 @@ impl Engine {
             return Err(EngineError::Invalid { field: "user", message });
         }
         let _alone = self.0.changing.lock().await;
-        self.check_public(&slug, None, &settings).await?;
+        self.check_public(None, &settings).await?;
         let (usual_user, usual_database) = kind.names(&slug);
         let volume = format!("rivetr-db-{slug}_{}", &random_hex()?[..8]);
         let place = Credentials::place(&volume);
@@ -113,7 +113,7 @@ impl Engine {
         before: &Database,
         settings: Settings,
     ) -> Result<Database, EngineError> {
-        self.check_public(&before.slug, Some(before), &settings).await?;
+        self.check_public(Some(before), &settings).await?;
         if settings.image != before.settings.image {
             refuse_other_major(before.kind, &before.settings.image, &settings.image)?;
         }
@@ -206,12 +206,7 @@ impl Engine {
     }
 
     /// Refuses a public port that something else of rivetr's has.
-    async fn check_public(
-        &self,
-        slug: &Slug,
-        before: Option<&Database>,
-        settings: &Settings,
-    ) -> Result<(), EngineError> {
+    async fn check_public(&self, before: Option<&Database>, settings: &Settings) -> Result<(), EngineError> {
         let Some(public) = &settings.public else { return Ok(()) };
         if before
             .is_some_and(|before| before.settings.public.as_ref().is_some_and(|old| old.port == public.port))

@@ -14,7 +14,7 @@ impl Engine {
         database: &Database,
         settings: &Settings,
     ) -> Result<(Texts, Texts), EngineError> {
-        self.check_public(&database.slug, Some(database), settings).await?;
+        self.check_public(Some(database), settings).await?;
         refuse_other_major(database.kind, &database.settings.image, &settings.image)?;
         let image = match &database.image {
             Some(image) => image.clone(),

@@ -127,7 +127,7 @@ impl Engine {
             ApplyError::Start(StartError::Failed(failure)) => {
                 let mut why = failure.to_string();
                 if let Some(run) = &failure.invocation {
-                    why.push_str(&self.last_words(run).await);
+                    why.push_str(&self.last_lines_of(run).await);
                 }
                 Ok(why)
             }
@@ -139,7 +139,7 @@ impl Engine {
         }
     }
 
-    async fn last_words(&self, run: &crate::host::systemd::InvocationId) -> String {
+    async fn last_lines_of(&self, run: &crate::host::systemd::InvocationId) -> String {
         match self.machine().journal.last_lines(run, LINES).await {
             Ok(lines) if !lines.is_empty() => format!(". Its last lines:\n{}", lines.join("\n")),
             Ok(_) => String::new(),
@@ -177,7 +177,7 @@ impl Engine {
                     before.get(unit).copied().filter(|count| *count <= status.n_restarts).unwrap_or(0);
                 if let Some(why) = fallen(&status, before) {
                     let words = match &status.invocation_id {
-                        Some(run) => self.last_words(run).await,
+                        Some(run) => self.last_lines_of(run).await,
                         None => String::new(),
                     };
                     return Ok(Some(format!("{unit} {why}{words}")));
