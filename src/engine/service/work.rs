@@ -135,7 +135,15 @@ impl Engine {
                 Ok(error.to_string())
             }
             ApplyError::Units(UnitsError::Problems(problems)) => Ok(problems.to_string()),
-            error => Err(EngineError::internal(error)),
+            error @ (ApplyError::Start(_)
+            | ApplyError::Bus(_)
+            | ApplyError::Units(_)
+            | ApplyError::Text(_)
+            | ApplyError::Ungiven(_)
+            | ApplyError::Podman(_)
+            | ApplyError::OldPodman(_)
+            | ApplyError::Address(_)
+            | ApplyError::Store(_)) => Err(EngineError::internal(error)),
         }
     }
 
