@@ -38,6 +38,7 @@ macro_rules! assets {
 assets! {
     "style.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
+    "editor.js": "text/javascript; charset=utf-8",
     "log.js": "text/javascript; charset=utf-8",
     "htmx.js": "text/javascript; charset=utf-8",
     "sse.js": "text/javascript; charset=utf-8",

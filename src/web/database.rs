@@ -7,9 +7,6 @@ mod new;
 mod overview;
 mod settings;
 
-use std::pin::Pin;
-use std::time::Duration;
-
 use askama::Template;
 use axum::BoxError;
 use axum::response::sse::Event;
@@ -28,9 +25,6 @@ use crate::domain::person::TeamId;
 use crate::domain::right::Right;
 use crate::engine::{DatabaseStanding, Engine};
 use crate::store::Reader;
-
-/// How often the pages look at databases again: a pull and a server that does not answer yet make no event.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What stands above the tabs of a database.
 #[derive(Debug, Clone)]
@@ -140,16 +134,6 @@ fn mark(standing: DatabaseStanding) -> Mark {
     }
 }
 
-/// Beats once at once, after each stir, and every few seconds.
-fn beats(live: &Live) -> Pin<Box<dyn Stream<Item = ()> + Send>> {
-    let stirs = live.beats(|_| true);
-    let ticks = stream::unfold((), |()| async {
-        tokio::time::sleep(LOOK_EVERY).await;
-        Some(((), ()))
-    });
-    Box::pin(stream::select(stirs, ticks))
-}
-
 /// What stands above the tabs as it changes.
 pub(super) fn heads(
     live: &Live,
@@ -159,7 +143,7 @@ pub(super) fn heads(
     tab: &'static str,
 ) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
     let of = (live.clone(), shell, person, id);
-    let first = (beats(live), Sent::default(), of);
+    let first = (live.looks(), Sent::default(), of);
     live::flat(stream::unfold(first, move |(mut beats, mut sent, of)| async move {
         beats.next().await?;
         let (live, shell, person, id) = &of;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::pin::Pin;
 use std::time::Duration;
 
 use askama::Template;
@@ -21,6 +22,8 @@ use crate::store::Reader;
 
 /// How often a page is looked at again without anything having happened: what it says of times grows old.
 const TICK: Duration = Duration::from_secs(20);
+/// How often what makes no event is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long is waited for more after something has happened.
 const GATHER: Duration = Duration::from_millis(150);
 
@@ -71,6 +74,15 @@ impl Live {
             while let Ok(Some(_)) = timeout_at(until, stirs.next()).await {}
             Some(((), (stirs, false)))
         })
+    }
+
+    /// Beats once at once, after each stir, and every few seconds: for what makes no event while it goes on, such as a pull.
+    pub fn looks(&self) -> Pin<Box<dyn Stream<Item = ()> + Send>> {
+        let ticks = stream::unfold((), |()| async {
+            tokio::time::sleep(LOOK_EVERY).await;
+            Some(((), ()))
+        });
+        Box::pin(stream::select(self.beats(|_| true), ticks))
     }
 }
 

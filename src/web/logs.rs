@@ -1,6 +1,7 @@
 //! What an app writes while it runs, and the lines of logs as every page shows them.
 
 mod database;
+mod service;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -86,7 +87,7 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/apps/{id}/logs/text", download),
         Route::get("/live/apps/{id}/logs", watch),
     ];
-    [own, database::routes()].into_iter().flatten().collect()
+    [own, database::routes(), service::routes()].into_iter().flatten().collect()
 }
 
 impl Wanted {
@@ -182,41 +183,72 @@ async fn watch(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let app = app::find(&live.reader, &visit.person, &id).await?;
-    let after = wanted.after(&headers);
-    let lines =
-        Following { engine: live.engine.clone(), app: app.slug, lines: wanted.lines(), after, log: None };
-    let lines =
-        stream::try_unfold(
-            lines,
-            |mut lines| async move { Ok(lines.next().await?.map(|event| (event, lines))) },
-        );
+    let lines = follow(&live, Whose::App(app.slug), &wanted, &headers);
     let heads = app::heads(&live, shell, visit.person.clone(), id, "logs");
     Ok(live.answer(visit.person, stream::select(lines, heads)))
 }
 
 type Lines = Pin<Box<dyn Stream<Item = Vec<Result<RuntimeLine, EngineError>>> + Send>>;
 
-/// What an app writes, over all the releases that come.
+/// Those whose containers come and go.
+enum Whose {
+    App(Slug),
+    Service(Slug),
+}
+
+/// What an app or a service writes, over all the releases and revisions that come.
 struct Following {
     engine: Engine,
-    app: Slug,
+    whose: Whose,
     lines: usize,
     after: Option<String>,
     log: Option<Lines>,
 }
 
+fn follow(
+    live: &Live,
+    whose: Whose,
+    wanted: &Wanted,
+    headers: &HeaderMap,
+) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
+    let (lines, after) = (wanted.lines(), wanted.after(headers));
+    let following = Following { engine: live.engine.clone(), whose, lines, after, log: None };
+    stream::try_unfold(following, |mut following| async move {
+        Ok(following.next().await?.map(|event| (event, following)))
+    })
+}
+
 impl Following {
+    async fn open(&mut self) -> Result<Lines, EngineError> {
+        let (lines, after) = (Some(self.lines), self.after.clone());
+        Ok(match &self.whose {
+            Whose::App(app) => {
+                Box::pin(self.engine.runtime_log(app, lines, true, after).await?.ready_chunks(AT_ONCE))
+            }
+            Whose::Service(service) => {
+                let log = self.engine.service_log(service, None, lines, true, after).await?;
+                Box::pin(log.ready_chunks(AT_ONCE))
+            }
+        })
+    }
+
+    fn prefix(&self) -> String {
+        match &self.whose {
+            Whose::App(app) => prefix(app),
+            Whose::Service(service) => service::prefix(service),
+        }
+    }
+
     async fn next(&mut self) -> Result<Option<Event>, BoxError> {
         loop {
-            let log = match &mut self.log {
-                Some(log) => log,
-                none => {
-                    let (lines, after) = (Some(self.lines), self.after.clone());
-                    let log = self.engine.runtime_log(&self.app, lines, true, after).await?;
-                    none.insert(Box::pin(log.ready_chunks(AT_ONCE)))
-                }
+            if self.log.is_none() {
+                self.log = Some(self.open().await?);
+            }
+            let next = match &mut self.log {
+                Some(log) => log.next().await,
+                None => None,
             };
-            let Some(lines) = log.next().await else {
+            let Some(lines) = next else {
                 // Another release is there; its lines come with the next question.
                 self.log = None;
                 tokio::time::sleep(AGAIN).await;
@@ -225,7 +257,8 @@ impl Following {
             let lines = lines.into_iter().collect::<Result<Vec<_>, _>>()?;
             let Some(last) = lines.last() else { continue };
             self.after = Some(last.cursor.clone());
-            let rows: Vec<_> = lines.iter().map(|line| Row::of(line, &prefix(&self.app))).collect();
+            let prefix = self.prefix();
+            let rows: Vec<_> = lines.iter().map(|line| Row::of(line, &prefix)).collect();
             return rows_event(&rows, &last.cursor).map(Some);
         }
     }

@@ -1,16 +1,21 @@
-//! Services: the list, and a new one from a compose file.
+//! Services: the list, a new one from a compose file, and what stands around the tabs of one of them.
 
 mod files;
 mod one;
 
 use askama::Template;
+use axum::BoxError;
 use axum::extract::State;
 use axum::response::Response;
+use axum::response::sse::Event;
+use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::app::may;
 use super::error::PageError;
 use super::form::{Errors, Form};
+use super::live::{self, Live, Sent};
 use super::moment::Moment;
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
@@ -20,9 +25,10 @@ use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
 use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
 use crate::domain::right::Right;
 use crate::domain::service::{Revision, RevisionState, Service};
-use crate::engine::Engine;
+use crate::engine::{Engine, PartStatus, ServiceStatus};
 use crate::store::Reader;
 
 #[derive(Template)]
@@ -30,6 +36,44 @@ use crate::store::Reader;
 struct Page {
     shell: Shell,
     rows: Vec<Row>,
+}
+
+/// What stands above the tabs of a service.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    /// Its name.
+    pub slug: Slug,
+    /// The project it belongs to.
+    pub project: Slug,
+    /// How it does.
+    pub mark: Mark,
+    /// Why the last revision did not come up; empty: it did, or is on its way.
+    pub failure: String,
+    /// A revision is live.
+    pub is_live: bool,
+    /// The tab that is open: `overview`, `logs`, `terminal`, `files`.
+    pub tab: &'static str,
+    /// Somebody stopped it.
+    pub stopped: bool,
+    /// The team whose service it is.
+    pub team: TeamId,
+}
+
+/// The same as a fragment of its own.
+#[derive(Template)]
+#[template(path = "services/head.html")]
+struct ShownHead<'a> {
+    shell: &'a Shell,
+    head: &'a Head,
+}
+
+/// The containers as they stand, as a fragment of its own.
+#[derive(Template)]
+#[template(path = "services/containers.html")]
+struct ShownContainers<'a> {
+    shell: &'a Shell,
+    head: &'a Head,
+    parts: &'a [PartStatus],
 }
 
 struct Row {
@@ -48,6 +92,24 @@ struct NewPage {
     fields: Fields,
     projects: Vec<Slug>,
     errors: Errors,
+    /// What is wrong with the files, one line each.
+    wrong: Vec<files::Wrong>,
+}
+
+impl NewPage {
+    fn new(shell: Shell, fields: Fields, projects: Vec<Slug>, errors: Errors) -> Self {
+        let id_of = |name: &str| match name {
+            "compose.yaml" => Some("compose".to_owned()),
+            ".env" => Some("env".to_owned()),
+            _ => None,
+        };
+        let wrong = files::wrong_in(errors.of("files"), id_of);
+        Self { shell, fields, projects, errors, wrong }
+    }
+
+    fn wrong_lines(&self, id: &str) -> String {
+        files::wrong_lines(&self.wrong, id)
+    }
 }
 
 /// What somebody types.
@@ -93,6 +155,67 @@ async fn index(
     view::show(&Page { shell, rows })
 }
 
+impl Head {
+    /// What stands above the tabs of a service of which this is known.
+    pub fn of(status: &ServiceStatus, tab: &'static str) -> Self {
+        let ServiceStatus { service, latest, .. } = status;
+        let failed = latest.as_ref().filter(|latest| latest.state == RevisionState::Failed);
+        Self {
+            slug: service.slug.clone(),
+            project: service.project.slug.clone(),
+            mark: mark(service, latest.as_ref()),
+            failure: failed.and_then(|latest| latest.failure.clone()).unwrap_or_default(),
+            is_live: service.live.is_some(),
+            tab,
+            stopped: service.stopped,
+            team: service.project.team,
+        }
+    }
+
+    /// Whether the person may start and stop this service.
+    pub fn may_deploy(&self, shell: &Shell) -> bool {
+        may(shell, Right::Deploy, self.team)
+    }
+
+    /// Whether the person may change this service.
+    pub fn may_manage(&self, shell: &Shell) -> bool {
+        may(shell, Right::Manage, self.team)
+    }
+}
+
+/// What stands above the tabs, and the containers, as they change.
+pub(super) fn heads(
+    live: &Live,
+    shell: Shell,
+    person: Person,
+    id: String,
+    tab: &'static str,
+) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
+    let of = (live.clone(), shell, person, id);
+    let first = (live.looks(), Sent::default(), of);
+    live::flat(stream::unfold(first, move |(mut looks, mut sent, of)| async move {
+        looks.next().await?;
+        let (live, shell, person, id) = &of;
+        let look = async {
+            let service = find(&live.engine, person, id).await?;
+            let status = live.engine.service_status(&service.slug).await?;
+            let head = &Head::of(&status, tab);
+            let containers = ShownContainers { shell, head, parts: &status.parts };
+            let events = [
+                sent.event("head", &ShownHead { shell, head })?,
+                if tab == "overview" { sent.event("containers", &containers)? } else { None },
+            ];
+            Ok(events.into_iter().flatten().collect())
+        };
+        let events = match look.await {
+            // The page of what has gone is about to be left, and a stream that ended would be asked for again.
+            Err(PageError::NotFound) => Ok(Vec::new()),
+            other => other,
+        };
+        Some((events, (looks, sent, of)))
+    }))
+}
+
 /// How a service stands, by what was last asked for.
 fn mark(service: &Service, latest: Option<&Revision>) -> Mark {
     let mark = |class, icon, word| Mark { class, icon, word };
@@ -119,7 +242,7 @@ async fn new(
     State(reader): State<Reader>,
 ) -> Result<Response, PageError> {
     let projects = projects(&reader, &visit.person).await?;
-    view::show(&NewPage { shell, fields: Fields::default(), projects, errors: Errors::default() })
+    view::show(&NewPage::new(shell, Fields::default(), projects, Errors::default()))
 }
 
 async fn create(
@@ -143,7 +266,7 @@ async fn create(
             Err(error) => Errors::of_engine(error)?,
         },
     };
-    view::wrong(&NewPage { shell, fields, projects, errors })
+    view::wrong(&NewPage::new(shell, fields, projects, errors))
 }
 
 fn asked(fields: &Fields, projects: &[Slug]) -> Result<crate::engine::NewService, Errors> {
@@ -171,7 +294,7 @@ async fn projects(reader: &Reader, person: &Person) -> Result<Vec<Slug>, PageErr
 }
 
 /// A service that a person knows of.
-async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Service, PageError> {
+pub(super) async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Service, PageError> {
     let slug = Slug::parse(id).map_err(|_| PageError::NotFound)?;
     let found = engine.reader().service(&slug).await?;
     found.filter(|service| view::sees(person, &service.project)).ok_or(PageError::NotFound)

@@ -1,4 +1,4 @@
-//! A terminal in an app's container: the page, and the WebSocket over which its keys and what they lead to go.
+//! A terminal in a container of an app or a service: the page, and the WebSocket over which its keys and what they lead to go.
 //!
 //! Bytes of the terminal are binary messages both ways. Texts are JSON: the browser tells its window's size and how
 //! much it has shown, rivetr why it ended.
@@ -31,11 +31,13 @@ use super::app::{self, Head};
 use super::around::is_encrypted;
 use super::error::PageError;
 use super::shell::{Shell, Visit};
-use super::{Route, Stopping, Web, view};
+use super::{Route, Stopping, Web, services, view};
 use crate::auth::audit::Deed;
 use crate::auth::gate::Manage;
 use crate::auth::{Auth, Caller, Person, Refusal};
 use crate::domain::app::App;
+use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
 use crate::domain::right::Right;
 use crate::engine::{Engine, EngineError, ExecInput, ExecOutput, ExecSession};
 use crate::store::Reader;
@@ -62,23 +64,56 @@ const WAITING: usize = 16;
 struct Page {
     shell: Shell,
     head: Head,
-    /// The containers there are to choose from; none: nothing runs.
-    replicas: Vec<u8>,
+    screen: Screen,
+}
+
+#[derive(Template)]
+#[template(path = "terminal/service.html")]
+struct ServicePage {
+    shell: Shell,
+    head: services::Head,
+    screen: Screen,
+}
+
+/// The part of a page that a terminal is in.
+struct Screen {
+    /// The path of the page of which it is a part.
+    of: String,
+    /// Whose containers these are.
+    slug: Slug,
+    /// The containers there are to choose from, by their value and how they are called; none: nothing runs.
+    containers: Vec<(String, String)>,
+    /// The one that is chosen.
+    chosen: String,
+    /// What does the same on the host.
+    by_hand: String,
     idle_minutes: u64,
+}
+
+/// Which container a page was led here for.
+#[derive(Debug, Deserialize)]
+struct Chosen {
+    #[serde(default)]
+    container: String,
+}
+
+/// Where a command runs.
+enum Place {
+    /// In a replica of an app.
+    App(Box<App>, u8),
+    /// In a container of a service.
+    Service(Slug, String),
 }
 
 /// What a browser asks for.
 #[derive(Debug, Clone, Deserialize)]
 struct Wanted {
     command: String,
-    #[serde(default = "first")]
-    replica: u8,
+    /// The number of a replica, or the name of a container.
+    #[serde(default)]
+    container: String,
     rows: u16,
     columns: u16,
-}
-
-const fn first() -> u8 {
-    1
 }
 
 /// What a browser tells.
@@ -101,7 +136,12 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![Route::get("/apps/{id}/terminal", show), Route::get("/apps/{id}/terminal/socket", open)]
+    vec![
+        Route::get("/apps/{id}/terminal", show),
+        Route::get("/apps/{id}/terminal/socket", open),
+        Route::get("/services/{id}/terminal", show_service),
+        Route::get("/services/{id}/terminal/socket", open_service),
+    ]
 }
 
 async fn show(
@@ -117,18 +157,61 @@ async fn show(
         Some(id) if !head.stopped => reader.deployment(id).await?,
         Some(_) | None => None,
     };
-    let replicas = live.map(|live| live.replicas().map(|(replica, _)| replica).collect()).unwrap_or_default();
-    view::show(&Page { shell, head, replicas, idle_minutes: IDLE_MAX.as_secs() / 60 })
+    let replicas = live.iter().flat_map(|live| live.replicas().map(|(replica, _)| replica));
+    let replicas: Vec<u8> = replicas.collect();
+    let called = |replica: &u8| (replica.to_string(), format!("{replica} of {}", replicas.len()));
+    let screen = Screen {
+        of: format!("/apps/{}", app.slug),
+        containers: replicas.iter().map(called).collect(),
+        chosen: String::new(),
+        by_hand: format!("rivetr exec {} -- sh", app.slug),
+        slug: app.slug,
+        idle_minutes: IDLE_MAX.as_secs() / 60,
+    };
+    view::show(&Page { shell, head, screen })
+}
+
+async fn show_service(
+    visit: Visit<Manage>,
+    shell: Shell,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Query(Chosen { container }): Query<Chosen>,
+) -> Result<Response, PageError> {
+    let slug = find_service(&engine, &visit.person, &id).await?;
+    let status = engine.service_status(&slug).await?;
+    let head = services::Head::of(&status, "terminal");
+    let there = status.parts.into_iter().filter(|_| head.is_live && !head.stopped).map(|part| part.part.name);
+    let screen = Screen {
+        of: format!("/services/{slug}"),
+        containers: there.map(|name| (name.clone(), name)).collect(),
+        by_hand: format!("rivetr services exec {slug} CONTAINER -- sh"),
+        chosen: container,
+        slug,
+        idle_minutes: IDLE_MAX.as_secs() / 60,
+    };
+    view::show(&ServicePage { shell, head, screen })
 }
 
 /// The app, if the person may do with it what a terminal can do: everything.
 async fn find(reader: &Reader, person: &Person, id: &str) -> Result<App, PageError> {
     let app = app::find(reader, person, id).await?;
-    if person.reach.allows_in(Right::Manage, app.project.team) {
-        return Ok(app);
+    may_manage(person, app.project.team)?;
+    Ok(app)
+}
+
+/// The same of a service.
+async fn find_service(engine: &Engine, person: &Person, id: &str) -> Result<Slug, PageError> {
+    let service = services::find(engine, person, id).await?;
+    may_manage(person, service.project.team)?;
+    Ok(service.slug)
+}
+
+fn may_manage(person: &Person, team: TeamId) -> Result<(), PageError> {
+    if person.reach.allows_in(Right::Manage, team) {
+        return Ok(());
     }
-    let refusal =
-        Refusal::Forbidden { caller: person.login.clone(), needs: "a wider role in the app's team" };
+    let refusal = Refusal::Forbidden { caller: person.login.clone(), needs: "a wider role in its team" };
     Err(PageError::Refused(Arc::new(refusal)))
 }
 
@@ -153,9 +236,32 @@ async fn open(
     State(ground): State<Ground>,
     Path(id): Path<String>,
     Query(wanted): Query<Wanted>,
-    mut request: Request,
+    request: Request,
 ) -> Result<Response, PageError> {
     let app = find(&ground.reader, &visit.person, &id).await?;
+    let replica = wanted.container.parse().unwrap_or(1);
+    begin(visit, &ground, Place::App(Box::new(app), replica), wanted, request)
+}
+
+async fn open_service(
+    visit: Visit<Manage>,
+    State(ground): State<Ground>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+    request: Request,
+) -> Result<Response, PageError> {
+    let slug = find_service(&ground.engine, &visit.person, &id).await?;
+    let place = Place::Service(slug, wanted.container.clone());
+    begin(visit, &ground, place, wanted, request)
+}
+
+fn begin(
+    visit: Visit<Manage>,
+    ground: &Ground,
+    place: Place,
+    wanted: Wanted,
+    mut request: Request,
+) -> Result<Response, PageError> {
     if !is_of_our_page(request.headers()) {
         return Err(PageError::Foreign);
     }
@@ -168,7 +274,7 @@ async fn open(
     let Some((answer, upgrade)) = answer else {
         return Err(PageError::Bad("a terminal is opened from its page".to_owned()));
     };
-    let terminal = Terminal { ground: ground.clone(), app, visit };
+    let terminal = Terminal { ground: ground.clone(), place, visit };
     ground.engine.attend(async move {
         match upgrade.await {
             Ok(connection) => terminal.run(command, wanted, TokioIo::new(connection)).await,
@@ -190,7 +296,7 @@ fn is_of_our_page(headers: &HeaderMap) -> bool {
 
 struct Terminal {
     ground: Ground,
-    app: App,
+    place: Place,
     visit: Visit<Manage>,
 }
 
@@ -202,18 +308,23 @@ impl Terminal {
             .max_frame_size(Some(MESSAGE_MAX))
             .write_buffer_size(0);
         let mut socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
-        let Wanted { replica, rows, columns, .. } = wanted;
-        let start = Instant::now();
-        let begun = self.ground.engine.exec(&self.app, replica, &command, Some((rows, columns))).await;
+        let (start, window) = (Instant::now(), Some((wanted.rows, wanted.columns)));
+        let engine = &self.ground.engine;
+        let (begun, container) = match &self.place {
+            Place::App(app, replica) => (engine.exec(app, *replica, &command, window).await, json!(replica)),
+            Place::Service(slug, container) => {
+                (engine.exec_in_service(slug, container, &command, window).await, json!(container))
+            }
+        };
         let ended = match begun {
             Err(error) => why_not(error),
             Ok(session) => {
                 let what =
-                    json!({ "program": command.first(), "words": command.len(), "container": replica });
+                    json!({ "program": command.first(), "words": command.len(), "container": container });
                 self.visit.record(self.deed("terminal.opened").after(what)).await;
                 let ended = self.converse(session, &mut socket).await;
                 let how =
-                    json!({ "container": replica, "seconds": start.elapsed().as_secs(), "why": &ended });
+                    json!({ "container": container, "seconds": start.elapsed().as_secs(), "why": &ended });
                 self.visit.record(self.deed("terminal.closed").after(how)).await;
                 ended
             }
@@ -230,7 +341,11 @@ impl Terminal {
     }
 
     fn deed(&self, action: &'static str) -> Deed {
-        Deed::new(action, format!("app {}", self.app.slug))
+        let object = match &self.place {
+            Place::App(app, _) => format!("app {}", app.slug),
+            Place::Service(slug, _) => format!("service {slug}"),
+        };
+        Deed::new(action, object)
     }
 
     /// Carries keys in and what they lead to out, and returns why that ended.

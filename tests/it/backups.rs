@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::host::{Host, soon};
+use crate::host::{Host, Ran, soon};
+use crate::s3::S3;
 
 const FAILPOINT: &str = "/var/lib/rivetr/failpoint";
 const KEPT: &str = "/var/lib/rivetr/backups";
@@ -128,6 +129,85 @@ fn what_was_destroyed_is_there_again() {
     }
     let arguments = host.run(["ps", "axww", "-o", "args"]).succeeds().stdout;
     assert!(!arguments.contains("PGPASSWORD"), "{arguments}");
+}
+
+/// A storage that is told of, or why it is not.
+fn tell_of(host: &Host, s3: &S3<'_>, name: &str, secret: &str) -> Ran {
+    let (endpoint, bucket, key) = (&s3.endpoint, s3.bucket, s3.access_key);
+    host.run(["sh", "-c", &format!(
+        "printf '%s' '{secret}' | rivetr backups destinations add {name} --endpoint {endpoint} --bucket {bucket} \
+         --prefix of/rivetr --path-style --key-id {key} --secret-stdin"
+    )])
+}
+
+#[test]
+fn a_storage_takes_them_and_gives_them_back() {
+    let host = Host::boot("backups3");
+    let s3 = host.s3();
+    tell_of(&host, &s3, "offsite", "another").exits(5).says("SignatureDoesNotMatch");
+    tell_of(&host, &s3, "offsite", s3.secret_key).succeeds();
+    assert_eq!(s3.keys(), [""; 0], "what was tried with has gone");
+
+    for (kind, version) in [("postgres", "17"), ("mariadb", "11.8"), ("valkey", "8")] {
+        let server = Server::create(&host, kind, version);
+        server.fill();
+        let before = server.digest();
+        let take = ["backups", "take", &server.name, "--to", "offsite", "--json"];
+        let made = host.rivetr(take).succeeds().json();
+        let (id, file) = (made["id"].to_string(), made["file"].as_str().unwrap().to_owned());
+        let key = s3.keys().into_iter().find(|key| key.contains(kind)).expect("an object");
+        assert!(key.starts_with("of/rivetr/") && key.ends_with(&file), "{key} is not {file}");
+        assert!(s3.read(&key).starts_with(b"age-encryption.org/v1\n"));
+        assert!(!host.path(&format!("{KEPT}/{file}")).exists(), "none of it lies on the disk");
+        host.rivetr(["backups", "check", &id]).succeeds().says("good: ");
+
+        server.destroy();
+        host.rivetr(["backups", "restore", &id, "--in-place", "--yes"]).succeeds();
+        assert_eq!(server.digest(), before, "{kind}: in place");
+        host.rivetr(["databases", "delete", &server.name, "--yes"]).succeeds();
+        host.rivetr(["backups", "restore", &id, "--new", &server.name]).succeeds();
+        assert_eq!(server.digest(), before, "{kind}: the database itself had gone");
+        assert_no_scratch(&host);
+    }
+}
+
+#[test]
+fn a_large_one_goes_in_parts_and_a_storage_that_is_gone_is_loud() {
+    let host = Host::boot("backlarge");
+    let s3 = host.s3();
+    tell_of(&host, &s3, "offsite", s3.secret_key).succeeds();
+    let server = Server::create(&host, "postgres", "17");
+    // 24 MB of which nothing can be foretold, so that it is more than two parts.
+    server.tell(
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, (SELECT \
+         string_agg(md5(random()::text || n), '') FROM generate_series(1, 250)) FROM generate_series(1, 6000) n; \
+         CREATE VIEW w AS SELECT count(*) FROM t",
+    );
+    let before = server.digest();
+    let take = ["backups", "take", &server.name, "--to", "offsite", "--json"];
+    let id = host.rivetr(take).succeeds().json()["id"].to_string();
+    let keys = s3.keys();
+    assert!(keys.len() == 1 && s3.read(&keys[0]).len() > 20 << 20, "{keys:?}");
+    server.destroy();
+    host.rivetr(["backups", "restore", &id, "--in-place", "--yes"]).succeeds();
+    assert_eq!(server.digest(), before);
+
+    s3.stop();
+    host.rivetr(take).exits(1).says("the backup of my-postgres failed");
+    assert_eq!(server.backups()[0]["state"], "failed");
+    host.rivetr(["backups", "restore", &id, "--in-place", "--yes"]).exits(1);
+    assert_eq!(server.digest(), before);
+    s3.start();
+    assert_eq!(s3.keys(), keys, "nothing half done is there");
+
+    // What a schedule keeps holds there too.
+    let to = ["--to", "offsite", "--keep", "1"];
+    let schedule = ["backups", "schedule", &server.name, "--at", "daily 03:30"];
+    host.rivetr(schedule.into_iter().chain(to)).succeeds();
+    host.systemctl(["start", "rivetr-backup-my-postgres.service"]).succeeds();
+    let kept = s3.keys();
+    assert!(kept.len() == 1 && kept != keys, "{kept:?} after {keys:?}");
+    host.rivetr(["backups", "destinations", "remove", "offsite"]).exits(5);
 }
 
 #[test]

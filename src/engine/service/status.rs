@@ -1,11 +1,13 @@
 //! How a service stands, and what its containers write.
 
 use futures_util::{Stream, StreamExt as _};
+use tokio::sync::watch;
 
 use super::super::{Engine, EngineError, RuntimeLine, UnitSummary};
 use crate::domain::name::Slug;
-use crate::domain::service::{Part, Revision, Service};
+use crate::domain::service::{Part, Revision, RevisionId, Service, ServiceId};
 use crate::host::journal::Query;
+use crate::store::Reader;
 
 /// A service as it stands.
 #[derive(Debug, Clone)]
@@ -60,7 +62,8 @@ impl Engine {
     }
 
     /// What the containers of a service wrote, or those of one name, oldest line first: the last `lines`, or all that come
-    /// after the line at the cursor `after`.
+    /// after the line at the cursor `after`. Following ends when another revision is asked for, whose containers may be
+    /// others.
     pub async fn service_log(
         &self,
         slug: &Slug,
@@ -71,7 +74,9 @@ impl Engine {
     ) -> Result<impl Stream<Item = Result<RuntimeLine, EngineError>> + Send + 'static + use<>, EngineError>
     {
         let service = self.service(slug).await?;
+        let stirs = self.0.stirred.subscribe();
         let revisions = self.reader().revisions(service.id).await?;
+        let newest = revisions.first().map(|one| one.id);
         let parts = revisions.into_iter().flat_map(|one| one.parts);
         let parts = parts.filter(|part| container.is_none_or(|name| part.name == name));
         let mut containers: Vec<String> = parts.flat_map(|part| part.units).collect();
@@ -85,6 +90,29 @@ impl Engine {
         let query = Query { containers, lines, follow, after_cursor: after };
         // A service that was deleted may have had containers of these names.
         let written = self.written_since(&query, service.created)?;
-        Ok(written.take_until(Box::pin(self.0.shutdown.clone().cancelled_owned())))
+        let shutdown = self.0.shutdown.clone();
+        let reader = self.reader().clone();
+        let ending = async move {
+            tokio::select! {
+                () = shutdown.cancelled_owned() => (),
+                () = newcomer(stirs, reader, service.id, newest), if follow => (),
+            }
+        };
+        Ok(written.take_until(Box::pin(ending)))
+    }
+}
+
+/// Returns when another revision of the service is asked for, or may have been.
+async fn newcomer(
+    mut stirs: watch::Receiver<()>,
+    reader: Reader,
+    service: ServiceId,
+    newest: Option<RevisionId>,
+) {
+    while stirs.changed().await.is_ok() {
+        match reader.revisions(service).await {
+            Ok(revisions) if revisions.first().map(|one| one.id) == newest => {}
+            Ok(_) | Err(_) => return,
+        }
     }
 }

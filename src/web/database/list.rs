@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 
-use super::{beats, mark, problem, runs};
+use super::{mark, problem, runs};
 use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
@@ -123,7 +123,7 @@ async fn rows(engine: &Engine, person: &Person) -> Result<Vec<Row>, PageError> {
 
 async fn watch(visit: Visit<Read>, shell: Shell, State(live): State<Live>) -> Result<Response, PageError> {
     let of = (live.clone(), shell, visit.person.clone());
-    let first = (beats(&live), Sent::default(), of);
+    let first = (live.looks(), Sent::default(), of);
     let batches = stream::unfold(first, |(mut beats, mut sent, of)| async move {
         beats.next().await?;
         let (live, shell, person) = &of;

@@ -12,11 +12,10 @@ use super::super::form::{Errors, Form};
 use super::super::shell::{Hx, Shell, Visit};
 use super::super::view;
 use super::super::{Route, Web};
-use super::find;
+use super::{Head, find};
 use crate::api::wire::ServiceFiles;
 use crate::auth::audit::Deed;
 use crate::auth::gate::Manage;
-use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::engine::{Engine, ServicePreview};
 
@@ -27,12 +26,67 @@ const FIELD: &str = "file.";
 #[template(path = "services/files.html")]
 struct Page {
     shell: Shell,
-    slug: Slug,
-    files: BTreeMap<String, String>,
+    head: Head,
+    fields: Vec<Field>,
     /// What is wrong, one line each.
-    wrong: Vec<String>,
+    wrong: Vec<Wrong>,
     others: Vec<String>,
     preview: Option<ServicePreview>,
+}
+
+/// A file in its field.
+struct Field {
+    /// The field's id.
+    id: String,
+    name: String,
+    text: String,
+    /// The numbers of the lines that are wrong, with spaces between.
+    wrong_lines: String,
+}
+
+/// What is wrong, and where.
+pub(super) struct Wrong {
+    pub text: String,
+    /// The id of the field and the number of the line, where both are known.
+    pub at: Option<(String, usize)>,
+}
+
+/// What is wrong with files, one line each, which begins with a file and a line where it can.
+pub(super) fn wrong_in(words: &str, id_of: impl Fn(&str) -> Option<String>) -> Vec<Wrong> {
+    let place = |line: &str| {
+        let (name, rest) = line.split_once(':')?;
+        let (number, _) = rest.split_once(':')?;
+        Some((id_of(name)?, number.parse().ok()?))
+    };
+    words.lines().map(|line| Wrong { text: line.to_owned(), at: place(line) }).collect()
+}
+
+/// The numbers of the lines of a field that are wrong, with spaces between.
+pub(super) fn wrong_lines(wrong: &[Wrong], id: &str) -> String {
+    let at = wrong.iter().filter_map(|wrong| wrong.at.as_ref()).filter(|(field, _)| field == id);
+    at.map(|(_, line)| line.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+impl Page {
+    fn new(shell: Shell, head: Head, files: BTreeMap<String, String>) -> Self {
+        let field = |(at, (name, text)): (usize, (String, String))| {
+            let (id, wrong_lines) = (format!("file-{}", at + 1), String::new());
+            Field { id, name, text, wrong_lines }
+        };
+        let fields = files.into_iter().enumerate().map(field).collect();
+        Self { shell, head, fields, wrong: Vec::new(), others: Vec::new(), preview: None }
+    }
+
+    /// The same with what is wrong with its files.
+    fn wrong(mut self, words: &str) -> Self {
+        let id_of =
+            |name: &str| self.fields.iter().find(|field| field.name == name).map(|field| field.id.clone());
+        self.wrong = wrong_in(words, id_of);
+        for field in &mut self.fields {
+            field.wrong_lines = wrong_lines(&self.wrong, &field.id);
+        }
+        self
+    }
 }
 
 /// The routes of this part.
@@ -53,9 +107,10 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let slug = find(&engine, &visit.person, &id).await?.slug;
+    let head = Head::of(&engine.service_status(&slug).await?, "files");
     let files = ServiceFiles::of(&engine.service_files(&slug, None).await?).files;
     visit.record(Deed::new("service.files_shown", format!("service {slug}"))).await;
-    view::show(&Page { shell, slug, files, wrong: Vec::new(), others: Vec::new(), preview: None })
+    view::show(&Page::new(shell, head, files))
 }
 
 async fn change(
@@ -92,16 +147,13 @@ async fn change(
             Err(error) => Err(Errors::of_engine(error)?),
         },
     };
+    let head = Head::of(&engine.service_status(&slug).await?, "files");
+    let page = Page::new(shell, head, files);
     match outcome {
-        Ok(preview) => {
-            let page =
-                Page { shell, slug, files, wrong: Vec::new(), others: Vec::new(), preview: Some(preview) };
-            view::show(&page)
-        }
+        Ok(preview) => view::show(&Page { preview: Some(preview), ..page }),
         Err(errors) => {
-            let wrong = errors.of("files").lines().map(str::to_owned).collect();
             let others = errors.others(&["files"]).into_iter().map(str::to_owned).collect();
-            view::wrong(&Page { shell, slug, files, wrong, others, preview: None })
+            view::wrong(&Page { others, ..page.wrong(errors.of("files")) })
         }
     }
 }
@@ -109,26 +161,32 @@ async fn change(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::name::Slug;
 
     #[test]
     fn a_page_shows_what_is_wrong_with_its_line_and_what_would_be_done() {
-        let render = |wrong: &[&str], preview: Option<ServicePreview>| {
+        let render = |wrong: &str, preview: Option<ServicePreview>| {
             let files = BTreeMap::from([("compose.yaml".to_owned(), "services: {} # <b>".to_owned())]);
             let slug = Slug::parse("shop").unwrap();
-            let wrong = wrong.iter().map(|line| (*line).to_owned()).collect();
-            Page { shell: Shell::for_test("root"), slug, files, wrong, others: Vec::new(), preview }
-                .render()
-                .unwrap()
+            let mark = crate::web::view::Mark { class: "good", icon: "ok", word: "live" };
+            let (failure, project) = (String::new(), Slug::parse("default").unwrap());
+            let team = crate::domain::person::TeamId::FIRST;
+            let head =
+                Head { slug, project, mark, failure, is_live: true, tab: "files", stopped: false, team };
+            let page = Page::new(Shell::for_test("root"), head, files);
+            Page { preview, ..page.wrong(wrong) }.render().unwrap()
         };
-        let html = render(&["compose.yaml:4: services.web: <no>"], None);
+        let html = render("compose.yaml:4: services.web: <no>\n.env:1: other", None);
         assert!(html.contains("compose.yaml:4: services.web: &#60;no&#62;"), "{html}");
         assert!(html.contains("services: {} # &#60;b&#62;"), "{html}");
+        assert!(html.contains("href=\"#file-1\" data-line=\"4\""), "{html}");
+        assert!(html.contains("data-wrong-lines=\"4\"") && html.contains(".env:1: other"), "{html}");
         let preview = ServicePreview {
             units: BTreeMap::from([("a.container".to_owned(), "[Container]".to_owned())]),
             steps: "start a.service\n".to_owned(),
             warnings: vec!["compose.yaml:1: it is left out".to_owned()],
         };
-        let html = render(&[], Some(preview));
+        let html = render("", Some(preview));
         for words in ["a.container", "start a.service", "it is left out"] {
             assert!(html.contains(words), "{html}");
         }

@@ -1,38 +1,33 @@
-//! One service: its containers as they stand, its domains, its revisions, what it writes, and what can be done with it.
+//! One service: its containers as they stand, its domains, its revisions, and what can be done with it.
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use futures_util::TryStreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::super::error::PageError;
 use super::super::form::{Confirm, Errors, Form};
-use super::super::logs::Row as Line;
+use super::super::live::Live;
 use super::super::moment::Moment;
 use super::super::shell::{Hx, Shell, Visit};
-use super::super::view::{self, Mark};
+use super::super::view;
 use super::super::{Route, Web};
-use super::{find, mark};
+use super::{Head, find, heads};
 use crate::api::wire::{self, CreateServiceDomain};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Deploy, Manage, Read};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::right::Right;
-use crate::domain::service::{Revision, RevisionState, Service};
-use crate::engine::{Engine, EngineError, PartStatus, RuntimeLine};
-
-/// How many lines the page of the log has.
-const LINES: usize = 500;
+use crate::domain::service::{Revision, Service};
+use crate::engine::{Engine, EngineError, PartStatus};
 
 #[derive(Template)]
 #[template(path = "services/one.html")]
 struct Page {
     shell: Shell,
     service: Service,
-    mark: Mark,
-    failure: Option<String>,
+    head: Head,
     parts: Vec<PartStatus>,
     revisions: Vec<RevisionRow>,
     domain: DomainFields,
@@ -43,14 +38,6 @@ struct RevisionRow {
     revision: Revision,
     created: Moment,
     is_live: bool,
-}
-
-#[derive(Template)]
-#[template(path = "services/logs.html")]
-struct LogPage {
-    shell: Shell,
-    slug: Slug,
-    rows: Vec<Line>,
 }
 
 /// A domain as somebody types it.
@@ -80,7 +67,7 @@ struct Deletion {
 pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
         Route::get("/services/{id}", show),
-        Route::get("/services/{id}/logs", logs),
+        Route::get("/live/services/{id}", watch),
         Route::post("/services/{id}/start", start),
         Route::post("/services/{id}/stop", stop),
         Route::post("/services/{id}/restart", restart),
@@ -93,18 +80,16 @@ pub(super) fn routes() -> Vec<Route<Web>> {
 
 async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageError> {
     let status = engine.service_status(slug).await?;
-    let latest = status.latest.as_ref();
+    let head = Head::of(&status, "overview");
     let revisions = engine.reader().revisions(status.service.id).await?;
     let row = |revision: Revision| RevisionRow {
         created: Moment::of(revision.created, engine.now()),
         is_live: status.service.live == Some(revision.id),
         revision,
     };
-    let failed = latest.filter(|latest| latest.state == RevisionState::Failed);
     Ok(Page {
         shell,
-        mark: mark(&status.service, latest),
-        failure: failed.and_then(|latest| latest.failure.clone()),
+        head,
         revisions: revisions.into_iter().map(row).collect(),
         service: status.service,
         parts: status.parts,
@@ -123,21 +108,15 @@ async fn show(
     view::show(&page(&engine, shell, &service.slug).await?)
 }
 
-async fn logs(
+async fn watch(
     visit: Visit<Read>,
     shell: Shell,
-    State(engine): State<Engine>,
+    State(live): State<Live>,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let slug = find(&engine, &visit.person, &id).await?.slug;
-    let lines: Vec<RuntimeLine> = match engine.service_log(&slug, None, Some(LINES), false, None).await {
-        Ok(log) => log.try_collect().await?,
-        Err(EngineError::NotFound { .. }) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let prefix = format!("rivetr-svc-{slug}-");
-    let rows = lines.iter().map(|line| Line::of(line, &prefix)).collect();
-    view::show(&LogPage { shell, slug, rows })
+    find(&live.engine, &visit.person, &id).await?;
+    let heads = heads(&live, shell, visit.person.clone(), id, "overview");
+    Ok(live.answer(visit.person, heads))
 }
 
 async fn start(

@@ -1,6 +1,6 @@
 // Apps in every state, for the pages to show: live, with replicas, stopped, failed, never deployed. Among their words
 // are some that would be a script if a page did not escape them.
-import { Code, rivetr } from './host.js';
+import { Code, rivetr, run } from './host.js';
 
 export const NASTY = '<img src=x onerror=alert(1)>';
 
@@ -13,7 +13,7 @@ export function seed() {
 
 async function sow() {
   await rivetr('projects', 'create', 'shop');
-  await Promise.all([blog(), storefront(), worker(), invoices(), databases(),
+  await Promise.all([blog(), storefront(), worker(), invoices(), databases(), services(),
     rivetr('apps', 'create', 'empty', '--port', '8080')]);
 }
 
@@ -68,4 +68,20 @@ async function databases() {
     '--public-port', '16379', '--allow', '0.0.0.0/0', '--no-wait');
   await rivetr('databases', 'create', 'thrown-away', '--kind', 'redis', '--no-wait');
   await rivetr('databases', 'delete', 'thrown-away', '--yes');
+}
+
+/** One that runs, with a domain, and one whose new version does not come up. */
+async function services() {
+  const image = 'image: docker.io/library/busybox:stable\n    stop_signal: SIGKILL\n    command: ';
+  const pair = `services:\n  web:\n    ${image}httpd -f -p 8080 -h /etc\n  worker:\n    ${image}sleep 1000000\n`;
+  await run('mkdir', '-p', '/srv/forum');
+  const write = (text) => run('sh', '-c', 'printf %s "$1" > /srv/forum/compose.yaml', 'write', text);
+  await write(pair);
+  await rivetr('services', 'create', 'forum', '--file', '/srv/forum/compose.yaml');
+  await rivetr('services', 'domains', 'add', 'forum', 'forum.example.org', '--container', 'web', '--port', '8080');
+  await write(pair.replace('sleep 1000000', `sh -c "echo '${NASTY}'; exit 3"`));
+  await rivetr('services', 'update', 'forum', '--file', '/srv/forum/compose.yaml').then(
+    () => { throw new Error('a revision whose container ends went live'); },
+    (error) => { if (!String(error.stderr).includes('did not come up')) throw error; },
+  );
 }
