@@ -180,7 +180,7 @@ fn a_large_one_goes_in_parts_and_a_storage_that_is_gone_is_loud() {
     // 24 MB of which nothing can be foretold, so that it is more than two parts.
     server.tell(
         "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, (SELECT \
-         string_agg(md5(random()::text || n), '') FROM generate_series(1, 250)) FROM generate_series(1, 6000) n; \
+         string_agg(md5(random()::text || n || i), '') FROM generate_series(1, 250) i) FROM generate_series(1, 6000) n; \
          CREATE VIEW w AS SELECT count(*) FROM t",
     );
     let before = server.digest();

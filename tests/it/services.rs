@@ -94,7 +94,9 @@ fn a_compose_file_runs_changes_and_goes() {
     services(&host, ["exec", "shop", "web", "--", "sh", "-c", "echo $DB_PASSWORD"]).succeeds().says(PASSWORD);
     let units = host.quadlets();
     let found = host.run(["grep", "-rlF", PASSWORD, units, "/var/lib/rivetr", "/run/user"]);
-    assert_eq!(found.stdout.lines().filter(|line| !line.contains("/containers/")).count(), 0, "{found:?}");
+    // What runs a container has to know its environment, as long as it runs.
+    let of_the_runtime = |line: &&str| line.contains("/storage/") || line.contains("/crun/");
+    assert_eq!(found.stdout.lines().filter(|line| !of_the_runtime(line)).count(), 0, "{found:?}");
     services(&host, ["logs", "shop", "--container", "worker"]).succeeds().says("shop-worker | working");
 
     // Nothing has changed, so that nothing is done.

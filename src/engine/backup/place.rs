@@ -38,21 +38,26 @@ impl Engine {
             return Err(EngineError::Invalid { field: "name", message });
         }
         let storage = Storage::new(location.clone(), key_id.clone(), secret.clone(), self.0.settings.clock)?;
-        let trial = format!("rivetr-trial-{}", self.now().0);
-        storage.put(&trial, TRIAL.into()).await?;
-        let found = storage.list(&trial).await?.into_iter().any(|object| object.key == trial);
-        storage.abort_uploads(&trial).await?;
-        storage.delete(&trial).await?;
-        if !found {
-            let message =
-                "what was put there is not in its list: is this a storage that speaks S3?".to_owned();
-            return Err(EngineError::Unavailable(message));
+        let wrong = |message: String| EngineError::Invalid { field: "endpoint", message };
+        if !self.tries(&storage).await.map_err(|error| wrong(error.to_string()))? {
+            let message = "what was put there is not in its list: is this a storage that speaks S3?";
+            return Err(wrong(message.to_owned()));
         }
         let _sealing = self.0.sealing.read().await;
         let secret = self.vault().seal(&StoredDestination::place(&name), &secret)?;
         let created = self.now();
         let stored = StoredDestination { name, location, key_id, secret, created };
         Ok(self.0.writer.put_destination(stored).await?)
+    }
+
+    /// Whether what is put into a storage is listed there; it is taken away again.
+    async fn tries(&self, storage: &Storage) -> Result<bool, S3Error> {
+        let trial = format!("rivetr-trial-{}", self.now().0);
+        storage.put(&trial, TRIAL.into()).await?;
+        let found = storage.list(&trial).await?.into_iter().any(|object| object.key == trial);
+        storage.abort_uploads(&trial).await?;
+        storage.delete(&trial).await?;
+        Ok(found)
     }
 
     /// Every destination.
