@@ -155,16 +155,17 @@ fn is_unfinished(words: &[String], error: ErrorKind) -> bool {
     lacks.contains(&error) || ends_with_option && error == ErrorKind::InvalidValue
 }
 
-/// Reads a command; what stands in capitals is whatever the reader has, and a number is good for most of it.
+/// Reads a command as it stands, or with what the reader has in place of words in capitals: a number is good for most.
 fn parse(words: &[String]) -> Result<(), clap::Error> {
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "…").collect();
     let is_capital = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-    let words = words.iter().filter(|word| *word != "…");
-    let words = words.map(|word| match word.as_str() {
+    let filled = words.iter().map(|word| match *word {
         "URL" => "https://example.org/blog.git",
         word if is_capital(word) => "7",
         word => word,
     });
-    match Cli::try_parse_from(words) {
+    let outcome = Cli::try_parse_from(&words).or_else(|_| Cli::try_parse_from(filled));
+    match outcome {
         Err(error) if !error.use_stderr() => Ok(()),
         outcome => outcome.map(|_| ()),
     }

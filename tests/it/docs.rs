@@ -35,7 +35,7 @@ sudo() {
     shift 2
     setpriv --reuid "$user" --regid "$user" --init-groups env "HOME=$(getent passwd "$user" | cut -d: -f6)" "$@"
   else
-    "$@"
+    env "$@"
   fi
 }
 "#;
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         let shown = page.parts.iter().filter(|part| part.fence.as_deref() == Some("console"));
         let text = shown.map(|part| self.said(&part.text)).collect::<String>();
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-');
-        let names = words.filter(|word| word.ends_with(".sslip.io") || word.ends_with(".example.org"));
+        let names = words.filter(|word| word.ends_with(".sslip.io") || word.ends_with("example.org"));
         let path = self.host.path("/etc/hosts");
         let mut hosts = fs::read_to_string(&path).unwrap_or_default();
         names.for_each(|name| hosts.push_str(&format!("{} {name}\n", self.host.address())));
