@@ -9,6 +9,7 @@
 mod markdown;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use markdown::{Page, Part, pages};
@@ -49,6 +50,43 @@ fn the_index_names_every_page() {
         .filter(|path| *path != "docs/README.md" && !named.iter().any(|name| name == path))
         .collect();
     assert!(missing.is_empty(), "docs/README.md does not link to {missing:?}");
+}
+
+#[test]
+fn what_the_troubleshooting_quotes_is_said_by_the_program() {
+    let pages = pages("docs");
+    let page = pages.iter().find(|page| page.path == "docs/troubleshooting.md").unwrap();
+    let prose = page.parts.iter().filter(|part| part.fence.is_none());
+    let symptoms = prose.flat_map(|part| part.text.lines()).filter_map(|line| line.strip_prefix("| "));
+    let symptoms = symptoms.filter_map(|line| line.split(" | ").next());
+    let quotes: Vec<&str> = symptoms.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(quotes.len() > 15, "only {quotes:?} are quoted");
+    let said = program();
+    // What differs from time to time stands between the pieces.
+    let pieces = quotes.iter().flat_map(|quote| quote.split('…')).map(str::trim);
+    let unsaid: Vec<&str> = pieces.filter(|piece| !said.contains(piece)).collect();
+    assert!(unsaid.is_empty(), "the program never says {unsaid:?}");
+}
+
+/// All code of the program, with texts that go over several lines in one.
+fn program() -> String {
+    let mut text = String::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.file_stem().unwrap().to_str().unwrap().ends_with("tests") {
+                let code = fs::read_to_string(path).unwrap();
+                let code = code.split("\n#[cfg(test)]\nmod ").next().unwrap();
+                let mut lines = code.split("\\\n");
+                text.extend(lines.next());
+                lines.for_each(|line| text.push_str(line.trim_start()));
+            }
+        }
+    }
+    text
 }
 
 #[test]
