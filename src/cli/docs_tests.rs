@@ -211,7 +211,8 @@ fn is_own(argument: &Arg) -> bool {
 
 fn row(argument: &Arg) -> String {
     let about = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
-    let paragraphs: Vec<&str> = about.split("\n\n").map(str::trim).collect();
+    let paragraphs: Vec<&str> = about.split("\n\n").map(|text| text.trim().trim_end_matches('.')).collect();
+    let short = argument.get_short().map(|letter| format!("`-{letter}`, ")).unwrap_or_default();
     let values: Vec<String> = argument
         .get_possible_values()
         .iter()
@@ -228,7 +229,7 @@ fn row(argument: &Arg) -> String {
         .map(|value| format!(" (`{}` if not said)", value.to_string_lossy()))
         .collect();
     format!(
-        "| `{}` | {}{values}{} |\n",
+        "| {short}`{}` | {}{values}{} |\n",
         argument.to_string().replace('|', "\\|"),
         escape(&paragraphs.join(". ")),
         defaults.concat()

@@ -45,7 +45,7 @@ fn the_quick_start_can_be_typed() {
     let host = Host::bare("typed");
     let mut reader = Reader::new(&host);
     reader.go_through(&page("docs/quick-start.md"));
-    host.assert_only("blog", &[3]);
+    host.assert_only("blog", &[4]);
 }
 
 #[test]
