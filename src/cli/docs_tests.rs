@@ -129,10 +129,13 @@ fn script(part: &Part) -> Vec<(usize, String)> {
 fn mentioned(page: &Page) -> Vec<(usize, Vec<String>)> {
     let mut found = Vec::new();
     for part in page.parts.iter().filter(|part| part.fence.is_none()) {
-        for (line, text) in (part.line..).zip(part.text.lines()) {
-            for span in text.split('`').skip(1).step_by(2) {
+        // A span may begin in one line of a paragraph and end in the next.
+        let mut line = part.line;
+        for paragraph in part.text.split("\n\n") {
+            for span in paragraph.split('`').skip(1).step_by(2) {
                 found.extend(calls(span).into_iter().map(|words| (line, words)));
             }
+            line += paragraph.matches('\n').count() + 2;
         }
     }
     found.retain(|(_, words)| is_ours(words));
