@@ -10,6 +10,8 @@ mod reference;
 #[path = "../../tests/support/shell.rs"]
 mod shell;
 
+use std::fmt::Write;
+
 use clap::error::ErrorKind;
 use clap::{Arg, Command, CommandFactory, Parser};
 use console::commands;
@@ -86,7 +88,7 @@ fn the_reference_of_commands_is_made_from_the_code() {
     );
     for command in root.get_subcommands().filter(|command| is_shown(command)) {
         let name = format!("rivetr {}", command.get_name());
-        made.push_str(&format!("\n## {name}\n"));
+        write!(made, "\n## {name}\n").unwrap();
         describe(command, &name, 3, &mut made);
     }
     reference::check("cli.md", "commands", &made);
@@ -177,7 +179,7 @@ fn parse(words: &[String]) -> Result<(), clap::Error> {
 /// Writes down a command, or those that it holds.
 fn describe(command: &Command, name: &str, level: usize, into: &mut String) {
     if let Some(about) = command.get_long_about().or(command.get_about()) {
-        into.push_str(&format!("\n{}\n", escape(&about.to_string())));
+        write!(into, "\n{}\n", escape(&about.to_string())).unwrap();
     }
     let below: Vec<&Command> = command.get_subcommands().filter(|command| is_shown(command)).collect();
     if below.is_empty() || command.get_arguments().any(is_own) {
@@ -188,9 +190,9 @@ fn describe(command: &Command, name: &str, level: usize, into: &mut String) {
         let unneeded = if has_options { "" } else { " [OPTIONS]" };
         let mut text = usage.join("\n").replace(unneeded, "");
         if let Some(more) = command.get_after_help() {
-            text.push_str(&format!("\n\n{more}"));
+            write!(text, "\n\n{more}").unwrap();
         }
-        into.push_str(&format!("\n```text\n{}\n```\n", text.trim()));
+        write!(into, "\n```text\n{}\n```\n", text.trim()).unwrap();
         let options: Vec<&Arg> = command.get_arguments().filter(|argument| is_own(argument)).collect();
         if !options.is_empty() {
             into.push_str("\n| | |\n| --- | --- |\n");
@@ -199,7 +201,7 @@ fn describe(command: &Command, name: &str, level: usize, into: &mut String) {
     }
     for command in below {
         let name = format!("{name} {}", command.get_name());
-        into.push_str(&format!("\n{} {name}\n", "#".repeat(level)));
+        write!(into, "\n{} {name}\n", "#".repeat(level)).unwrap();
         describe(command, &name, level + 1, into);
     }
 }
