@@ -88,7 +88,7 @@ fn the_reference_of_commands_is_made_from_the_code() {
     );
     for command in root.get_subcommands().filter(|command| is_shown(command)) {
         let name = format!("rivetr {}", command.get_name());
-        write!(made, "\n## {name}\n").unwrap();
+        writeln!(made, "\n## {name}").unwrap();
         describe(command, &name, 3, &mut made);
     }
     reference::check("cli.md", "commands", &made);
@@ -179,7 +179,7 @@ fn parse(words: &[String]) -> Result<(), clap::Error> {
 /// Writes down a command, or those that it holds.
 fn describe(command: &Command, name: &str, level: usize, into: &mut String) {
     if let Some(about) = command.get_long_about().or(command.get_about()) {
-        write!(into, "\n{}\n", escape(&about.to_string())).unwrap();
+        writeln!(into, "\n{}", escape(&about.to_string())).unwrap();
     }
     let below: Vec<&Command> = command.get_subcommands().filter(|command| is_shown(command)).collect();
     if below.is_empty() || command.get_arguments().any(is_own) {
@@ -192,7 +192,7 @@ fn describe(command: &Command, name: &str, level: usize, into: &mut String) {
         if let Some(more) = command.get_after_help() {
             write!(text, "\n\n{more}").unwrap();
         }
-        write!(into, "\n```text\n{}\n```\n", text.trim()).unwrap();
+        writeln!(into, "\n```text\n{}\n```", text.trim()).unwrap();
         let options: Vec<&Arg> = command.get_arguments().filter(|argument| is_own(argument)).collect();
         if !options.is_empty() {
             into.push_str("\n| | |\n| --- | --- |\n");
@@ -201,7 +201,7 @@ fn describe(command: &Command, name: &str, level: usize, into: &mut String) {
     }
     for command in below {
         let name = format!("{name} {}", command.get_name());
-        write!(into, "\n{} {name}\n", "#".repeat(level)).unwrap();
+        writeln!(into, "\n{} {name}", "#".repeat(level)).unwrap();
         describe(command, &name, level + 1, into);
     }
 }

@@ -26,9 +26,8 @@ pub fn calls(line: &str) -> Vec<Vec<String>> {
                 reader.end_word();
                 reader.to_file = true;
             }
-            '|' | ';' | '(' | ')' => reader.end_call(),
             '&' if reader.to_file => reader.word().push(c),
-            '&' => reader.end_call(),
+            '|' | ';' | '(' | ')' | '&' => reader.end_call(),
             c => reader.word().push(c),
         }
     }
