@@ -1,8 +1,5 @@
 //! The reference of the API, which is made from the OpenAPI document and the table of routes that this is made from.
 
-#[path = "../../tests/support/reference.rs"]
-mod reference;
-
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -10,6 +7,7 @@ use serde_json::Value;
 use super::{openapi, table};
 use crate::auth::gate::Access;
 use crate::domain::right::Right;
+use crate::reference;
 
 #[test]
 fn the_reference_of_the_api_is_made_from_the_code() {

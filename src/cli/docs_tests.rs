@@ -5,8 +5,6 @@
 mod console;
 #[path = "../../tests/support/markdown.rs"]
 mod markdown;
-#[path = "../../tests/support/reference.rs"]
-mod reference;
 #[path = "../../tests/support/shell.rs"]
 mod shell;
 
@@ -19,6 +17,7 @@ use markdown::{Page, Part, pages};
 use shell::calls;
 
 use super::Cli;
+use crate::reference;
 
 /// What the reference shows as it is on every machine.
 const EVERYWHERE: [&str; 7] = ["json", "config", "socket", "server", "ca", "help", "version"];

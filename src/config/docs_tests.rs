@@ -1,13 +1,11 @@
 //! The reference of the configuration, which is made from the table of keys.
 
-#[path = "../../tests/support/reference.rs"]
-mod reference;
-
 use std::fmt::Write;
 
 use super::environment::Environment;
 use super::keys::KEYS;
 use super::settings::Settings;
+use crate::reference;
 
 #[test]
 fn the_reference_of_the_configuration_is_made_from_the_code() {

@@ -1,9 +1,7 @@
 //! The tables and the document that is made from them.
 
-#[path = "../../../tests/support/reference.rs"]
-mod reference;
-
 use super::{Fate, TABLES};
+use crate::reference;
 
 /// The part of `docs/compose.md` between its two marks.
 fn document() -> String {
