@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         match self.host.mode() {
             Mode::Rootless => text,
             Mode::Rootful => text
-                .replace("rivetr setup --url", "rivetr setup --system-wide --url")
+                .replace("rivetr setup", "rivetr setup --system-wide")
                 .replace("systemctl --user -M rivetr@", "systemctl")
                 .replace("sudo -u rivetr", "sudo"),
         }
