@@ -46,8 +46,7 @@ fn group(path: &str) -> &str {
         (Some("api"), Some("openapi.json" | "system" | "requests")) | (Some("health" | "metrics"), None) => {
             "system"
         }
-        (Some("api"), Some(noun)) => noun,
-        (Some(noun), _) => noun,
+        (Some("api"), Some(noun)) | (Some(noun), _) => noun,
         (None, _) => path,
     }
 }

@@ -195,7 +195,7 @@ fn describe(command: &Command, name: &str, level: usize, into: &mut String) {
         let options: Vec<&Arg> = command.get_arguments().filter(|argument| is_own(argument)).collect();
         if !options.is_empty() {
             into.push_str("\n| | |\n| --- | --- |\n");
-            options.into_iter().for_each(|argument| into.push_str(&row(argument)));
+            into.extend(options.into_iter().map(row));
         }
     }
     for command in below {

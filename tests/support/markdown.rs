@@ -27,7 +27,7 @@ pub fn pages(folder: &str) -> Vec<Page> {
     let entries = fs::read_dir(root.join(folder)).expect("the folder is there");
     let names =
         entries.map(|entry| entry.expect("it can be read").file_name().into_string().expect("a name"));
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    let mut names: Vec<String> = names.filter(|name| is_page(name)).collect();
     names.sort();
     let page = |name: String| {
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
@@ -35,6 +35,10 @@ pub fn pages(folder: &str) -> Vec<Page> {
         Page { path, parts }
     };
     names.into_iter().map(page).collect()
+}
+
+fn is_page(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "md")
 }
 
 fn read(text: &str) -> Vec<Part> {
