@@ -100,16 +100,13 @@ async fn begin(
         None => ("command.run", "command.ended"),
     };
     let deed = |action| {
-        let (own, terminal) = (matches!(place, Place::Own(_)), terminal.is_some());
-        let mut what =
-            json!({ "program": program, "words": words, "own_container": own, "terminal": terminal });
-        let object = match &place {
-            Place::Live(app) | Place::Own(app) => app::of_app(app),
-            Place::Service(slug, container) => {
-                what["container"] = json!(container);
-                service::named(slug)
-            }
+        let (object, container) = match &place {
+            Place::Live(app) | Place::Own(app) => (app::of_app(app), None),
+            Place::Service(slug, container) => (service::named(slug), Some(container)),
         };
+        let own = matches!(place, Place::Own(_));
+        let what = json!({ "program": program, "words": words, "own_container": own, "container": container,
+            "terminal": terminal.is_some() });
         Deed::new(action, object).after(what)
     };
     by.record(deed(opened)).await;

@@ -24,7 +24,6 @@ const VALUE_MAX: usize = 4096;
 
 impl Engine {
     /// Every template, by name.
-    #[expect(clippy::unused_self, reason = "the engine is what faces ask")]
     pub fn templates(&self) -> Result<Vec<Template>, EngineError> {
         all().map_err(|message| EngineError::Invalid { field: "template", message })
     }

@@ -8,7 +8,7 @@ mod runs;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -123,6 +123,25 @@ impl Journal {
             })
         });
         Ok(lines)
+    }
+
+    /// What containers last printed since they were made; what is older comes from others of these names. If it is
+    /// nothing, the last lines of a run.
+    pub async fn last_printed(
+        &self,
+        containers: Vec<String>,
+        since: Timestamp,
+        run: Option<&InvocationId>,
+        count: usize,
+    ) -> Result<Vec<String>, JournalError> {
+        let query = Query { containers, lines: Some(count), follow: false, after_cursor: None };
+        let printed: Vec<LogLine> = self.read(&query)?.try_collect().await?;
+        let own = printed.into_iter().filter(|line| line.at >= since).map(|line| line.text);
+        let own: Vec<String> = own.collect();
+        match run {
+            Some(run) if own.is_empty() => self.last_lines(run, count).await,
+            Some(_) | None => Ok(own),
+        }
     }
 
     /// The last lines of one run of a unit: what it printed, and what systemd had to say about it.

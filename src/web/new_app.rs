@@ -364,14 +364,8 @@ mod tests {
         };
         assert!(!format!("{fields:?}").contains("canary"));
         let (_, errors) = fields.wish(source::find(&fields.source).as_ref());
-        let mut shell = Shell::default();
-        let reach = crate::domain::right::Reach::ALL;
-        let id = crate::domain::person::UserId(1);
-        let (login, csrf) = (nasty.to_owned(), "word".to_owned());
-        let proved = crate::domain::time::Timestamp(0);
-        shell.person = Some(Person { id, login, csrf, reach, proved });
         let page = Page {
-            shell,
+            shell: Shell::for_test(nasty),
             errors: Errors::of_fields(errors),
             fields,
             places: vec!["default/production".to_owned()],

@@ -107,6 +107,19 @@ pub(super) struct Shell {
 }
 
 impl Shell {
+    /// The shell of somebody who may do everything.
+    #[cfg(test)]
+    pub fn for_test(login: &str) -> Self {
+        let person = Person {
+            id: crate::domain::person::UserId(1),
+            login: login.to_owned(),
+            csrf: "word".to_owned(),
+            reach: crate::domain::right::Reach::ALL,
+            proved: crate::domain::time::Timestamp(0),
+        };
+        Self { person: Some(person), ..Self::default() }
+    }
+
     /// The shell of a request.
     pub fn of(path: &str, headers: &HeaderMap, visitor: Option<&Visitor>) -> Self {
         let theme = match cookie::value(headers, cookie::THEME) {

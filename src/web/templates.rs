@@ -210,7 +210,7 @@ mod tests {
     fn the_form_asks_for_each_variable_and_keeps_what_was_typed() {
         let fields = BTreeMap::from([("variable.URL".to_owned(), "https://a \"b\"".to_owned())]);
         let page = OnePage {
-            shell: Shell::default(),
+            shell: Shell::for_test("root"),
             template: wire::Template::from(&grafana()),
             projects: vec![Slug::parse("default").unwrap()],
             fields,

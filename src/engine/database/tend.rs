@@ -3,14 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::TryStreamExt as _;
-
 use super::super::apply::ApplyError;
 use super::super::{Engine, EngineError};
 use super::owner;
 use crate::domain::database::{Database, DatabaseId, Wish};
 use crate::domain::deployment::ImageId;
-use crate::host::journal::Query;
 use crate::host::systemd::{ActiveState, JobResult, StartError};
 use crate::plan::{UnitState, Wanted};
 use crate::quadlet::database::{self, LABEL, secret_name};
@@ -199,18 +196,15 @@ impl Engine {
 
     /// What the server last printed that tells most.
     async fn last_words(&self, database: &Database) -> Option<String> {
-        let containers = vec![database.unit_name()];
-        let query = Query { containers, lines: Some(LAST_LINES), follow: false, after_cursor: None };
-        let read = async { self.machine().journal.read(&query)?.try_collect::<Vec<_>>().await };
-        let lines = match read.await {
+        let (containers, journal) = (vec![database.unit_name()], &self.machine().journal);
+        let mut own = match journal.last_printed(containers, database.created, None, LAST_LINES).await {
             Ok(lines) => lines,
             Err(error) => {
                 tracing::warn!(%error, "journal not read");
                 return None;
             }
         };
-        let own = lines.into_iter().filter(|line| line.at >= database.created).map(|line| line.text);
-        let own: Vec<String> = own.filter(|text| !text.trim().is_empty()).collect();
+        own.retain(|text| !text.trim().is_empty());
         let telling = |text: &&String| {
             let lower = text.to_lowercase();
             TELLING.iter().any(|word| lower.contains(word))

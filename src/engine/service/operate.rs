@@ -173,15 +173,11 @@ impl Engine {
 /// What did not start is the service's own affair, and no failure of rivetr.
 fn told(error: EngineError) -> EngineError {
     let EngineError::Internal(inner) = error else { return error };
-    match inner.downcast::<ApplyError>() {
-        Ok(error) => match *error {
-            ApplyError::Start(error) => {
-                EngineError::Conflict { field: "service", message: error.to_string() }
-            }
-            error => EngineError::internal(error),
-        },
-        Err(inner) => EngineError::Internal(inner),
-    }
+    let message = match inner.downcast_ref::<ApplyError>() {
+        Some(ApplyError::Start(error)) => error.to_string(),
+        _ => return EngineError::Internal(inner),
+    };
+    EngineError::Conflict { field: "service", message }
 }
 
 fn nothing_yet(slug: &Slug) -> EngineError {

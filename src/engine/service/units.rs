@@ -67,7 +67,7 @@ impl Engine {
             };
             let off = disabled(&files).map_err(EngineError::internal)?;
             for (path, text) in files.into_iter().chain(off) {
-                known.entry(path).or_insert_with(BTreeSet::new).insert(text);
+                known.entry(path).or_default().insert(text);
             }
         }
         Ok(known)

@@ -10,7 +10,8 @@ use super::super::apply::ApplyError;
 use super::super::{Engine, EngineError};
 use super::content::Content;
 use crate::domain::service::{Revision, RevisionState, Service, ServiceId};
-use crate::host::systemd::{ActiveState, StartError, UnitStatus};
+use crate::domain::time::Timestamp;
+use crate::host::systemd::{ActiveState, InvocationId, StartError, UnitStatus};
 use crate::host::units::UnitsError;
 
 /// How long everything has to stay up before a revision counts as live.
@@ -112,7 +113,7 @@ impl Engine {
         match self.converge_service(service, Some(content), true).await {
             Ok(()) => {}
             Err(EngineError::Internal(error)) => match error.downcast::<ApplyError>() {
-                Ok(error) => return self.not_started(*error).await.map(Some),
+                Ok(error) => return self.not_started(*error, revision.created).await.map(Some),
                 Err(error) => return Err(EngineError::Internal(error)),
             },
             Err(error) => return Err(error),
@@ -122,25 +123,32 @@ impl Engine {
     }
 
     /// Why a revision did not start, where that is its own fault.
-    async fn not_started(&self, error: ApplyError) -> Result<String, EngineError> {
+    async fn not_started(&self, error: ApplyError, since: Timestamp) -> Result<String, EngineError> {
         match error {
             ApplyError::Start(StartError::Failed(failure)) => {
-                let mut why = failure.to_string();
-                if let Some(run) = &failure.invocation {
-                    why.push_str(&self.last_lines_of(run).await);
-                }
-                Ok(why)
+                let run = failure.invocation.as_ref();
+                Ok(format!("{failure}{}", self.last_words_of(&failure.unit, since, run).await))
             }
             ApplyError::Start(error @ (StartError::NoSuchUnit { .. } | StartError::Endless { .. })) => {
                 Ok(error.to_string())
             }
             ApplyError::Units(UnitsError::Problems(problems)) => Ok(problems.to_string()),
-            error => Err(EngineError::internal(error)),
+            error @ (ApplyError::Start(_)
+            | ApplyError::Bus(_)
+            | ApplyError::Units(_)
+            | ApplyError::Text(_)
+            | ApplyError::Ungiven(_)
+            | ApplyError::Podman(_)
+            | ApplyError::OldPodman(_)
+            | ApplyError::Address(_)
+            | ApplyError::Store(_)) => Err(EngineError::internal(error)),
         }
     }
 
-    async fn last_lines_of(&self, run: &crate::host::systemd::InvocationId) -> String {
-        match self.machine().journal.last_lines(run, LINES).await {
+    /// What a container last printed, as the end of a sentence.
+    async fn last_words_of(&self, unit: &str, since: Timestamp, run: Option<&InvocationId>) -> String {
+        let containers = vec![unit.trim_end_matches(".service").to_owned()];
+        match self.machine().journal.last_printed(containers, since, run, LINES).await {
             Ok(lines) if !lines.is_empty() => format!(". Its last lines:\n{}", lines.join("\n")),
             Ok(_) => String::new(),
             Err(error) => {
@@ -176,10 +184,8 @@ impl Engine {
                 let before =
                     before.get(unit).copied().filter(|count| *count <= status.n_restarts).unwrap_or(0);
                 if let Some(why) = fallen(&status, before) {
-                    let words = match &status.invocation_id {
-                        Some(run) => self.last_lines_of(run).await,
-                        None => String::new(),
-                    };
+                    let words =
+                        self.last_words_of(unit, revision.created, status.invocation_id.as_ref()).await;
                     return Ok(Some(format!("{unit} {why}{words}")));
                 }
             }
@@ -216,7 +222,7 @@ impl Engine {
             // It was live and does not come up now: systemd goes on trying, and the status says so.
             Err(EngineError::Internal(error)) => match error.downcast::<ApplyError>() {
                 Ok(error) => {
-                    let why = self.not_started(*error).await?;
+                    let why = self.not_started(*error, service.created).await?;
                     tracing::error!(service = %service.slug, why, "a container of the live revision does not start");
                 }
                 Err(error) => return Err(EngineError::Internal(error)),

@@ -1,13 +1,10 @@
 //! Starting: the units of the new release, beside the old.
 
-use futures_util::TryStreamExt as _;
-
 use super::{command, log_failure};
 use crate::domain::app::Wish;
 use crate::domain::deployment::Deployment;
 use crate::engine::apply::{ApplyError, Start};
 use crate::engine::context::{Context, Halt};
-use crate::host::journal::{JournalError, Query};
 use crate::host::systemd::{InvocationId, JobFailure, StartError};
 
 /// How many of the unit's last log lines are shown when it could not be started.
@@ -92,7 +89,8 @@ pub(super) async fn show_last_lines(
     containers: Vec<String>,
     run: Option<&InvocationId>,
 ) -> Vec<String> {
-    let lines = match last_lines(context, deployment, containers, run).await {
+    let journal = &context.engine.machine().journal;
+    let lines = match journal.last_printed(containers, deployment.created, run, LAST_LINES).await {
         Ok(lines) => lines,
         Err(error) => {
             tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "journal not read");
@@ -103,23 +101,6 @@ pub(super) async fn show_last_lines(
         context.say(deployment, format!("       | {line}"));
     }
     lines
-}
-
-async fn last_lines(
-    context: &Context,
-    deployment: &Deployment,
-    containers: Vec<String>,
-    run: Option<&InvocationId>,
-) -> Result<Vec<String>, JournalError> {
-    let journal = &context.engine.machine().journal;
-    let query = Query { containers, lines: Some(LAST_LINES), follow: false, after_cursor: None };
-    let printed: Vec<_> = journal.read(&query)?.try_collect().await?;
-    if let (true, Some(run)) = (printed.is_empty(), run) {
-        return journal.last_lines(run, LAST_LINES).await;
-    }
-    // An app that was deleted may have had a container of this name.
-    let own = printed.into_iter().filter(|line| line.at >= deployment.created);
-    Ok(own.map(|line| line.text).collect())
 }
 
 fn explain(failure: &JobFailure, lines: &[String]) -> String {

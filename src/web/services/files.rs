@@ -116,7 +116,7 @@ mod tests {
             let files = BTreeMap::from([("compose.yaml".to_owned(), "services: {} # <b>".to_owned())]);
             let slug = Slug::parse("shop").unwrap();
             let wrong = wrong.iter().map(|line| (*line).to_owned()).collect();
-            Page { shell: Shell::default(), slug, files, wrong, others: Vec::new(), preview }
+            Page { shell: Shell::for_test("root"), slug, files, wrong, others: Vec::new(), preview }
                 .render()
                 .unwrap()
         };
