@@ -45,7 +45,7 @@ fn the_quick_start_can_be_typed() {
     let host = Host::bare("typed");
     let mut reader = Reader::new(&host);
     reader.go_through(&page("docs/quick-start.md"));
-    host.assert_only("blog", &[4]);
+    assert_eq!(host.get("blog").status, 200);
 }
 
 #[test]
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         let place = format!("{page}:{}", shown.line);
         let (folder, command) = (&self.folder, self.said(&shown.command));
         let script = format!("{PRELUDE}\ncd '{folder}'\n{command}\npwd > {FOLDER}");
-        println!("{place}: $ {command}");
+        eprintln!("{place}: $ {command}");
         let ran = self.host.run(["timeout", "300", "bash", "-c", &script]);
         assert_eq!(ran.code, 0, "{place}: {command}\n{}{}", ran.stdout, ran.stderr);
         let expected: Vec<String> = shown.output.iter().map(|line| self.said(line)).collect();
