@@ -12,6 +12,8 @@ mod certificate;
 pub mod client;
 pub mod database;
 mod deployment;
+#[cfg(test)]
+mod docs_tests;
 mod domain;
 mod error;
 pub mod events;

@@ -326,4 +326,6 @@ fn refuse(error: &clap::Error) -> Exit {
 }
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod tests;

@@ -279,4 +279,6 @@ fn check_account(draft: &mut Draft) {
 }
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod tests;

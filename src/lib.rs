@@ -27,3 +27,8 @@ pub mod config;
 pub mod web;
 // All of it together.
 pub mod daemon;
+
+// What tests of several modules share.
+#[cfg(test)]
+#[path = "../tests/support/reference.rs"]
+mod reference;

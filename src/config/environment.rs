@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::settings::Place;
 
 /// The variables that are not settings: they say where the command line finds the API, and as whom.
-pub(super) const NOT_SETTINGS: [&str; 3] = ["RIVETR_TOKEN", "RIVETR_SOCKET", "RIVETR_SERVER"];
+pub(super) const NOT_SETTINGS: [&str; 4] = ["RIVETR_TOKEN", "RIVETR_SOCKET", "RIVETR_SERVER", "RIVETR_CA"];
 
 /// Where a system service keeps its state; a user whose home this is runs as the package's service does.
 const SYSTEM_STATE: &str = "/var/lib/rivetr";

@@ -21,6 +21,7 @@ mod compose;
 mod database_images;
 mod databases;
 mod deployments;
+mod docs;
 mod doctor;
 mod domains;
 mod doors;

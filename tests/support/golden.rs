@@ -1,5 +1,8 @@
 //! Directories that hold what comes of what is written in them: how they are listed, and written anew.
 
+#[path = "anew.rs"]
+mod anew;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,7 @@ pub fn check(case: &Path, actual: &BTreeMap<PathBuf, String>, expected: &BTreeMa
     if actual == expected {
         return;
     }
-    if writes_anew() {
+    if anew::asked() {
         write_expected(case, expected, actual);
         return;
     }
@@ -27,21 +30,12 @@ pub fn check(case: &Path, actual: &BTreeMap<PathBuf, String>, expected: &BTreeMa
     }
 }
 
-/// Whether a person asked for what is expected to be written anew.
-#[expect(clippy::disallowed_methods, reason = "a switch of the test, not a setting of rivetr")]
-fn writes_anew() -> bool {
-    std::env::var("RIVETR_GOLDEN").is_ok_and(|word| word == "write")
-}
-
 /// Puts files, by their paths in a directory, in the place of those that it expected until now.
-#[expect(clippy::disallowed_methods, reason = "a person asks for it by name, and reviews it with git")]
 fn write_expected(case: &Path, before: &BTreeMap<PathBuf, String>, files: &BTreeMap<PathBuf, String>) {
     for stale in before.keys() {
         fs::remove_file(case.join(stale)).unwrap();
     }
     for (path, text) in files {
-        let path = case.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        anew::write(&case.join(path), text);
     }
 }

@@ -1,6 +1,7 @@
 //! The tables and the document that is made from them.
 
 use super::{Fate, TABLES};
+use crate::reference;
 
 /// The part of `docs/compose.md` between its two marks.
 fn document() -> String {
@@ -29,18 +30,6 @@ fn keys_stand_once() {
 }
 
 #[test]
-fn the_document_says_what_the_code_does() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compose.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (_, rest) = text.split_once("<!-- keys: made by a test -->\n").unwrap();
-    let (said, _) = rest.split_once("\n<!-- end of keys -->").unwrap();
-    let expect = document();
-    if said.trim() != expect.trim() {
-        let made = concat!(env!("CARGO_MANIFEST_DIR"), "/target/compose-keys.md");
-        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/target")).unwrap();
-        std::fs::File::create(made)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, expect.as_bytes()))
-            .unwrap();
-        panic!("the tables of docs/compose.md are out of date: put target/compose-keys.md between the marks");
-    }
+fn the_tables_of_keys_are_made_from_the_code() {
+    reference::check("compose.md", "keys", &document());
 }
