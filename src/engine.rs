@@ -16,6 +16,7 @@ mod deploy;
 mod disk;
 mod dns;
 mod domains;
+mod drift;
 mod error;
 mod exec;
 mod failpoint;
@@ -93,6 +94,7 @@ pub use configured::{Configuration, Configured};
 pub use database::{DatabaseStanding, KEPT as TRASH_KEPT, Linked, WantedDatabase};
 pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
+pub use drift::{Decided, Drifted};
 pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
 pub use glance::{Glance, Room};
@@ -237,6 +239,7 @@ struct Inner {
     moved: broadcast::Sender<(DeploymentId, State)>,
     sight: standing::Sight,
     doctor: glance::Doctor,
+    drift: drift::Told,
     /// What containers had used when they were last looked at.
     looks: usage::Looks,
     tasks: TaskTracker,
@@ -274,6 +277,7 @@ impl Engine {
             features: OnceCell::new(),
             sight: standing::Sight::default(),
             doctor: glance::Doctor::default(),
+            drift: drift::Told::default(),
             looks: usage::Looks::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

@@ -12,6 +12,7 @@ use super::content::Content;
 use crate::domain::service::{Revision, RevisionState, Service, ServiceId};
 use crate::host::systemd::{ActiveState, StartError, UnitStatus};
 use crate::host::units::UnitsError;
+use crate::quadlet::path::Owner;
 
 /// How long everything has to stay up before a revision counts as live.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -77,15 +78,11 @@ impl Engine {
             return self.give_up(service, revision, why).await;
         }
         let state = state.start().map_err(EngineError::internal)?;
-        let before = self.live_content(service).await?;
-        let edited = self.edited_units(service, &content, before.as_ref()).await?;
-        if !edited.is_empty() {
-            let why = format!(
-                "{} was edited by hand, and this revision would change it: take your change back, or put it into a \
-                 drop-in beside the file",
-                edited.join(", ")
-            );
-            return self.give_up(service, revision, why).await;
+        if let Err(error) = self.refuse_drift(&[Owner::Service(service.slug.clone())]).await {
+            return match error {
+                EngineError::Conflict { message, .. } => self.give_up(service, revision, message).await,
+                other => Err(other),
+            };
         }
         self.0.writer.set_service_unsettled(service.id, true).await?;
         self.0.writer.move_revision(revision.id, state).await?;

@@ -55,7 +55,7 @@ impl UnitDirectory {
         read_all(&self.units.join(format!("{unit}.d")))
     }
 
-    fn dropins(&self, path: &UnitPath) -> PathBuf {
+    pub(super) fn dropins(&self, path: &UnitPath) -> PathBuf {
         let mut folder = self.place(path).into_os_string();
         folder.push(".d");
         folder.into()
