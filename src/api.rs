@@ -13,6 +13,7 @@ pub mod client;
 pub mod database;
 mod deployment;
 mod domain;
+pub mod drift;
 mod error;
 pub mod events;
 mod exec;

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::apply::ApplyError;
 use super::{Engine, EngineError};
 use crate::domain::drift::{Change, Kept, TextDigest, WrittenUnit};
+use crate::domain::name::Slug;
 use crate::plan::{Observed, Wanted};
 use crate::quadlet::UnitFiles;
 use crate::quadlet::path::{Owner, UnitPath};
@@ -68,11 +69,12 @@ impl Engine {
         if changed.is_empty() {
             return Ok(Vec::new());
         }
-        let wanted = self.wanted_files(owner).await?.unwrap_or_default();
+        let wanted = Box::pin(self.wanted_files(owner)).await?.unwrap_or_default();
         let mut found = Vec::new();
         for (path, (row, change)) in changed {
             let (there, wanted) = (there.get(&path), wanted.get(&path));
-            let kept = row.settled(there.map(|text| digest(text)), wanted.map(|text| digest_of_wanted(text)));
+            let (now, then) = (there.map(|text| digest(text)), wanted.map(|text| digest_of_wanted(text)));
+            let kept = row.settled(now, then);
             if kept.is_some() && !all {
                 continue;
             }
@@ -90,8 +92,22 @@ impl Engine {
         Ok(found)
     }
 
-    /// The names of files of an app, a database, a service or a project that somebody changed and nobody decided about.
-    pub async fn edited_files(&self, owners: &[Owner]) -> Result<Vec<String>, EngineError> {
+    /// The names of files of an app and its jobs that somebody changed and nobody decided about.
+    pub async fn edited_of_app(&self, slug: &Slug) -> Result<Vec<String>, EngineError> {
+        self.edited_of(&[Owner::App(slug.clone()), Owner::Jobs(slug.clone())]).await
+    }
+
+    /// The same of a database.
+    pub async fn edited_of_database(&self, slug: &Slug) -> Result<Vec<String>, EngineError> {
+        self.edited_of(&[Owner::Database(slug.clone())]).await
+    }
+
+    /// The same of a service.
+    pub async fn edited_of_service(&self, slug: &Slug) -> Result<Vec<String>, EngineError> {
+        self.edited_of(&[Owner::Service(slug.clone())]).await
+    }
+
+    async fn edited_of(&self, owners: &[Owner]) -> Result<Vec<String>, EngineError> {
         let mut files = Vec::new();
         for owner in owners {
             files.extend(self.drift_of(owner, false).await?.into_iter().map(|drifted| drifted.file));

@@ -142,7 +142,10 @@ mod tests {
         assert_eq!(known().await.unwrap().change(None), None);
         store.writer.unit_written(path.to_owned()).await.unwrap();
         let found = known().await.unwrap();
-        assert_eq!((found.written, found.coming, found.change(None)), (Some(one), None, Some(Change::Removed)));
+        assert_eq!(
+            (found.written, found.coming, found.change(None)),
+            (Some(one), None, Some(Change::Removed))
+        );
 
         let verdict = Verdict { kept: Kept::Adopted, there: Some(three), wanted: None };
         store.writer.keep_unit(path.to_owned(), verdict).await.unwrap();

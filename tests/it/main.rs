@@ -24,6 +24,7 @@ mod deployments;
 mod doctor;
 mod domains;
 mod doors;
+mod drift;
 mod exec;
 mod failures;
 mod faults;

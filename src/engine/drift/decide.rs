@@ -8,7 +8,7 @@ use super::{Drifted, digest, digest_of_wanted};
 use crate::domain::drift::{Change, Kept, Verdict};
 use crate::quadlet::UnitFiles;
 use crate::quadlet::path::{Owner, Place, UnitPath};
-use crate::quadlet::unit::Unit;
+use crate::quadlet::unit::{Section, Unit};
 
 /// What was done with a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,12 +129,16 @@ impl Engine {
         text: &str,
         there: &str,
     ) -> Result<Option<String>, EngineError> {
-        let (Ok(before), Ok(after)) = (Unit::parse(text), Unit::parse(there)) else { return Ok(None) };
-        let dropin = before.changes_to(&after);
-        if dropin.is_empty() {
-            return Ok(None);
+        let (Ok(before), Ok(mut after)) = (Unit::parse(text), Unit::parse(there)) else { return Ok(None) };
+        if !before.has(Section::Install) {
+            // It was stopped since: what has it come up is no change of the person's.
+            after.drop_section(Section::Install);
         }
-        let same = self.machine().units.says_the_same(path, (text, &dropin), there).await;
+        let Some(dropin) = before.changes_to(&after).filter(|dropin| !dropin.is_empty()) else {
+            return Ok(None);
+        };
+        let edited = after.to_string();
+        let same = self.machine().units.says_the_same(path, (text, &dropin), &edited).await;
         Ok(same.map_err(EngineError::internal)?.then_some(dropin))
     }
 

@@ -78,11 +78,11 @@ impl Engine {
             return self.give_up(service, revision, why).await;
         }
         let state = state.start().map_err(EngineError::internal)?;
-        if let Err(error) = self.refuse_drift(&[Owner::Service(service.slug.clone())]).await {
-            return match error {
-                EngineError::Conflict { message, .. } => self.give_up(service, revision, message).await,
-                other => Err(other),
-            };
+        match self.refuse_drift(&[Owner::Service(service.slug.clone())]).await {
+            Err(EngineError::Conflict { message, .. }) => {
+                return self.give_up(service, revision, message).await;
+            }
+            other => other?,
         }
         self.0.writer.set_service_unsettled(service.id, true).await?;
         self.0.writer.move_revision(revision.id, state).await?;

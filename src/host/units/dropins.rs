@@ -9,15 +9,16 @@ use crate::quadlet::path::{Owner, UnitPath};
 impl UnitDirectory {
     /// Copies the drop-ins of one unit to another that has none of that name. Says which were carried.
     pub fn carry_dropins(&self, from: &UnitPath, to: &UnitPath) -> Result<Vec<String>, UnitsError> {
-        let (from, to) = (self.dropins(from), self.dropins(to));
         let mut carried = Vec::new();
-        for name in dropin_names(&from)? {
-            let Some(text) = files::read_text(&from.join(&name))? else { continue };
-            if files::read_text(&to.join(&name))?.is_none() {
-                files::make_dirs(&to, 0o755)?;
-                files::write_whole(&to.join(&name), text.as_bytes(), 0o600)?;
+        for (from, to) in self.both_dropins(from).into_iter().zip(self.both_dropins(to)) {
+            for name in dropin_names(&from)? {
+                let Some(text) = files::read_text(&from.join(&name))? else { continue };
+                if files::read_text(&to.join(&name))?.is_none() {
+                    files::make_dirs(&to, 0o755)?;
+                    files::write_whole(&to.join(&name), text.as_bytes(), 0o600)?;
+                }
+                carried.push(name);
             }
-            carried.push(name);
         }
         Ok(carried)
     }
@@ -25,17 +26,18 @@ impl UnitDirectory {
     /// Removes the drop-ins of a unit that is gone where the other unit has the very same; what differs stays, as
     /// somebody wrote it since.
     pub fn drop_carried(&self, gone: &UnitPath, kept: &UnitPath) -> Result<(), UnitsError> {
-        let (gone_from, kept_in) = (self.dropins(gone), self.dropins(kept));
-        for name in dropin_names(&gone_from)? {
-            let (old, new) = (gone_from.join(&name), kept_in.join(&name));
-            let text = files::read_text(&old)?;
-            if text.is_some() && text == files::read_text(&new)? {
-                files::remove_file(&old)?;
+        for (gone_from, kept_in) in self.both_dropins(gone).into_iter().zip(self.both_dropins(kept)) {
+            for name in dropin_names(&gone_from)? {
+                let (old, new) = (gone_from.join(&name), kept_in.join(&name));
+                let text = files::read_text(&old)?;
+                if text.is_some() && text == files::read_text(&new)? {
+                    files::remove_file(&old)?;
+                }
             }
+            files::remove_dir_if_empty(&gone_from)?;
         }
-        files::remove_dir_if_empty(&gone_from)?;
-        if let Some(folder) = gone_from.parent().filter(|_| gone.folder().is_some()) {
-            files::remove_dir_if_empty(folder)?;
+        if let Some(folder) = gone.folder() {
+            files::remove_dir_if_empty(&self.quadlets.join(folder))?;
         }
         Ok(())
     }
@@ -53,6 +55,11 @@ impl UnitDirectory {
     /// The drop-ins that systemd itself reads for a unit, in the directory of plain units.
     pub fn plain_dropins_of(&self, unit: &str) -> Result<Vec<(PathBuf, String)>, UnitsError> {
         read_all(&self.units.join(format!("{unit}.d")))
+    }
+
+    /// Where people put what they add to a Quadlet, and what they add to the service that it becomes (`systemctl edit`).
+    fn both_dropins(&self, path: &UnitPath) -> [PathBuf; 2] {
+        [self.dropins(path), self.units.join(format!("{}.d", path.unit()))]
     }
 
     pub(super) fn dropins(&self, path: &UnitPath) -> PathBuf {

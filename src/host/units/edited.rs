@@ -104,12 +104,19 @@ fn said(printed: &str, unit: &str) -> Option<Said> {
             if value.is_empty() {
                 values.clear();
             } else {
-                values.push(value.to_owned());
+                values.push(in_any_order(value));
             }
         }
     }
     said.retain(|_, values| !values.is_empty());
     Some(said)
+}
+
+/// The words of a value, sorted: what a drop-in adds stands behind what was there, and no option of Podman's minds.
+fn in_any_order(value: &str) -> String {
+    let mut words: Vec<&str> = value.split_whitespace().collect();
+    words.sort_unstable();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -118,13 +125,19 @@ mod tests {
 
     #[test]
     fn what_counts_of_a_unit_is_what_systemd_reads() {
-        let unit = |body: &str| said(&format!("---a.service---\n{body}\n---b.service---\n[Unit]\nA=b\n"), "a.service");
-        let one = unit("[X-Container]\nImage=a\n\n[Service]\nMemoryMax=1G\nExecStart=podman run a");
+        let unit = |body: &str| {
+            said(&format!("---a.service---\n{body}\n---b.service---\n[Unit]\nA=b\n"), "a.service")
+        };
+        let one =
+            unit("[X-Container]\nImage=a\n\n[Service]\nMemoryMax=1G\nExecStart=podman run --env=A --env=B a");
         let other = unit(
-            "[X-Container]\nImage=b\nImage=a\n\n[Service]\nMemoryMax=2G\nMemoryMax=\nMemoryMax=1G\n# x=y\nExecStart=podman run a",
+            "[X-Container]\nImage=b\nImage=a\n\n[Service]\nMemoryMax=2G\nMemoryMax=\nMemoryMax=1G\n# x=y\nExecStart=podman run --env=B --env=A a",
         );
         assert_eq!(one, other);
-        assert_ne!(one, unit("[Service]\nMemoryMax=1G\nMemoryMax=2G\nExecStart=podman run a"));
+        assert_ne!(
+            one,
+            unit("[Service]\nMemoryMax=1G\nMemoryMax=2G\nExecStart=podman run --env=A --env=B a")
+        );
         assert_eq!(said("---b.service---\n", "a.service"), None);
         assert_eq!(unit("[Unit]\nSourcePath=/x\nAfter=\n"), Some(Said::new()));
     }

@@ -33,6 +33,8 @@ struct Page {
     service: Service,
     mark: Mark,
     failure: Option<String>,
+    /// Unit files of it that somebody changed by hand.
+    edited: Vec<String>,
     parts: Vec<PartStatus>,
     revisions: Vec<RevisionRow>,
     domain: DomainFields,
@@ -105,6 +107,7 @@ async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageEr
         shell,
         mark: mark(&status.service, latest),
         failure: failed.and_then(|latest| latest.failure.clone()),
+        edited: engine.edited_of_service(slug).await?,
         revisions: revisions.into_iter().map(row).collect(),
         service: status.service,
         parts: status.parts,
