@@ -157,7 +157,9 @@ fn ignored(host: &Host) {
     host.rivetr(["deploy", "blog"]).exits(1).says(REFUSED);
     host.rivetr(["drift", "ignore", &file]).succeeds();
     let text = host.text(&unit);
-    host.rivetr(["deploy", "blog"]).succeeds();
+    host.rivetr(["deploy", "blog"])
+        .succeeds()
+        .says(&format!("{file} was edited by hand; it is kept in {ASIDE}"));
     assert_eq!(host.text(&unit), "");
     assert_eq!(host.text(&format!("{ASIDE}/{file}.1")), text);
     host.nothing_differs();
