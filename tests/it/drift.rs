@@ -1,7 +1,5 @@
 //! Unit files that somebody changed by hand: noticed, shown, never overwritten before it is decided what becomes of that.
 
-use serde_json::Value;
-
 use crate::host::{Host, Mode, soon};
 
 const REFUSED: &str = "by hand, and rivetr does not touch it before you decide";
@@ -55,10 +53,9 @@ impl Host {
 
     /// The decisions that were written down, newest first.
     fn decisions(&self) -> Vec<String> {
-        let audit = self.rivetr(["audit", "--json"]).succeeds().json();
+        let audit = self.rivetr(["audit", "--action", "unit.", "--json"]).succeeds().json();
         let deeds = audit["items"].as_array().unwrap().iter();
-        let action = |deed: &Value| deed["action"].as_str().unwrap().to_owned();
-        deeds.map(action).filter(|action| action.starts_with("unit.")).collect()
+        deeds.map(|deed| deed["action"].as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -76,7 +73,10 @@ fn what_somebody_changed_is_shown_and_theirs_to_decide_about() {
     restored(&host);
     removed(&host);
     lost(&host);
-    assert_eq!(host.decisions(), ["unit.restored", "unit.restored", "unit.ignored", "unit.adopted"]);
+    assert_eq!(
+        host.decisions(),
+        ["unit.restored", "unit.restored", "unit.ignored", "unit.ignored", "unit.adopted"]
+    );
     host.rivetr(["apps", "delete", "blog", "--yes"]).succeeds();
     host.nothing_differs();
 }
