@@ -46,6 +46,7 @@ fn it_finds_what_is_wrong_and_says_what_to_do() {
 /// What is safe is repaired, after a question that nobody can answer here.
 fn repairs(host: &Host) {
     host.systemctl(["disable", "--now", "podman.socket"]).succeeds();
+    host.systemctl(["stop", "podman.service"]).succeeds();
     let proxy = ["rivetr-proxy.socket", "rivetr-proxy-tls.socket", "rivetr-proxy.service"];
     host.run(["systemctl", "stop"].into_iter().chain(proxy)).succeeds();
     let linger = Path::new("/var/lib/systemd/linger/rivetr");

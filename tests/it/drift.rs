@@ -1,5 +1,7 @@
 //! Unit files that somebody changed by hand: noticed, shown, never overwritten before it is decided what becomes of that.
 
+use serde_json::Value;
+
 use crate::host::{Host, Mode, soon};
 
 const REFUSED: &str = "by hand, and rivetr does not touch it before you decide";
@@ -31,9 +33,11 @@ impl Host {
         self.systemctl(["daemon-reload"]).succeeds();
     }
 
-    /// The number of the live release.
+    /// The number of the live release; 0 while rivetr does not say.
     fn release(&self, app: &str) -> u64 {
-        self.rivetr(["apps", "show", app, "--json"]).succeeds().json()["app"]["release"].as_u64().unwrap()
+        let shown = self.rivetr(["apps", "show", app, "--json"]).stdout;
+        let shown: Value = serde_json::from_str(&shown).unwrap_or_default();
+        shown["app"]["release"].as_u64().unwrap_or_default()
     }
 
     fn unit_of(&self, app: &str) -> (String, String) {
