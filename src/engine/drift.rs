@@ -202,12 +202,8 @@ impl Told {
         for (path, (_, change)) in changed {
             let now = there.get(path).map(|text| digest(text));
             if told.insert(path.clone(), now) != Some(now) {
-                tracing::warn!(
-                    %owner,
-                    file = %path,
-                    "{} by hand; left as it is, `rivetr drift` shows it",
-                    change.as_str()
-                );
+                let what = change.as_str();
+                tracing::warn!(%owner, "{path} was {what} by hand; left as it is, `rivetr drift` shows it");
             }
         }
     }

@@ -22,7 +22,7 @@ impl Engine {
         let before = units.text(path)?.map(|text| digest(&text));
         let row = self.reader().unit_file(&path.to_string()).await?;
         if before.is_some() && row.and_then(|row| row.change(before)) == Some(Change::Edited) {
-            tracing::warn!(%owner, file = %path, "edited by hand at this moment; left as it is");
+            tracing::warn!(%owner, "{path} is being edited by hand; left as it is");
             return Ok(());
         }
         self.0.writer.expect_unit(owner.folder(), path.to_string(), before, digest(text)).await?;
@@ -45,7 +45,7 @@ impl Engine {
             if row.and_then(|row| row.change(there)) == Some(Change::Edited)
                 && let Some(kept) = units.keep_aside(path)?
             {
-                tracing::warn!(%owner, file = %path, kept = %kept.display(), "edited by hand; kept before it goes");
+                tracing::warn!(%owner, "{path} was edited by hand; kept as {} before it goes", kept.display());
             }
             // Forgotten first: a file that is gone and known would count as removed by hand.
             self.0.writer.forget_unit(path.to_string()).await?;

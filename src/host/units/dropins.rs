@@ -44,7 +44,13 @@ impl UnitDirectory {
 
     /// Removes an owner's folder with all that is in it: the owner is gone, and another of its name is another.
     pub fn remove_owner(&self, owner: &Owner) -> Result<(), UnitsError> {
-        Ok(files::remove_tree(&self.quadlets.join(owner.folder()))?)
+        files::remove_tree(&self.quadlets.join(owner.folder()))?;
+        for name in files::names(&self.units)? {
+            if name.strip_suffix(".service.d").is_some_and(|unit| is_of(owner, unit)) {
+                files::remove_tree(&self.units.join(&name))?;
+            }
+        }
+        Ok(())
     }
 
     /// The drop-ins of a Quadlet: each file, and what stands in it.
@@ -66,6 +72,25 @@ impl UnitDirectory {
         let mut folder = self.place(path).into_os_string();
         folder.push(".d");
         folder.into()
+    }
+}
+
+/// Whether a service is a container of an owner, by its name. Of those of a service and of jobs the name alone does not
+/// say it: theirs stay.
+fn is_of(owner: &Owner, unit: &str) -> bool {
+    match owner {
+        Owner::App(slug) => {
+            let number = unit.strip_prefix("rivetr-app-").and_then(|rest| rest.strip_prefix(slug.as_str()));
+            let number = number.and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| {
+                number.starts_with(|c: char| c.is_ascii_digit())
+                    && number.chars().all(|c| c.is_ascii_digit() || c == '_')
+            })
+        }
+        Owner::Database(slug) => unit.strip_prefix("rivetr-db-") == Some(slug.as_str()),
+        Owner::Commands(_) | Owner::OneOff(_) | Owner::Project(_) | Owner::Service(_) | Owner::Jobs(_) => {
+            false
+        }
     }
 }
 

@@ -146,6 +146,13 @@ fn drop_ins_go_from_release_to_release() {
     units.drop_carried(&old, &new).unwrap();
     assert!(!folder(&old).exists());
     assert_eq!(files::names(&folder(&new)).unwrap(), ["10-memory.conf", "20-own.conf"]);
+
+    for other in ["rivetr-app-blog-api-1.service.d", "rivetr-db-blog.service.d", "mine.service.d"] {
+        files::make_dirs(&units.units.join(other), 0o755).unwrap();
+    }
+    units.remove_owner(&app("blog")).unwrap();
+    units.remove_owner(&Owner::Database(Slug::parse("blog").unwrap())).unwrap();
+    assert_eq!(files::names(&units.units).unwrap(), ["mine.service.d", "rivetr-app-blog-api-1.service.d"]);
 }
 
 #[test]
