@@ -82,8 +82,8 @@ fn repairs(checks: &[Check], managers: &Managers) -> Vec<Repair> {
     let mut repairs: Vec<Repair> = wrong.filter_map(|check| of(check, managers)).collect();
     // What others stand on comes first: a manager before its units, sockets before services.
     repairs.sort_by_key(|repair| {
-        let service = repair.words.last().is_some_and(|unit| unit.strip_suffix(".service").is_some());
-        (repair.program != "loginctl", !repair.by_user, service)
+        let unit = repair.words.last().map_or("", String::as_str);
+        (repair.program != "loginctl", super::UNITS.contains(&unit), unit.strip_suffix(".service").is_some())
     });
     repairs.dedup();
     repairs
