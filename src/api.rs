@@ -15,6 +15,7 @@ mod deployment;
 #[cfg(test)]
 mod docs_tests;
 mod domain;
+pub mod drift;
 mod error;
 pub mod events;
 mod exec;

@@ -15,6 +15,7 @@ mod deploy;
 mod deployments;
 mod doctor;
 mod domains;
+mod drift;
 mod env;
 mod exec;
 mod failure;
@@ -179,6 +180,7 @@ enum Remote {
     #[command(subcommand)]
     Traffic(traffic::Traffic),
     Routes(routes::Routes),
+    Drift(drift::Drift),
     /// Projects, and the environments in them
     #[command(subcommand)]
     Projects(projects::Projects),
@@ -255,6 +257,7 @@ impl Remote {
             Self::Domains(domains) => domains.run(session).await,
             Self::Traffic(traffic) => traffic.run(session).await,
             Self::Routes(routes) => routes.run(session).await,
+            Self::Drift(drift) => drift.run(session).await,
             Self::Projects(projects) => projects.run(session).await,
             Self::Env(env) => env.run(session).await,
             Self::Files(files) => files.run(session).await,

@@ -8,9 +8,11 @@ pub mod build;
 pub mod certificate;
 pub mod database;
 pub mod deployment;
+pub mod diff;
 #[expect(clippy::module_inception, reason = "a domain of an app is what people call it")]
 pub mod domain;
 pub mod dotenv;
+pub mod drift;
 pub mod health;
 pub mod image;
 pub mod instructions;

@@ -16,6 +16,7 @@ mod deploy;
 mod disk;
 mod dns;
 mod domains;
+mod drift;
 mod error;
 mod exec;
 mod failpoint;
@@ -40,6 +41,7 @@ mod queue;
 mod reconcile;
 mod recover;
 mod registries;
+mod report;
 mod rollback;
 mod rotation;
 mod routes;
@@ -93,6 +95,7 @@ pub use configured::{Configuration, Configured};
 pub use database::{DatabaseStanding, KEPT as TRASH_KEPT, Linked, WantedDatabase};
 pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
+pub use drift::{Decided, Drifted};
 pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
 pub use glance::{Glance, Room};
@@ -104,6 +107,7 @@ pub use keys::RemoteError;
 pub use log::{LogEntry, LogTail};
 pub use preview::{Preview, Texts};
 pub use recover::StartError;
+pub use report::Report;
 pub use rotation::Rotated;
 pub use routes::{Fate, Outcome, ShownRoute};
 pub use service::{NewService, PartStatus, ServicePreview, ServiceStatus, Submitted};
@@ -237,6 +241,7 @@ struct Inner {
     moved: broadcast::Sender<(DeploymentId, State)>,
     sight: standing::Sight,
     doctor: glance::Doctor,
+    drift: drift::Told,
     /// What containers had used when they were last looked at.
     looks: usage::Looks,
     tasks: TaskTracker,
@@ -274,6 +279,7 @@ impl Engine {
             features: OnceCell::new(),
             sight: standing::Sight::default(),
             doctor: glance::Doctor::default(),
+            drift: drift::Told::default(),
             looks: usage::Looks::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),

@@ -46,6 +46,7 @@ mod source;
 mod team;
 mod token;
 mod traffic;
+mod unit_file;
 mod user;
 mod variable;
 mod webhook;

@@ -4,6 +4,7 @@
 
 mod backups;
 mod databases;
+mod drift;
 mod jobs;
 mod services;
 
@@ -21,6 +22,7 @@ use super::{
 pub fn table() -> Vec<Route<Api>> {
     let parts = [
         of_system(),
+        drift::of_units(),
         of_apps(),
         of_deployments(),
         of_projects(),
@@ -493,6 +495,11 @@ mod tests {
             ("GET /api/system/health", read),
             ("GET /metrics", read),
             ("GET /api/requests", read),
+            ("GET /api/system/drift", administer),
+            ("POST /api/system/drift/{unit}/adopt", administer),
+            ("POST /api/system/drift/{unit}/restore", administer),
+            ("POST /api/system/drift/{unit}/ignore", administer),
+            ("GET /api/system/report", administer),
             ("GET /api/apps", read),
             ("POST /api/apps", manage),
             ("GET /api/apps/{id}", read),

@@ -9,6 +9,7 @@ mod certificate;
 mod change;
 mod database;
 mod domain;
+mod drift;
 pub mod frame;
 mod health;
 mod job;
@@ -17,6 +18,7 @@ mod options;
 mod parse;
 mod project;
 mod registry;
+mod report;
 mod requests;
 mod route;
 mod service;
@@ -46,6 +48,7 @@ pub use database::{
     DatabaseLink, LinkDatabase,
 };
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
+pub use drift::{Drift, DriftDecision};
 pub use frame::{Exec, Window};
 pub use health::{Check, CheckStatus, Health};
 pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
@@ -57,6 +60,7 @@ pub use parse::{
 };
 pub use project::{CreateEnvironment, CreateProject, Project};
 pub use registry::{PutRegistry, Registry};
+pub use report::{Report, ReportedFile, ReportedKey, ReportedObject, ReportedUnit};
 pub use requests::Requests;
 pub use route::{Route, RouteMatch, RouteTarget};
 pub use service::{

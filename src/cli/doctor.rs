@@ -1,16 +1,20 @@
 //! `rivetr doctor`: what rivetr says of itself, and what can be seen of it from outside when it says nothing.
 //!
-//! It only looks: nothing is started, written or changed.
+//! Without an option it only looks: nothing is started, written or changed.
+
+mod bundle;
+mod repair;
 
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
+use self::repair::Managers;
 use super::failure::{Exit, Failure};
 use super::session::Session;
-use super::setup::{PODMAN, SYSTEMD, parse_version, taken};
+use super::setup::{Account, PODMAN, SYSTEMD, parse_version, taken};
 use super::table::table;
 use crate::api::client::Target;
 use crate::api::wire::{Check, CheckStatus, Health};
@@ -33,34 +37,112 @@ const UNITS: [&str; 6] = [
 ];
 
 /// Look for what is wrong with rivetr and its host
+///
+/// Each check says what to do. --repair does what is safe by itself: it starts units of rivetr that are down, and sees to
+/// Podman's socket, the broker and linger.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example: rivetr doctor")]
-pub struct Doctor {}
+#[command(
+    after_help = "Examples: rivetr doctor; rivetr doctor --repair; rivetr doctor --bundle rivetr.tar.zst"
+)]
+pub struct Doctor {
+    /// Repair what can be repaired safely; asks before each step
+    #[arg(long, conflicts_with = "server")]
+    repair: bool,
+    /// Do not ask
+    #[arg(long, short, requires = "repair")]
+    yes: bool,
+    /// Write what a report of a bug needs into this file: checks, versions, configuration, units and the journal of
+    /// rivetr's own units, without secrets
+    #[arg(long, value_name = "FILE.tar.zst", conflicts_with = "repair")]
+    bundle: Option<PathBuf>,
+}
+
+/// What was found.
+struct Found {
+    checks: Vec<Check>,
+    /// How the command ends where something fails.
+    exit: Exit,
+}
 
 impl Doctor {
     pub(super) async fn run(&self, session: &mut Session, environment: &Environment) -> Result<(), Failure> {
-        let (answer, mut checks) = match session.client.target() {
-            Target::Socket(path) => look_here(session, path, environment).await,
-            Target::Http { .. } => (health(session).await, Vec::new()),
+        let mut found = look(session, environment).await;
+        let managers = async || match session.client.target() {
+            Target::Socket(path) => managers(path, environment).await,
+            Target::Http { .. } => Managers { own: false, containers: None },
         };
-        let exit = match answer {
-            Ok(health) => {
-                checks.extend(health.checks);
-                Exit::Failed
-            }
-            Err(failure) => {
-                // Its own cure would lead here; the checks before it say more.
-                checks.push(check("api", CheckStatus::Fail, failure.message, None));
-                failure.exit
-            }
-        };
-        let status = checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Ok);
-        if session.json {
-            session.document(&Health { status, checks })?;
-        } else {
-            session.print(&words(&checks))?;
+        if self.repair && repair::run(&found.checks, &managers().await, self.yes).await? {
+            found = look(session, environment).await;
         }
-        if status == CheckStatus::Fail { Err(Failure::new(exit, "")) } else { Ok(()) }
+        let status = found.checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Ok);
+        let health = Health { status, checks: found.checks };
+        if let Some(path) = &self.bundle {
+            bundle::write(path, session, &health, &managers().await).await?;
+            return if session.json {
+                session.document(&serde_json::json!({ "bundle": path }))
+            } else {
+                session.line(&format!(
+                    "{} is written, for you alone to read. Look through it before you hand it on.",
+                    path.display()
+                ))
+            };
+        }
+        if session.json {
+            session.document(&health)?;
+        } else {
+            session.print(&words(&health.checks))?;
+        }
+        if status == CheckStatus::Fail { Err(Failure::new(found.exit, "")) } else { Ok(()) }
+    }
+}
+
+/// Looks at everything once.
+async fn look(session: &Session, environment: &Environment) -> Found {
+    let (answer, mut checks) = match session.client.target() {
+        Target::Socket(path) => look_here(session, path, environment).await,
+        Target::Http { .. } => (health(session).await, Vec::new()),
+    };
+    let exit = match answer {
+        Ok(health) => {
+            checks.extend(health.checks);
+            Exit::Failed
+        }
+        Err(failure) => {
+            // Its own cure would lead here; the checks before it say more.
+            checks.push(check("api", CheckStatus::Fail, failure.message, None));
+            failure.exit
+        }
+    };
+    compare_versions(&mut checks);
+    Found { checks, exit }
+}
+
+/// The daemon goes on as it was started when the program is replaced.
+fn compare_versions(checks: &mut [Check]) {
+    let own = env!("CARGO_PKG_VERSION");
+    if let Some(check) = checks.iter_mut().find(|check| check.name == "rivetr" && check.detail != own) {
+        check.status = CheckStatus::Warn;
+        check.detail = format!("{} runs, and this command is {own}", check.detail);
+        check.cure = Some("systemctl restart rivetr.service, and rivetr proxy upgrade".to_owned());
+    }
+}
+
+/// Whose managers run rivetr and its containers.
+async fn managers(socket: &Path, environment: &Environment) -> Managers {
+    let place = environment.place();
+    let own = socket.starts_with(&place.runtime_dir) && !environment.system_wide();
+    if own {
+        return Managers { own, containers: Account::caller().ok() };
+    }
+    let look = Spawn::new("systemctl").args(["show", "--value", "--property=User", "--", "rivetr.service"]);
+    let user = match look.limit(LOOK_LIMIT).run().await {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        Err(_) => String::new(),
+    };
+    // Without a user it is root's, and so are the containers.
+    Managers {
+        own,
+        containers: Some(user).filter(|user| !user.is_empty()).and_then(|user| Account::named(&user).ok()),
     }
 }
 

@@ -23,6 +23,8 @@ mod steps;
 mod units;
 mod upgrade;
 
+pub(super) use account::Account;
+pub(super) use control::run_as;
 use ground::{Ground, Way};
 pub(super) use ports::taken;
 pub(super) use require::{PODMAN, SYSTEMD, parse_version};

@@ -332,7 +332,9 @@ impl Engine {
         owner: &Owner,
         must: &BTreeSet<String>,
     ) -> Result<(), ApplyError> {
-        self.carry_out_plan(plan::plan(wanted, observed), wanted, observed, owner, must).await
+        let mut wanted = wanted.clone();
+        self.leave_edits(owner, &mut wanted, observed).await?;
+        self.carry_out_plan(plan::plan(&wanted, observed), &wanted, observed, owner, must).await
     }
 
     /// The same with a plan that is made already.
@@ -345,7 +347,7 @@ impl Engine {
         must: &BTreeSet<String>,
     ) -> Result<(), ApplyError> {
         for path in &plan.drift {
-            tracing::warn!(%owner, file = %path, "edited by hand; left as it is");
+            tracing::debug!(%owner, file = %path, "written once its unit is started anew");
         }
         if plan.steps.iter().any(|step| matches!(step, Step::Write { .. })) {
             self.machine().units.check(&wanted.files).await?;
@@ -359,7 +361,7 @@ impl Engine {
                 continue;
             }
             tracing::debug!(%owner, %step, "apply");
-            match self.act(step).await {
+            match self.act(owner, step).await {
                 // What else there is to do does not wait for a unit that does not start.
                 Err(ApplyError::Start(StartError::Failed(failure))) if !must.contains(&failure.unit) => {
                     tracing::warn!(%owner, unit = failure.unit, %failure, "not started");
@@ -370,15 +372,15 @@ impl Engine {
         Ok(())
     }
 
-    async fn act(&self, step: Step) -> Result<(), ApplyError> {
+    async fn act(&self, owner: &Owner, step: Step) -> Result<(), ApplyError> {
         let machine = self.machine();
         match step {
-            Step::Write { path, text } => machine.units.write(&path, &text)?,
+            Step::Write { path, text } => self.write_unit(owner, &path, &text).await?,
             Step::Remove { path } => {
                 if path.is_timer() {
                     machine.systemd.forget_state(&path.unit()).await?;
                 }
-                machine.units.remove(&path)?;
+                self.remove_unit(owner, &path).await?;
             }
             Step::Reload => machine.systemd.reload().await?,
             Step::Stop { unit } => {

@@ -54,6 +54,9 @@ impl Engine {
             Some(hosts) => Some(self.own_hosts(&before.slug, hosts)?),
             None => None,
         };
+        if settings.runtime.limits != before.settings.runtime.limits {
+            self.refuse_drift(&[Owner::App(before.slug.clone())]).await?;
+        }
         let app = self.0.writer.change_app(before.id, settings, hosts).await?;
         let hosts = app.domains != before.domains;
         let limits = app.settings.runtime.limits != before.settings.runtime.limits;

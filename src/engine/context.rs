@@ -8,6 +8,7 @@ use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, IllegalMove};
 use crate::host::workspace::LogFile;
+use crate::quadlet::path::Owner;
 
 /// What a step works with.
 pub(super) struct Context {
@@ -80,6 +81,20 @@ impl Context {
         let app = engine.reader().app_by_id(deployment.app).await?;
         let app = app.ok_or_else(|| EngineError::no_app(&deployment.app_slug))?;
         Ok(Self { engine: engine.clone(), app, resumed: true, log: log.ok() })
+    }
+
+    /// Halts where a unit of the app was changed by hand and nobody has decided yet what is to become of that.
+    pub async fn refuse_drift(&self) -> Result<(), Halt> {
+        let app = &self.app;
+        let owners = [
+            Owner::App(app.slug.clone()),
+            Owner::Jobs(app.slug.clone()),
+            Owner::Project(app.project.slug.clone()),
+        ];
+        match self.engine.refuse_drift(&owners).await {
+            Err(EngineError::Conflict { message, .. }) => Err(Halt::Failed(message)),
+            other => Ok(other?),
+        }
     }
 
     /// Writes a line for the person who watches. A log that cannot be written does not stop a deployment.

@@ -114,6 +114,7 @@ impl Engine {
         settings: Settings,
     ) -> Result<Database, EngineError> {
         self.check_public(Some(before), &settings).await?;
+        self.refuse_drift(&[owner(before)]).await?;
         if settings.image != before.settings.image {
             refuse_other_major(before.kind, &before.settings.image, &settings.image)?;
         }
@@ -135,6 +136,7 @@ impl Engine {
     /// Fetches the image of a database anew; where its tag names another one by now, that runs from then on.
     pub async fn upgrade_database(&self, slug: &Slug) -> Result<Database, EngineError> {
         let database = self.database(slug).await?;
+        self.refuse_drift(&[owner(&database)]).await?;
         self.renew_image(&database).await?;
         self.database(slug).await
     }
@@ -142,6 +144,7 @@ impl Engine {
     /// Starts a database that was stopped.
     pub async fn start_database(&self, slug: &Slug) -> Result<Database, EngineError> {
         let database = self.database(slug).await?;
+        self.refuse_drift(&[owner(&database)]).await?;
         self.0.writer.set_database_wish(database.id, Wish::Run).await?;
         self.tend_soon(database.id, true);
         self.database(slug).await
@@ -160,6 +163,7 @@ impl Engine {
     /// Stops a database and starts it again.
     pub async fn restart_database(&self, slug: &Slug) -> Result<Database, EngineError> {
         let database = self.database(slug).await?;
+        self.refuse_drift(&[owner(&database)]).await?;
         self.0.writer.set_database_wish(database.id, Wish::Run).await?;
         self.restart_soon(&database);
         self.database(slug).await
@@ -171,6 +175,7 @@ impl Engine {
         if to == before.slug {
             return Ok(before);
         }
+        self.refuse_drift(&[owner(&before)]).await?;
         // Looked up before anything stops; the store looks again.
         if self.reader().database(&to).await?.is_some() {
             return Err(DatabaseError::NameTaken(to).into());
@@ -191,6 +196,7 @@ impl Engine {
     /// Gives the user of a database a new password, made here; what is told of it is started anew.
     pub async fn change_database_password(&self, slug: &Slug) -> Result<Database, EngineError> {
         let database = self.database(slug).await?;
+        self.refuse_drift(&[owner(&database)]).await?;
         let password = random_hex()?;
         self.set_password_inside(&database, &password).await?;
         {

@@ -78,6 +78,7 @@ async fn step(context: &mut Context, mut deployment: Deployment) -> Result<Deplo
     match deployment.state {
         State::Queued => {
             context.engine.failpoint("enqueued");
+            context.refuse_drift().await?;
             if deployment.back_to.is_some() {
                 return steps::restore::run(context, deployment).await;
             }

@@ -3,6 +3,7 @@
 mod backups;
 mod certs;
 mod machine;
+mod units;
 
 use std::fmt;
 use std::time::Duration;
@@ -54,7 +55,8 @@ pub enum CheckStatus {
 impl Engine {
     /// Looks at everything that rivetr needs, at once: whoever asks does not wait for each that does not answer.
     pub async fn health(&self) -> Health {
-        let (store, systemd, podman, proxy, queue, jobs, certificates, backups, machine) = tokio::join!(
+        let units = async { tokio::join!(self.check_drift(), self.check_units(), self.check_names()) };
+        let (store, systemd, podman, proxy, queue, jobs, certificates, backups, units, machine) = tokio::join!(
             self.check_store(),
             self.check_systemd(),
             self.check_podman(),
@@ -63,13 +65,31 @@ impl Engine {
             self.check_jobs(),
             self.check_certificates(),
             self.check_backups(),
+            Box::pin(units),
             self.check_machine()
         );
         Health {
-            checks: [store, systemd, podman, proxy, queue, jobs, certificates, backups]
+            checks: [Check::ok("rivetr", env!("CARGO_PKG_VERSION"))]
                 .into_iter()
+                .chain([store, systemd, podman, proxy, queue, jobs, certificates, backups])
+                .chain(<[Check; 3]>::from(units))
                 .chain(machine)
                 .collect(),
+        }
+    }
+
+    /// Looks at everything once when rivetr starts, and tells the log what does not work.
+    pub(super) async fn check_at_start(self) {
+        let Some(health) = self.until_shutdown(Box::pin(self.health())).await else { return };
+        for Check { name, status, detail, cure } in health.checks {
+            let cure = cure.unwrap_or_default();
+            match status {
+                CheckStatus::Ok => {}
+                CheckStatus::Warn => {
+                    tracing::warn!(check = name, detail, cure, "something should be changed")
+                }
+                CheckStatus::Fail => tracing::error!(check = name, detail, cure, "something does not work"),
+            }
         }
     }
 

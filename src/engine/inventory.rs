@@ -7,7 +7,6 @@ use super::apply::ApplyError;
 use super::{Engine, EngineError};
 use crate::domain::app::{App, Wish};
 use crate::host::systemd::UnitSummary;
-use crate::quadlet::options::same_but_limits;
 use crate::quadlet::path::Owner;
 use crate::quadlet::{self, UnitFiles};
 
@@ -43,10 +42,10 @@ pub struct UnitFile {
 /// How a file differs from what rivetr would write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Drift {
-    /// Not at all, or in limits alone.
+    /// Not by hand.
     None,
-    /// Somebody edited it; this is what rivetr would write.
-    Edited(String),
+    /// Somebody edited it; this is what rivetr would write, where that can be told.
+    Edited(Option<String>),
     /// Nothing wants it any more, and it is about to go.
     Unwanted,
     /// What should be there cannot be told, or goes by itself.
@@ -63,12 +62,14 @@ impl Engine {
         for owner in self.machine().units.owners().map_err(EngineError::internal)? {
             let there = self.machine().units.read(&owner).map_err(EngineError::internal)?;
             let wanted = self.wanted_files(&owner).await?;
+            let changed = self.changed_by_hand(&owner, &there).await?;
             for (path, text) in there {
+                let edited = changed.contains_key(&path);
                 let (unit, wanted) = (path.unit(), wanted.as_ref().map(|files| files.get(&path)));
                 let file = UnitFile {
                     owner: owner.folder(),
                     path: self.machine().units.place(&path).display().to_string(),
-                    drift: drift(&text, wanted),
+                    drift: drift(edited, wanted),
                     text,
                 };
                 let units = &self.machine().units;
@@ -86,7 +87,7 @@ impl Engine {
     }
 
     /// What an owner's files should be; none: nobody can tell.
-    async fn wanted_files(&self, owner: &Owner) -> Result<Option<UnitFiles>, EngineError> {
+    pub(super) async fn wanted_files(&self, owner: &Owner) -> Result<Option<UnitFiles>, EngineError> {
         match owner {
             Owner::App(slug) => match self.reader().app(slug).await? {
                 Some(app) if !app.deleting => match self.files_of(&app).await {
@@ -143,12 +144,12 @@ impl Engine {
 
 /// `wanted`: none, nobody can tell; some none, it should not be there.
 #[expect(clippy::option_option, reason = "not to know is not the same as to want none")]
-fn drift(there: &str, wanted: Option<Option<&String>>) -> Drift {
+fn drift(edited: bool, wanted: Option<Option<&String>>) -> Drift {
     match wanted {
+        _ if edited => Drift::Edited(wanted.flatten().cloned()),
         None => Drift::Unknown,
         Some(None) => Drift::Unwanted,
-        Some(Some(wanted)) if same_but_limits(there, wanted) => Drift::None,
-        Some(Some(wanted)) => Drift::Edited(wanted.clone()),
+        Some(Some(_)) => Drift::None,
     }
 }
 
@@ -159,9 +160,9 @@ mod tests {
     #[test]
     fn only_what_somebody_changed_is_drift() {
         let wanted = "[Container]\nImage=a\n".to_owned();
-        assert_eq!(drift(&wanted, Some(Some(&wanted))), Drift::None);
-        let edited = drift("[Container]\nImage=b\n", Some(Some(&wanted)));
-        assert_eq!(edited, Drift::Edited(wanted.clone()));
-        assert_eq!((drift("x", None), drift("x", Some(None))), (Drift::Unknown, Drift::Unwanted));
+        assert_eq!(drift(false, Some(Some(&wanted))), Drift::None);
+        assert_eq!(drift(true, Some(Some(&wanted))), Drift::Edited(Some(wanted.clone())));
+        assert_eq!(drift(true, None), Drift::Edited(None));
+        assert_eq!((drift(false, None), drift(false, Some(None))), (Drift::Unknown, Drift::Unwanted));
     }
 }

@@ -34,6 +34,7 @@ impl Engine {
     /// Changes a job; what runs of it goes on as it began.
     pub async fn change_job(&self, app: &App, job: &Job, plan: JobPlan) -> Result<Job, EngineError> {
         self.check_job(&plan).await?;
+        self.refuse_drift(&[Owner::Jobs(app.slug.clone())]).await?;
         let job = self.0.writer.change_job(job.id, plan).await?;
         self.converge_jobs(app).await?;
         Ok(job)

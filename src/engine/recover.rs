@@ -88,6 +88,7 @@ impl Engine {
             engine.0.tasks.spawn(engine.clone().keep_history(runs));
             engine.0.tasks.spawn(engine.clone().catch_up());
             engine.0.tasks.spawn(engine.clone().keep_certificates());
+            engine.0.tasks.spawn(engine.clone().check_at_start());
             engine.dispatch().await;
         });
         Ok(())

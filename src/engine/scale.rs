@@ -13,6 +13,7 @@ use crate::domain::app::{App, Replicas, Wish};
 use crate::domain::deployment::Deployment;
 use crate::domain::name::Slug;
 use crate::domain::runtime::policy;
+use crate::quadlet::path::Owner;
 
 impl Engine {
     /// Gives an app another number of containers; returns when each new one answers and the others are gone.
@@ -22,6 +23,7 @@ impl Engine {
             let _alone = self.0.changing.lock().await;
             let app = self.reader().app(app).await?.ok_or_else(|| EngineError::no_app(app))?;
             policy::replicas(&app.settings.runtime, replicas)?;
+            self.refuse_drift(&[Owner::App(app.slug.clone())]).await?;
             if let Some(live) = app.live {
                 policy::replicas(&self.deployment(live).await?.settings.runtime, replicas)?;
             }
@@ -72,6 +74,9 @@ impl Engine {
                 one.number, app.slug
             );
             return Err(EngineError::Conflict { field: "app", message });
+        }
+        if wish == Wish::Start {
+            self.refuse_drift(&[Owner::App(app.slug.clone())]).await?;
         }
         if (app.wish, wish) != (Wish::Run, Wish::Start) {
             self.0.writer.set_wish(app.id, wish).await?;

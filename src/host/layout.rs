@@ -136,6 +136,12 @@ impl Layout {
         self.state.join("backup")
     }
 
+    /// Where unit files that somebody edited are kept before they go.
+    #[must_use]
+    pub fn edited_units(&self) -> PathBuf {
+        self.state.join("edited-units")
+    }
+
     /// Where backups of databases lie.
     #[must_use]
     pub fn kept_backups(&self) -> PathBuf {

@@ -6,6 +6,7 @@
 
 mod check;
 mod dropins;
+mod edited;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub struct UnitDirectory {
     units: PathBuf,
     /// Where new files are checked before they are written.
     runtime: PathBuf,
+    /// Where edited files are kept before they go.
+    aside: PathBuf,
     generator: PathBuf,
     manager: Manager,
 }
@@ -65,7 +68,8 @@ impl UnitDirectory {
     #[must_use]
     pub fn new(layout: &Layout, generator: PathBuf) -> Self {
         let (quadlets, units) = (layout.quadlets.clone(), layout.units.clone());
-        Self { quadlets, units, runtime: layout.runtime.clone(), generator, manager: layout.manager }
+        let (runtime, aside) = (layout.runtime.clone(), layout.edited_units());
+        Self { quadlets, units, runtime, aside, generator, manager: layout.manager }
     }
 
     /// The unit files of an owner, as they are on disk now.

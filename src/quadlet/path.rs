@@ -69,6 +69,15 @@ impl UnitPath {
         Ok(Self { place: Place::Systemd, folder: None, file: unit_file(file)? })
     }
 
+    /// The file that prints so; none: it is none of rivetr's.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        match text.split_once('/') {
+            Some((folder, file)) => Self::quadlet(&Owner::of_folder(folder)?, file).ok(),
+            None => Self::systemd(text).ok(),
+        }
+    }
+
     /// Which directory it is relative to.
     #[must_use]
     pub fn place(&self) -> Place {
@@ -144,6 +153,29 @@ impl Owner {
         }
     }
 
+    /// Whether an app, a database, a service or a project of this name is meant.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::App(slug)
+            | Self::Commands(slug)
+            | Self::Project(slug)
+            | Self::Database(slug)
+            | Self::Service(slug)
+            | Self::Jobs(slug) => slug.as_str() == name,
+            Self::OneOff(OneOff { app, number: _ }) => app.as_str() == name,
+        }
+    }
+
+    /// Whether its units stay until somebody says otherwise; the others go with the command that they are for.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        match self {
+            Self::App(_) | Self::Project(_) | Self::Database(_) | Self::Service(_) | Self::Jobs(_) => true,
+            Self::Commands(_) | Self::OneOff(_) => false,
+        }
+    }
+
     /// The owner of a folder, if it is one of ours.
     #[must_use]
     pub fn of_folder(folder: &str) -> Option<Self> {
@@ -215,11 +247,14 @@ mod tests {
         assert_eq!(container.to_string(), "app-blog/rivetr-app-blog-7.container");
         assert_eq!(container.unit(), "rivetr-app-blog-7.service");
         assert_eq!((container.place(), container.folder()), (Place::Quadlet, Some("app-blog")));
+        assert_eq!(UnitPath::of(&container.to_string()), Some(container.clone()));
 
         let target = UnitPath::systemd("rivetr-app-blog.target").unwrap();
         assert_eq!(target.to_string(), "rivetr-app-blog.target");
         assert_eq!(target.unit(), "rivetr-app-blog.target");
         assert_eq!((target.is_timer(), target.is_task(), container.is_task()), (false, false, false));
+        assert_eq!(UnitPath::of(&target.to_string()), Some(target));
+        assert_eq!(UnitPath::of("blog/rivetr-app-blog-7.container"), None);
     }
 
     #[test]

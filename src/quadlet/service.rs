@@ -393,12 +393,7 @@ fn part(
 
 /// The units of a service that is stopped: none comes up by itself.
 pub fn disabled(files: &UnitFiles) -> Result<UnitFiles, QuadletError> {
-    let without = files.iter().map(|(path, text)| {
-        let mut unit = Unit::parse(text)?;
-        unit.drop_section(Section::Install);
-        Ok((path.clone(), unit.to_string()))
-    });
-    without.collect()
+    files.iter().map(|(path, text)| Ok((path.clone(), Unit::parse(text)?.disabled()))).collect()
 }
 
 /// The mounts that name volumes of the stack, for those who ask which there are.

@@ -3,6 +3,7 @@
 //! Section names and keys are fixed in the program, so text that a person typed can only ever become a value,
 //! and no value leaves its line. What the keys mean is not known here.
 
+mod dropin;
 mod escape;
 mod parse;
 #[cfg(test)]

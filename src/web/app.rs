@@ -49,6 +49,8 @@ pub(super) struct Head {
     pub deleting: bool,
     /// The team whose app it is.
     pub team: TeamId,
+    /// Unit files of it that somebody changed by hand.
+    pub edited: Vec<String>,
 }
 
 /// The same as a fragment of its own.
@@ -107,6 +109,7 @@ pub(super) async fn head(engine: &Engine, app: &App, tab: &'static str) -> Resul
         stopped: app.wish == Wish::Stop || standing == Standing::Down,
         deleting: app.deleting,
         team: app.project.team,
+        edited: engine.edited_of_app(&app.slug).await?,
     })
 }
 

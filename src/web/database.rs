@@ -45,6 +45,8 @@ pub(super) struct Head {
     pub stopped: bool,
     /// The team whose database it is.
     pub team: TeamId,
+    /// Unit files of it that somebody changed by hand.
+    pub edited: Vec<String>,
 }
 
 /// The same as a fragment of its own.
@@ -106,6 +108,7 @@ pub(super) async fn head(engine: &Engine, database: &Database, tab: &'static str
         tab,
         stopped: database.wish == Wish::Stop || standing == DatabaseStanding::Down,
         team: database.project.team,
+        edited: engine.edited_of_database(&database.slug).await?,
     })
 }
 
@@ -177,6 +180,7 @@ mod tests {
             tab: "overview",
             stopped: false,
             team: TeamId::FIRST,
+            edited: Vec::new(),
         };
         let html = ShownHead { shell: &Shell::default(), head: &head }.render().unwrap();
         assert!(html.contains("failed") && !html.contains("<img") && html.contains("onerror"), "{html}");

@@ -3,6 +3,7 @@
 //!
 //! Each of these takes time, so each is a page of its own, which the first one fetches once it is there.
 
+mod drift;
 mod units;
 
 use askama::Template;
@@ -90,6 +91,7 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         vec![Route::get("/host", index), Route::get("/host/doctor", doctor), Route::get("/host/disk", disk)];
     routes.push(Route::get("/host/config", config));
     routes.extend(units::routes());
+    routes.extend(drift::routes());
     routes
 }
 

@@ -29,6 +29,7 @@ fn it_finds_what_is_wrong_and_says_what_to_do() {
         wrong(&host, &["no app can be reached", "restart rivetr-netns.socket"]);
         host.as_owner(["systemctl", "--user", "start", "rivetr-netns.socket"]).succeeds();
     }
+    repairs(&host);
     database(&host);
     host.rivetr(["doctor"]).succeeds().says("Nothing is wrong.");
 
@@ -40,6 +41,87 @@ fn it_finds_what_is_wrong_and_says_what_to_do() {
     host.run(["mount", "--bind", "/run/old/podman", "/usr/bin/podman"]).succeeds();
     let told = host.rivetr(["doctor"]).exits(3).says("systemctl start rivetr.socket");
     told.says("podman version 4.9.3; try: rivetr needs podman 5.4 or newer");
+}
+
+/// What is safe is repaired, after a question that nobody can answer here.
+fn repairs(host: &Host) {
+    host.systemctl(["disable", "--now", "podman.socket"]).succeeds();
+    host.systemctl(["stop", "podman.service"]).succeeds();
+    let proxy = ["rivetr-proxy.socket", "rivetr-proxy-tls.socket", "rivetr-proxy.service"];
+    host.run(["systemctl", "stop"].into_iter().chain(proxy)).succeeds();
+    let linger = Path::new("/var/lib/systemd/linger/rivetr");
+    if host.mode() == Mode::Rootless {
+        std::fs::remove_file(host.path(linger.to_str().unwrap())).unwrap();
+        host.as_owner(["systemctl", "--user", "stop", "rivetr-netns.socket"]).succeeds();
+    }
+    host.rivetr(["doctor", "--repair"])
+        .exits(2)
+        .says("nobody can be asked")
+        .says("rivetr doctor --repair --yes");
+    wrong(host, &["podman.socket"]);
+    let told = host.rivetr(["doctor", "--repair", "--yes"]).succeeds().says("Nothing is wrong.");
+    for done in ["enable --now podman.socket", "start rivetr-proxy-tls.socket", "start rivetr-proxy.service"]
+    {
+        assert!(told.stderr.contains(done), "{done} was not done:\n{}", told.stderr);
+    }
+    host.rivetr(["doctor", "--repair", "--yes"]).succeeds().says("Nothing here can be repaired without you.");
+}
+
+/// Canaries lie wherever somebody may have put a secret; none of them is in what goes with a report of a bug.
+#[test]
+fn a_bundle_holds_no_secret() {
+    let host = Host::boot("bundle");
+    let canary = |of: &str| format!("canary-9f2c-{of}");
+    host.rivetr(["apps", "create", "blog", "--env", &format!("PLAIN={}", canary("plain"))]).succeeds();
+    host.rivetr(["env", "set", "blog", "--secret", &format!("SECRET={}", canary("secret"))]).succeeds();
+    host.sample("blog").push().succeeds();
+    let echo = format!("echo {}", canary("job"));
+    host.rivetr(["jobs", "create", "blog", "tidy", "--schedule", "@daily", "--", "sh", "-c", &echo])
+        .succeeds();
+    host.rivetr(["jobs", "run", "blog", "tidy"]).succeeds();
+    host.rivetr(["databases", "create", "orders", "--kind", "redis", "--version", "8"]).succeeds();
+    let shown = host.rivetr(["databases", "credentials", "orders", "--json"]).succeeds().json();
+    let password = shown["password"].as_str().unwrap().to_owned();
+    let token = host.token("admin");
+    let folder = format!("{}/app-blog", host.quadlets());
+    let drop_in = format!("[Container]\n# {}\nEnvironment=A={}\n", canary("remark"), canary("dropin"));
+    let script = format!(
+        "mkdir {folder}/rivetr-app-blog-1.container.d && printf '%s' '{drop_in}' > \
+         {folder}/rivetr-app-blog-1.container.d/10-own.conf && echo '# {}' >> {folder}/rivetr-app-blog-1.container",
+        canary("edited")
+    );
+    host.as_owner(["sh", "-c", &script]).succeeds();
+
+    host.rivetr(["doctor", "--bundle", "/root/bundle.tar.zst"]).succeeds().says("Look through it");
+    let packed = std::fs::File::open(host.path("/root/bundle.tar.zst")).unwrap();
+    assert_eq!(packed.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let mut archive = tar::Archive::new(zstd::Decoder::new(packed).unwrap());
+    let mut found = std::collections::BTreeMap::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        found.insert(entry.path().unwrap().display().to_string(), text);
+    }
+    for (name, words) in [
+        ("doctor.json", "\"drift\""),
+        ("report.json", "rivetr-app-blog-1.container: edited"),
+        ("report.json", "Environment=PLAIN=***"),
+        ("report.json", "app blog"),
+        ("report.json", "[build] memory_mb"),
+        ("versions.txt", "podman: podman version"),
+        ("journal/rivetr.txt", "blog 1: live"),
+        ("journal/rivetr-proxy.txt", "rivetr"),
+        ("journal/rivetr-netns.txt", ""),
+    ] {
+        let text = &found[&format!("rivetr-bundle/{name}")];
+        assert!(text.contains(words), "{words} is missing in {name}:\n{text}");
+    }
+    for (name, text) in &found {
+        for secret in ["canary-9f2c", &password, &token] {
+            assert!(!text.contains(secret), "{secret} is in {name}");
+        }
+    }
 }
 
 /// What a throw-away host is not given, nobody can delegate: it has what the kernel of this machine gives.

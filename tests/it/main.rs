@@ -25,6 +25,7 @@ mod docs;
 mod doctor;
 mod domains;
 mod doors;
+mod drift;
 mod exec;
 mod failures;
 mod faults;

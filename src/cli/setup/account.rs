@@ -16,21 +16,22 @@ use crate::host::subordinate;
 
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) name: String,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) home: PathBuf,
+pub(in crate::cli) struct Account {
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) uid: u32,
+    pub(in crate::cli) gid: u32,
+    pub(in crate::cli) home: PathBuf,
 }
 
 impl Account {
     /// The user who calls.
-    pub(super) fn caller() -> Result<Self, SetupError> {
+    pub(in crate::cli) fn caller() -> Result<Self, SetupError> {
         let uid = Uid::current();
         Self::found(User::from_uid(uid), &uid.to_string())
     }
 
-    fn named(name: &str) -> Result<Self, SetupError> {
+    /// The user of that name.
+    pub(in crate::cli) fn named(name: &str) -> Result<Self, SetupError> {
         Self::found(User::from_name(name), name)
     }
 

@@ -120,7 +120,7 @@ impl Control<'_> {
 }
 
 /// A program run as this user, in its session. Only root can do that for another.
-pub(super) fn run_as(account: &Account, program: &str) -> Spawn {
+pub(in crate::cli) fn run_as(account: &Account, program: &str) -> Spawn {
     let spawn = if rustix::process::getuid().as_raw() == account.uid {
         Spawn::new(program)
     } else {

@@ -27,6 +27,9 @@ impl Engine {
 
     async fn set_running(&self, slug: &Slug, stopped: bool) -> Result<(), EngineError> {
         let service = self.there(slug).await?;
+        if !stopped {
+            self.refuse_drift(&[Owner::Service(slug.clone())]).await?;
+        }
         self.0.writer.set_service_stopped(service.id, stopped).await?;
         {
             let _alone = self.0.serving.take(service.id).await;
@@ -42,6 +45,7 @@ impl Engine {
     /// Stops and starts the containers of a service, or those of one name.
     pub async fn restart_service(&self, slug: &Slug, container: Option<&str>) -> Result<(), EngineError> {
         let service = self.there(slug).await?;
+        self.refuse_drift(&[Owner::Service(slug.clone())]).await?;
         let _alone = self.0.serving.take(service.id).await;
         let service = self.there(slug).await?;
         if service.stopped {

@@ -38,8 +38,10 @@ impl Engine {
         }
         let changed =
             files.iter().any(|(path, text)| observed.files.get(path).is_some_and(|there| there != text));
+        let mut wanted = Wanted { files, running };
+        self.leave_edits(&owner, &mut wanted, &observed).await?;
         let known = if changed { self.known_units(service).await? } else { Known::new() };
-        Ok((Wanted { files, running }, observed, known))
+        Ok((wanted, observed, known))
     }
 
     /// The unit files that a service should have; none: it is between two revisions, or on its way out.
@@ -98,24 +100,6 @@ impl Engine {
         };
         let plan = plan_over(&wanted, &observed, &known);
         Ok(self.carry_out_plan(plan, &wanted, &observed, &owner, &must).await?)
-    }
-
-    /// Units that somebody edited and that these files would change: they are left as they are, so that a revision that
-    /// wants them otherwise cannot come up.
-    pub(super) async fn edited_units(
-        &self,
-        service: &Service,
-        content: &Content,
-        before: Option<&Content>,
-    ) -> Result<Vec<String>, EngineError> {
-        let files = content.units(&service.slug)?;
-        let before = before.map(|before| before.units(&service.slug)).transpose()?.unwrap_or_default();
-        let (wanted, observed, known) = self.service_plan(service, &files, true).await?;
-        let drift = plan_over(&wanted, &observed, &known).drift.into_iter();
-        Ok(drift
-            .filter(|path| files.get(path) != before.get(path))
-            .map(|path| path.file().to_owned())
-            .collect())
     }
 
     async fn make_service_secrets(&self, service: &Service, content: &Content) -> Result<(), EngineError> {

@@ -13,6 +13,7 @@ use crate::domain::service::{Revision, RevisionState, Service, ServiceId};
 use crate::domain::time::Timestamp;
 use crate::host::systemd::{ActiveState, InvocationId, StartError, UnitStatus};
 use crate::host::units::UnitsError;
+use crate::quadlet::path::Owner;
 
 /// How long everything has to stay up before a revision counts as live.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -78,15 +79,11 @@ impl Engine {
             return self.give_up(service, revision, why).await;
         }
         let state = state.start().map_err(EngineError::internal)?;
-        let before = self.live_content(service).await?;
-        let edited = self.edited_units(service, &content, before.as_ref()).await?;
-        if !edited.is_empty() {
-            let why = format!(
-                "{} was edited by hand, and this revision would change it: take your change back, or put it into a \
-                 drop-in beside the file",
-                edited.join(", ")
-            );
-            return self.give_up(service, revision, why).await;
+        match self.refuse_drift(&[Owner::Service(service.slug.clone())]).await {
+            Err(EngineError::Conflict { message, .. }) => {
+                return self.give_up(service, revision, message).await;
+            }
+            other => other?,
         }
         self.0.writer.set_service_unsettled(service.id, true).await?;
         self.0.writer.move_revision(revision.id, state).await?;

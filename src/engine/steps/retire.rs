@@ -2,8 +2,10 @@
 
 use super::{command, log_failure};
 use crate::domain::deployment::{Deployment, State, steps};
+use crate::domain::drift::Change;
 use crate::domain::time::Timestamp;
 use crate::engine::context::{Context, Halt};
+use crate::quadlet::path::Owner;
 
 pub(in crate::engine) async fn run(
     context: &mut Context,
@@ -24,6 +26,17 @@ pub(in crate::engine) async fn run(
         }
         let numbers = release.settings.replicas.numbers();
         log_failure(release, "drop-ins not removed", engine.drop_carried(release, numbers, &deployment));
+    }
+    for drifted in engine.drift_of(&Owner::App(context.app.slug.clone()), true).await? {
+        let goes = |release: &&Deployment| {
+            release.replicas().any(|(number, _)| release.replica_service(number) == drifted.unit)
+        };
+        if drifted.change == Change::Edited && old.iter().any(goes) {
+            let folder = engine.machine().layout.edited_units();
+            let line =
+                format!("       {} was edited by hand; it is kept in {}", drifted.file, folder.display());
+            context.say(&deployment, line);
+        }
     }
     let without: Vec<_> = old.iter().map(|release| release.id).collect();
     let removed = engine.remove_releases(&context.app, &without).await;

@@ -19,6 +19,7 @@ pub(in crate::engine) async fn run(
     context.say(&deployment, format!("-----> Starting {}", deployment.unit_name()));
     let may = engine.check_host_paths(&deployment.settings.runtime);
     may.map_err(|refusal| Halt::Failed(refusal.message))?;
+    context.refuse_drift().await?;
     if let Some(live) = live(context).await? {
         make_way(context, &live, &deployment).await?;
         let carried = engine.carry_dropins(&live, &deployment);

@@ -83,6 +83,15 @@ impl UnitDirectory {
         Ok(run.env("QUADLET_UNIT_DIRS", directories).limit(LIMIT).cap(OUTPUT_MAX).output().await?)
     }
 
+    /// Runs the generator over a folder and all that are in place. The first file of a name wins, so those in place do
+    /// not hide the new ones.
+    pub(super) async fn generate_before(&self, folder: &Path) -> Result<Output, UnitsError> {
+        let mut directories = folder.as_os_str().to_owned();
+        directories.push(":");
+        directories.push(&self.quadlets);
+        self.generate(&directories).await
+    }
+
     /// Runs Podman's generator over these files as if they were in place, together with all that are; drop-ins
     /// count. Problems of other files are not this caller's and are only logged.
     pub async fn check(&self, files: &UnitFiles) -> Result<(), UnitsError> {
@@ -97,11 +106,7 @@ impl UnitDirectory {
             files::make_dirs(&folder, 0o700)?;
             files::write_whole(&folder.join(path.file()), text.as_bytes(), 0o600)?;
         }
-        let mut directories = aside.path().as_os_str().to_owned();
-        // The first file of a name wins, so those in place do not hide the new ones.
-        directories.push(":");
-        directories.push(&self.quadlets);
-        let output = self.generate(&directories).await?;
+        let output = self.generate_before(aside.path()).await?;
         let made = String::from_utf8_lossy(&output.stdout);
         let said = output.stderr.replace(&format!("{}/", aside.path().display()), "");
         let (mut problems, others): (Vec<UnitProblem>, Vec<UnitProblem>) = complaints(&said)
@@ -128,7 +133,7 @@ impl UnitDirectory {
 
 /// The generator's complaints, as Podman 5.4 to 5.8 word them:
 /// `converting "FILE": WHY` and `error loading "PATH", file contains line N: WHY` or `error loading "PATH", WHY`.
-fn complaints(stderr: &str) -> Vec<UnitProblem> {
+pub(super) fn complaints(stderr: &str) -> Vec<UnitProblem> {
     let mut problems = Vec::new();
     for line in stderr.lines() {
         // `quadlet-generator[PID]: ` stands before the first of several complaints.

@@ -9,15 +9,16 @@ use crate::quadlet::path::{Owner, UnitPath};
 impl UnitDirectory {
     /// Copies the drop-ins of one unit to another that has none of that name. Says which were carried.
     pub fn carry_dropins(&self, from: &UnitPath, to: &UnitPath) -> Result<Vec<String>, UnitsError> {
-        let (from, to) = (self.dropins(from), self.dropins(to));
         let mut carried = Vec::new();
-        for name in dropin_names(&from)? {
-            let Some(text) = files::read_text(&from.join(&name))? else { continue };
-            if files::read_text(&to.join(&name))?.is_none() {
-                files::make_dirs(&to, 0o755)?;
-                files::write_whole(&to.join(&name), text.as_bytes(), 0o600)?;
+        for (from, to) in self.both_dropins(from).into_iter().zip(self.both_dropins(to)) {
+            for name in dropin_names(&from)? {
+                let Some(text) = files::read_text(&from.join(&name))? else { continue };
+                if files::read_text(&to.join(&name))?.is_none() {
+                    files::make_dirs(&to, 0o755)?;
+                    files::write_whole(&to.join(&name), text.as_bytes(), 0o600)?;
+                }
+                carried.push(name);
             }
-            carried.push(name);
         }
         Ok(carried)
     }
@@ -25,24 +26,31 @@ impl UnitDirectory {
     /// Removes the drop-ins of a unit that is gone where the other unit has the very same; what differs stays, as
     /// somebody wrote it since.
     pub fn drop_carried(&self, gone: &UnitPath, kept: &UnitPath) -> Result<(), UnitsError> {
-        let (gone_from, kept_in) = (self.dropins(gone), self.dropins(kept));
-        for name in dropin_names(&gone_from)? {
-            let (old, new) = (gone_from.join(&name), kept_in.join(&name));
-            let text = files::read_text(&old)?;
-            if text.is_some() && text == files::read_text(&new)? {
-                files::remove_file(&old)?;
+        for (gone_from, kept_in) in self.both_dropins(gone).into_iter().zip(self.both_dropins(kept)) {
+            for name in dropin_names(&gone_from)? {
+                let (old, new) = (gone_from.join(&name), kept_in.join(&name));
+                let text = files::read_text(&old)?;
+                if text.is_some() && text == files::read_text(&new)? {
+                    files::remove_file(&old)?;
+                }
             }
+            files::remove_dir_if_empty(&gone_from)?;
         }
-        files::remove_dir_if_empty(&gone_from)?;
-        if let Some(folder) = gone_from.parent().filter(|_| gone.folder().is_some()) {
-            files::remove_dir_if_empty(folder)?;
+        if let Some(folder) = gone.folder() {
+            files::remove_dir_if_empty(&self.quadlets.join(folder))?;
         }
         Ok(())
     }
 
     /// Removes an owner's folder with all that is in it: the owner is gone, and another of its name is another.
     pub fn remove_owner(&self, owner: &Owner) -> Result<(), UnitsError> {
-        Ok(files::remove_tree(&self.quadlets.join(owner.folder()))?)
+        files::remove_tree(&self.quadlets.join(owner.folder()))?;
+        for name in files::names(&self.units)? {
+            if name.strip_suffix(".service.d").is_some_and(|unit| is_of(owner, unit)) {
+                files::remove_tree(&self.units.join(&name))?;
+            }
+        }
+        Ok(())
     }
 
     /// The drop-ins of a Quadlet: each file, and what stands in it.
@@ -55,10 +63,34 @@ impl UnitDirectory {
         read_all(&self.units.join(format!("{unit}.d")))
     }
 
-    fn dropins(&self, path: &UnitPath) -> PathBuf {
+    /// Where people put what they add to a Quadlet, and what they add to the service that it becomes (`systemctl edit`).
+    fn both_dropins(&self, path: &UnitPath) -> [PathBuf; 2] {
+        [self.dropins(path), self.units.join(format!("{}.d", path.unit()))]
+    }
+
+    pub(super) fn dropins(&self, path: &UnitPath) -> PathBuf {
         let mut folder = self.place(path).into_os_string();
         folder.push(".d");
         folder.into()
+    }
+}
+
+/// Whether a service is a container of an owner, by its name. Of those of a service and of jobs the name alone does not
+/// say it: theirs stay.
+fn is_of(owner: &Owner, unit: &str) -> bool {
+    match owner {
+        Owner::App(slug) => {
+            let number = unit.strip_prefix("rivetr-app-").and_then(|rest| rest.strip_prefix(slug.as_str()));
+            let number = number.and_then(|rest| rest.strip_prefix('-'));
+            number.is_some_and(|number| {
+                number.starts_with(|c: char| c.is_ascii_digit())
+                    && number.chars().all(|c| c.is_ascii_digit() || c == '_')
+            })
+        }
+        Owner::Database(slug) => unit.strip_prefix("rivetr-db-") == Some(slug.as_str()),
+        Owner::Commands(_) | Owner::OneOff(_) | Owner::Project(_) | Owner::Service(_) | Owner::Jobs(_) => {
+            false
+        }
     }
 }
 

@@ -11,6 +11,7 @@ fn directory(root: &Path, generator: &str) -> UnitDirectory {
         quadlets,
         units,
         runtime: root.into(),
+        aside: root.join("edited-units"),
         generator: generator.into(),
         manager: Manager::User,
     }
@@ -121,7 +122,12 @@ fn drop_ins_go_from_release_to_release() {
     write(&old, "10-memory.conf", "[Service]\nMemoryMax=1G\n");
     write(&old, "20-own.conf", "old");
     write(&new, "20-own.conf", "new");
-    assert_eq!(units.carry_dropins(&old, &new).unwrap(), ["10-memory.conf", "20-own.conf"]);
+    let service = |path: &UnitPath| units.units.join(format!("{}.d/override.conf", path.unit()));
+    files::make_dirs(files::parent(&service(&old)), 0o755).unwrap();
+    files::write_whole(&service(&old), b"[Service]\n", 0o644).unwrap();
+    let carried = units.carry_dropins(&old, &new).unwrap();
+    assert_eq!(carried, ["10-memory.conf", "20-own.conf", "override.conf"]);
+    assert_eq!(files::read_text(&service(&new)).unwrap().unwrap(), "[Service]\n");
     let names = |path| {
         let found = units.dropins_of(path).unwrap();
         found.into_iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
@@ -135,10 +141,50 @@ fn drop_ins_go_from_release_to_release() {
     units.remove(&old).unwrap();
     units.drop_carried(&old, &new).unwrap();
     assert_eq!(files::names(&folder(&old)).unwrap(), ["20-own.conf"]);
+    assert!(!files::parent(&service(&old)).exists() && service(&new).exists());
     files::remove_file(&folder(&old).join("20-own.conf")).unwrap();
     units.drop_carried(&old, &new).unwrap();
     assert!(!folder(&old).exists());
     assert_eq!(files::names(&folder(&new)).unwrap(), ["10-memory.conf", "20-own.conf"]);
+
+    for other in ["rivetr-app-blog-api-1.service.d", "rivetr-db-blog.service.d", "mine.service.d"] {
+        files::make_dirs(&units.units.join(other), 0o755).unwrap();
+    }
+    units.remove_owner(&app("blog")).unwrap();
+    units.remove_owner(&Owner::Database(Slug::parse("blog").unwrap())).unwrap();
+    assert_eq!(files::names(&units.units).unwrap(), ["mine.service.d", "rivetr-app-blog-api-1.service.d"]);
+}
+
+#[test]
+fn what_somebody_edited_is_kept_and_drop_ins_get_free_names() {
+    let root = tempfile::tempdir().unwrap();
+    let units = directory(root.path(), "");
+    let path = release("blog", 7);
+    assert_eq!(units.keep_aside(&path).unwrap(), None);
+    for (text, number) in [("one", 1), ("two", 2)] {
+        units.write(&path, text).unwrap();
+        let kept = units.keep_aside(&path).unwrap().unwrap();
+        assert_eq!(kept, units.aside.join(format!("rivetr-app-blog-7.container.{number}")));
+        assert_eq!(files::read_text(&kept).unwrap().unwrap(), text);
+    }
+    for number in [50, 51] {
+        let made = units.add_dropin(&path, "[Service]\n").unwrap();
+        assert!(made.ends_with(format!("rivetr-app-blog-7.container.d/{number}-local.conf")), "{made:?}");
+    }
+    assert_eq!(units.read(&app("blog")).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_drop_in_is_compared_by_what_the_generator_makes() {
+    let root = tempfile::tempdir().unwrap();
+    let script = "cd ${QUADLET_UNIT_DIRS%%:*}/app-blog || exit 9\n\
+        echo ---rivetr-app-blog-7.service---; echo [Service]\n\
+        cat rivetr-app-blog-7.container rivetr-app-blog-7.container.d/*.conf 2>/dev/null";
+    let units = directory(root.path(), &fake(root.path(), script));
+    let path = release("blog", 7);
+    units.write(&path, "A=1").unwrap();
+    assert!(units.says_the_same(&path, ("A=1\n", "A=\nA=2\n"), "A=2\n").await.unwrap());
+    assert!(!units.says_the_same(&path, ("A=1\n", "A=2\n"), "A=2\n").await.unwrap());
 }
 
 #[tokio::test]

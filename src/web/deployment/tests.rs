@@ -72,6 +72,7 @@ fn head() -> Head {
         stopped: false,
         deleting: false,
         team: TeamId::FIRST,
+        edited: Vec::new(),
     }
 }
 

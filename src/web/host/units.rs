@@ -92,8 +92,8 @@ async fn one(
         .map(|(path, text)| ShownFile { path: path.display().to_string(), lines: diff::plain(&text) });
     let file = found.file.map(|UnitFile { path, text, drift, owner: _ }| {
         let lines = match drift {
-            Drift::Edited(wanted) => diff::lines(&wanted, &text),
-            Drift::None | Drift::Unwanted | Drift::Unknown => diff::plain(&text),
+            Drift::Edited(Some(wanted)) => diff::lines(&wanted, &text),
+            Drift::Edited(None) | Drift::None | Drift::Unwanted | Drift::Unknown => diff::plain(&text),
         };
         ShownFile { path, lines }
     });
@@ -151,7 +151,7 @@ mod tests {
             owner: "app-blog".to_owned(),
             path: "/x".to_owned(),
             text: evil.to_owned(),
-            drift: Drift::Edited("[Container]".to_owned()),
+            drift: Drift::Edited(Some("[Container]".to_owned())),
         };
         let unit = InventoryUnit {
             unit: evil.to_owned(),

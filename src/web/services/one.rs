@@ -28,6 +28,8 @@ struct Page {
     shell: Shell,
     service: Service,
     head: Head,
+    /// Unit files of it that somebody changed by hand.
+    edited: Vec<String>,
     parts: Vec<PartStatus>,
     revisions: Vec<RevisionRow>,
     domain: DomainFields,
@@ -90,6 +92,7 @@ async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageEr
     Ok(Page {
         shell,
         head,
+        edited: engine.edited_of_service(slug).await?,
         revisions: revisions.into_iter().map(row).collect(),
         service: status.service,
         parts: status.parts,

@@ -1,9 +1,7 @@
 //! Two texts line by line: what stays, what goes, what comes.
 
+use crate::domain::diff::{self, Fate};
 use crate::engine::Texts;
-
-/// Above so many pairs of lines, all that differs counts as changed: nobody reads more, and it takes time.
-const PAIRS_MAX: usize = 4_000_000;
 
 /// A unit as it would be, with what changes.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,88 +56,20 @@ pub fn plain(text: &str) -> Vec<Line> {
 
 /// The lines of two texts.
 pub fn lines(old: &str, new: &str) -> Vec<Line> {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let head = old.iter().zip(&new).take_while(|(one, other)| one == other).count();
-    let (old_rest, new_rest) = (old.get(head..).unwrap_or(&[]), new.get(head..).unwrap_or(&[]));
-    let tail =
-        old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(one, other)| one == other).count();
-    let (old_middle, new_middle) = (
-        old_rest.get(..old_rest.len() - tail).unwrap_or(&[]),
-        new_rest.get(..new_rest.len() - tail).unwrap_or(&[]),
-    );
-    let line = |class, text: &&str| Line { class, text: (*text).to_owned() };
-    let mut lines: Vec<Line> = old.iter().take(head).map(|text| line("", text)).collect();
-    lines.extend(middle(old_middle, new_middle));
-    lines.extend(old_rest.iter().skip(old_middle.len()).map(|text| line("", text)));
-    lines
-}
-
-/// By the longest lines that both have in common.
-fn middle(old: &[&str], new: &[&str]) -> Vec<Line> {
-    let line = |class, text: &str| Line { class, text: text.to_owned() };
-    if old.len().saturating_mul(new.len()) > PAIRS_MAX {
-        let gone = old.iter().map(|text| line("minus", text));
-        return gone.chain(new.iter().map(|text| line("plus", text))).collect();
-    }
-    // In each place, how many lines the rests behind it have in common.
-    let width = new.len() + 1;
-    let mut common = vec![0_usize; (old.len() + 1) * width];
-    let at = |common: &[usize], i: usize, j: usize| common.get(i * width + j).copied().unwrap_or(0);
-    for i in (0..old.len()).rev() {
-        for j in (0..new.len()).rev() {
-            let best = if old.get(i) == new.get(j) {
-                at(&common, i + 1, j + 1) + 1
-            } else {
-                at(&common, i + 1, j).max(at(&common, i, j + 1))
-            };
-            if let Some(place) = common.get_mut(i * width + j) {
-                *place = best;
-            }
-        }
-    }
-    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
-    loop {
-        match (old.get(i), new.get(j)) {
-            (Some(one), Some(other)) if one == other => {
-                lines.push(line("", one));
-                (i, j) = (i + 1, j + 1);
-            }
-            (Some(one), other) if other.is_none() || at(&common, i + 1, j) >= at(&common, i, j + 1) => {
-                lines.push(line("minus", one));
-                i += 1;
-            }
-            (_, Some(other)) => {
-                lines.push(line("plus", other));
-                j += 1;
-            }
-            (_, None) => return lines,
-        }
-    }
+    let shown = |(fate, text): (Fate, &str)| {
+        let class = match fate {
+            Fate::Stays => "",
+            Fate::Goes => "minus",
+            Fate::Comes => "plus",
+        };
+        Line { class, text: text.to_owned() }
+    };
+    diff::lines(old, new).into_iter().map(shown).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_changes_is_marked_and_nothing_else() {
-        let check = |old: &str, new: &str, expect: &str| {
-            let sign = |line: &Line| match line.class {
-                "plus" => format!("+{}", line.text),
-                "minus" => format!("-{}", line.text),
-                _ => line.text.clone(),
-            };
-            let seen: Vec<String> = lines(old, new).iter().map(sign).collect();
-            assert_eq!(seen.join(" "), expect);
-        };
-        check("a\nb\nc", "a\nb\nc", "a b c");
-        check("a\nb\nc", "a\nx\nc", "a -b +x c");
-        check("a\nb\nc", "a\nc", "a -b c");
-        check("a\nc", "a\nb\nc\nd", "a +b c +d");
-        check("", "a", "+a");
-        check("a", "", "-a");
-        check("a\nb\nc\nd\ne", "b\nx\nd\ne\na", "-a b -c +x d e +a");
-    }
 
     #[test]
     fn units_come_change_and_go() {
