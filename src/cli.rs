@@ -17,6 +17,7 @@ mod doctor;
 mod domains;
 mod env;
 mod exec;
+mod export;
 mod failure;
 mod files;
 mod follow;
@@ -221,6 +222,7 @@ enum Remote {
     #[command(subcommand)]
     Teams(teams::Teams),
     Audit(audit::Audit),
+    Export(export::Export),
     /// Back databases up, restore them, and see what there is
     #[command(subcommand)]
     Backups(backups::Backups),
@@ -271,6 +273,7 @@ impl Remote {
             Self::Users(users) => users.run(session).await,
             Self::Teams(teams) => teams.run(session).await,
             Self::Audit(audit) => audit.run(session).await,
+            Self::Export(export) => export.run(session).await,
             Self::Backups(backups) => backups.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
             Self::Databases(databases) => databases.run(session).await,

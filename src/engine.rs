@@ -5,6 +5,7 @@
 
 mod app;
 mod apply;
+mod archive;
 mod backup;
 mod catch_up;
 mod certs;
@@ -18,6 +19,7 @@ mod dns;
 mod domains;
 mod error;
 mod exec;
+mod export;
 mod failpoint;
 mod files;
 mod glance;
@@ -78,6 +80,7 @@ use crate::host::git::Git;
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
 use crate::host::podman::Podman;
+use crate::host::spool::Spool;
 use crate::host::systemd::Systemd;
 use crate::host::units::UnitDirectory;
 use crate::host::workspace::Workspace;
@@ -95,6 +98,7 @@ pub use disk::DiskUse;
 pub use dns::{Dns, Leads};
 pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
+pub use export::{Export, ExportWish, ExportedImage, ExportedSecret, ExportedVolume};
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
 pub use history::{Between, History, Logged};
@@ -200,6 +204,8 @@ pub struct Machine {
     pub certificates: Certificates,
     /// Backups on this disk.
     pub backups: BackupFiles,
+    /// Archives on their way.
+    pub spool: Spool,
 }
 
 /// A cheap handle to the engine; every face holds one.
@@ -222,6 +228,7 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    archiving: tokio::sync::Mutex<()>,
     tending: apply::Locks<DatabaseId>,
     running_apart: apply::Locks,
     jobs: apply::Locks,
@@ -260,6 +267,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            archiving: tokio::sync::Mutex::default(),
             tending: apply::Locks::default(),
             running_apart: apply::Locks::default(),
             jobs: apply::Locks::default(),

@@ -15,6 +15,7 @@ pub mod layout;
 pub mod podman;
 pub mod process;
 pub mod sockets;
+pub mod spool;
 pub mod subordinate;
 pub mod survey;
 pub mod systemd;

@@ -4,6 +4,7 @@
 
 mod backups;
 mod databases;
+mod instance;
 mod jobs;
 mod services;
 
@@ -21,6 +22,7 @@ use super::{
 pub fn table() -> Vec<Route<Api>> {
     let parts = [
         of_system(),
+        instance::of_instance(),
         of_apps(),
         of_deployments(),
         of_projects(),

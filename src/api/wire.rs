@@ -11,6 +11,7 @@ mod database;
 mod domain;
 pub mod frame;
 mod health;
+mod instance;
 mod job;
 mod key;
 mod options;
@@ -48,6 +49,7 @@ pub use database::{
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
 pub use health::{Check, CheckStatus, Health};
+pub use instance::{Export, ExportImage, ExportSecret, ExportVolume};
 pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
 pub use key::{CreateKey, Key, KnownHost};
 pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};

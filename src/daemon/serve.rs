@@ -29,6 +29,7 @@ use crate::host::journal::Journal;
 use crate::host::layout::Layout;
 use crate::host::podman::Podman;
 use crate::host::sockets::{Activated, Notifier};
+use crate::host::spool::Spool;
 use crate::host::systemd::Systemd;
 use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
@@ -190,6 +191,7 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
         certificates: Certificates::new(layout.certificates()),
         backups: BackupFiles::new(layout),
+        spool: Spool::new(layout),
         layout: layout.clone(),
         systemd,
         git,

@@ -25,6 +25,7 @@ mod doctor;
 mod domains;
 mod doors;
 mod exec;
+mod export;
 mod failures;
 mod faults;
 mod first_steps;
