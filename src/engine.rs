@@ -26,6 +26,7 @@ mod glance;
 mod health;
 mod history;
 pub mod hooks;
+mod instance;
 mod inventory;
 mod jobs;
 mod keys;
@@ -77,6 +78,7 @@ use crate::domain::time::Timestamp;
 use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
+use crate::host::instance::InstanceFiles;
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
 use crate::host::podman::Podman;
@@ -102,6 +104,7 @@ pub use export::{Export, ExportWish, ExportedImage, ExportedSecret, ExportedVolu
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
 pub use history::{Between, History, Logged};
+pub use instance::{RestoreReport, RestoreWish};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
 pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
@@ -119,6 +122,7 @@ pub use variables::{Difference, Shown, Ungiven};
 pub use volume::Volume;
 
 pub use crate::host::survey::readable as readable_bytes;
+pub use crate::vault::age::{Identity as BackupIdentity, Recipient as BackupRecipient};
 
 /// What the engine is told once, at start.
 #[derive(Debug, Clone)]
@@ -204,6 +208,8 @@ pub struct Machine {
     pub certificates: Certificates,
     /// Backups on this disk.
     pub backups: BackupFiles,
+    /// What rivetr itself keeps.
+    pub instance: InstanceFiles,
     /// Archives on their way.
     pub spool: Spool,
 }
@@ -248,6 +254,8 @@ struct Inner {
     looks: usage::Looks,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    /// It is to end, and to begin anew on another state.
+    anew: CancellationToken,
     ends: metrics::Ends,
 }
 
@@ -285,6 +293,7 @@ impl Engine {
             looks: usage::Looks::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
+            anew: CancellationToken::new(),
             ends: metrics::Ends::default(),
             settings,
             machine,

@@ -49,7 +49,7 @@ pub use database::{
 pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
 pub use frame::{Exec, Window};
 pub use health::{Check, CheckStatus, Health};
-pub use instance::{Export, ExportImage, ExportSecret, ExportVolume};
+pub use instance::{Export, ExportImage, ExportSecret, ExportVolume, RestoredInstance};
 pub use job::{CreateJob, Job, JobLog, JobOptions, JobRun};
 pub use key::{CreateKey, Key, KnownHost};
 pub use options::{BuildOptions, DeployOptions, HealthOptions, Patch, RuntimeOptions, TrafficOptions};

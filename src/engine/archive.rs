@@ -2,11 +2,13 @@
 //!
 //! systemd itself lets the containers go on, so that they do whatever becomes of rivetr.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Engine, EngineError};
+use crate::host::layout::Manager;
 use crate::host::podman::NamedVolume;
 use crate::host::spool::Spooled;
 use crate::host::systemd::Sequence;
@@ -39,10 +41,12 @@ impl Engine {
     pub(super) async fn archive_volume(&self, volume: &str) -> Result<Archive, EngineError> {
         let _alone = self.0.archiving.lock().await;
         let spooled = self.machine().spool.begin().map_err(EngineError::internal)?;
-        let held = self.machine().podman.running_with(volume).await.map_err(EngineError::internal)?;
+        let podman = &self.machine().podman;
+        let held = podman.running_with(volume).await.map_err(EngineError::internal)?;
+        let place = podman.volume_place(volume).await.map_err(EngineError::internal)?;
         let (part, whole) = (spooled.part().display().to_string(), spooled.whole().display().to_string());
         let mut commands = vec![
-            words(["podman", "volume", "export", "--output", &part, volume]),
+            self.tar(&["--create", "--numeric-owner", "--directory", &place, "--file", &part, "."]),
             words(["mv", "--no-target-directory", &part, &whole]),
         ];
         let mut finally = Vec::new();
@@ -52,8 +56,14 @@ impl Engine {
             // One by one: a container that has ended meanwhile keeps no other from going on.
             finally.extend(held.iter().map(|name| words(["podman", "unpause", name])));
         }
-        self.run_archiving("volume", &format!("Archive of the volume {volume}"), commands, finally, &spooled)
-            .await?;
+        self.run_archiving(
+            "volume",
+            &format!("Archive of the volume {volume}"),
+            commands,
+            finally,
+            &spooled.log(),
+        )
+        .await?;
         let file = spooled.open().map_err(|error| {
             EngineError::Unavailable(format!("the archive of the volume {volume} is not there: {error}"))
         })?;
@@ -64,15 +74,18 @@ impl Engine {
     pub(super) async fn fill_volume(
         &self,
         volume: &NamedVolume,
-        archive: &Spooled,
+        archive: &Path,
+        log: &Path,
     ) -> Result<(), EngineError> {
         let _alone = self.0.archiving.lock().await;
         let podman = &self.machine().podman;
         podman.create_volume(volume).await.map_err(EngineError::internal)?;
-        let path = archive.whole().display().to_string();
-        let commands = vec![words(["podman", "volume", "import", &volume.name, &path])];
+        let place = podman.volume_place(&volume.name).await.map_err(EngineError::internal)?;
+        let path = archive.display().to_string();
+        let how = ["--extract", "--numeric-owner", "--same-owner", "--same-permissions"];
+        let commands = vec![self.tar(&[&how[..], &["--directory", &place, "--file", &path]].concat())];
         let description = format!("Data of the volume {}", volume.name);
-        let filled = self.run_archiving("fill", &description, commands, Vec::new(), archive).await;
+        let filled = self.run_archiving("fill", &description, commands, Vec::new(), log).await;
         if filled.is_err() {
             podman.remove_volume(&volume.name).await.map_err(EngineError::internal)?;
         }
@@ -88,24 +101,33 @@ impl Engine {
         self.machine().spool.sweep().map_err(EngineError::internal)
     }
 
+    /// `tar` as it sees the files of containers. Podman's own export leaves out whose the volume itself is.
+    fn tar(&self, rest: &[&str]) -> Vec<String> {
+        let seen = match self.machine().layout.manager {
+            Manager::User => &["podman", "unshare", "tar"][..],
+            Manager::System => &["tar"],
+        };
+        words(seen.iter().chain(rest).copied())
+    }
+
     async fn run_archiving(
         &self,
         what: &str,
         description: &str,
         commands: Vec<Vec<String>>,
         finally: Vec<Vec<String>>,
-        spooled: &Spooled,
+        log: &Path,
     ) -> Result<(), EngineError> {
         let unit = Sequence {
             name: format!("{UNITS}{what}-{}.service", self.now().0),
             description: description.to_owned(),
             commands,
             finally,
-            output_file: spooled.log(),
+            output_file: log.to_owned(),
             limit: LIMIT,
         };
         let Err(error) = self.machine().systemd.run_sequence(&unit).await else { return Ok(()) };
-        let said = self.machine().workspace.tail(&spooled.log(), TAIL).unwrap_or_default();
+        let said = self.machine().workspace.tail(log, TAIL).unwrap_or_default();
         let said = said.trim();
         let said = if said.is_empty() { error.to_string() } else { said.to_owned() };
         Err(EngineError::Unavailable(format!("{description}: {said}")))

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
 use crate::files::{self, FileError};
@@ -47,6 +47,12 @@ impl Spooled {
         self.0.path().join("whole.tar")
     }
 
+    /// The folder itself, for an archive that is unpacked.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
     /// What was said by those who wrote it.
     #[must_use]
     pub fn log(&self) -> PathBuf {
@@ -56,10 +62,5 @@ impl Spooled {
     /// Opens the whole archive.
     pub fn open(&self) -> io::Result<File> {
         File::open(self.whole())
-    }
-
-    /// A file to be received into, which is the whole archive from now on.
-    pub fn create(&self) -> io::Result<File> {
-        File::create_new(self.whole())
     }
 }

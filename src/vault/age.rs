@@ -88,6 +88,14 @@ impl Identity {
     }
 }
 
+impl Recipient {
+    /// Takes `age1…`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        bech32::decode(PUBLIC_PREFIX, text.trim()).map(|bytes| Self(PublicKey::from(*bytes)))
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")

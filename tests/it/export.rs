@@ -39,6 +39,7 @@ volumes:
 struct Answers {
     app: String,
     kept: String,
+    owner: String,
     service: String,
     database: String,
 }
@@ -74,13 +75,14 @@ fn fill(host: &Host) -> Answers {
     repository.write("Containerfile", APP);
     repository.commit("An app");
     repository.push().succeeds();
-    let write = "head -c 3000000 /dev/urandom | md5sum > /data/kept";
+    let write = "head -c 3000000 /dev/urandom | md5sum > /data/kept; chown 1234:5678 /data; chmod 0751 /data";
     host.as_owner(["podman", "exec", "rivetr-app-blog-1", "sh", "-c", write]).succeeds();
     valkey(|command| host.as_owner(command), "rivetr-db-orders", "set k kept");
     std::fs::create_dir_all(host.path("/srv/shop")).unwrap();
     std::fs::write(host.path("/srv/shop/compose.yaml"), SHOP).unwrap();
     host.rivetr(["services", "create", "shop", "--file", "/srv/shop/compose.yaml"]).succeeds();
-    let domain = ["services", "domains", "add", "shop", "shop.example.org", "--container", "web", "--port", "8080"];
+    let domain =
+        ["services", "domains", "add", "shop", "shop.example.org", "--container", "web", "--port", "8080"];
     host.rivetr(domain).succeeds();
     let change = "echo second > /data/state";
     host.as_owner(["podman", "exec", "rivetr-svc-shop-db", "sh", "-c", change]).succeeds();
@@ -91,15 +93,22 @@ fn fill(host: &Host) -> Answers {
 fn answers(host: &Host) -> Answers {
     let blog = host.host_of("blog");
     let ask = |at: &str, path: &str| {
-        let asked = soon(|| host.ask(at, path), |asked| asked.as_ref().is_ok_and(|answer| answer.status == 200));
+        let asked =
+            soon(|| host.ask(at, path), |asked| asked.as_ref().is_ok_and(|answer| answer.status == 200));
         asked.unwrap().body
     };
     Answers {
         app: ask(&blog, "/"),
         kept: ask(&blog, "/data/kept"),
+        owner: owner(|command| host.as_owner(command), "rivetr-app-blog-1"),
         service: ask("shop.example.org", "/"),
         database: valkey(|command| host.as_owner(command), "rivetr-db-orders", "get k"),
     }
+}
+
+/// Whose the volume of the app is, and who may do what there.
+fn owner(run: impl Fn([&str; 7]) -> Ran, container: &str) -> String {
+    run(["podman", "exec", container, "stat", "-c", "%u:%g %a", "/data"]).succeeds().stdout
 }
 
 fn valkey(run: impl Fn([&str; 6]) -> Ran, container: &str, what: &str) -> String {
@@ -166,6 +175,7 @@ fn what_ran_here_answers_the_same_where_rivetr_never_was() {
     let after = Answers {
         app: app.get(&blog, ""),
         kept: app.get(&blog, "data/kept"),
+        owner: owner(|command| app.run(command), "default-blog"),
         service: app.get(&shop, ""),
         database: valkey(|command| app.run(command), "default-orders", "get k"),
     };
@@ -183,7 +193,7 @@ fn an_archive_that_is_broken_off_holds_nobody() {
     host.rivetr(["apps", "create", "blog", "--port", "8080", "--volume", "data:/data"]).succeeds();
     host.sample("blog").push().succeeds();
     // A volume that is large enough for its archive to be under way when it is broken off.
-    let write = "dd if=/dev/zero of=/data/large bs=1M count=700";
+    let write = "dd if=/dev/zero of=/data/large bs=1M count=400";
     host.as_owner(["podman", "exec", "rivetr-app-blog-1", "sh", "-c", write]).succeeds();
     let mut export = host.spawn(["rivetr", "export", "/root/broken", "--volumes"]);
     let manager = if host.mode() == Mode::Rootless { "--user" } else { "--system" };

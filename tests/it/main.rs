@@ -31,6 +31,7 @@ mod faults;
 mod first_steps;
 mod host;
 mod images;
+mod instance;
 mod jobs;
 #[path = "../support/nasty_values.rs"]
 mod nasty;

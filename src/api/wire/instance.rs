@@ -40,6 +40,27 @@ pub struct ExportVolume {
     pub file: String,
 }
 
+/// What an archive of an instance holds, which was restored or only checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RestoredInstance {
+    /// The version of rivetr that wrote it.
+    pub rivetr: String,
+    /// When it was begun, RFC 3339.
+    pub created: String,
+    /// The apps.
+    pub apps: Vec<String>,
+    /// The databases.
+    pub databases: Vec<String>,
+    /// The services.
+    pub services: Vec<String>,
+    /// How many images.
+    pub images: usize,
+    /// Volumes with their data.
+    pub volumes: Vec<String>,
+    /// Volumes without: they begin empty.
+    pub empty: Vec<String>,
+}
+
 /// A secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExportSecret {

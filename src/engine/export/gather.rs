@@ -16,16 +16,16 @@ use crate::quadlet::plain::{Found, Reach};
 
 /// All of it.
 #[derive(Default)]
-pub(super) struct Gathered {
-    pub(super) found: Vec<Found>,
-    pub(super) reached: BTreeMap<String, Vec<Reach>>,
+pub(in crate::engine) struct Gathered {
+    pub(in crate::engine) found: Vec<Found>,
+    pub(in crate::engine) reached: BTreeMap<String, Vec<Reach>>,
     /// By the names that Podman has for them.
-    pub(super) secrets: BTreeMap<String, Secret>,
-    pub(super) notes: Vec<String>,
+    pub(in crate::engine) secrets: BTreeMap<String, Secret>,
+    pub(in crate::engine) notes: Vec<String>,
 }
 
 impl Engine {
-    pub(super) async fn gather(&self) -> Result<Gathered, EngineError> {
+    pub(in crate::engine) async fn gather(&self) -> Result<Gathered, EngineError> {
         let mut gathered = Gathered::default();
         for app in self.reader().apps().await?.iter().filter(|app| !app.deleting) {
             match app.live {

@@ -34,7 +34,7 @@ pub(super) fn readme(plain: &Plain, export: &Export) -> String {
     text.paragraph(
         "These are plain Quadlets: systemd and Podman 5.4 or newer run them, and no rivetr is needed. Type the commands \
          in this folder, as the user that is to run the containers. For the system's own manager, as root, leave \
-         `--user` out and put the files into `/etc/containers/systemd` and `/etc/systemd/system`.",
+         `--user` and `podman unshare` out and put the files into `/etc/containers/systemd` and `/etc/systemd/system`.",
     );
     images(&mut text, export);
     secrets(&mut text, export);
@@ -106,7 +106,12 @@ fn volumes(text: &mut Text, plain: &Plain, export: &Export) {
     text.paragraph("Their data, each as of one moment:");
     let commands = export.volumes.iter().flat_map(|volume| {
         let name = &volume.file;
-        [format!("podman volume create {name}"), format!("podman volume import {name} volumes/{name}.tar")]
+        let place = format!("$(podman volume inspect --format '{{{{.Mountpoint}}}}' {name})");
+        let how = "--extract --numeric-owner --same-owner --same-permissions";
+        [
+            format!("podman volume create {name}"),
+            format!("podman unshare tar {how} --directory \"{place}\" --file volumes/{name}.tar"),
+        ]
     });
     text.commands(&commands.collect::<Vec<_>>());
 }
@@ -248,7 +253,8 @@ mod tests {
             "podman secret create shop-blog-KEY secrets/shop-blog-KEY",
             "printf %s 'VALUE' | podman secret create by_hand -",
             "podman volume create shop-blog-data",
-            "podman volume import shop-blog-data volumes/shop-blog-data.tar",
+            "podman unshare tar --extract --numeric-owner --same-owner --same-permissions --directory \
+             \"$(podman volume inspect --format '{{.Mountpoint}}' shop-blog-data)\" --file volumes/shop-blog-data.tar",
             "cp -R systemd/. ~/.config/systemd/user/",
             "systemctl --user start shop-blog.service",
             "systemctl --user enable --now shop-blog-tidy.timer",

@@ -136,6 +136,19 @@ impl Podman {
         Ok(listed.unwrap_or_default().into_iter().map(volume).collect())
     }
 
+    /// Where the files of a volume lie, as its owner sees them.
+    pub async fn volume_place(&self, name: &str) -> Result<String, PodmanError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Placed {
+            mountpoint: String,
+        }
+        let what = format!("look at the volume {name}");
+        let path = format!("/libpod/volumes/{}/json", raw::encode(name));
+        let placed: Placed = self.raw.ask(&what, Method::GET, &path).await?.accepted(&what)?.read(&what)?;
+        Ok(placed.mountpoint)
+    }
+
     /// Makes a volume of this name.
     pub async fn create_volume(&self, volume: &NamedVolume) -> Result<(), PodmanError> {
         let what = format!("make the volume {}", volume.name);

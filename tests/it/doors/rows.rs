@@ -41,6 +41,20 @@ pub const ROWS: &[Row] = &[
     look("get /health", Reach::Nothing, "/health"),
     look("get /api/openapi.json", Reach::Read, "/api/openapi.json"),
     look("get /api/system/health", Reach::Read, "/api/system/health"),
+    row(
+        "get /api/system/backup",
+        Reach::Admin,
+        ("/api/system/backup", ""),
+        ("/api/system/backup?recipient=nobody", ""),
+        422,
+    ),
+    row(
+        "post /api/system/restore",
+        Reach::Admin,
+        ("/api/system/restore?replace=true", "no key\n"),
+        ("/api/system/restore?replace=true", "no key\n"),
+        422,
+    ),
     look("get /api/system/export", Reach::Admin, "/api/system/export"),
     row(
         "get /api/system/export/images/{image}",
