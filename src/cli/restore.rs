@@ -29,7 +29,7 @@ pub struct Restore {
     /// Check all of it and say what would be there, but change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Also if this rivetr is not empty: what it has is removed, and volumes of the same names are written over
+    /// Also if this rivetr is not empty: all that it has is deleted first, with its data
     #[arg(long, conflicts_with = "dry_run", requires = "yes")]
     replace: bool,
     /// It is meant

@@ -328,6 +328,9 @@ mod tests {
             identity.recipient().to_string(),
             "age1r6z2szruzdsz274fx7n7jw6aqxjyhz0d7x6tz6kktcggsts6737qxz4dr7"
         );
+        let recipient = identity.recipient();
+        assert_eq!(Recipient::parse(&format!(" {recipient}\n")), Some(recipient));
+        assert!([KEY, "age1", "nobody"].iter().all(|text| Recipient::parse(text).is_none()));
         assert_eq!(identity.reveal(), Secret::from(KEY));
         assert_eq!(opened(&file, &identity).unwrap(), b"hello");
         assert!(Identity::parse(&KEY.replace('Q', "P")).is_none());

@@ -78,6 +78,10 @@ fn fill(host: &Host) -> Answers {
     let write = "head -c 3000000 /dev/urandom | md5sum > /data/kept; chown 1234:5678 /data; chmod 0751 /data";
     host.as_owner(["podman", "exec", "rivetr-app-blog-1", "sh", "-c", write]).succeeds();
     valkey(|command| host.as_owner(command), "rivetr-db-orders", "set k kept");
+    for place in ["fresh", "running"] {
+        let job = ["jobs", "create", "blog", place, "--schedule", "@yearly", "--place", place, "--", "touch"];
+        host.rivetr(job.into_iter().chain([format!("/data/{place}").as_str(), "/data/a b"])).succeeds();
+    }
     std::fs::create_dir_all(host.path("/srv/shop")).unwrap();
     std::fs::write(host.path("/srv/shop/compose.yaml"), SHOP).unwrap();
     host.rivetr(["services", "create", "shop", "--file", "/srv/shop/compose.yaml"]).succeeds();
@@ -181,10 +185,23 @@ fn what_ran_here_answers_the_same_where_rivetr_never_was() {
     };
     assert_eq!(after, before);
     // The app finds its database by the name that it was told.
-    app.run(["podman", "exec", "default-blog", "nc", "-z", "-w", "5", "orders", "6379"]).succeeds();
+    let ask = "printf 'PING\\r\\nQUIT\\r\\n' | nc -w 5 orders 6379";
+    app.run(["podman", "exec", "default-blog", "sh", "-c", ask]).succeeds().says("NOAUTH");
+    jobs_run(&app);
     let quadlets = app.run(["sh", "-c", "cat ~/.config/containers/systemd/*"]).succeeds().stdout;
     let own = quadlets.lines().filter(|line| !line.starts_with('#') && line.contains("io.rivetr."));
     assert_eq!(own.count(), 0, "{quadlets}");
+}
+
+/// Jobs are timers, which systemd starts as it did.
+fn jobs_run(app: &Newcomer<'_>) {
+    let timers = app.run(["systemctl", "--user", "list-timers", "--all", "--no-legend"]).succeeds().stdout;
+    for place in ["fresh", "running"] {
+        assert!(timers.contains(&format!("default-blog-{place}.timer")), "{timers}");
+        app.run(["systemctl", "--user", "start", &format!("default-blog-{place}.service")]).succeeds();
+        let there = format!("/data/{place}");
+        app.run(["podman", "exec", "default-blog", "ls", &there, "/data/a b"]).succeeds();
+    }
 }
 
 #[test]

@@ -158,6 +158,7 @@ fn a_new_host_is_what_the_old_one_was() {
     let asked = ["curl", "--silent", "--fail", "--header", &bearer, "http://127.0.0.1:7480/api/apps"];
     new.run(asked).succeeds().says("blog");
     restarts_as_ever(&new, &before);
+    goes_back_when_told(&new, &before);
 }
 
 /// It is an ordinary rivetr from then on: it starts again, and takes a push to what it has.
@@ -165,6 +166,22 @@ fn restarts_as_ever(host: &Host, before: &Answers) {
     host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     assert_eq!(answers(host), *before);
     host.rivetr(["deploy", "blog"]).succeeds();
+    assert_eq!(answers(host), *before);
+}
+
+/// What has become of it since gives way to what was, once that is said.
+fn goes_back_when_told(host: &Host, before: &Answers) {
+    valkey(host, "set k other");
+    host.rivetr(["apps", "create", "late"]).succeeds();
+    restore(host, ["--replace"]).exits(2);
+    restore(host, []).exits(5).says("it has 2 apps");
+    assert_ne!(answers(host), *before);
+    restore(host, ["--replace", "--yes"]).succeeds();
+    let apps = soon(
+        || host.rivetr(["apps", "list", "--json"]),
+        |ran| ran.code == 0 && ran.json()["items"].as_array().is_some_and(|items| items.len() == 1),
+    );
+    apps.succeeds();
     assert_eq!(answers(host), *before);
 }
 

@@ -22,7 +22,7 @@ pub(super) fn of_instance() -> Vec<Route<Api>> {
         Route::post("/api/system/restore", instance::restore)
             .about("Become the instance of an archive: the body is a line with the key that opens it, then the archive")
             .query("dry_run", Type::Boolean, "Whether it is only checked")
-            .query("replace", Type::Boolean, "Whether what is here may go")
+            .query("replace", Type::Boolean, "Whether what is here is deleted first, with its data")
             .gives::<wire::RestoredInstance>(StatusCode::OK),
         Route::get("/api/system/export/images/{image}", instance::export_image)
             .about("An image as an archive for `podman load`")

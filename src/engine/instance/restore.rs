@@ -24,7 +24,7 @@ use crate::vault::{KeyRing, KeySource, stream};
 pub struct RestoreWish {
     /// Everything is checked, and nothing is changed.
     pub dry_run: bool,
-    /// What is here may go: units and volumes of the same names.
+    /// What is here is deleted first, with its data, once the archive was found to be good.
     pub replace: bool,
 }
 
@@ -61,8 +61,6 @@ impl Engine {
     where
         R: AsyncRead + Unpin + Send + 'static,
     {
-        // Nobody creates anything meanwhile.
-        let _alone = self.0.changing.lock().await;
         let mut archive = archive;
         if let Err(refused) = self.may_be_restored(wish).await {
             // Who is hung up on while it sends never sees the answer.
@@ -78,10 +76,13 @@ impl Engine {
         }
         self.load_images(&manifest, spooled.folder()).await?;
         if wish.replace {
-            for owner in self.machine().units.owners().map_err(EngineError::internal)? {
-                self.remove_units(&owner).await?;
-            }
+            self.delete_everything().await?;
+            // Some of them may have gone with what was here.
+            self.load_images(&manifest, spooled.folder()).await?;
         }
+        // Nobody creates anything from here on.
+        let _alone = self.0.changing.lock().await;
+        self.refuse_unless_empty().await?;
         for volume in manifest.volumes.iter().filter(|volume| volume.data) {
             self.refill(volume, &spooled).await?;
         }
@@ -118,9 +119,25 @@ impl Engine {
         }
         let message = format!(
             "this rivetr is not empty: it has {apps} apps, {databases} databases (those in the trash included) and \
-             {services} services. Restore on a new host; or say --replace, and all of them are removed first"
+             {services} services. Restore on a new host; or say --replace, and all of them are deleted first, with their data"
         );
         Err(EngineError::Conflict { field: "archive", message })
+    }
+
+    async fn delete_everything(&self) -> Result<(), EngineError> {
+        for service in self.reader().services().await? {
+            self.delete_service(&service.slug, true).await?;
+        }
+        for app in self.reader().apps().await? {
+            self.delete_app(&app.slug, true).await?;
+        }
+        for database in self.reader().databases().await? {
+            self.delete_database(&database.slug).await?;
+        }
+        for database in self.reader().trashed_databases().await? {
+            self.purge_database(database.id).await?;
+        }
+        Ok(())
     }
 
     /// Whether all that the archive says is there and can be used here.
