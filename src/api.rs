@@ -22,6 +22,7 @@ mod exec;
 mod git;
 mod hooks;
 mod input;
+mod instance;
 pub mod job;
 mod key;
 mod linger;

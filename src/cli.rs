@@ -5,6 +5,7 @@
 
 mod apps;
 mod audit;
+mod backup;
 mod backups;
 mod cancel;
 mod certs;
@@ -18,6 +19,7 @@ mod domains;
 mod drift;
 mod env;
 mod exec;
+mod export;
 mod failure;
 mod files;
 mod follow;
@@ -32,6 +34,7 @@ mod proxy;
 mod registries;
 mod requests;
 mod restart;
+mod restore;
 mod rollback;
 mod routes;
 mod run;
@@ -223,6 +226,9 @@ enum Remote {
     #[command(subcommand)]
     Teams(teams::Teams),
     Audit(audit::Audit),
+    Export(export::Export),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// Back databases up, restore them, and see what there is
     #[command(subcommand)]
     Backups(backups::Backups),
@@ -274,6 +280,9 @@ impl Remote {
             Self::Users(users) => users.run(session).await,
             Self::Teams(teams) => teams.run(session).await,
             Self::Audit(audit) => audit.run(session).await,
+            Self::Export(export) => export.run(session).await,
+            Self::Backup(backup) => backup.run(session).await,
+            Self::Restore(restore) => restore.run(session).await,
             Self::Backups(backups) => backups.run(session).await,
             Self::Volumes(volumes) => volumes.run(session).await,
             Self::Databases(databases) => databases.run(session).await,

@@ -5,6 +5,7 @@
 
 mod app;
 mod apply;
+mod archive;
 mod backup;
 mod catch_up;
 mod certs;
@@ -19,12 +20,14 @@ mod domains;
 mod drift;
 mod error;
 mod exec;
+mod export;
 mod failpoint;
 mod files;
 mod glance;
 mod health;
 mod history;
 pub mod hooks;
+mod instance;
 mod inventory;
 mod jobs;
 mod keys;
@@ -77,9 +80,11 @@ use crate::domain::time::Timestamp;
 use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
+use crate::host::instance::InstanceFiles;
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
 use crate::host::podman::Podman;
+use crate::host::spool::Spool;
 use crate::host::systemd::Systemd;
 use crate::host::units::UnitDirectory;
 use crate::host::workspace::Workspace;
@@ -98,9 +103,11 @@ pub use dns::{Dns, Leads};
 pub use drift::{Decided, Drifted};
 pub use error::EngineError;
 pub use exec::{Input as ExecInput, Output as ExecOutput, Session as ExecSession};
+pub use export::{Export, ExportWish, ExportedImage, ExportedSecret, ExportedVolume};
 pub use glance::{Glance, Room};
 pub use health::{Check, CheckStatus, Health};
 pub use history::{Between, History, Logged};
+pub use instance::{RestoreReport, RestoreWish};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
 pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
@@ -119,6 +126,7 @@ pub use variables::{Difference, Shown, Ungiven};
 pub use volume::Volume;
 
 pub use crate::host::survey::readable as readable_bytes;
+pub use crate::vault::age::{Identity as BackupIdentity, Recipient as BackupRecipient};
 
 /// What the engine is told once, at start.
 #[derive(Debug, Clone)]
@@ -204,6 +212,10 @@ pub struct Machine {
     pub certificates: Certificates,
     /// Backups on this disk.
     pub backups: BackupFiles,
+    /// What rivetr itself keeps.
+    pub instance: InstanceFiles,
+    /// Archives on their way.
+    pub spool: Spool,
 }
 
 /// A cheap handle to the engine; every face holds one.
@@ -226,6 +238,7 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
+    archiving: tokio::sync::Mutex<()>,
     tending: apply::Locks<DatabaseId>,
     running_apart: apply::Locks,
     jobs: apply::Locks,
@@ -246,6 +259,8 @@ struct Inner {
     looks: usage::Looks,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    /// It is to end, and to begin anew on another state.
+    anew: CancellationToken,
     ends: metrics::Ends,
 }
 
@@ -265,6 +280,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
+            archiving: tokio::sync::Mutex::default(),
             tending: apply::Locks::default(),
             running_apart: apply::Locks::default(),
             jobs: apply::Locks::default(),
@@ -283,6 +299,7 @@ impl Engine {
             looks: usage::Looks::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
+            anew: CancellationToken::new(),
             ends: metrics::Ends::default(),
             settings,
             machine,

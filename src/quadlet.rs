@@ -9,6 +9,7 @@ pub mod features;
 pub mod job;
 pub mod options;
 pub mod path;
+pub mod plain;
 pub mod project;
 pub mod service;
 pub mod stack;

@@ -87,7 +87,16 @@ impl Client {
 
     /// Sends a file as it is read and takes the answer.
     pub async fn upload(&self, path: &str, file: tokio::fs::File) -> Result<Answer, ClientError> {
-        let pieces = tokio_util::io::ReaderStream::new(file).map_ok(Frame::data);
+        self.upload_from(path, file).await
+    }
+
+    /// Sends what is read and takes the answer.
+    pub async fn upload_from(
+        &self,
+        path: &str,
+        from: impl tokio::io::AsyncRead + Send + 'static,
+    ) -> Result<Answer, ClientError> {
+        let pieces = tokio_util::io::ReaderStream::new(from).map_ok(Frame::data);
         self.call(Method::POST, path, StreamBody::new(pieces).boxed_unsync(), UPLOAD_LIMIT).await
     }
 

@@ -5,6 +5,7 @@
 mod backups;
 mod databases;
 mod drift;
+mod instance;
 mod jobs;
 mod services;
 
@@ -23,6 +24,7 @@ pub fn table() -> Vec<Route<Api>> {
     let parts = [
         of_system(),
         drift::of_units(),
+        instance::of_instance(),
         of_apps(),
         of_deployments(),
         of_projects(),

@@ -243,6 +243,10 @@ fn good_command_lines() {
         "compose convert -",
         "doctor",
         "setup",
+        "export ./leaving --volumes --with-secrets --all-images",
+        "backup rivetr.age --volumes --recipient age1x",
+        "restore rivetr.age --identity key.txt --dry-run",
+        "restore rivetr.age --identity key.txt --replace --yes",
         "setup --user --url http://rivetr.example.org",
         "setup --system-wide --json",
     ] {
@@ -256,6 +260,10 @@ fn good_command_lines() {
 fn bad_command_lines_say_why() {
     for (line, words) in [
         ("frobnicate", "unrecognized subcommand"),
+        ("export", "<DIR>"),
+        ("restore rivetr.age", "--identity"),
+        ("restore rivetr.age --identity key.txt --replace", "--yes"),
+        ("restore rivetr.age --identity key.txt --replace --yes --dry-run", "cannot be used with"),
         ("apps create Blog", "lower-case letters"),
         ("apps create ../x", "lower-case letters"),
         ("apps create blog --port 0", "invalid value '0'"),

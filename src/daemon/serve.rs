@@ -25,10 +25,12 @@ use crate::files::{Lock, LockError};
 use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::{Git, GitSettings};
+use crate::host::instance::InstanceFiles;
 use crate::host::journal::Journal;
 use crate::host::layout::Layout;
 use crate::host::podman::Podman;
 use crate::host::sockets::{Activated, Notifier};
+use crate::host::spool::Spool;
 use crate::host::systemd::Systemd;
 use crate::host::units::{self, UnitDirectory};
 use crate::host::workspace::Workspace;
@@ -70,6 +72,9 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     let _only_one = only_one(layout)?;
     // What a crash left of keys in use.
     files::sweep(&layout.git_sessions())?;
+    if InstanceFiles::new(layout).adopt()? {
+        tracing::info!("what was restored is in place; what it took the place of lies in `replaced`");
+    }
     let keys = key_source(process);
     let vault = vault(&keys, layout)?;
     let (writer, reader) = store::open(&layout.database(), &layout.backups(), now())?;
@@ -99,6 +104,7 @@ async fn serve(process: &Process, mut activated: Activated) -> Result<(), Failur
     tracing::info!("ready");
     tokio::select! {
         ended = wait_for_the_end(process, notifier) => ended?,
+        () = engine.begins_anew() => tracing::info!("ends, to start anew on what was restored"),
         // Nothing can be acknowledged any more: systemd starts it again on what is on disk.
         reason = writer.stopped() => return Err(reason.into()),
         ended = &mut faces => {
@@ -190,6 +196,8 @@ async fn machine(settings: &Settings, layout: &Layout) -> Result<Machine, Failur
         proxy: Proxy::new(&layout.proxy_socket()).and(&layout.next_proxy_socket()),
         certificates: Certificates::new(layout.certificates()),
         backups: BackupFiles::new(layout),
+        spool: Spool::new(layout),
+        instance: InstanceFiles::new(layout),
         layout: layout.clone(),
         systemd,
         git,

@@ -29,6 +29,7 @@ use crate::store::{BackupError, BackupKey, DestinationError, NewBackup};
 use crate::vault::age::{Identity, Recipient};
 use crate::vault::stream::Packed;
 
+pub(super) use self::import::Ending;
 pub use self::keep::Concern;
 pub use self::place::NewDestination;
 
@@ -266,7 +267,7 @@ impl Engine {
         counted.ok_or_else(|| Failure(format!("what the server counts is not understood: {}", text.trim())))
     }
 
-    async fn newest_identity(&self) -> Result<Identity, EngineError> {
+    pub(super) async fn newest_identity(&self) -> Result<Identity, EngineError> {
         if let Some(key) = self.reader().backup_keys().await?.into_iter().next() {
             return self.open_key(&key);
         }

@@ -63,6 +63,9 @@ impl Engine {
                 tracing::warn!(app = %app.slug, %error, "locks that an interrupted git left are not removed");
             }
         }
+        if let Err(error) = self.end_archiving().await {
+            tracing::warn!(%error, "what was held for an archive may still be");
+        }
         for one_off in self.left_one_offs().await? {
             self.0.tasks.spawn(self.clone().end_one_off(one_off));
         }

@@ -23,6 +23,13 @@ pub(super) struct Given {
     secrets: Vec<(SecretOf, Secret)>,
 }
 
+impl Given {
+    /// The values that Podman's secrets hold, by the names of those.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.secrets.iter().map(|(of, value)| (of.name.as_str(), value))
+    }
+}
+
 impl Engine {
     /// What a release is given; an error if any of it cannot be opened.
     pub(super) fn given(&self, deployment: &Deployment) -> Result<Given, Ungiven> {

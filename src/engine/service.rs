@@ -224,6 +224,18 @@ impl Engine {
         Ok(Submitted { service: service.clone(), revision, warnings })
     }
 
+    /// The revision that is live, with the values of its secrets by the names that Podman has for them.
+    pub(super) async fn live_secrets(
+        &self,
+        service: &Service,
+    ) -> Result<Option<(Revision, BTreeMap<String, Secret>)>, EngineError> {
+        let Some(live) = service.live else { return Ok(None) };
+        let revision = self.revision(live).await?;
+        let secrets = self.open_revision(&revision)?.secrets;
+        let secrets = secrets.into_iter().map(|(name, value)| (name, Secret::from(value.as_str())));
+        Ok(Some((revision, secrets.collect())))
+    }
+
     fn open_revision(&self, revision: &Revision) -> Result<Content, EngineError> {
         let place = format!("revision/{}/{}", revision.service.0, revision.number);
         let opened = self.vault().open(&place, &revision.content);

@@ -8,6 +8,7 @@ mod pull;
 mod raw;
 mod secret;
 mod stream;
+mod transfer;
 mod usage;
 mod volume;
 
@@ -29,6 +30,7 @@ pub use self::pull::Pulled;
 use self::raw::Socket;
 pub use self::secret::SecretOf;
 pub use self::stream::Streamed;
+pub use self::transfer::{ImageFacts, NamedVolume};
 pub use self::usage::DiskUse;
 pub use self::volume::Volume;
 use crate::domain::deployment::ImageId;

@@ -22,7 +22,7 @@ mod transient;
 pub use error::{BusError, JobFailure, JobResult, StartError, Verb};
 pub use link::{Change, UnitChange};
 pub use status::{ActiveState, Ended, InvocationId, LoadState, ServiceResult, UnitStatus, UnitSummary};
-pub use transient::{Limits, Transient};
+pub use transient::{Limits, Sequence, Transient};
 
 use link::{JobEvent, Signals};
 
@@ -162,25 +162,47 @@ impl Systemd {
     /// Starts a command as a unit of its own and returns once it runs. Its end is told by [`Self::ended`],
     /// and it stays readable, also for a restarted rivetr, until [`Self::forget`].
     pub async fn start_transient(&self, unit: &Transient) -> Result<(), StartError> {
-        const CALL: &str = "StartTransientUnit";
         let mut jobs = self.shared.signals.jobs();
+        let job = self.begin_transient(&unit.name, || unit.properties()).await?;
+        self.finish(Verb::Start, &unit.name, &job, &mut jobs).await
+    }
+
+    /// Runs commands as a unit and waits until all have ended, however long their own limit lets them.
+    pub async fn run_sequence(&self, unit: &Sequence) -> Result<(), StartError> {
+        let mut jobs = self.shared.signals.jobs();
+        let job = self.begin_transient(&unit.name, || unit.properties()).await?;
+        let result = self.job_result(Verb::Start, &unit.name, &job, &mut jobs).await?;
+        if result == JobResult::Done {
+            return Ok(());
+        }
+        let status = self.unit(&unit.name).await?;
+        Err(StartError::Failed(Box::new(JobFailure::new(Verb::Start, &unit.name, result, status))))
+    }
+
+    /// The job that starts a unit without a file. Without a job to wait for, what the unit came to is looked at: the loss
+    /// of the connection is among the jobs.
+    async fn begin_transient(
+        &self,
+        unit: &str,
+        properties: impl Fn() -> zbus::Result<Vec<(String, zbus::OwnedVariant)>>,
+    ) -> Result<OwnedObjectPath, BusError> {
+        const CALL: &str = "StartTransientUnit";
         let mut again = false;
         let start = |manager: ManagerProxy<'static>| {
             let again = std::mem::replace(&mut again, true);
+            let properties = &properties;
             async move {
                 // Where the connection ended, the first call may have come through.
-                if again && status::read(manager.inner().connection(), &unit.name).await?.is_some() {
+                if again && status::read(manager.inner().connection(), unit).await?.is_some() {
                     return Ok(None);
                 }
-                let properties = unit.properties().map_err(|cause| BusError::from_call(CALL, cause))?;
-                let (name, mode) = (unit.name.clone(), "fail".to_owned());
+                let properties = properties().map_err(|cause| BusError::from_call(CALL, cause))?;
+                let (name, mode) = (unit.to_owned(), "fail".to_owned());
                 let asked = manager.start_transient_unit(name, mode, properties, Vec::new());
                 ask(CALL, CALL_LIMIT, asked).await.map(Some)
             }
         };
-        // Without a job to wait for, what the unit came to is looked at: the loss of the connection is among the jobs.
-        let job = self.call(start).await?.unwrap_or_default();
-        self.finish(Verb::Start, &unit.name, &job, &mut jobs).await
+        Ok(self.call(start).await?.unwrap_or_default())
     }
 
     /// The cgroup of the manager itself, below the root of the hierarchy.

@@ -61,6 +61,17 @@ pub struct SectionWriter<'a> {
     lines: &'a mut Vec<Line>,
 }
 
+/// What becomes of a key that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// It stays as it is.
+    Keep,
+    /// It goes.
+    Drop,
+    /// It gets another text, which is written as it stands: made of the one that was there.
+    Text(String),
+}
+
 /// A word of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument<'a> {
@@ -138,6 +149,41 @@ impl Unit {
     /// Takes a section out, with all its lines.
     pub fn drop_section(&mut self, section: Section) {
         self.sections.remove(&section);
+    }
+
+    /// Takes every remark out.
+    pub fn drop_remarks(&mut self) {
+        self.head.clear();
+        for lines in self.sections.values_mut() {
+            lines.retain(|line| matches!(line, Line::Entry { .. }));
+        }
+    }
+
+    /// Goes through every key with its text as it stands in the file. A section that is left without one goes too.
+    pub fn edit(&mut self, mut decide: impl FnMut(Section, &str, &str) -> Edit) {
+        for (section, lines) in &mut self.sections {
+            lines.retain_mut(|line| match line {
+                Line::Comment(_) => true,
+                Line::Entry { key, text } => match decide(*section, key, text) {
+                    Edit::Keep => true,
+                    Edit::Drop => false,
+                    Edit::Text(new) => {
+                        *text = new;
+                        true
+                    }
+                },
+            });
+        }
+        self.sections.retain(|_, lines| !lines.is_empty());
+    }
+
+    /// The texts of a key, as they stand in the file.
+    pub fn texts<'a>(&'a self, section: Section, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+        let lines = self.sections.get(&section).map_or(&[][..], Vec::as_slice);
+        lines.iter().filter_map(move |line| match line {
+            Line::Entry { key, text } if key == wanted => Some(text.as_str()),
+            Line::Entry { .. } | Line::Comment(_) => None,
+        })
     }
 
     /// Every key that is given a value, in order.

@@ -114,6 +114,20 @@ pub fn open(path: &Path, backups: &Path, now: Timestamp) -> Result<(Writer, Read
     Ok((writer, Reader::new(path.to_owned())))
 }
 
+/// Whether a file is a database of rivetr's that this version can open, or bring up to date. It is not changed.
+pub fn check(path: &Path) -> Result<(), OpenError> {
+    let failed = |cause| OpenError::Store { path: path.to_owned(), cause };
+    let connection = connect(path, Access::Read).map_err(failed)?;
+    match whose(&connection).map_err(failed)? {
+        Whose::Another | Whose::Nobodys => Err(OpenError::Foreign { path: path.to_owned() }),
+        Whose::Ours => {
+            let folder = path.parent().unwrap_or(path);
+            migrate::refuse_newer(&connection, path, folder).map_err(|e| untangle(e, failed))?;
+            look_over(&connection).map_err(failed)
+        }
+    }
+}
+
 /// What a connection may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {

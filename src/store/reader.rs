@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::damage::look_through;
 use super::error::StoreError;
+use super::migrate::{BackupError, copy_whole};
 use super::open::{Access, connect};
 use super::row;
 use super::writer::panic_message;
@@ -58,6 +59,21 @@ impl Reader {
             self.in_turn(move |_| look_through(&connection)).await
         };
         timeout(limit, look).await.map_or(Ok(false), |looked| looked.map(|()| true))
+    }
+
+    /// Copies the database to a file that is not there yet: as it is at one moment, whole or not at all.
+    pub async fn copy_to(&self, to: PathBuf) -> Result<(), StoreError> {
+        self.read(move |tx| {
+            let folder = to.parent().unwrap_or(&to).to_owned();
+            copy_whole(tx, &folder, &to).map_err(|error| match error {
+                BackupError::Store(error) => error,
+                BackupError::File(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                    StoreError::DiskFull
+                }
+                BackupError::File(_) => StoreError::NotWritable,
+            })
+        })
+        .await
     }
 
     /// The newest moment that was written down: the clock cannot rightly be before it.

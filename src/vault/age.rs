@@ -88,6 +88,14 @@ impl Identity {
     }
 }
 
+impl Recipient {
+    /// Takes `age1…`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        bech32::decode(PUBLIC_PREFIX, text.trim()).map(|bytes| Self(PublicKey::from(*bytes)))
+    }
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -320,6 +328,9 @@ mod tests {
             identity.recipient().to_string(),
             "age1r6z2szruzdsz274fx7n7jw6aqxjyhz0d7x6tz6kktcggsts6737qxz4dr7"
         );
+        let recipient = identity.recipient();
+        assert_eq!(Recipient::parse(&format!(" {recipient}\n")), Some(recipient));
+        assert!([KEY, "age1", "nobody"].iter().all(|text| Recipient::parse(text).is_none()));
         assert_eq!(identity.reveal(), Secret::from(KEY));
         assert_eq!(opened(&file, &identity).unwrap(), b"hello");
         assert!(Identity::parse(&KEY.replace('Q', "P")).is_none());

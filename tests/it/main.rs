@@ -27,11 +27,13 @@ mod domains;
 mod doors;
 mod drift;
 mod exec;
+mod export;
 mod failures;
 mod faults;
 mod first_steps;
 mod host;
 mod images;
+mod instance;
 mod jobs;
 #[path = "../support/nasty_values.rs"]
 mod nasty;

@@ -102,14 +102,24 @@ impl Engine {
                 stream::copy(&mut file, &mut to)
             }
         });
-        Ok((backup, Ending { from, reading: Some(reading) }))
+        Ok((backup, Ending::new(from, reading)))
     }
 }
 
 /// A pipe whose end is an error if the other side came to one.
-struct Ending {
+pub(in super::super) struct Ending {
     from: DuplexStream,
     reading: Option<tokio::task::JoinHandle<io::Result<u64>>>,
+}
+
+impl Ending {
+    /// A pipe, and who writes into its other end.
+    pub(in super::super) fn new(
+        from: DuplexStream,
+        writing: tokio::task::JoinHandle<io::Result<u64>>,
+    ) -> Self {
+        Self { from, reading: Some(writing) }
+    }
 }
 
 impl AsyncRead for Ending {

@@ -1,12 +1,18 @@
 //! The calls that podman-api gets wrong or does not have: one request a connection, over the same socket.
 
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyDataStream, BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Body as HttpBody, Frame, Incoming};
+use hyper::client::conn::http1::SendRequest;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -19,6 +25,8 @@ use super::{LIMIT, PodmanError};
 
 /// The version of the API that is spoken: every Podman from 4.0 on takes it (FACTS 10).
 const API: &str = "/v5.0.0";
+/// How long an image may take to come or go: gigabytes, which Podman writes to its disk first.
+const LONG_LIMIT: Duration = Duration::from_hours(2);
 /// How often a request is sent that nobody answered. Podman's service ends once it has been idle for 5 s, and drops
 /// what comes at that very moment; whoever comes next is answered by a new one, which its socket starts.
 pub(super) const TRIES: usize = 3;
@@ -161,12 +169,69 @@ impl Socket {
             request = request.header(header::CONNECTION, "Upgrade").header(header::UPGRADE, "tcp");
         }
         let request = request.body(Full::new(bytes)).map_err(|error| unread(what, &error))?;
+        let mut sender = self.connect(tasks).await?;
+        sender.send_request(request).await.map_err(|error| self.unreachable(&error))
+    }
+
+    /// A connection that lasts as long as `tasks`.
+    async fn connect<B>(&self, tasks: &mut JoinSet<()>) -> Result<SendRequest<B>, PodmanError>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unreachable(&error))?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| self.unreachable(&error))?;
+        let (sender, connection) = handshake.map_err(|error| self.unreachable(&error))?;
         // Its errors reach the request as well.
         tasks.spawn(async move { drop(connection.with_upgrades().await) });
-        sender.send_request(request).await.map_err(|error| self.unreachable(&error))
+        Ok(sender)
+    }
+
+    /// Asks for something of any length, which is handed over as it comes.
+    pub(super) async fn fetch(&self, what: &str, path: &str) -> Result<Fetched, PodmanError> {
+        let mut tasks = JoinSet::new();
+        let asked = self.request(what, Method::GET, path, Body::none(), false, &mut tasks);
+        let response = timeout(LONG_LIMIT, asked).await;
+        let response = response.unwrap_or_else(|_| Err(PodmanError::Slow { what: what.to_owned() }))?;
+        if !response.status().is_success() {
+            read(what, response).await?.accepted(what)?;
+            return Err(unread(what, &"it answers with nothing"));
+        }
+        Ok(Fetched { body: response.into_body().into_data_stream(), _tasks: tasks })
+    }
+
+    /// Sends something of any length as it is read, and reads the whole answer.
+    pub(super) async fn give<S, E>(&self, what: &str, path: &str, from: S) -> Result<Answer, PodmanError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        let body = StreamBody::new(from.map_ok(Frame::data));
+        let request = Request::post(format!("{API}{path}")).header(header::HOST, "podman");
+        let request = request.header(header::CONTENT_TYPE, "application/x-tar").body(body);
+        let request = request.map_err(|error| unread(what, &error))?;
+        let exchange = async {
+            let mut sender = self.connect(&mut tasks).await?;
+            let response = sender.send_request(request).await.map_err(|error| self.unreachable(&error))?;
+            read(what, response).await
+        };
+        let given = timeout(LONG_LIMIT, exchange).await;
+        given.unwrap_or_else(|_| Err(PodmanError::Slow { what: what.to_owned() }))
+    }
+}
+
+/// What Podman hands over, piece by piece.
+pub(super) struct Fetched {
+    body: BodyDataStream<Incoming>,
+    _tasks: JoinSet<()>,
+}
+
+impl Stream for Fetched {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.body.poll_next_unpin(context).map_err(io::Error::other)
     }
 }
 

@@ -29,6 +29,51 @@ pub struct Transient {
     pub limits: Limits,
 }
 
+/// Commands that run one after the other as one unit, without a file. It is started once all of them have ended well, and
+/// nothing is left of it then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// The unit's name, ending in `.service`.
+    pub name: String,
+    /// What `systemctl` shows.
+    pub description: String,
+    /// Programs with their arguments; the first that fails ends it.
+    pub commands: Vec<Vec<String>>,
+    /// What systemd runs in the end, whatever became of the others and of whoever asked.
+    pub finally: Vec<Vec<String>>,
+    /// The file that what they print is appended to.
+    pub output_file: PathBuf,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl Sequence {
+    /// As `StartTransientUnit` takes them.
+    pub(super) fn properties(&self) -> zbus::Result<Vec<(String, OwnedVariant)>> {
+        let Self { name: _, description, commands, finally, output_file, limit } = self;
+        let lines = |commands: &[Vec<String>], flags: &[&str]| {
+            let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+            let line =
+                |argv: &Vec<String>| (argv.first().cloned().unwrap_or_default(), argv.clone(), flags.clone());
+            commands.iter().map(line).collect::<Vec<_>>()
+        };
+        let output = output_file.to_string_lossy();
+        let list = vec![
+            text("Description", description),
+            text("Type", "oneshot"),
+            property("ExecStartEx", lines(commands, &["no-env-expand"])),
+            property("ExecStopPostEx", lines(finally, &["no-env-expand", "ignore-failure"])),
+            text("StandardInput", "null"),
+            text("StandardOutputFileToAppend", &output),
+            text("StandardErrorFileToAppend", &output),
+            text("CollectMode", "inactive-or-failed"),
+            property("Delegate", true),
+            property("TimeoutStartUSec", microseconds(*limit)),
+        ];
+        list.into_iter().map(|(key, value)| Ok((key.to_owned(), value.try_into_owned()?))).collect()
+    }
+}
+
 /// What a unit may use; `None` is no limit of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
