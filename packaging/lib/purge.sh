@@ -59,6 +59,10 @@ purge_home() {
 purge_files() {
   rm -rf /run/rivetr /var/log/rivetr /etc/rivetr
   rm -f /run/systemd/system/rivetr-proxy-next.service /run/systemd/system/rivetr-proxy-next.lock
+  # What a removed package keeps to serve apps.
+  for unit in rivetr-proxy.service rivetr-proxy.socket rivetr-proxy-tls.socket; do rm -f "/etc/systemd/system/$unit"; done
+  rm -f /usr/lib/rivetr/rivetr-serving
+  rmdir /usr/lib/rivetr 2>/dev/null || true
   rm -f /etc/systemd/system/rivetr.service.d/10-user-manager.conf
   rmdir /etc/systemd/system/rivetr.service.d 2>/dev/null || true
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
