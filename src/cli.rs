@@ -40,6 +40,7 @@ mod routes;
 mod run;
 mod scale;
 mod secrets;
+mod serve;
 mod services;
 mod session;
 mod setup;
@@ -59,7 +60,7 @@ mod webhooks;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 pub use self::failure::{Exit, Failure};
 pub use self::session::Session;
@@ -71,6 +72,8 @@ use crate::config::environment::Environment;
 pub enum Invocation {
     /// Be the control plane.
     Serve(Flags),
+    /// Try whether this program could be the control plane in place of the one that runs.
+    Rehearse(Flags),
     /// Be the proxy.
     Proxy {
         /// Where its configuration is.
@@ -116,6 +119,12 @@ struct Cli {
     command: Command,
 }
 
+/// All commands with their options, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// What holds for every command.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 struct Global {
@@ -149,9 +158,7 @@ enum Command {
     /// Turn compose files into Quadlets
     #[command(subcommand)]
     Compose(compose::Compose),
-    /// Run the control plane; systemd starts it
-    #[command(after_help = "Example: systemctl start rivetr.service")]
-    Serve,
+    Serve(serve::Serve),
     Proxy(proxy::Proxy),
     InContainer(in_container::InContainer),
     /// Hand out sockets of the containers' network; systemd starts it
@@ -301,7 +308,8 @@ fn run(cli: Cli, environment: &Environment) -> Result<Invocation, Failure> {
         Ok::<_, Failure>(Session::new(client, json, Box::new(std::io::stdout())))
     };
     match command {
-        Command::Serve => return Ok(Invocation::Serve(flags)),
+        Command::Serve(serve::Serve { rehearse: true }) => return Ok(Invocation::Rehearse(flags)),
+        Command::Serve(serve::Serve { rehearse: false }) => return Ok(Invocation::Serve(flags)),
         Command::Proxy(proxy::Proxy { next, command: None }) => return Ok(Invocation::Proxy { flags, next }),
         Command::Proxy(proxy::Proxy { command: Some(command), .. }) => block_on(command.run(json))?,
         Command::Netns => return Ok(Invocation::Netns(flags)),

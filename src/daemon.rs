@@ -25,6 +25,12 @@ pub fn serve(flags: &Flags) -> ExitCode {
     begin(flags).map_or_else(|refused| refused, |process| serve::run(&process))
 }
 
+/// Tries whether the control plane could take over the state that is there, and changes nothing of it.
+#[must_use]
+pub fn rehearse(flags: &Flags) -> ExitCode {
+    begin(flags).map_or_else(|refused| refused, |process| serve::rehearse(&process))
+}
+
 /// Runs the proxy until it is told to stop; as the `next` one it stands in while the other is replaced.
 #[must_use]
 pub fn proxy(flags: &Flags, next: bool) -> ExitCode {

@@ -8,6 +8,7 @@ use rivetr::daemon;
 fn main() -> ExitCode {
     match cli::invocation() {
         Invocation::Serve(flags) => daemon::serve(&flags),
+        Invocation::Rehearse(flags) => daemon::rehearse(&flags),
         Invocation::Proxy { flags, next } => daemon::proxy(&flags, next),
         Invocation::Netns(flags) => daemon::netns(&flags),
         Invocation::Ended(exit) => exit.into(),

@@ -76,7 +76,7 @@ pub use migrate::MigrateError;
 pub use mount::SetFileError;
 pub use object::Object;
 pub use one_off::BeginOneOffError;
-pub use open::{OpenError, check, is_fresh, open};
+pub use open::{OpenError, check, is_fresh, open, rehearse};
 pub use outline::Outline;
 pub use people::{By, PeopleError};
 pub use project::{ChangeProjectError, CreateProjectError, InvalidPool, SubnetPool};

@@ -140,7 +140,8 @@ impl From<SetupError> for Failure {
             | SetupError::NoSubordinateIds { .. }
             | SetupError::Program(_)
             | SetupError::File(_)
-            | SetupError::Process(_) => Exit::Failed,
+            | SetupError::Process(_)
+            | SetupError::Rehearsal(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }

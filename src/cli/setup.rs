@@ -4,12 +4,13 @@
 //! root. A second run upgrades. It opens no database: the first token comes from the API, like any other.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::api::client::ClientError;
 use crate::files::FileError;
-use crate::host::process::ProcessError;
+use crate::host::process::{ProcessError, Spawn, printable};
 
 mod account;
 mod answer;
@@ -31,6 +32,9 @@ pub(super) use require::{PODMAN, SYSTEMD, parse_version};
 use steps::Steps;
 pub(super) use upgrade::command as upgrade_proxy;
 
+/// The copy of a large database on a slow disk.
+const REHEARSAL: Duration = Duration::from_mins(10);
+
 /// Makes this machine run rivetr; run it again to upgrade.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 pub struct Args {
@@ -43,6 +47,9 @@ pub struct Args {
     /// The address under which rivetr itself is to be reached, such as `http://rivetr.example.org`
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// Make no token, and print the link alone; packages do so, whose output is kept in logs
+    #[arg(long)]
+    pub without_token: bool,
 }
 
 /// Why rivetr could not be set up.
@@ -107,6 +114,9 @@ pub enum SetupError {
         /// The command that shows more.
         look: String,
     },
+    /// The database would not become this program's.
+    #[error("nothing was changed, and what runs here runs on:{}", list(.0))]
+    Rehearsal(Vec<String>),
     /// Another one replaces the proxy.
     #[error("another upgrade of the proxy is under way ({holder}); wait for its end")]
     Upgrading {
@@ -147,12 +157,24 @@ pub async fn run(
     let mut steps = Steps::new(if json { progress } else { &mut *out });
     let ground = Ground::new(way)?;
     require::all(&ground).await?;
+    rehearse(&ground).await?;
     let account = account::prepare(&ground, &mut steps).await?;
     let changes = install::all(&ground, &account, url.as_deref(), &mut steps)?;
     start::all(&ground, &account, &changes, &mut steps).await?;
-    let answer = answer::ask(&ground, &account, &mut steps).await?;
+    let answer = answer::ask(&ground, &account, args.without_token, &mut steps).await?;
     steps.end()?;
     if json { answer.document(out) } else { answer.words(out) }
+}
+
+/// Tries on a copy whether the database can be brought up to date, before anything is replaced.
+async fn rehearse(ground: &Ground) -> Result<(), SetupError> {
+    let home = account::Account::caller()?.home;
+    let tried = Spawn::new(&ground.running).args(["serve", "--rehearse"]).env("HOME", home).limit(REHEARSAL);
+    let tried = tried.output().await?;
+    if tried.status.success() {
+        return Ok(());
+    }
+    Err(SetupError::Rehearsal(tried.stderr.lines().map(printable).collect()))
 }
 
 fn list(lines: &[String]) -> String {

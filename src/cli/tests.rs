@@ -619,6 +619,7 @@ fn daemons_are_left_to_the_caller() {
     let flags = || Flags { config: Some("/x.toml".into()) };
     for (line, expect) in [
         ("serve --config /x.toml", Invocation::Serve(flags())),
+        ("serve --rehearse --config /x.toml", Invocation::Rehearse(flags())),
         ("proxy --config /x.toml", Invocation::Proxy { flags: flags(), next: false }),
         ("proxy --next --config /x.toml", Invocation::Proxy { flags: flags(), next: true }),
         ("--config /x.toml netns", Invocation::Netns(flags())),

@@ -1,5 +1,6 @@
 //! The control plane: store, host, engine, API; ready; and stopped in reverse.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,26 @@ pub(super) fn run(process: &Process) -> ExitCode {
             Err(error) => refuse(&error),
         },
         Err(error) => refuse(&error),
+    }
+}
+
+/// Brings a copy of the database up to date, which is what can go wrong when another version takes over.
+pub(super) fn rehearse(process: &Process) -> ExitCode {
+    let layout = &process.layout;
+    let tried = || -> Result<(), Failure> {
+        if store::is_fresh(&layout.database())? {
+            return Ok(());
+        }
+        let scratch = files::temporary_dir(&layout.state)?;
+        Ok(store::rehearse(&layout.database(), &layout.backups(), scratch.path(), now())?)
+    };
+    match tried() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever called reads this, and not a log.
+            std::io::stderr().write_all(format!("{error}\n").as_bytes()).unwrap_or_default();
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -173,6 +173,7 @@ fn back_up(
     }
 }
 
+/// Copies the database to a file in `folder`, whole or not at all.
 pub(super) fn copy_whole(connection: &Connection, folder: &Path, to: &Path) -> Result<(), BackupError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = to.with_extension("part");

@@ -128,6 +128,24 @@ pub fn check(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Whether this rivetr could open the database at `path` and bring it up to date: tried on a copy in `scratch`, an
+/// empty folder. The database may be in use meanwhile, and stays as it is.
+pub fn rehearse(path: &Path, backups: &Path, scratch: &Path, now: Timestamp) -> Result<(), OpenError> {
+    let failed = |cause: StoreError| OpenError::Store { path: path.to_owned(), cause };
+    let copy = scratch.join("rivetr.db");
+    let connection = connect(path, Access::Read).map_err(failed)?;
+    match whose(&connection).map_err(failed)? {
+        Whose::Another => return Err(OpenError::Foreign { path: path.to_owned() }),
+        Whose::Nobodys => return Ok(()),
+        Whose::Ours => {}
+    }
+    migrate::refuse_newer(&connection, path, backups).map_err(|e| untangle(e, failed))?;
+    migrate::copy_whole(&connection, scratch, &copy)
+        .map_err(|cause| MigrateError::Backup { to: copy.clone(), cause })?;
+    let mut connection = connect(&copy, Access::Write).map_err(failed)?;
+    migrate::to_latest(&mut connection, &copy, &scratch.join("backup"), now).map_err(|e| untangle(e, failed))
+}
+
 /// What a connection may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -263,6 +281,36 @@ mod tests {
         drop(open(&path, folder.path(), NOW).unwrap());
         assert!(!is_fresh(&path).unwrap());
         assert!(is_fresh(&path.join("below-a-file")).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_is_tried_on_a_copy() {
+        let store = Fixture::new();
+        store.app("blog").await;
+        let (path, backups) = (store.path(), store.backups());
+        let bytes = store.copy_of_everything();
+        let rehearsed = || rehearse(&path, &backups, tempfile::tempdir().unwrap().path(), NOW);
+        rehearsed().unwrap();
+        let newest = connect(&path, Access::Read)
+            .unwrap()
+            .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+            .unwrap();
+        for (number, wrong) in [(newest - 1, "could not be brought up to date"), (99, "install that version")]
+        {
+            let set = move |tx: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+                Ok(tx.pragma_update(None, "user_version", number)?)
+            };
+            store.writer.write(set).await.unwrap();
+            let error = rehearsed().unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+        let back = move |tx: &rusqlite::Transaction<'_>| -> Result<(), StoreError> {
+            Ok(tx.pragma_update(None, "user_version", newest)?)
+        };
+        store.writer.write(back).await.unwrap();
+        rehearsed().unwrap();
+        assert_eq!(store.copy_of_everything(), bytes, "it is as it was");
+        assert!(!backups.exists());
     }
 
     #[tokio::test]

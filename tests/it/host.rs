@@ -73,17 +73,26 @@ impl Host {
 
     /// Boots a host with the binary in it, and nothing set up.
     pub fn bare(name: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{name}{}-{count}", std::process::id());
-        let suite = std::env::var("RIVETR_TEST_SUITE").unwrap_or_else(|_| "trixie".to_owned());
         let mode = match std::env::var("RIVETR_TEST_MODE").as_deref() {
             Err(_) | Ok("rootless") => Mode::Rootless,
             Ok("rootful") => Mode::Rootful,
             Ok(other) => panic!("RIVETR_TEST_MODE is rootless or rootful, not {other}"),
         };
-        let binary = env!("CARGO_BIN_EXE_rivetr");
-        let mut up = script(["up", &name, "--suite", &suite, "--binary", binary]);
+        Self::up(name, mode, &["--binary", env!("CARGO_BIN_EXE_rivetr")])
+    }
+
+    /// Boots a host that has never seen rivetr. What it becomes is rootless, as a package makes it.
+    pub fn untouched(name: &str) -> Self {
+        Self::up(name, Mode::Rootless, &[])
+    }
+
+    fn up(name: &str, mode: Mode, options: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}{}-{count}", std::process::id());
+        let suite = std::env::var("RIVETR_TEST_SUITE").unwrap_or_else(|_| "trixie".to_owned());
+        let mut up = script(["up", &name, "--suite", &suite]);
+        up.args(options);
         let up = Ran::of("host up", &up.output().expect("the script runs")).succeeds().json();
         let text = |key: &str| up[key].as_str().unwrap_or_else(|| panic!("no {key} in {up}")).to_owned();
         let (address, root, disk) = (text("address"), text("root").into(), text("dir").into());
@@ -417,6 +426,18 @@ impl Ran {
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}\n{}\n{}", self.what, self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        assert_ne!(self.code, 0, "{}\n{}\n{}", self.what, self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn prints(self, text: &str) -> Self {
+        assert_eq!(self.stdout, text, "{}\n{}", self.what, self.stderr);
         self
     }
 

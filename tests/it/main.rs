@@ -40,6 +40,7 @@ mod nasty;
 mod oneoff;
 mod options;
 mod outages;
+mod packages;
 mod projects;
 mod pushes;
 mod relay;

@@ -14,6 +14,10 @@ use crate::files;
 use crate::host::process::Spawn;
 use crate::host::subordinate;
 
+/// What makes the user and its directories, where no package has brought it.
+pub(super) const SYSUSERS: &str = "/etc/sysusers.d/rivetr.conf";
+pub(super) const TMPFILES: &str = "/etc/tmpfiles.d/rivetr.conf";
+
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) struct Account {
@@ -55,7 +59,7 @@ impl Account {
 /// Makes the account ready, or says what root must do for it.
 pub(super) async fn prepare(ground: &Ground, steps: &mut Steps<'_>) -> Result<Account, SetupError> {
     match ground.way {
-        Way::Package => prepare_service_user(steps).await,
+        Way::Package => prepare_service_user(ground, steps).await,
         Way::Personal => {
             let account = Account::caller()?;
             if !account.linger_file().exists() {
@@ -71,15 +75,16 @@ pub(super) async fn prepare(ground: &Ground, steps: &mut Steps<'_>) -> Result<Ac
     }
 }
 
-async fn prepare_service_user(steps: &mut Steps<'_>) -> Result<Account, SetupError> {
+async fn prepare_service_user(ground: &Ground, steps: &mut Steps<'_>) -> Result<Account, SetupError> {
     let was_there = Account::named(SERVICE_USER).is_ok();
-    let sysusers = Path::new("/etc/sysusers.d/rivetr.conf");
-    write_if_other(sysusers, units::SYSUSERS.as_bytes(), 0o644)?;
-    Spawn::new("systemd-sysusers").args([sysusers]).run().await?;
+    if !ground.packaged {
+        write_if_other(Path::new(SYSUSERS), units::SYSUSERS.as_bytes(), 0o644)?;
+        write_if_other(Path::new(TMPFILES), units::TMPFILES.as_bytes(), 0o644)?;
+    }
+    // By name: systemd finds those of a package, too.
+    Spawn::new("systemd-sysusers").args(["rivetr.conf"]).run().await?;
     let account = Account::named(SERVICE_USER)?;
-    let tmpfiles = Path::new("/etc/tmpfiles.d/rivetr.conf");
-    write_if_other(tmpfiles, units::TMPFILES.as_bytes(), 0o644)?;
-    Spawn::new("systemd-tmpfiles").args(["--create"]).args([tmpfiles]).run().await?;
+    Spawn::new("systemd-tmpfiles").args(["--create", "rivetr.conf"]).run().await?;
     steps.step(
         !was_there,
         &format!("user {SERVICE_USER} ({}), home {}", account.uid, account.home.display()),

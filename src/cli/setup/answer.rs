@@ -18,42 +18,46 @@ use crate::files;
 pub(super) struct Answer {
     /// Where the API and the repositories are.
     url: String,
-    /// The first token; `None` if there is one already.
+    /// The first token; `None` if there is one already, or none was wanted.
     token: Option<String>,
-    /// The first administrator's link, good for an hour; `None` after the first run.
+    /// The first administrator's link, good for an hour; `None` once somebody has an account.
     setup_url: Option<String>,
     /// Where apps answer.
     proxy_http: String,
     /// Where apps answer with TLS.
     proxy_https: String,
+    /// Whether the address is only this machine's.
+    #[serde(skip)]
+    local: bool,
 }
 
 /// Waits until rivetr answers and makes the first token.
 pub(super) async fn ask(
     ground: &Ground,
     account: &Account,
+    without_token: bool,
     steps: &mut Steps<'_>,
 ) -> Result<Answer, SetupError> {
     let socket = ground.runtime(account).join("api.sock");
     let client = Client::new(Target::Socket(socket), None);
     // The socket is systemd's and queues the call: the answer comes as soon as rivetr can give it.
-    let token = first_token(&client)
-        .await
-        .map_err(|cause| SetupError::Silent { cause, look: ground.look().to_owned() })?;
+    let silent = |cause| SetupError::Silent { cause, look: ground.look().to_owned() };
+    // Until somebody has an account, each run prints a link; it ends the one before.
+    let link = setup_link(&client).await.map_err(silent)?;
     steps.step(false, "rivetr answers")?;
-    let what = if token.is_some() { "first token, for an administrator" } else { "there is a token already" };
-    steps.step(token.is_some(), what)?;
-    // A link ends the one before, which somebody may hold: only the first run makes one.
-    let link = if token.is_some() { setup_link(&client).await } else { Ok(None) };
-    let link = link.map_err(|cause| SetupError::Silent { cause, look: ground.look().to_owned() })?;
-    if link.is_some() {
-        steps.step(true, "link for the first user")?;
+    let mut token = None;
+    if !without_token {
+        token = first_token(&client).await.map_err(silent)?;
+        let what =
+            if token.is_some() { "first token, for an administrator" } else { "there is a token already" };
+        steps.step(token.is_some(), what)?;
     }
     let configured = files::read_text(&ground.config)?.as_deref().and_then(configured_url);
+    let local = configured.is_none();
     let url = configured.unwrap_or_else(|| format!("http://127.0.0.1:{API_PORT}"));
     let proxy_http = format!("http://{}", authority(host(&url), ground.http_port, 80));
     let proxy_https = format!("https://{}", authority(host(&url), ground.https_port, 443));
-    Ok(Answer { url, token, setup_url: link, proxy_http, proxy_https })
+    Ok(Answer { url, token, setup_url: link, proxy_http, proxy_https, local })
 }
 
 async fn first_token(client: &Client) -> Result<Option<String>, ClientError> {
@@ -88,7 +92,7 @@ impl Answer {
     }
 
     pub(super) fn words(&self, out: &mut dyn Write) -> Result<(), SetupError> {
-        let Self { url, token, setup_url, proxy_http, proxy_https } = self;
+        let Self { url, token, setup_url, proxy_http, proxy_https, local } = self;
         writeln!(
             out,
             "\nrivetr runs at {url}. Apps answer at {proxy_http} and {proxy_https}, each by a host name of its own."
@@ -96,16 +100,21 @@ impl Answer {
         if let Some(link) = setup_url {
             writeln!(out, "\nOpen this within the hour to become its administrator:\n  {link}\n")?;
         }
+        if *local {
+            writeln!(
+                out,
+                "That address is known to this machine alone. Name the one under which others reach it:\n  \
+                 rivetr setup --url http://ADDRESS\n"
+            )?;
+        }
         match token {
             Some(token) => writeln!(
                 out,
                 "Your token, shown only now: {token}\nIt is the password when you push; keep it to yourself."
             )?,
-            None => writeln!(
-                out,
-                "For another token: rivetr tokens create NAME\n\
-                 For another link, while nobody has an account: rivetr users setup-link"
-            )?,
+            None => {
+                writeln!(out, "For a token, which is the password when you push: rivetr tokens create NAME")?
+            }
         }
         writeln!(
             out,
@@ -141,6 +150,7 @@ mod tests {
             setup_url: Some("http://192.0.2.7/setup/0123".to_owned()),
             proxy_http: "http://192.0.2.7".to_owned(),
             proxy_https: "https://192.0.2.7".to_owned(),
+            local: false,
         };
         answer.words(&mut paper).unwrap();
         let text = String::from_utf8(paper).unwrap();

@@ -54,9 +54,13 @@ pub(super) struct Ground {
     pub(super) way: Way,
     /// The program that is running.
     pub(super) running: PathBuf,
+    /// Whether a package put the program and its units here: then they are the package's alone.
+    pub(super) packaged: bool,
     /// Where it is to lie; the same if a package put it there.
     pub(super) binary: PathBuf,
     pub(super) unit_dir: PathBuf,
+    /// Where the drop-in goes that names the manager of the package's user.
+    pub(super) drop_in_dir: PathBuf,
     pub(super) units: &'static [UnitFile],
     /// Units for the manager that runs the containers, where that is another one.
     pub(super) container_units: &'static [UnitFile],
@@ -67,6 +71,10 @@ pub(super) struct Ground {
 
 /// Where a package has its program and its units.
 const PACKAGED: &str = "/usr/bin/rivetr";
+const PACKAGED_UNITS: &str = "/usr/lib/systemd/system";
+/// Where they go without one.
+pub(super) const OWN_PROGRAM: &str = "/usr/local/bin/rivetr";
+pub(super) const OWN_UNITS: &str = "/usr/local/lib/systemd/system";
 /// Units for the managers of all users; they are enabled for one.
 pub(super) const USER_UNIT_DIR: &str = "/usr/local/lib/systemd/user";
 /// The API's own port on the loopback.
@@ -75,13 +83,17 @@ pub(super) const API_PORT: u16 = 7480;
 impl Ground {
     pub(super) fn new(way: Way) -> Result<Self, SetupError> {
         let running = std::env::current_exe().map_err(SetupError::Program)?;
-        let packaged = running == Path::new(PACKAGED);
+        let at_home = running == Path::new(PACKAGED);
+        let packaged =
+            at_home && way == Way::Package && Path::new(PACKAGED_UNITS).join("rivetr.service").exists();
         let ground = match way {
             Way::Package | Way::SystemWide => Self {
                 way,
-                binary: if packaged { PACKAGED.into() } else { "/usr/local/bin/rivetr".into() },
+                binary: if at_home { PACKAGED.into() } else { OWN_PROGRAM.into() },
                 running,
-                unit_dir: "/usr/local/lib/systemd/system".into(),
+                packaged,
+                unit_dir: if packaged { PACKAGED_UNITS.into() } else { OWN_UNITS.into() },
+                drop_in_dir: if packaged { "/etc/systemd/system".into() } else { OWN_UNITS.into() },
                 units: if way == Way::Package { units::PACKAGE } else { units::SYSTEM_WIDE },
                 container_units: if way == Way::Package { units::PACKAGE_USER } else { &[] },
                 config: "/etc/rivetr/rivetr.toml".into(),
@@ -92,9 +104,11 @@ impl Ground {
                 let home = Account::caller()?.home;
                 Self {
                     way,
-                    binary: if packaged { PACKAGED.into() } else { home.join(".local/bin/rivetr") },
+                    binary: if at_home { PACKAGED.into() } else { home.join(".local/bin/rivetr") },
                     running,
+                    packaged,
                     unit_dir: home.join(".config/systemd/user"),
+                    drop_in_dir: home.join(".config/systemd/user"),
                     units: units::PERSONAL,
                     container_units: &[],
                     config: home.join(".config/rivetr/rivetr.toml"),
@@ -124,7 +138,9 @@ impl Ground {
     }
 
     fn check_way(&self) -> Result<(), SetupError> {
-        let unit = self.unit_dir.join("rivetr.service");
+        // What was set up by hand comes before a package's, also for systemd.
+        let found = [OWN_UNITS, PACKAGED_UNITS].map(|dir| Path::new(dir).join("rivetr.service"));
+        let Some(unit) = found.into_iter().find(|unit| unit.exists()) else { return Ok(()) };
         let Some(text) = files::read_text(&unit)? else { return Ok(()) };
         let own_user = text.lines().any(|line| line == "User=rivetr");
         let found = match self.way {

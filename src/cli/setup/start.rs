@@ -32,6 +32,11 @@ pub(super) async fn all(
     if ground.way == Way::Package {
         containers.systemctl(&["daemon-reload"]).await?;
     }
+    let names = [DAEMON_SOCKETS, PROXY_SOCKETS].concat();
+    if changes.moved {
+        own.systemctl(&[&["reenable"], &names[..], &[PROXY, DAEMON]].concat()).await?;
+        containers.systemctl(&["reenable", BROKER_SOCKET]).await?;
+    }
     let podman = up(containers, &["podman.socket"]).await?;
     steps.step(podman, "Podman's API socket")?;
     if ground.way != Way::SystemWide {
@@ -39,7 +44,6 @@ pub(super) async fn all(
         steps.step(broker, "network broker: rivetr-netns.socket")?;
     }
     stop_under_other_sockets(own, changes).await?;
-    let names = [DAEMON_SOCKETS, PROXY_SOCKETS].concat();
     let sockets = up(own, &names).await?;
     steps.step(sockets, &format!("sockets: {}", names.join(", ")))?;
     // The proxy first: what serves is to be interrupted least, and the control plane looks for it.
@@ -100,6 +104,8 @@ async fn start_broker(
 async fn stop_under_other_sockets(control: Control<'_>, changes: &Changes) -> Result<(), SetupError> {
     for (sockets, service) in [(DAEMON_SOCKETS, DAEMON), (PROXY_SOCKETS, PROXY)] {
         let other = sockets.iter().any(|socket| changes.units.contains(*socket));
+        // One that a newer package has brought was never open.
+        let other = other || !control.all_active(&sockets).await?;
         if other && control.any_active(&[&sockets[..], &[service]].concat()).await? {
             // Together: a request at a socket that stayed would start the service again.
             control.systemctl(&[&["stop"], &sockets[..], &[service]].concat()).await?;
