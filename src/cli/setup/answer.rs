@@ -26,9 +26,9 @@ pub(super) struct Answer {
     proxy_http: String,
     /// Where apps answer with TLS.
     proxy_https: String,
-    /// Whether the address is only this machine's.
+    /// Where the address is only this machine's: the option of this way, for the command that names another.
     #[serde(skip)]
-    local: bool,
+    local: Option<&'static str>,
 }
 
 /// Waits until rivetr answers and makes the first token.
@@ -53,7 +53,7 @@ pub(super) async fn ask(
         steps.step(token.is_some(), what)?;
     }
     let configured = files::read_text(&ground.config)?.as_deref().and_then(configured_url);
-    let local = configured.is_none();
+    let local = configured.is_none().then_some(ground.way.words().1);
     let url = configured.unwrap_or_else(|| format!("http://127.0.0.1:{API_PORT}"));
     let proxy_http = format!("http://{}", authority(host(&url), ground.http_port, 80));
     let proxy_https = format!("https://{}", authority(host(&url), ground.https_port, 443));
@@ -100,11 +100,11 @@ impl Answer {
         if let Some(link) = setup_url {
             writeln!(out, "\nOpen this within the hour to become its administrator:\n  {link}\n")?;
         }
-        if *local {
+        if let Some(option) = local {
             writeln!(
                 out,
                 "That address is known to this machine alone. Name the one under which others reach it:\n  \
-                 rivetr setup --url http://ADDRESS\n"
+                 rivetr setup{option} --url http://ADDRESS\n"
             )?;
         }
         match token {
@@ -150,7 +150,7 @@ mod tests {
             setup_url: Some("http://192.0.2.7/setup/0123".to_owned()),
             proxy_http: "http://192.0.2.7".to_owned(),
             proxy_https: "https://192.0.2.7".to_owned(),
-            local: false,
+            local: None,
         };
         answer.words(&mut paper).unwrap();
         let text = String::from_utf8(paper).unwrap();

@@ -39,7 +39,8 @@ impl Way {
         }
     }
 
-    fn words(self) -> (&'static str, &'static str) {
+    /// The way in words, and its option with a blank before it.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Package => ("for a user of its own", ""),
             Self::Personal => ("for one user", " --user"),

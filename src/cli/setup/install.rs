@@ -76,7 +76,10 @@ fn remove_own() -> Result<bool, SetupError> {
     for path in &paths {
         files::remove_file(path)?;
     }
-    files::remove_dir_if_empty(files::parent(&own.join(DROP_IN)))?;
+    let made = [OWN_UNITS, USER_UNIT_DIR, "/usr/local/lib/systemd", "/etc/sysusers.d"].map(PathBuf::from);
+    for dir in [own.join(files::parent(Path::new(DROP_IN)))].iter().chain(&made) {
+        files::remove_dir_if_empty(dir)?;
+    }
     Ok(!paths.is_empty())
 }
 
