@@ -47,7 +47,7 @@ impl Export {
         let answer = session.client.get(&path).await?;
         let export: wire::Export = answer.decode()?;
         let wire::Export { mut files, images, volumes, secrets, notes } = export;
-        files::make_dirs(&folder, FOLDER_MODE).map_err(unwritten)?;
+        files::make_dirs(&folder, FOLDER_MODE).map_err(|error| unwritten(&error))?;
         let readme = files.remove(README);
         for (name, text) in &files {
             write(&folder, name, text.as_bytes())?;
@@ -117,16 +117,16 @@ fn empty(folder: &Path) -> Result<(), Failure> {
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = place(folder, name)?;
-    files::write_whole(&path, bytes, FILE_MODE).map_err(unwritten)
+    files::write_whole(&path, bytes, FILE_MODE).map_err(|error| unwritten(&error))
 }
 
 async fn fetch(session: &mut Session, from: &str, folder: &Path, name: &str) -> Result<(), Failure> {
     let path = place(folder, name)?;
-    let incoming = Incoming::begin(files::parent(&path)).map_err(unwritten)?;
-    let mut file = tokio::fs::File::from_std(incoming.file().map_err(unwritten)?);
+    let incoming = Incoming::begin(files::parent(&path)).map_err(|error| unwritten(&error))?;
+    let mut file = tokio::fs::File::from_std(incoming.file().map_err(|error| unwritten(&error))?);
     session.client.download(from, &mut file).await?;
     file.sync_all().await?;
-    incoming.keep(&path).map_err(unwritten)
+    incoming.keep(&path).map_err(|error| unwritten(&error))
 }
 
 /// Where a file goes; never out of the folder, whatever the server says.
@@ -137,12 +137,12 @@ fn place(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
     }
     let path = folder.join(name);
     if let Some(parent) = path.parent() {
-        files::make_dirs(parent, FOLDER_MODE).map_err(unwritten)?;
+        files::make_dirs(parent, FOLDER_MODE).map_err(|error| unwritten(&error))?;
     }
     Ok(path)
 }
 
-fn unwritten(error: FileError) -> Failure {
+fn unwritten(error: &FileError) -> Failure {
     Failure::new(Exit::Failed, error.to_string())
         .cure("the export is not whole: remove the folder and try again")
 }

@@ -79,8 +79,8 @@ impl InstanceFiles {
         for name in names {
             let from = staged.join(&name);
             match name.as_str() {
-                QUADLETS => merge(&from, &self.0.quadlets)?,
-                UNITS => merge(&from, &self.0.units)?,
+                QUADLETS => merge(&from, &self.0.quadlets, 0o600)?,
+                UNITS => merge(&from, &self.0.units, 0o644)?,
                 _ => {
                     let to = self.0.state.join(&name);
                     files::set_aside(&to, &replaced.join(&name))?;
@@ -97,12 +97,16 @@ impl InstanceFiles {
     }
 }
 
-/// Moves the files of a folder into another that has files of its own.
-fn merge(from: &Path, to: &Path) -> Result<(), FileError> {
+/// Writes the texts of a folder into another that has files of its own, and may be on another disk.
+fn merge(from: &Path, to: &Path, mode: u32) -> Result<(), FileError> {
     files::make_dirs(to, 0o755)?;
     for name in files::names(from)? {
         let (from, to) = (from.join(&name), to.join(&name));
-        if from.is_dir() { merge(&from, &to)? } else { files::set_aside(&from, &to)? }
+        if from.is_dir() {
+            merge(&from, &to, mode)?;
+        } else if let Some(text) = files::read_text(&from)? {
+            files::write_whole(&to, text.as_bytes(), mode)?;
+        }
     }
     Ok(())
 }

@@ -122,8 +122,8 @@ fn valkey(run: impl Fn([&str; 6]) -> Ran, container: &str, what: &str) -> String
 
 /// Everything between the fences of shell in a README, in order.
 fn commands(readme: &str) -> String {
-    let blocks = readme.split("\n```sh\n").skip(1);
-    blocks.map(|rest| format!("{}\n", rest.split("\n```").next().unwrap())).collect()
+    let blocks = readme.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    blocks.collect::<Vec<_>>().join("\n")
 }
 
 /// The port of a container in the README's table.

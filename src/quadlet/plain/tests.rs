@@ -1,10 +1,8 @@
 use super::*;
 
 fn found(owner: Owner, file: &str, text: &str) -> Found {
-    let path = match &owner {
-        Owner::Jobs(_) if !file.ends_with(".container") => UnitPath::systemd(file).unwrap(),
-        owner => UnitPath::quadlet(owner, file).unwrap(),
-    };
+    let plain = matches!(owner, Owner::Jobs(_)) && !file.ends_with(".container");
+    let path = if plain { UnitPath::systemd(file) } else { UnitPath::quadlet(&owner, file) }.unwrap();
     Found { owner, project: slug("shop"), path, text: text.to_owned(), drop_ins: Vec::new() }
 }
 
