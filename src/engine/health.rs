@@ -86,7 +86,7 @@ impl Engine {
             match status {
                 CheckStatus::Ok => {}
                 CheckStatus::Warn => {
-                    tracing::warn!(check = name, detail, cure, "something should be changed")
+                    tracing::warn!(check = name, detail, cure, "something should be changed");
                 }
                 CheckStatus::Fail => tracing::error!(check = name, detail, cure, "something does not work"),
             }
