@@ -113,7 +113,7 @@ impl Answer {
                 "Your token, shown only now: {token}\nIt is the password when you push; keep it to yourself."
             )?,
             None => {
-                writeln!(out, "For a token, which is the password when you push: rivetr tokens create NAME")?
+                writeln!(out, "For a token, which is the password when you push: rivetr tokens create NAME")?;
             }
         }
         writeln!(
