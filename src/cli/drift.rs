@@ -76,12 +76,19 @@ fn words(found: &[Drifted]) -> String {
     let mut text = String::new();
     for Drifted { file, unit: _, owner, path, change, decision, diff } in found {
         let decided = decision.as_ref().map(|decision| format!(", {decision}")).unwrap_or_default();
-        let diff = diff.as_ref().map_or_else(
-            || format!("  {path}; what rivetr would write cannot be told\n"),
-            |diff| diff.lines().map(|line| format!("  {}\n", harmless(line))).collect(),
-        );
         // To write into a string cannot fail.
-        writeln!(text, "{file} of {owner}: {change}{decided}\n{diff}").unwrap_or_default();
+        writeln!(text, "{file} of {owner}: {change}{decided}").unwrap_or_default();
+        match diff {
+            Some(diff) => {
+                for line in diff.lines() {
+                    writeln!(text, "  {}", harmless(line)).unwrap_or_default();
+                }
+            }
+            None => {
+                writeln!(text, "  {path}; what rivetr would write cannot be told").unwrap_or_default();
+            }
+        }
+        text.push('\n');
     }
     text.push_str("Decide with: rivetr drift adopt, restore or ignore FILE\n");
     text
