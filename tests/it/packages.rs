@@ -57,7 +57,7 @@ fn upgraded(host: &Host) {
     let pids = || SERVICES.map(|unit| property(host, unit, "MainPID"));
     let (load, before) = (host.load("blog", RATE), pids());
     let said = install(host, "0.0.2").succeeds();
-    println!("an upgrade: {}", load.lost_nothing());
+    eprintln!("an upgrade: {}", load.lost_nothing());
     assert!(!said.stdout.contains("rvt_") && !said.stderr.contains("rvt_"), "apt keeps what is printed");
     for (before, after) in before.iter().zip(pids()) {
         assert_ne!(*before, after, "the new program runs");
@@ -70,7 +70,7 @@ fn upgraded(host: &Host) {
     // The same again changes nothing that runs but the processes.
     let load = host.load("blog", RATE);
     install(host, "0.0.1").succeeds();
-    println!("back: {}", load.lost_nothing());
+    eprintln!("back: {}", load.lost_nothing());
     host.rivetr(["status"]).succeeds().says("blog");
 }
 
@@ -81,7 +81,7 @@ fn removed(host: &mut Host) {
     said.says("Its apps run on, are answered, and come back with the machine");
     host.run(["systemctl", "daemon-reload"]).succeeds();
     host.as_owner(["systemctl", "--user", "daemon-reload"]).succeeds();
-    println!("a removal: {}", load.lost_nothing());
+    eprintln!("a removal: {}", load.lost_nothing());
     assert_eq!(property(host, DAEMON, "ActiveState"), "inactive");
     assert!(!host.path("/usr/bin/rivetr").exists());
     host.run(["sh", "-c", "find /usr/bin /usr/lib -name '*rivetr*' -type f"])
@@ -97,7 +97,7 @@ fn removed(host: &mut Host) {
     // And back, with all that was there.
     let load = host.load("blog", RATE);
     install(host, "0.0.1").succeeds();
-    println!("back again: {}", load.lost_nothing());
+    eprintln!("back again: {}", load.lost_nothing());
     assert!(!host.path("/usr/lib/rivetr").exists());
     host.rivetr(["doctor"]).succeeds().says("Nothing is wrong.");
     host.rivetr(["deploy", "blog"]).succeeds();
@@ -133,7 +133,7 @@ fn an_upgrade_that_does_not_fit_leaves_the_version_before_at_work() {
     let (load, pid) = (host.load("blog", RATE), host.main_pid());
     let failed = install(&host, "0.0.2");
     failed.fails().says("could not be brought up to date").says("rivetr 0.0.1 runs on");
-    println!("an upgrade that failed: {}", load.lost_nothing());
+    eprintln!("an upgrade that failed: {}", load.lost_nothing());
     assert_eq!(host.main_pid(), pid);
     assert_eq!(schema(&host), newest - 1, "nothing was changed");
     assert_eq!(host.list("/var/lib/rivetr/backup"), [""; 0]);
@@ -245,10 +245,10 @@ fn install(host: &Host, version: &str) -> Ran {
         std::fs::create_dir_all(pages.join(file).parent().unwrap()).unwrap();
         std::fs::write(pages.join(file), "").unwrap();
     }
-    let mut build = Command::new(packaging("build"));
-    build.args(["--binary", env!("CARGO_BIN_EXE_rivetr"), "--kind", "deb", "--version", version]);
-    build.arg("--pages").arg(&pages).arg("--out").arg(folder.path()).env("DPKG_DEB_COMPRESSOR_TYPE", "none");
-    let built = build.output().expect("the script runs");
+    let mut script = Command::new(packaging("build"));
+    script.args(["--binary", env!("CARGO_BIN_EXE_rivetr"), "--kind", "deb", "--version", version]);
+    script.arg("--pages").arg(&pages).arg("--out").arg(folder.path()).env("DPKG_DEB_COMPRESSOR_TYPE", "none");
+    let built = script.output().expect("the script runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let package = String::from_utf8(built.stdout).unwrap();
     let inside = "/root/rivetr.deb";
