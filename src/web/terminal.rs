@@ -3,11 +3,11 @@
 //! Bytes of the terminal are binary messages both ways. Texts are JSON: the browser tells its window's size and how
 //! much it has shown, rivetr why it ended.
 
+mod page;
+
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use askama::Template;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
@@ -27,18 +27,15 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
-use super::app::{self, Head};
 use super::around::is_encrypted;
 use super::error::PageError;
-use super::shell::{Shell, Visit};
-use super::{Route, Stopping, Web, services, view};
+use super::shell::Visit;
+use super::{Route, Stopping, Web};
 use crate::auth::audit::Deed;
 use crate::auth::gate::Manage;
-use crate::auth::{Auth, Caller, Person, Refusal};
+use crate::auth::{Auth, Caller};
 use crate::domain::app::App;
 use crate::domain::name::Slug;
-use crate::domain::person::TeamId;
-use crate::domain::right::Right;
 use crate::engine::{Engine, EngineError, ExecInput, ExecOutput, ExecSession};
 use crate::store::Reader;
 
@@ -58,44 +55,6 @@ const COMMAND_MAX: usize = 1000;
 const AHEAD_MAX: u64 = 512 * 1024;
 /// Pieces of output that wait for the connection.
 const WAITING: usize = 16;
-
-#[derive(Template)]
-#[template(path = "terminal/index.html")]
-struct Page {
-    shell: Shell,
-    head: Head,
-    screen: Screen,
-}
-
-#[derive(Template)]
-#[template(path = "terminal/service.html")]
-struct ServicePage {
-    shell: Shell,
-    head: services::Head,
-    screen: Screen,
-}
-
-/// The part of a page that a terminal is in.
-struct Screen {
-    /// The path of the page of which it is a part.
-    of: String,
-    /// Whose containers these are.
-    slug: Slug,
-    /// The containers there are to choose from, by their value and how they are called; none: nothing runs.
-    containers: Vec<(String, String)>,
-    /// The one that is chosen.
-    chosen: String,
-    /// What does the same on the host.
-    by_hand: String,
-    idle_minutes: u64,
-}
-
-/// Which container a page was led here for.
-#[derive(Debug, Deserialize)]
-struct Chosen {
-    #[serde(default)]
-    container: String,
-}
 
 /// Where a command runs.
 enum Place {
@@ -137,82 +96,11 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
-        Route::get("/apps/{id}/terminal", show),
+        Route::get("/apps/{id}/terminal", page::show),
         Route::get("/apps/{id}/terminal/socket", open),
-        Route::get("/services/{id}/terminal", show_service),
+        Route::get("/services/{id}/terminal", page::show_service),
         Route::get("/services/{id}/terminal/socket", open_service),
     ]
-}
-
-async fn show(
-    visit: Visit<Manage>,
-    shell: Shell,
-    State(engine): State<Engine>,
-    State(reader): State<Reader>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let app = find(&reader, &visit.person, &id).await?;
-    let head = app::head(&engine, &app, "terminal").await?;
-    let live = match app.live {
-        Some(id) if !head.stopped => reader.deployment(id).await?,
-        Some(_) | None => None,
-    };
-    let replicas = live.iter().flat_map(|live| live.replicas().map(|(replica, _)| replica));
-    let replicas: Vec<u8> = replicas.collect();
-    let called = |replica: &u8| (replica.to_string(), format!("{replica} of {}", replicas.len()));
-    let screen = Screen {
-        of: format!("/apps/{}", app.slug),
-        containers: replicas.iter().map(called).collect(),
-        chosen: String::new(),
-        by_hand: format!("rivetr exec {} -- sh", app.slug),
-        slug: app.slug,
-        idle_minutes: IDLE_MAX.as_secs() / 60,
-    };
-    view::show(&Page { shell, head, screen })
-}
-
-async fn show_service(
-    visit: Visit<Manage>,
-    shell: Shell,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Query(Chosen { container }): Query<Chosen>,
-) -> Result<Response, PageError> {
-    let slug = find_service(&engine, &visit.person, &id).await?;
-    let status = engine.service_status(&slug).await?;
-    let head = services::Head::of(&status, "terminal");
-    let there = status.parts.into_iter().filter(|_| head.is_live && !head.stopped).map(|part| part.part.name);
-    let screen = Screen {
-        of: format!("/services/{slug}"),
-        containers: there.map(|name| (name.clone(), name)).collect(),
-        by_hand: format!("rivetr services exec {slug} CONTAINER -- sh"),
-        chosen: container,
-        slug,
-        idle_minutes: IDLE_MAX.as_secs() / 60,
-    };
-    view::show(&ServicePage { shell, head, screen })
-}
-
-/// The app, if the person may do with it what a terminal can do: everything.
-async fn find(reader: &Reader, person: &Person, id: &str) -> Result<App, PageError> {
-    let app = app::find(reader, person, id).await?;
-    may_manage(person, app.project.team)?;
-    Ok(app)
-}
-
-/// The same of a service.
-async fn find_service(engine: &Engine, person: &Person, id: &str) -> Result<Slug, PageError> {
-    let service = services::find(engine, person, id).await?;
-    may_manage(person, service.project.team)?;
-    Ok(service.slug)
-}
-
-fn may_manage(person: &Person, team: TeamId) -> Result<(), PageError> {
-    if person.reach.allows_in(Right::Manage, team) {
-        return Ok(());
-    }
-    let refusal = Refusal::Forbidden { caller: person.login.clone(), needs: "a wider role in its team" };
-    Err(PageError::Refused(Arc::new(refusal)))
 }
 
 /// What a terminal stands on besides its app.
@@ -238,7 +126,7 @@ async fn open(
     Query(wanted): Query<Wanted>,
     request: Request,
 ) -> Result<Response, PageError> {
-    let app = find(&ground.reader, &visit.person, &id).await?;
+    let app = page::find(&ground.reader, &visit.person, &id).await?;
     let replica = wanted.container.parse().unwrap_or(1);
     begin(visit, &ground, Place::App(Box::new(app), replica), wanted, request)
 }
@@ -250,7 +138,7 @@ async fn open_service(
     Query(wanted): Query<Wanted>,
     request: Request,
 ) -> Result<Response, PageError> {
-    let slug = find_service(&ground.engine, &visit.person, &id).await?;
+    let slug = page::find_service(&ground.engine, &visit.person, &id).await?;
     let place = Place::Service(slug, wanted.container.clone());
     begin(visit, &ground, place, wanted, request)
 }

@@ -169,6 +169,7 @@ fn state(client: &Client, host: &Host) -> Value {
         "/api/certificates",
         "/api/databases",
         "/api/trashed-databases",
+        "/api/services",
     ]
     .map(ask);
     json!({ "tokens": tokens, "lists": lists, "files": files })

@@ -213,7 +213,7 @@ fn lost(host: &Host) {
     host.as_owner(["rm", &unit, &target]).succeeds();
     host.run(["systemctl", "restart", "rivetr.service"]).succeeds();
     assert_eq!(soon(|| host.text(&unit), |found| *found == text), text);
-    assert_ne!(host.text(&target), "");
+    assert_ne!(soon(|| host.text(&target), |found| !found.is_empty()), "");
     host.nothing_differs();
 }
 

@@ -214,7 +214,7 @@ impl Traces {
              -not -path '/tmp/*' -not -path '/run/systemd/*' -not -path '/run/udev/*' -not -path '/run/log/*' \
              -not -path '/var/lib/systemd/*' -not -path '/usr/local/bin/load' -not -name '*-' -not -name '*.pyc'
              find / /run -xdev -path '*rivetr*' -not -path '/var/log/*' -not -path '/var/lib/rivetr'
-             find /var/lib/rivetr /var/lib/containers /tmp /var/tmp /dev/shm -mindepth 1
+             find /var/lib/rivetr /var/lib/containers /tmp /var/tmp /dev/shm -mindepth 1 -not -path '*/systemd-private-*'
              sed 's,^,/etc/passwd: ,' /etc/passwd
              sed 's,^,/etc/group: ,' /etc/group
              for file in /etc/subuid /etc/subgid; do sed \"s,^,$file: ,\" $file; done

@@ -16,7 +16,7 @@ services:
     <<: *box
     command: sh -c 'sleep 1; echo ready > /data/state; exec httpd -f -p 5432 -h /data'
     healthcheck:
-      test: test "$$(cat /data/state)" = "ready"
+      test: test "$$(wget -q -O - http://127.0.0.1:5432/state)" = "ready"
       interval: 1s
       retries: 60
     volumes: [data:/data]

@@ -159,7 +159,9 @@ async fn a_tunnel_is_counted_and_logged_with_its_bytes() {
     let open = proxy.link.metrics().await.unwrap();
     assert_eq!((open.apps["a.test"].in_flight, open.apps["a.test"].requests()), (1, 0));
     drop(stream);
-    let counts = counted(&proxy, |counts| counts.apps["a.test"].in_flight == 0).await;
+    let ended =
+        |counts: &Counts| counts.apps["a.test"].in_flight == 0 && counts.apps["a.test"].requests() == 1;
+    let counts = counted(&proxy, ended).await;
     let app = &counts.apps["a.test"];
     assert_eq!((app.statuses, app.bytes_in, app.bytes_out), ([0, 1, 0, 0, 0, 0], 1000, 1000));
     assert_eq!(app.buckets.iter().sum::<u64>(), 0, "its length says nothing about the app");

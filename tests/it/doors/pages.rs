@@ -45,6 +45,7 @@ fn every_page_lets_in_who_may_come_in_and_hides_what_is_another_teams() {
     host.rivetr(["keys", "create", "deploys"]).succeeds();
     host.rivetr(["apps", "set", "blog", "--volume", "data:/data"]).succeeds();
     super::databases(&host);
+    service(&host);
     host.rivetr(["teams", "create", "others"]).succeeds();
     let client = Client::new(&host);
     let visitors = visitors(&host, &client);
@@ -157,7 +158,8 @@ fn verdict(access: Access, path: &str, part: Part) -> Verdict {
 
 /// Whether a path names a thing of a team.
 fn is_an_object(path: &str) -> bool {
-    path.contains('{') && !is_the_instances(path) && !path.starts_with("/tokens") && !path.starts_with("/me")
+    let ones_own = ["/tokens", "/me", "/templates"].iter().any(|path_of| path.starts_with(path_of));
+    path.contains('{') && !is_the_instances(path) && !ones_own
 }
 
 /// Whether it is about what no team has.
@@ -177,6 +179,8 @@ fn target(pattern: &str) -> Option<String> {
         ("projects", "default"),
         ("volumes", "rivetr-vol-blog-data"),
         ("databases", "orders"),
+        ("services", "pair"),
+        ("templates", "grafana"),
         ("trashed-databases", "1"),
         ("domains", "2"),
         ("keys", "deploys"),
@@ -194,6 +198,13 @@ fn target(pattern: &str) -> Option<String> {
         }
     }
     Some(format!("/{}", words.join("/")))
+}
+
+/// A service that runs.
+fn service(host: &Host) {
+    let file = "services: {web: {image: \"docker.io/library/busybox:stable\", command: sleep 1000, stop_signal: SIGKILL}}";
+    host.run(["sh", "-c", &format!("echo '{file}' >/root/compose.yaml")]).succeeds();
+    host.rivetr(["services", "create", "pair", "--file", "/root/compose.yaml"]).succeeds();
 }
 
 /// Somebody of each kind, signed in where they can.
