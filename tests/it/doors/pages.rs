@@ -186,8 +186,6 @@ fn target(pattern: &str) -> Option<String> {
         ("keys", "deploys"),
         ("teams", "1"),
         ("certificates", "blog.example.org"),
-        ("services", "shop"),
-        ("templates", "grafana"),
         ("webhook-deliveries", "1"),
     ]);
     let mut words: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
