@@ -212,7 +212,7 @@ impl Traces {
         let look = "find / /run -xdev \
              -not -path '/var/lib/dpkg/*' -not -path '/var/lib/apt/*' -not -path '/var/cache/*' -not -path '/var/log/*' \
              -not -path '/tmp/*' -not -path '/run/systemd/*' -not -path '/run/udev/*' -not -path '/run/log/*' \
-             -not -path '/var/lib/systemd/*' -not -path '/usr/local/bin/load' -not -name '*-' -not -name '*.pyc'
+             -not -path '/var/lib/systemd/*' -not -path '/usr/local/bin/load' -not -path '*/systemd-private-*' -not -name '*-' -not -name '*.pyc'
              find / /run -xdev -path '*rivetr*' -not -path '/var/log/*' -not -path '/var/lib/rivetr'
              find /var/lib/rivetr /var/lib/containers /tmp /var/tmp /dev/shm -mindepth 1 -not -path '*/systemd-private-*'
              sed 's,^,/etc/passwd: ,' /etc/passwd
