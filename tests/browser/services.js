@@ -18,6 +18,8 @@ const FILE = `services:
 
 const panel = (page, name) => page.locator('section', { has: page.getByRole('heading', { name, exact: true }) });
 
+const tab = (page, name) => page.getByRole('navigation', { name: 'pair' }).getByRole('link', { name });
+
 test('a service: create, log, terminal, change, bring back, delete', { as: administrator }, async (page) => {
   await page.goto('/services/new');
   await page.getByLabel('Name', { exact: true }).fill('pair');
@@ -35,11 +37,11 @@ test('a service: create, log, terminal, change, bring back, delete', { as: admin
   await page.getByText('live', { exact: true }).first().waitFor();
   await panel(page, 'Containers').getByText('active (running)').first().waitFor();
 
-  await page.getByRole('link', { name: 'Logs' }).click();
+  await tab(page, 'Logs').click();
   await page.getByText('hello from worker').waitFor();
   await page.getByText('hello from web').waitFor();
 
-  await page.getByRole('link', { name: 'Overview' }).click();
+  await tab(page, 'Overview').click();
   await panel(page, 'Containers').getByRole('row', { name: /worker/ }).getByRole('link', { name: 'Terminal' }).click();
   await page.getByRole('status').filter({ hasText: 'Connected' }).waitFor();
   assert.equal(await page.getByLabel('Container').inputValue(), 'worker');
@@ -48,7 +50,7 @@ test('a service: create, log, terminal, change, bring back, delete', { as: admin
   await page.locator('.xterm-rows', { hasText: 'at-42' }).waitFor();
   await page.locator('.xterm-rows', { hasText: 'sleep 1000000' }).waitFor();
 
-  await page.getByRole('link', { name: 'Files' }).click();
+  await tab(page, 'Files').click();
   const text = page.getByLabel('compose.yaml');
   assert.equal(await text.inputValue(), FILE);
   await text.fill(FILE.replace('hello from worker', 'good evening'));
