@@ -34,7 +34,7 @@ test('a service: create, log, terminal, change, bring back, delete', { as: admin
   await page.getByRole('button', { name: 'Create' }).click();
   await page.waitForURL('**/services/pair');
   // It comes up while the page is looked at.
-  await page.getByText('live', { exact: true }).first().waitFor();
+  await page.locator('#service-head').getByText('live', { exact: true }).waitFor();
   await panel(page, 'Containers').getByText('active (running)').first().waitFor();
 
   await tab(page, 'Logs').click();
@@ -58,9 +58,8 @@ test('a service: create, log, terminal, change, bring back, delete', { as: admin
   await panel(page, 'What an update would do').getByText('stop rivetr-svc-pair-worker.service').waitFor();
   await page.getByRole('button', { name: 'Update' }).click();
   await page.waitForURL('**/services/pair');
-  const second = panel(page, 'Revisions').getByRole('row', { name: /^2 / });
-  await second.waitFor();
-  await page.getByText('live', { exact: true }).first().waitFor();
+  await panel(page, 'Revisions').getByRole('row', { name: /^2 / }).waitFor();
+  await page.locator('#service-head').getByText('live', { exact: true }).waitFor();
   await page.goto('/services/pair/logs');
   await page.getByText('good evening').waitFor();
 
