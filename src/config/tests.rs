@@ -214,7 +214,11 @@ fn the_environment_overrides_and_is_checked_likewise() {
             "t",
             "environment variable RIVETR_TOKENS means nothing to rivetr; did you mean RIVETR_TOKEN?",
         ),
-        ("RIVETR_SHINE", "1", "environment variable RIVETR_SHINE means nothing to rivetr; unset it"),
+        (
+            "RIVETR_XXXXXXXXXXXXXXXXXXXXXXX",
+            "1",
+            "environment variable RIVETR_XXXXXXXXXXXXXXXXXXXXXXX means nothing to rivetr; unset it",
+        ),
     ] {
         assert_eq!(explain_text("", &[(variable, value)]).unwrap_err(), expect);
     }
