@@ -25,8 +25,10 @@ prepare_stock() {
   printf '%s\n' "$stock"
 }
 
+# What it is made in counts too: the registry's user there is the one whose files these are.
 stock_hash() {
   {
+    recipe_hash "$STOCK_SUITE"
     sha256sum <"$here/lib/stock.sh"
     hash_of_tree "$here/stock"
   } | sha256sum | cut -c 1-12
