@@ -113,7 +113,7 @@ pub(super) async fn head(engine: &Engine, database: &Database, tab: &'static str
 }
 
 /// The kind with its version, or with the image that takes its place.
-fn runs(database: &Database) -> String {
+pub(super) fn runs(database: &Database) -> String {
     let image = &database.settings.image;
     let version = database.kind.version_of(image).unwrap_or_else(|| image.to_string());
     format!("{} {version}", database.kind.title())
@@ -125,7 +125,7 @@ fn problem(database: &Database) -> String {
 }
 
 /// How a database does, as people see it.
-fn mark(standing: DatabaseStanding) -> Mark {
+pub(super) fn mark(standing: DatabaseStanding) -> Mark {
     let mark = |class, icon| Mark { class, icon, word: standing.as_str() };
     match standing {
         DatabaseStanding::Pulling | DatabaseStanding::Starting => mark("moving", "moving"),

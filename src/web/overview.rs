@@ -1,5 +1,6 @@
-//! The overview: every app as it stands, what was deployed lately, and the host at a glance.
+//! The overview: every app, service and database as it stands, what was deployed lately, and the host at a glance.
 
+pub(super) mod beside;
 mod host;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::domain::app::{App, AppId};
 use crate::domain::name::Slug;
 use crate::engine::{Engine, Standings};
 use crate::store::Reader;
+use beside::Beside;
 use host::Host;
 
 /// How many of the newest deployments are shown.
@@ -43,7 +45,7 @@ struct Page {
     made: i64,
 }
 
-/// Every app that the person sees, by project.
+/// Every app that the person sees, by project, and what runs beside them.
 #[derive(Hash)]
 struct Board {
     groups: Vec<Group>,
@@ -53,6 +55,7 @@ struct Board {
 struct Group {
     project: Slug,
     tiles: Vec<Tile>,
+    beside: Vec<Beside>,
 }
 
 /// One app.
@@ -78,6 +81,13 @@ struct ShownBoard<'a> {
 struct ShownTile<'a> {
     shell: &'a Shell,
     tile: &'a Tile,
+}
+
+#[derive(Template)]
+#[template(path = "overview/beside.html")]
+struct ShownBeside<'a> {
+    shell: &'a Shell,
+    one: &'a Beside,
 }
 
 #[derive(Template)]
@@ -111,10 +121,14 @@ async fn index(
     view::show(&Page { shell, board, recent, host, seen, made: engine.now().0 })
 }
 
-/// Reads all of it: a few questions to the store and one to systemd, however many apps there are.
+/// Reads all of it: a few questions to the store and two to systemd, however much there is.
 async fn read(engine: &Engine, reader: &Reader, person: &Person) -> Result<(Board, Vec<Line>), PageError> {
-    let (apps, standings) = tokio::join!(reader.apps(), engine.standings());
-    let (apps, standings) = (apps?, standings?);
+    let (apps, standings, beside) = tokio::join!(
+        reader.apps(),
+        engine.standings(),
+        beside::read(engine, |project| view::sees(person, project))
+    );
+    let (apps, standings, beside) = (apps?, standings?, beside?);
     let apps: Vec<App> = apps.into_iter().filter(|app| view::sees(person, &app.project)).collect();
     let mut projects: Vec<_> = apps.iter().map(|app| app.project.id).collect();
     projects.sort_unstable();
@@ -123,12 +137,15 @@ async fn read(engine: &Engine, reader: &Reader, person: &Person) -> Result<(Boar
     let live: BTreeMap<AppId, _> = apps.iter().map(|app| (app.id, app.live)).collect();
     let now = engine.now();
     let recent = recent.iter().map(|one| Line::of(one, live.get(&one.app).copied().flatten(), now)).collect();
-    let mut groups = BTreeMap::<Slug, Vec<Tile>>::new();
+    let mut groups = BTreeMap::<Slug, (Vec<Tile>, Vec<Beside>)>::new();
     for app in &apps {
-        groups.entry(app.project.slug.clone()).or_default().push(Tile::of(engine, app, &standings));
+        groups.entry(app.project.slug.clone()).or_default().0.push(Tile::of(engine, app, &standings));
     }
-    let groups = groups.into_iter().map(|(project, tiles)| Group { project, tiles }).collect();
-    Ok((Board { groups }, recent))
+    for one in beside {
+        groups.entry(one.project.clone()).or_default().1.push(one);
+    }
+    let group = |(project, (tiles, beside))| Group { project, tiles, beside };
+    Ok((Board { groups: groups.into_iter().map(group).collect() }, recent))
 }
 
 impl Tile {
@@ -156,8 +173,13 @@ impl Board {
         self.groups.iter().flat_map(|group| &group.tiles)
     }
 
-    fn apps(&self) -> Vec<AppId> {
-        self.tiles().map(|tile| tile.id).collect()
+    fn beside(&self) -> impl Iterator<Item = &Beside> {
+        self.groups.iter().flat_map(|group| &group.beside)
+    }
+
+    /// The names of the events of all that is on it.
+    fn events(&self) -> Vec<String> {
+        self.tiles().map(Tile::event).chain(self.beside().map(Beside::event)).collect()
     }
 }
 
@@ -178,7 +200,7 @@ async fn watch(
 ) -> Result<Response, PageError> {
     let beats = Box::pin(live.beats(|_| true));
     let (person, sent) = (visit.person.clone(), Sent::default());
-    let watching = Watching { live: live.clone(), shell, person, beats, sent, apps: None, seen };
+    let watching = Watching { live: live.clone(), shell, person, beats, sent, shown: None, seen };
     let batches = stream::unfold(watching, |mut watching| async move {
         watching.beats.next().await?;
         Some((watching.look().await, watching))
@@ -192,8 +214,8 @@ struct Watching {
     person: Person,
     beats: Pin<Box<dyn Stream<Item = ()> + Send>>,
     sent: Sent,
-    /// Those that the page shows.
-    apps: Option<Vec<AppId>>,
+    /// The events of what the page shows.
+    shown: Option<Vec<String>>,
     seen: Seen,
 }
 
@@ -204,32 +226,39 @@ impl Watching {
         let host = Host::of(&self.live.engine, &self.shell);
         let shell = &self.shell;
         let mut events = Vec::new();
-        let apps = board.apps();
-        let same = self.apps.as_ref() == Some(&apps);
+        let shown = board.events();
+        let same = self.shown.as_ref() == Some(&shown);
         let whole = if same {
             None
         } else {
-            let is_new = self.apps.is_none();
+            let is_new = self.shown.is_none();
             let fresh = self.live.engine.now().0.saturating_sub(self.seen.made) < FRESH;
-            let shown = is_new && fresh && live::hash(&board) == self.seen.seen;
-            (!shown).then_some(ShownBoard { shell, board: &board })
+            let has_all = is_new && fresh && live::hash(&board) == self.seen.seen;
+            (!has_all).then_some(ShownBoard { shell, board: &board })
         };
         for tile in board.tiles() {
-            let part = ShownTile { shell, tile };
-            if same {
-                events.extend(self.sent.event(&tile.event(), &part)?);
-            } else {
-                self.sent.took(&tile.event(), &part)?;
-            }
+            events.extend(part(&mut self.sent, same, &tile.event(), &ShownTile { shell, tile })?);
+        }
+        for one in board.beside() {
+            events.extend(part(&mut self.sent, same, &one.event(), &ShownBeside { shell, one })?);
         }
         if let Some(whole) = whole {
             events.extend(self.sent.anew("board", &whole)?);
         }
         events.extend(self.sent.event("recent", &ShownRecent { shell, recent: &recent })?);
         events.extend(self.sent.event("host", &ShownHost { shell, host: &host })?);
-        self.apps = Some(apps);
+        self.shown = Some(shown);
         Ok(events)
     }
+}
+
+/// The event of one part of the board; within a board that is sent whole it counts as sent.
+fn part(sent: &mut Sent, same: bool, name: &str, part: &impl Template) -> Result<Option<Event>, PageError> {
+    if same {
+        return sent.event(name, part);
+    }
+    sent.took(name, part)?;
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -258,7 +287,7 @@ mod tests {
         let alone = ShownTile { shell: &shell, tile: &tile("blog", Some("http://blog.example/")) };
         let alone = alone.render().unwrap();
         let tiles = vec![tile("blog", Some("http://blog.example/"))];
-        let board = Board { groups: vec![Group { project: slug("default"), tiles }] };
+        let board = Board { groups: vec![Group { project: slug("default"), tiles, beside: vec![] }] };
         let whole = ShownBoard { shell: &shell, board: &board }.render().unwrap();
         assert!(whole.contains(&alone), "{whole}");
         assert!(alone.contains("sse-swap=\"app-7\"") && alone.contains("unknown"), "{alone}");

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::form::{Confirm, Errors, Form};
 use super::overview::Tile;
+use super::overview::beside::{self, Beside};
 use super::shell::{Hx, Shell, Visit};
 use super::{Route, Web, app, teams, view};
 use crate::api::wire;
@@ -52,6 +53,7 @@ struct Show {
     project: Slug,
     subnet: String,
     environments: Vec<Environment>,
+    beside: Vec<Beside>,
     is_empty: bool,
     may_manage: bool,
     may_lead: bool,
@@ -179,6 +181,7 @@ async fn shown(
     let reader = engine.reader();
     let (apps, environments) = tokio::try_join!(reader.apps(), reader.environments(project.id))?;
     let standings = engine.standings().await?;
+    let beside = beside::read(engine, |of| of.id == project.id).await?;
     let apps: Vec<App> = apps.into_iter().filter(|app| app.project.id == project.id).collect();
     let several = environments.len() > 1;
     let environment = |slug: Slug| {
@@ -193,6 +196,7 @@ async fn shown(
         project: project.slug.clone(),
         subnet: project.subnet.cidr(),
         environments: environments.into_iter().map(environment).collect(),
+        beside,
         may_manage,
         may_lead,
         is_empty: apps.is_empty(),

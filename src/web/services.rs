@@ -217,7 +217,7 @@ pub(super) fn heads(
 }
 
 /// How a service stands, by what was last asked for.
-fn mark(service: &Service, latest: Option<&Revision>) -> Mark {
+pub(super) fn mark(service: &Service, latest: Option<&Revision>) -> Mark {
     let mark = |class, icon, word| Mark { class, icon, word };
     if service.deleting {
         return mark("moving", "moving", "being deleted");

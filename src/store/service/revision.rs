@@ -99,6 +99,12 @@ impl Reader {
         self.read(move |tx| row::all(tx, sql, [service.0], read)).await
     }
 
+    /// The newest revision of every service.
+    pub async fn newest_revisions(&self) -> Result<Vec<Revision>, StoreError> {
+        let sql = "SELECT *, max(number) FROM revision GROUP BY service";
+        self.read(move |tx| row::all(tx, sql, [], read)).await
+    }
+
     /// The live revision of every service that has one.
     pub async fn live_revisions(&self) -> Result<Vec<Revision>, StoreError> {
         let sql =

@@ -22,7 +22,9 @@ boot() {
   in_host rivetr setup --url "http://$address" "${setup_arguments[@]}" >/dev/null 2>&1 || fail "rivetr setup failed in the host"
 }
 
+# What is measured: a release of this tree, or the program that RIVETR_BENCH_PROGRAM names.
 release_binary() (
+  if [ -n "${RIVETR_BENCH_PROGRAM:-}" ]; then readlink -e "$RIVETR_BENCH_PROGRAM" && exit; fi
   cd "$root" || exit
   cargo build --quiet --release --bin rivetr || fail "rivetr was not built"
   readlink -m "${CARGO_TARGET_DIR:-target}/release/rivetr"
