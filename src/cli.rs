@@ -29,6 +29,7 @@ mod jobs;
 mod keys;
 mod link;
 mod logs;
+mod passphrase;
 mod projects;
 mod proxy;
 mod registries;

@@ -31,8 +31,9 @@ const LAYERS: [(&str, &[&str]); 17] = [
     // `api` for the forms of requests, which a page's form becomes too.
     ("web", &["domain", "store", "engine", "auth", "api"]),
     ("config", &["domain", "store", "host", "proxy", "engine"]),
-    // `setup` and `doctor` work on the machine before and without a daemon, `compose` turns files into files.
-    ("cli", &["domain", "config", "api", "host", "files", "compose", "quadlet"]),
+    // `setup` and `doctor` work on the machine before and without a daemon, `compose` turns files into files, and what
+    // has a passphrase is sealed where that is typed.
+    ("cli", &["domain", "vault", "config", "api", "host", "files", "compose", "quadlet"]),
 ];
 
 /// The modules that put the others together and may name them all.

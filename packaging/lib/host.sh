@@ -20,11 +20,23 @@ tell() { printf 'rivetr: %s\n' "$@" >&2; }
 
 systemd_runs() { [ -d /run/systemd/system ]; }
 
+# on_host COMMAND...: with the network and the mounts of this machine. rpm gives its scripts some of their own, where every
+# port is free and nothing can be seen that was mounted since.
+on_host() {
+  if [ "$(namespaces self)" = "$(namespaces 1)" ] || [ "$(stat -c %d:%i /proc/1/root/.)" != "$(stat -c %d:%i /.)" ]; then
+    "$@"
+  else
+    nsenter --target 1 --mount --net "$@"
+  fi
+}
+
+namespaces() { readlink "/proc/$1/ns/mnt" "/proc/$1/ns/net"; }
+
 # manager_of USER ARGUMENT...: systemctl towards that user's manager.
 manager_of() {
   user=$1 uid=$(id -u "$1")
   shift
-  setpriv --reuid "$user" --regid "$user" --init-groups env "XDG_RUNTIME_DIR=/run/user/$uid" systemctl --user "$@"
+  on_host setpriv --reuid "$user" --regid "$user" --init-groups env "XDG_RUNTIME_DIR=/run/user/$uid" systemctl --user "$@"
 }
 
 # Before the first unpacking: the units that serve since a package was removed would come before those of this one. What
@@ -67,7 +79,7 @@ set_up() {
     return 1
   fi
   forget_before_drop_in
-  if "$program" setup --without-token >&2; then
+  if on_host "$program" setup --without-token >&2; then
     rm -f "$serving"
     forget_before
     return 0

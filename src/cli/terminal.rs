@@ -1,14 +1,15 @@
 //! The terminal that a person sits at: its size, and every key to the program that is run for them.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use zeroize::Zeroizing;
 
 use crate::api::wire::Window;
 
-/// A terminal whose keys are passed on as they are; as it was before, when dropped.
+/// A terminal that is used in another way, its keys passed on as they are or not shown; as it was before, when dropped.
 pub struct RawTerminal {
     terminal: File,
     before: Termios,
@@ -36,6 +37,23 @@ impl Drop for RawTerminal {
         // There is nobody to tell: the terminal itself may be gone.
         tcsetattr(&self.terminal, OptionalActions::Drain, &self.before).ok();
     }
+}
+
+/// Asks the person at the terminal, wherever standard input and output lead, for a line of no more than `most` bytes. What
+/// they type is not shown.
+pub fn ask_unseen(prompt: &str, most: u64) -> io::Result<Zeroizing<String>> {
+    let terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    let before = tcgetattr(&terminal)?;
+    let mut unseen = before.clone();
+    unseen.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&terminal, OptionalActions::Drain, &unseen)?;
+    let mut raw = RawTerminal { terminal, before };
+    raw.terminal.write_all(prompt.as_bytes())?;
+    let mut line = Zeroizing::new(String::new());
+    BufReader::new(&raw.terminal).take(most).read_line(&mut line)?;
+    // The person's own line end was not shown either.
+    raw.terminal.write_all(b"\n")?;
+    Ok(line)
 }
 
 /// The size of the terminal on standard input.

@@ -1,11 +1,13 @@
 //! Files that are sealed for a key and opened with it: the age format, version 1 (age-encryption.org/v1), as a stream.
 //!
-//! Only the recipient of the kind X25519. Whoever has the key opens such a file with any program that speaks age, and
-//! needs no rivetr for it. What comes out has been authenticated, chunk by chunk; that the file is whole is known at
+//! Only recipients of the kinds X25519 and scrypt: a key, or a passphrase. Whoever has it opens such a file with any program
+//! that speaks age, and needs no rivetr for it. What comes out has been authenticated, chunk by chunk; that the file is whole is known at
 //! its end, and an error is given there if it is not.
 
 mod bech32;
 mod head;
+mod scrypt;
+mod x25519;
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -46,6 +48,18 @@ pub enum NotOpened {
          backups key shows one)"
     )]
     OtherKey,
+    /// It is sealed under another passphrase.
+    #[error("this is not the passphrase that it was sealed with")]
+    OtherPassphrase,
+    /// A key was brought, and it is sealed under a passphrase.
+    #[error("it is sealed with a passphrase, and no key opens it")]
+    WantsPassphrase,
+    /// A passphrase was brought, and it is sealed for a key.
+    #[error("it is sealed for a key, and no passphrase opens it")]
+    WantsKey,
+    /// Trying the passphrase would take more memory than a host has to spare.
+    #[error("whoever sealed it asks for more than 1 GiB of memory to try a passphrase")]
+    TooMuchWork,
     /// It is not what was sealed.
     #[error("it was changed or cut off since it was sealed, so nothing of it may be used")]
     Damaged,
@@ -96,6 +110,17 @@ impl Recipient {
     }
 }
 
+/// How long the beginning of a file has to be for [`wants_passphrase`] to tell, in bytes.
+pub const TELLING: u64 = 64;
+
+/// Whether a file that begins with this is sealed under a passphrase.
+#[must_use]
+pub fn wants_passphrase(beginning: &[u8]) -> bool {
+    let rest = beginning.strip_prefix(head::VERSION.as_bytes());
+    let how = rest.and_then(|rest| rest.strip_prefix(b"-> "));
+    how.is_some_and(|how| how.starts_with(scrypt::KIND.as_bytes()))
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -139,8 +164,16 @@ pub struct Sealer<W: Write> {
 
 impl<W: Write> Sealer<W> {
     /// Begins a file for a recipient.
-    pub fn new(mut to: W, recipient: &Recipient) -> io::Result<Self> {
-        let begun = head::begin(&recipient.0)?;
+    pub fn new(to: W, recipient: &Recipient) -> io::Result<Self> {
+        Self::begin(to, &head::begin(|file_key| x25519::wrap(&recipient.0, file_key))?)
+    }
+
+    /// Begins a file under a passphrase. This takes about a second, and 256 MiB of memory meanwhile.
+    pub fn with_passphrase(to: W, passphrase: &Secret) -> io::Result<Self> {
+        Self::begin(to, &head::begin(|file_key| scrypt::wrap(passphrase, file_key))?)
+    }
+
+    fn begin(mut to: W, begun: &head::Begun) -> io::Result<Self> {
         to.write_all(&begun.head)?;
         let key =
             LessSafeKey::new(head::derive(&*begun.file_key, &begun.nonce, PAYLOAD, &CHACHA20_POLY1305)?);
@@ -193,8 +226,27 @@ pub struct Opener<R: Read> {
 impl<R: Read> Opener<R> {
     /// Reads the head of a file that is sealed for this key.
     pub fn new(from: R, identity: &Identity) -> io::Result<Self> {
+        Self::open(from, |arguments, body| x25519::unwrap(&identity.0, arguments, body))
+    }
+
+    /// Reads the head of a file that is sealed under this passphrase, which takes what it took to seal it.
+    pub fn with_passphrase(from: R, passphrase: &Secret) -> io::Result<Self> {
+        let mut tried = false;
+        Self::open(from, |arguments, body| {
+            // More than one way in, and not each of them has been agreed to.
+            if std::mem::replace(&mut tried, true) {
+                return Err(NotOpened::Damaged.into());
+            }
+            scrypt::unwrap(passphrase, arguments, body).map(Some)
+        })
+    }
+
+    fn open(
+        from: R,
+        unwrap: impl FnMut(&str, &str) -> io::Result<Option<head::FileKey>>,
+    ) -> io::Result<Self> {
         let mut from = BufReader::with_capacity(CHUNK, from);
-        let opened = head::open(&mut from, &identity.0)?;
+        let opened = head::open(&mut from, unwrap)?;
         let key =
             LessSafeKey::new(head::derive(&*opened.file_key, &opened.nonce, PAYLOAD, &CHACHA20_POLY1305)?);
         let chunks = Chunks { key, next: 0 };
@@ -297,6 +349,60 @@ mod tests {
         }
     }
 
+    /// Made by age 1.1.1: `age --passphrase`.
+    const UNDER_PASSPHRASE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCA2aGNIMEhUalc0UE9FYlVZdTdTMHpnIDE4CmxhM0VNL2p4clUxdzgyUC9aMkJwV01qek9JdUl5WW41c05COFUrcmJNN1kKLS0tIDVZWit4Y0hqV09PZDJ4VzdaZE5oWGQ3cnhjS1FHNll5cHBIWUk0eHRmbVkKx+hST+tx3YElobTWDlhlpZKT5267WQxh4hL7lk8HNw/gXMchig==";
+
+    fn decoded(text: &str) -> Vec<u8> {
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap()
+    }
+
+    fn opened_with(file: &[u8], passphrase: &str) -> Result<Vec<u8>, NotOpened> {
+        let why = |error: io::Error| *error.get_ref().unwrap().downcast_ref::<NotOpened>().unwrap();
+        let mut text = Vec::new();
+        let mut opener = Opener::with_passphrase(file, &Secret::from(passphrase)).map_err(why)?;
+        opener.read_to_end(&mut text).map_err(why)?;
+        Ok(text)
+    }
+
+    #[test]
+    fn a_file_of_age_under_a_passphrase_is_opened_by_that_one_alone() {
+        let file = decoded(UNDER_PASSPHRASE);
+        assert!(wants_passphrase(&file[..usize::try_from(TELLING).unwrap()]));
+        assert_eq!(opened_with(&file, "correct horse battery").unwrap(), b"hello");
+        assert_eq!(opened_with(&file, "correct horse batterY"), Err(NotOpened::OtherPassphrase));
+        assert_eq!(opened(&file, &Identity::generate().unwrap()), Err(NotOpened::WantsPassphrase));
+    }
+
+    #[test]
+    fn what_is_sealed_under_a_passphrase_comes_back() {
+        let passphrase = Secret::from("correct horse battery");
+        let mut sealer = Sealer::with_passphrase(Vec::new(), &passphrase).unwrap();
+        sealer.write_all(b"canary").unwrap();
+        let file = sealer.finish().unwrap();
+        assert!(wants_passphrase(&file));
+        assert_eq!(opened_with(&file, "correct horse battery").unwrap(), b"canary");
+        assert_eq!(opened_with(&file[..file.len() - 1], "correct horse battery"), Err(NotOpened::Damaged));
+    }
+
+    #[test]
+    fn a_passphrase_is_tried_on_nothing_else_and_not_at_any_cost() {
+        let identity = Identity::generate().unwrap();
+        let file = sealed(b"canary", &identity);
+        assert!(!wants_passphrase(&file) && !wants_passphrase(b"PGDMP"));
+        assert_eq!(opened_with(&file, "x"), Err(NotOpened::WantsKey));
+        let under = decoded(UNDER_PASSPHRASE);
+        let other = |from: &str, to: &str| {
+            let found = under.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
+            [&under[..found], to.as_bytes(), &under[found + from.len()..]].concat()
+        };
+        assert_eq!(opened_with(&other(" 18\n", " 30\n"), "x"), Err(NotOpened::TooMuchWork));
+        assert_eq!(opened_with(&other(" 18\n", " x\n"), "x"), Err(NotOpened::Damaged));
+        assert_eq!(opened_with(&other("6hcH0", "6hc"), "x"), Err(NotOpened::Damaged));
+        // A second way in, beside the one with the passphrase.
+        let two = other("--- ", "-> scrypt AAAAAAAAAAAAAAAAAAAAAA 1\nAAAA\n--- ");
+        assert_eq!(opened_with(&two, "correct horse battery"), Err(NotOpened::Damaged));
+    }
+
     proptest! {
         // Unoptimised, a key takes long to make.
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -322,7 +428,7 @@ mod tests {
     fn a_file_of_age_itself_is_opened() {
         const KEY: &str = "AGE-SECRET-KEY-1TCLQJDRM4U4TQPGW8AC75S52LHSG5UHFM3ZYL9V5NZZ4NNH7DD8S9MMD0S";
         const FILE: &str = "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBWOTF5WHk1eTVOWW9UVnZ2TzRPbEVhNC93V3AxdCtxNjlYa2dJWERXMFhnCmYrWmtKcVhIMFM0QVJpY2dINzl0cCsxR0Fxc1BmRW4wc28zL3MzVjVBdDAKLS0tIG1TRVRwdk1rQk02akpkSzVrd2ZISWRUOWZiVytrSEZzTDBRZlRLUmtHb1UKiMa0u1RV9dHAgJB7ru6sEkRKJvdp4LSBHPEJTPbgBYZVvpXGuQ==";
-        let file = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, FILE).unwrap();
+        let file = decoded(FILE);
         let identity = Identity::parse(KEY).unwrap();
         assert_eq!(
             identity.recipient().to_string(),

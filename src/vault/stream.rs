@@ -43,6 +43,12 @@ pub fn unpack<R: Read>(from: R, identity: &Identity) -> io::Result<impl Read + u
     Ok(Unpacked(decoder))
 }
 
+/// Passes on what one seal holds under another, which is whole only if the first one was.
+pub fn reseal<R: Read, W: Write>(mut from: Opener<R>, mut to: Sealer<W>) -> io::Result<W> {
+    copy(&mut from, &mut to)?;
+    to.finish()
+}
+
 /// Copies in pieces; how many bytes there were.
 pub fn copy(from: &mut (impl Read + ?Sized), to: &mut (impl Write + ?Sized)) -> io::Result<u64> {
     let mut piece = vec![0; PIECE];

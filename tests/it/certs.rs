@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 
-use crate::host::Host;
+use crate::host::{Host, between_looks};
 
 /// How long a busy machine may take for an order, and for what failed once by a bad nonce to be tried again.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -115,6 +115,7 @@ fn two_hundred_domains_at_once() {
             break;
         }
         assert!(Instant::now() < deadline, "{valid} of {} are there: {listed}", all.len());
+        between_looks();
     }
     soon("not all are shown", || index(&host)["certificates"].as_array().map(Vec::len) == Some(200));
     soon("files were left behind", || host.list("/var/lib/rivetr/proxy/certs").len() == 201);
@@ -356,6 +357,7 @@ fn wait_for(host: &Host, name: &str, state: &str) -> Value {
             return shown;
         }
         assert!(Instant::now() < deadline, "{name} is not {state}: {shown}");
+        between_looks();
     }
 }
 
@@ -365,6 +367,7 @@ fn soon(or: &str, is: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is() {
         assert!(Instant::now() < deadline, "{or}");
+        between_looks();
     }
 }
 
@@ -378,6 +381,7 @@ fn another(host: &Host, name: &str, old: &str) -> String {
             return now;
         }
         assert!(Instant::now() < deadline, "{name} is served as before: {}", certificate(host, name));
+        between_looks();
     }
 }
 
@@ -403,6 +407,7 @@ fn served(host: &Host, name: &str) -> String {
         let has = |one: &&Value| one["names"].as_array().unwrap().iter().any(|known| known == name);
         let Some(found) = all.iter().find(has) else {
             assert!(Instant::now() < deadline, "{name} is not in {index}");
+            between_looks();
             continue;
         };
         let file = found["file"].clone();

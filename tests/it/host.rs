@@ -17,6 +17,8 @@ use serde_json::Value;
 const IMAGES: [&str; 4] = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"];
 /// Lists the names of containers, those of builds as well.
 pub const CONTAINERS: [&str; 6] = ["podman", "ps", "--all", "--external", "--format", "{{.Names}}"];
+/// How long nobody looks at what changes by itself.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long something may take that is done without anybody waiting for it.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -579,7 +581,13 @@ pub fn soon<T>(look: impl Fn() -> T, is_so: impl Fn(&T) -> bool) -> T {
         if is_so(&seen) || Instant::now() > deadline {
             return seen;
         }
+        between_looks();
     }
+}
+
+/// Leaves the processors to what is waited for: who looks all the time takes one for himself.
+pub fn between_looks() {
+    std::thread::sleep(LOOK);
 }
 
 fn script<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {

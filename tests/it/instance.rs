@@ -1,6 +1,7 @@
 //! `rivetr backup` and `rivetr restore`: what a host was, a new one is, with its apps, data and certificates.
 
 use std::fs;
+use std::io::{Read, Write};
 
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use crate::host::{Host, Ran, soon};
 const FILE: &str = "/root/rivetr.age";
 const KEY: &str = "/root/key.txt";
 const SITE: &str = "own.test";
+const PASSPHRASE: &str = "correct horse battery";
 
 const APP: &str = r#"FROM docker.io/library/busybox:stable
 STOPSIGNAL SIGKILL
@@ -201,4 +203,74 @@ fn refuses_what_is_broken(host: &Host) {
     fs::write(host.path("/root/none.txt"), "nothing").unwrap();
     host.rivetr(["restore", FILE, "--identity", "/root/none.txt"]).exits(2).says("holds no key");
     assert_eq!(host.rivetr(["apps", "list", "--json"]).succeeds().json()["items"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_passphrase_opens_it_and_nothing_else_does() {
+    let host = Host::boot("phrase");
+    host.rivetr(["apps", "create", "blog"]).succeeds();
+    host.rivetr(["env", "set", "--secret", "blog", "TOKEN=open sesame 9"]).succeeds();
+    let backup = |file: &str| format!("backup /root/{file} --passphrase-file -");
+    piped(&host, "short", &backup("short.age")).exits(2).says("at least 12 characters");
+    // Away from whatever terminal the test has.
+    let alone = ["setsid", "--wait", "timeout", "60", "rivetr", "backup", "/root/short.age", "--passphrase"];
+    host.run(alone).exits(2).says("--passphrase-file FILE");
+    host.rivetr(["backup", "/root/short.age", "--passphrase", "--recipient", "age1x"]).exits(2);
+    piped(&host, PASSPHRASE, "backup /root/piped.age --passphrase-file -").succeeds();
+    let (code, shown) =
+        typed(&host, "rivetr backup /root/other.age --passphrase", &[PASSPHRASE, "other horse"]);
+    assert!(code == 2 && shown.contains("two different ones"), "{shown}");
+    let command = format!("rivetr backup {FILE} --passphrase");
+    let (code, shown) = typed(&host, &command, &[PASSPHRASE, PASSPHRASE]);
+    assert!(code == 0 && !shown.contains("horse"), "{shown}");
+    let mut written = host.list("/root");
+    written.retain(|name| name.ends_with(".age"));
+    assert_eq!(written, ["piped.age", "rivetr.age"]);
+    let sealed = fs::read(host.path(FILE)).unwrap();
+    assert!(sealed.starts_with(b"age-encryption.org/v1\n-> scrypt "));
+
+    host.rivetr(["apps", "delete", "blog", "--yes"]).succeeds();
+    let apps = || host.rivetr(["apps", "list", "--json"]);
+    let there_are = |count: usize| {
+        let is_so = |ran: &Ran| {
+            ran.code == 0 && ran.json()["items"].as_array().is_some_and(|items| items.len() == count)
+        };
+        let seen = soon(apps, is_so);
+        assert!(is_so(&seen), "not {count} apps: {seen:?}");
+    };
+    let restore = format!("restore {FILE} --passphrase-file -");
+    host.rivetr(["restore", FILE, "--identity", KEY]).exits(2).says("sealed with a passphrase");
+    piped(&host, "wrong horse battery", &restore).exits(5).says("not the passphrase");
+    fs::write(host.path("/root/cut.age"), &sealed[..sealed.len() - 1]).unwrap();
+    piped(&host, PASSPHRASE, "restore /root/cut.age --passphrase-file -").exits(5).says("changed or cut off");
+    let dry = piped(&host, PASSPHRASE, &format!("{restore} --dry-run")).succeeds();
+    dry.says("apps: blog").says("Nothing was changed");
+    there_are(0);
+    let (code, shown) = typed(&host, &format!("rivetr restore {FILE}"), &[PASSPHRASE]);
+    assert!(code == 0 && shown.contains("rivetr starts anew"), "{shown}");
+    there_are(1);
+    host.rivetr(["env", "list", "blog"]).succeeds().says("TOKEN");
+}
+
+fn piped(host: &Host, passphrase: &str, command: &str) -> Ran {
+    host.run(["sh", "-c", &format!("echo '{passphrase}' | timeout 120 rivetr {command}")])
+}
+
+/// Types lines at a terminal, each once it is asked for. How the command ended, and all that was shown.
+fn typed(host: &Host, command: &str, lines: &[&str]) -> (i32, String) {
+    let mut child =
+        host.spawn(["timeout", "120", "script", "--quiet", "--return", "--command", command, "/dev/null"]);
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    for line in lines {
+        let asked = shown.len();
+        while !shown[asked..].ends_with(b": ") {
+            let mut byte = [0];
+            screen.read_exact(&mut byte).expect("it asks");
+            shown.extend(byte);
+        }
+        writeln!(keys, "{line}").unwrap();
+    }
+    screen.read_to_end(&mut shown).unwrap();
+    (child.wait().unwrap().code().unwrap_or(-1), String::from_utf8_lossy(&shown).into_owned())
 }

@@ -43,6 +43,7 @@ mod outages;
 mod packages;
 mod projects;
 mod pushes;
+mod recipes;
 mod relay;
 mod replicas;
 mod rollback;

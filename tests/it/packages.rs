@@ -1,6 +1,9 @@
-//! The Debian package, from the first install to the last trace, with apt on a host that has never seen rivetr.
+//! The packages, from the first install to the last trace, on a host that has never seen rivetr: here the Debian package with
+//! apt, in `rpm.rs` the other one with rpm.
 
-use std::path::Path;
+mod rpm;
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::host::{Host, Mode, Ran, soon};
@@ -14,27 +17,18 @@ const SERVICES: [&str; 2] = [DAEMON, "rivetr-proxy.service"];
 
 #[test]
 fn installed_upgraded_removed_and_gone_without_a_trace() {
-    let mut host = Host::untouched("package");
+    let (mut host, packages) = (Host::untouched("package"), Packages::new());
     let before = Traces::of(&host);
-    installed(&mut host);
-    upgraded(&host);
-    removed(&mut host);
-    purged(&host, &before);
+    installed(&mut host, &packages);
+    upgraded(&host, &packages);
+    removed(&mut host, &packages);
+    purged(&host, &packages, &before);
 }
 
 /// What a stranger sees first: it runs, rootless, and says where the first user comes in.
-fn installed(host: &mut Host) {
-    let said =
-        install(host, "0.0.1").succeeds().says("Open this within the hour to become its administrator");
-    said.says("known to this machine alone").says("rivetr setup --url http://ADDRESS");
-    for unit in SERVICES {
-        host.run(["systemctl", "is-active", "--quiet", unit]).succeeds();
-        host.run(["systemctl", "is-enabled", "--quiet", unit]).succeeds();
-        let user = host.run(["systemctl", "show", "--property=User", "--value", unit]).succeeds().stdout;
-        assert_eq!(user.trim(), "rivetr", "{unit}");
-        let file = host.run(["systemctl", "show", "--property=FragmentPath", "--value", unit]).succeeds();
-        assert_eq!(file.stdout.trim(), format!("/usr/lib/systemd/system/{unit}"));
-    }
+fn installed(host: &mut Host, packages: &Packages) {
+    says_how_to_begin(packages.install(host, "0.0.1").succeeds());
+    runs_rootless(host);
     host.run(["sh", "-c", "find / -xdev -path '*local*rivetr*'"]).succeeds().prints("");
 
     let again = host.rivetr(["setup", "--without-token"]).succeeds().says("Nothing had to be changed.");
@@ -46,17 +40,35 @@ fn installed(host: &mut Host) {
     assert!(kept.contains("# The configuration of rivetr"), "{kept}");
     host.rivetr(["setup"]).succeeds().says("Nothing had to be changed.");
     host.rivetr(["doctor"]).succeeds().says("Nothing is wrong.");
+    serves_an_app(host);
+}
 
+fn says_how_to_begin(said: Ran) {
+    let said = said.says("Open this within the hour to become its administrator");
+    said.says("known to this machine alone").says("rivetr setup --url http://ADDRESS");
+}
+
+/// What either package has made of the host.
+fn runs_rootless(host: &Host) {
+    for unit in SERVICES {
+        host.run(["systemctl", "is-active", "--quiet", unit]).succeeds();
+        host.run(["systemctl", "is-enabled", "--quiet", unit]).succeeds();
+        assert_eq!(property(host, unit, "User"), "rivetr", "{unit}");
+        assert_eq!(property(host, unit, "FragmentPath"), format!("/usr/lib/systemd/system/{unit}"));
+    }
+}
+
+fn serves_an_app(host: &Host) {
     host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
     host.rivetr(["apps", "set", "blog", "--volume", "data:/data"]).succeeds();
     host.sample("blog").push().succeeds();
     assert_eq!(host.get("blog").status, 200);
 }
 
-fn upgraded(host: &Host) {
+fn upgraded(host: &Host, packages: &Packages) {
     let pids = || SERVICES.map(|unit| property(host, unit, "MainPID"));
     let (load, before) = (host.load("blog", RATE), pids());
-    let said = install(host, "0.0.2").succeeds();
+    let said = packages.install(host, "0.0.2").succeeds();
     eprintln!("an upgrade: {}", load.lost_nothing());
     assert!(!said.stdout.contains("rvt_") && !said.stderr.contains("rvt_"), "apt keeps what is printed");
     for (before, after) in before.iter().zip(pids()) {
@@ -69,13 +81,13 @@ fn upgraded(host: &Host) {
 
     // The same again changes nothing that runs but the processes.
     let load = host.load("blog", RATE);
-    install(host, "0.0.1").succeeds();
+    packages.install(host, "0.0.1").succeeds();
     eprintln!("back: {}", load.lost_nothing());
     host.rivetr(["status"]).succeeds().says("blog");
 }
 
 /// What is removed is rivetr: its apps are answered, also when they start anew and when the machine does.
-fn removed(host: &mut Host) {
+fn removed(host: &mut Host, packages: &Packages) {
     let load = host.load("blog", RATE);
     let said = apt(host, &["remove", "rivetr"]).succeeds();
     said.says("Its apps run on, are answered, and come back with the machine");
@@ -96,7 +108,7 @@ fn removed(host: &mut Host) {
 
     // And back, with all that was there.
     let load = host.load("blog", RATE);
-    install(host, "0.0.1").succeeds();
+    packages.install(host, "0.0.1").succeeds();
     eprintln!("back again: {}", load.lost_nothing());
     assert!(!host.path("/usr/lib/rivetr").exists());
     host.rivetr(["doctor"]).succeeds().says("Nothing is wrong.");
@@ -104,13 +116,13 @@ fn removed(host: &mut Host) {
     host.systemctl(["is-active", "--quiet", "rivetr-app-blog-3.service"]).succeeds();
 }
 
-fn purged(host: &Host, before: &Traces) {
+fn purged(host: &Host, packages: &Packages, before: &Traces) {
     let said = apt(host, &["purge", "rivetr"]).succeeds();
     said.says("apps and their data are kept").says("rivetr/purge-data boolean true");
     host.as_owner(["podman", "volume", "inspect", "rivetr-vol-blog-data"]).succeeds();
     assert_eq!(host.get("blog").status, 200, "it runs on");
 
-    install(host, "0.0.2").succeeds();
+    packages.install(host, "0.0.2").succeeds();
     host.run(["sh", "-c", PURGE_DATA]).succeeds();
     apt(host, &["purge", "rivetr"]).succeeds();
     Traces::of(host).are_no_more_than(before);
@@ -118,8 +130,8 @@ fn purged(host: &Host, before: &Traces) {
 
 #[test]
 fn an_upgrade_that_does_not_fit_leaves_the_version_before_at_work() {
-    let mut host = Host::untouched("unfit");
-    install(&host, "0.0.1").succeeds();
+    let (mut host, packages) = (Host::untouched("unfit"), Packages::new());
+    packages.install(&host, "0.0.1").succeeds();
     host.set_up();
     host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
     host.sample("blog").push().succeeds();
@@ -131,7 +143,7 @@ fn an_upgrade_that_does_not_fit_leaves_the_version_before_at_work() {
     host.database().pragma_update(None, "user_version", newest - 1).unwrap();
 
     let (load, pid) = (host.load("blog", RATE), host.main_pid());
-    let failed = install(&host, "0.0.2");
+    let failed = packages.install(&host, "0.0.2");
     failed.fails().says("could not be brought up to date").says("rivetr 0.0.1 runs on");
     eprintln!("an upgrade that failed: {}", load.lost_nothing());
     assert_eq!(host.main_pid(), pid);
@@ -156,10 +168,10 @@ fn an_upgrade_that_does_not_fit_leaves_the_version_before_at_work() {
 
 #[test]
 fn what_is_in_the_way_is_named_and_a_setup_by_hand_becomes_the_packages() {
-    let host = Host::untouched("inway");
+    let (host, packages) = (Host::untouched("inway"), Packages::new());
     let before = Traces::of(&host);
     host.run(["systemd-run", "--unit=other", "--socket-property=ListenStream=80", "true"]).succeeds();
-    let said = install(&host, "0.0.1").succeeds();
+    let said = packages.install(&host, "0.0.1").succeeds();
     said.says("port 80 is taken by a socket unit").says("does not run yet");
     host.run(["id", "rivetr"]).exits(1);
     assert_eq!(property(&host, DAEMON, "ActiveState"), "inactive");
@@ -179,7 +191,7 @@ fn what_is_in_the_way_is_named_and_a_setup_by_hand_becomes_the_packages() {
     // The configuration was a person's, and stays.
     host.run(["sh", "-c", "echo 'DPkg::Options { \"--force-confold\"; };' > /etc/apt/apt.conf.d/keep"])
         .succeeds();
-    install(&host, "0.0.1").succeeds().says("below /usr/local is gone");
+    packages.install(&host, "0.0.1").succeeds().says("below /usr/local is gone");
     host.run(["rm", "/etc/apt/apt.conf.d/keep"]).succeeds();
     assert_eq!(host.get("blog").status, 200);
     host.run(["rm", "/root/rivetr"]).succeeds();
@@ -208,9 +220,9 @@ struct Traces {
 
 impl Traces {
     fn of(host: &Host) -> Self {
-        // Not what apt and the journal note of what was done.
+        // Not what apt, rpm and the journal note of what was done.
         let look = "find / /run -xdev \
-             -not -path '/var/lib/dpkg/*' -not -path '/var/lib/apt/*' -not -path '/var/cache/*' -not -path '/var/log/*' \
+             -not -path '/var/lib/dpkg/*' -not -path '/var/lib/apt/*' -not -path '/var/lib/rpm*' -not -path '/var/cache/*' -not -path '/var/log/*' \
              -not -path '/tmp/*' -not -path '/run/systemd/*' -not -path '/run/udev/*' -not -path '/run/log/*' \
              -not -path '/var/lib/systemd/*' -not -path '/usr/local/bin/load' -not -path '*/systemd-private-*' -not -name '*-' -not -name '*.pyc'
              find / /run -xdev -path '*rivetr*' -not -path '/var/log/*' -not -path '/var/lib/rivetr'
@@ -234,28 +246,55 @@ impl Traces {
     }
 }
 
-/// Makes a package of the program, as that version, and has apt install it.
-fn install(host: &Host, version: &str) -> Ran {
-    assert_eq!(host.mode(), Mode::Rootless);
-    let folder = tempfile::tempdir().unwrap();
-    // Pages are a matter of their own (tests/pages.rs).
-    let pages = folder.path().join("pages");
-    for file in ["man/rivetr.1", "completions/rivetr.bash", "completions/rivetr.fish", "completions/_rivetr"]
-    {
-        std::fs::create_dir_all(pages.join(file).parent().unwrap()).unwrap();
-        std::fs::write(pages.join(file), "").unwrap();
+/// Packages of the program, each made once.
+struct Packages(tempfile::TempDir);
+
+impl Packages {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
-    let mut script = Command::new(packaging("build"));
-    script.args(["--binary", env!("CARGO_BIN_EXE_rivetr"), "--kind", "deb", "--version", version]);
-    script.arg("--pages").arg(&pages).arg("--out").arg(folder.path()).env("DPKG_DEB_COMPRESSOR_TYPE", "none");
-    let built = script.output().expect("the script runs");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let package = String::from_utf8(built.stdout).unwrap();
-    let inside = "/root/rivetr.deb";
-    std::fs::copy(package.trim(), host.path(inside)).unwrap();
-    let installed = apt(host, &["install", "--allow-downgrades", inside]);
-    std::fs::remove_file(host.path(inside)).unwrap();
-    installed
+
+    /// Has apt install the package of that version.
+    fn install(&self, host: &Host, version: &str) -> Ran {
+        self.with(host, "deb", version, |package| apt(host, &["install", "--allow-downgrades", package]))
+    }
+
+    /// Has a package in the host, for as long as it takes to install it.
+    fn with(&self, host: &Host, kind: &str, version: &str, install: impl FnOnce(&str) -> Ran) -> Ran {
+        assert_eq!(host.mode(), Mode::Rootless);
+        let package = self.0.path().join(format!("{version}.{kind}"));
+        if !package.exists() {
+            std::fs::rename(self.make(kind, version), &package).unwrap();
+        }
+        let inside = format!("/root/rivetr.{kind}");
+        std::fs::copy(package, host.path(&inside)).unwrap();
+        let installed = install(&inside);
+        std::fs::remove_file(host.path(&inside)).unwrap();
+        installed
+    }
+
+    fn make(&self, kind: &str, version: &str) -> PathBuf {
+        // Pages are a matter of their own (tests/pages.rs), and so is what lies beside the program to be read.
+        let empty = self.0.path().join("empty");
+        for file in [
+            "man/rivetr.1",
+            "completions/rivetr.bash",
+            "completions/rivetr.fish",
+            "completions/_rivetr",
+            "third-party.txt",
+            "sbom.cdx.json",
+        ] {
+            std::fs::create_dir_all(empty.join(file).parent().unwrap()).unwrap();
+            std::fs::write(empty.join(file), "").unwrap();
+        }
+        let mut script = Command::new(packaging("build"));
+        script.args(["--binary", env!("CARGO_BIN_EXE_rivetr"), "--kind", kind, "--version", version]);
+        script.arg("--pages").arg(&empty).arg("--dependencies").arg(&empty).arg("--out").arg(self.0.path());
+        script.env("DPKG_DEB_COMPRESSOR_TYPE", "none").env("RPM_BINARY_PAYLOAD", "w0.ufdio");
+        let built = script.output().expect("the script runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        String::from_utf8(built.stdout).unwrap().trim().into()
+    }
 }
 
 fn apt(host: &Host, arguments: &[&str]) -> Ran {
@@ -263,7 +302,7 @@ fn apt(host: &Host, arguments: &[&str]) -> Ran {
     host.run(apt.iter().chain(arguments))
 }
 
-fn packaging(name: &str) -> std::path::PathBuf {
+fn packaging(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name)
 }
 

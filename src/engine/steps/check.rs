@@ -103,9 +103,24 @@ pub(in crate::engine) async fn answers(
     let reason = if of_the_app && engine.out_of_memory(deployment, &unit).await.is_some() {
         shortage("the container", deployment)
     } else {
-        failure.explain(deployment, exit)
+        let reason = failure.explain(deployment, exit);
+        let elsewhere = matches!((&failure, exit), (CheckFailure::Never(_), None));
+        let hint = if elsewhere { exposed(engine, deployment).await } else { None };
+        reason + &hint.unwrap_or_default()
     };
     Err(Silent { replica: replica.0, reason })
+}
+
+/// What to try where the image names another port than the one that was asked.
+async fn exposed(engine: &Engine, deployment: &Deployment) -> Option<String> {
+    let (image, port) = (deployment.image.as_ref()?, deployment.settings.port.get());
+    let facts = engine.machine().podman.image_facts(image.digits()).await;
+    let facts = facts.inspect_err(|error| tracing::debug!(%error, "not asked for its ports")).ok()??;
+    let first = facts.exposed.first().filter(|_| !facts.exposed.contains(&port))?;
+    let app = &deployment.app_slug;
+    Some(format!(
+        " EXPOSE of its image names port {first}: if that is the one, rivetr apps set {app} --port {first}"
+    ))
 }
 
 /// Asks one container that serves once; why it does not answer, if it does not. Who cannot ask says nothing.

@@ -29,6 +29,8 @@ pub struct ImageFacts {
     pub registries: Vec<String>,
     /// What it takes on disk, in bytes.
     pub size: u64,
+    /// The TCP ports that it says its program listens on (`EXPOSE`).
+    pub exposed: Vec<u16>,
     docker: bool,
 }
 
@@ -53,6 +55,14 @@ struct Inspected {
     manifest_type: String,
     #[serde(default)]
     size: i64,
+    config: Option<InspectedConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InspectedConfig {
+    #[serde(default)]
+    exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -94,13 +104,16 @@ impl Podman {
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let Inspected { id, repo_tags, repo_digests, manifest_type, size } =
+        let Inspected { id, repo_tags, repo_digests, manifest_type, size, config } =
             answer.accepted(&what)?.read(&what)?;
+        let exposed = config.and_then(|config| config.exposed_ports).unwrap_or_default();
+        let exposed = exposed.into_keys().filter_map(|port| port.strip_suffix("/tcp")?.parse().ok());
         Ok(Some(ImageFacts {
             id: image_id(&id)?,
             names: repo_tags.unwrap_or_default(),
             registries: repo_digests.unwrap_or_default(),
             size: u64::try_from(size).unwrap_or(0),
+            exposed: exposed.collect(),
             docker: manifest_type == DOCKER_MANIFEST,
         }))
     }

@@ -5,7 +5,7 @@ readonly BASE_PACKAGES=(
   systemd systemd-sysv dbus dbus-user-session libpam-systemd
   podman catatonit crun passt netavark aardvark-dns uidmap nftables
   git openssh-client openssh-server lighttpd docker-registry pebble
-  ca-certificates curl iproute2 procps python3-minimal busybox-static testssl.sh
+  ca-certificates curl iproute2 procps python3-minimal busybox-static testssl.sh rpm
 )
 
 make_tree() {
