@@ -1,4 +1,4 @@
-//! Services over the API: list, create, show, their files, a preview, start and stop, what they write, revisions, domains.
+//! Services over the API: list, create, show, their files, a preview, start and stop, what they write, revisions.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use serde_json::json;
 use super::app::{bounded, cursor, written};
 use super::error::ApiError;
 use super::input::{Input, Params};
-use super::{Streams, app, events, wire};
+use super::{Streams, app, domain, events, wire};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Deploy, Manage, Read};
-use crate::domain::name::{HostName, Slug};
+use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::service::Service;
-use crate::engine::{Engine, EngineError, ServicePreview, ServiceStatus, Submitted};
+use crate::engine::{DomainHolder, Engine, EngineError, ServicePreview, ServiceStatus, Submitted};
 use crate::store::ServiceError;
 
 /// How long an answer waits for a revision to reach its end.
@@ -76,10 +76,11 @@ pub(super) async fn show(
         published: part.part.published.iter().map(ToString::to_string).collect(),
         checked: part.part.checked,
     });
+    let holder = DomainHolder::Service(Box::new(found));
     Ok(Json(wire::ServiceStatus {
         service,
         containers: containers.collect(),
-        domains: found.domains.iter().map(wire::ServiceDomain::from).collect(),
+        domains: holder.domains().iter().map(|one| domain::shown(&engine, &holder, one, None)).collect(),
     }))
 }
 
@@ -264,43 +265,6 @@ pub(super) async fn roll_back(
     Ok((StatusCode::ACCEPTED, Json(told(&submitted))))
 }
 
-pub(super) async fn domains(
-    _: Authorized<Read>,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Json<wire::List<wire::ServiceDomain>>, ApiError> {
-    let service = one(&engine, &slug(&id)?).await?;
-    Ok(Json(wire::List {
-        items: service.domains.iter().map(wire::ServiceDomain::from).collect(),
-        next: None,
-    }))
-}
-
-pub(super) async fn add_domain(
-    by: Authorized<Manage>,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Input(new): Input<wire::CreateServiceDomain>,
-) -> Result<impl IntoResponse, ApiError> {
-    let (slug, new) = (slug(&id)?, new.parse()?);
-    let domain = wire::ServiceDomain::from(&engine.add_service_domain(&slug, new).await?);
-    by.record(Deed::new("service.domain_added", named(&slug)).after(wire::value(&domain))).await;
-    Ok((StatusCode::CREATED, Json(domain)))
-}
-
-pub(super) async fn remove_domain(
-    by: Authorized<Manage>,
-    State(engine): State<Engine>,
-    Path((id, host)): Path<(String, String)>,
-) -> Result<StatusCode, ApiError> {
-    let slug = slug(&id)?;
-    let host = HostName::parse(&host).map_err(|_| ApiError::not_found("domain", &host))?;
-    engine.remove_service_domain(&slug, host.clone()).await?;
-    by.record(Deed::new("service.domain_removed", named(&slug)).before(json!({ "host": host.as_str() })))
-        .await;
-    Ok(StatusCode::NO_CONTENT)
-}
-
 /// A service, in the words of the audit.
 pub(super) fn named(slug: &Slug) -> String {
     format!("service {slug}")
@@ -311,7 +275,7 @@ pub(super) fn slug(id: &str) -> Result<Slug, ApiError> {
     Slug::parse(id).map_err(|_| ApiError::not_found("service", id))
 }
 
-async fn one(engine: &Engine, slug: &Slug) -> Result<Service, ApiError> {
+pub(super) async fn one(engine: &Engine, slug: &Slug) -> Result<Service, ApiError> {
     let found = engine.reader().service(slug).await?;
     found.ok_or_else(|| ApiError::not_found("service", slug.as_str()))
 }

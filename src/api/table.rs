@@ -459,7 +459,7 @@ fn of_domains() -> Vec<Route<Api>> {
             .takes::<wire::ChangeDomain>()
             .gives::<wire::Domain>(StatusCode::OK),
         Route::delete("/api/domains/{id}", domain::remove)
-            .about("Take a domain from its app")
+            .about("Take a domain from its app or service")
             .answers_nothing(),
         Route::get("/api/apps/{id}/traffic", traffic::show)
             .about("What the proxy does with the requests of an app, where that is not the default")
@@ -672,6 +672,8 @@ mod tests {
             ("GET /api/services/{id}/domains", read),
             ("POST /api/services/{id}/domains", manage),
             ("DELETE /api/services/{id}/domains/{host}", manage),
+            ("GET /api/services/{id}/traffic", read),
+            ("PATCH /api/services/{id}/traffic", manage),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

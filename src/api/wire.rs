@@ -48,7 +48,7 @@ pub use database::{
     AskedChange, AskedDatabase, ChangeDatabase, CreateDatabase, Database, DatabaseCredentials, DatabaseKind,
     DatabaseLink, LinkDatabase,
 };
-pub use domain::{ChangeDomain, CreateDomain, Dns, Domain};
+pub use domain::{ChangeDomain, CreateDomain, CreateServiceDomain, Dns, Domain};
 pub use drift::{Drift, DriftDecision};
 pub use frame::{Exec, Window};
 pub use health::{Check, CheckStatus, Health};
@@ -66,8 +66,8 @@ pub use report::{Report, ReportedFile, ReportedKey, ReportedObject, ReportedUnit
 pub use requests::Requests;
 pub use route::{Route, RouteMatch, RouteTarget};
 pub use service::{
-    CreateService, CreateServiceDomain, Revision, Service, ServiceContainer, ServiceDomain, ServiceFiles,
-    ServicePreview, ServiceStatus, SubmittedRevision,
+    CreateService, Revision, Service, ServiceContainer, ServiceFiles, ServicePreview, ServiceStatus,
+    SubmittedRevision,
 };
 pub use source::SetSource;
 pub use template::{Template, TemplateVariable};

@@ -54,14 +54,14 @@ impl Routes {
 
 fn words(routes: &[Route]) -> String {
     if routes.is_empty() {
-        return "There are no routes: no app is live that has a domain.\n".to_owned();
+        return "There are no routes: nothing is live that has a domain.\n".to_owned();
     }
-    let row = |Route { host, path, app, release, targets, rules }: &Route| {
+    let row = |Route { host, path, app, release, service, targets, rules }: &Route| {
         let release = release.map(|number| number.to_string());
         [
             host.clone(),
             path.clone(),
-            app.clone().unwrap_or_else(|| "rivetr".to_owned()),
+            who(app.as_deref(), service.as_deref()),
             or_dash(release.as_deref()),
             or_dash(Some(&addresses(targets))),
             or_dash(Some(&rules.join("; "))),
@@ -71,6 +71,12 @@ fn words(routes: &[Route]) -> String {
     table(heading, &routes.iter().map(row).collect::<Vec<_>>())
 }
 
+/// What answers.
+fn who(app: Option<&str>, service: Option<&str>) -> String {
+    let service = || service.map(|service| format!("service {service}"));
+    app.map(str::to_owned).or_else(service).unwrap_or_else(|| "rivetr".to_owned())
+}
+
 fn addresses(targets: &[RouteTarget]) -> String {
     targets.iter().map(|target| target.address.as_str()).collect::<Vec<_>>().join(" ")
 }
@@ -78,10 +84,10 @@ fn addresses(targets: &[RouteTarget]) -> String {
 fn fate(RouteMatch { route, outcome, detail, conditions }: &RouteMatch) -> String {
     let mut lines = vec![("outcome", outcome.clone()), ("answer", detail.clone())];
     lines.extend(conditions.iter().map(|condition| ("but", condition.clone())));
-    if let Some(Route { host, path, app, release, targets, rules }) = route {
+    if let Some(Route { host, path, app, release, service, targets, rules }) = route {
         let release = release.map(|number| format!(" release {number}")).unwrap_or_default();
         lines.push(("route", format!("{host}{path}")));
-        lines.push(("app", format!("{}{release}", app.as_deref().unwrap_or("rivetr"))));
+        lines.push(("app", format!("{}{release}", who(app.as_deref(), service.as_deref()))));
         lines.extend(targets.iter().map(|target| ("target", format!("{} {}", target.name, target.address))));
         lines.extend(rules.iter().map(|rule| ("rule", rule.clone())));
     }

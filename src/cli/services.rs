@@ -11,6 +11,7 @@ use super::exec::converse;
 use super::failure::{Exit, Failure};
 use super::follow;
 use super::session::Session;
+use super::traffic;
 use crate::api::client::Ends;
 use crate::domain::name::Slug;
 
@@ -53,6 +54,9 @@ pub enum Services {
     /// Have hosts lead to containers of a service
     #[command(subcommand)]
     Domains(domains::Domains),
+    /// What the proxy does with the requests of a service
+    #[command(subcommand)]
+    Traffic(traffic::OfService),
     /// List the revisions of a service
     #[command(after_help = "Example: rivetr services revisions shop")]
     Revisions(Named),
@@ -131,6 +135,7 @@ impl Services {
                 converse(session, &format!("/api/services/{name}/containers/{container}/exec"), command).await
             }
             Self::Domains(domains) => domains.run(session).await,
+            Self::Traffic(traffic) => traffic.run(session).await,
             Self::Revisions(Named { name }) => show::revisions(session, &name).await,
             Self::Rollback(rollback) => rollback.run(session).await,
             Self::Delete(delete) => delete.run(session).await,

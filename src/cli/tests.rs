@@ -138,6 +138,10 @@ fn good_command_lines() {
         "status --json",
         "--json status",
         "requests --json",
+        "services domains add shop shop.example.org --container web --port 80 --path /api --strip",
+        "services domains add shop www.example.org --redirect-to shop.example.org",
+        "services domains set shop shop.example.org/api --strip false",
+        "services traffic set shop --maintenance soon",
         "drift",
         "drift blog --all --json",
         "drift restore rivetr-app-blog-7.container",
@@ -269,6 +273,8 @@ fn bad_command_lines_say_why() {
         ("backup rivetr.age --passphrase-file p --recipient age1x", "cannot be used with"),
         ("restore rivetr.age --identity key.txt --replace", "--yes"),
         ("restore rivetr.age --identity key.txt --replace --yes --dry-run", "cannot be used with"),
+        ("services domains add shop shop.example.org", "--container"),
+        ("services domains add shop shop.example.org --container web", "--port"),
         ("apps create Blog", "lower-case letters"),
         ("apps create ../x", "lower-case letters"),
         ("apps create blog --port 0", "invalid value '0'"),
@@ -1052,6 +1058,39 @@ async fn domains() {
         r#"POST /api/apps/blog/domains {"host":"www.example.org","redirect_to":"example.org","https_redirect":false}"#
     ));
     assert!(sent(r#"PATCH /api/domains/5 {"strip":true,"https_redirect":false}"#));
+}
+
+#[tokio::test]
+async fn domains_of_services() {
+    const PART: &str = r#"{"id":6,"app":null,"service":"shop","container":"web","port":8080,"host":"shop.test","path":"/api","strip":true,"redirect_to":null,"https_redirect":true,"automatic":false,"url":"http://shop.test/api","certificate":false,"dns":null}"#;
+    let domains = joined(&["{\"items\":[", PART, "],\"next\":null}"]);
+    let api = Api::of(&[
+        ("GET /api/services/shop/domains", domains),
+        ("GET /api/services/idle/domains", NOTHING),
+        ("POST /api/services/shop/domains", PART),
+        ("DELETE /api/domains/6", ""),
+    ]);
+    api.check(
+        "services domains list shop",
+        "DOMAIN         LEADS TO          DOES                  HTTPS\n\
+         shop.test/api  port 8080 of web  serves, without /api  no certificate yet\n",
+    )
+    .await;
+    api.check(
+        "services domains add shop shop.test --path /api --strip --container web --port 8080",
+        "shop.test/api leads to port 8080 of web, which does not see /api: http://shop.test/api\n",
+    )
+    .await;
+    api.check(
+        "services domains remove shop shop.test/api",
+        "shop.test/api does not lead to shop any more.\n",
+    )
+    .await;
+    let none = "idle has no domains. `rivetr services domains add idle HOST` gives it one.\n";
+    api.check("services domains list idle", none).await;
+    let asked = api.asked.lock().unwrap();
+    let sent = r#"POST /api/services/shop/domains {"host":"shop.test","container":"web","port":8080,"path":"/api","strip":true}"#;
+    assert!(asked.iter().any(|asked| asked == sent), "{asked:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::settings::Place;
 
+/// What the name of every variable of rivetr begins with.
+pub(super) const PREFIX: &str = "RIVETR_";
+
 /// The variables that are not settings: they say where the command line finds the API, and as whom.
 pub(super) const NOT_SETTINGS: [&str; 4] = ["RIVETR_TOKEN", "RIVETR_SOCKET", "RIVETR_SERVER", "RIVETR_CA"];
 
@@ -97,7 +100,7 @@ impl Environment {
             .iter()
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.as_os_str()))
-            .filter(|(name, _)| name.starts_with("RIVETR_") && !NOT_SETTINGS.contains(&name.as_str()))
+            .filter(|(name, _)| name.starts_with(PREFIX) && !NOT_SETTINGS.contains(&name.as_str()))
     }
 
     fn state_dir(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::environment::{Environment, NOT_SETTINGS};
+use super::environment::{Environment, NOT_SETTINGS, PREFIX};
 use super::keys::{KEYS, Key};
 use super::nearest::nearest;
 use super::raw::Raw;
@@ -41,7 +41,7 @@ impl Draft {
         for (variable, value) in environment.overrides() {
             let Some(key) = KEYS.iter().find(|key| key.variable() == variable) else {
                 let known = KEYS.iter().map(Key::variable).chain(NOT_SETTINGS.map(str::to_owned));
-                let nearest = nearest(&variable, known);
+                let nearest = nearest(&variable, PREFIX, known);
                 self.problems.push(Problem::UnknownVariable { variable, nearest });
                 continue;
             };
@@ -89,7 +89,7 @@ impl Draft {
         let line = file.line(at);
         let Some(key) = Key::find(section, name) else {
             let known = KEYS.iter().filter(|key| key.section == section).map(|key| key.name.to_owned());
-            let nearest = nearest(name, known);
+            let nearest = nearest(name, "", known);
             self.problems.push(Problem::UnknownKey {
                 place: file.place(at),
                 section: section.to_owned(),
@@ -131,7 +131,7 @@ fn section_hint(name: &str, value: &DeValue<'_>) -> String {
         return format!("put it below [{}]", key.section);
     }
     let sections = KEYS.iter().map(|key| key.section.to_owned());
-    if let Some(section) = nearest(name, sections) {
+    if let Some(section) = nearest(name, "", sections) {
         return format!("did you mean [{section}]?");
     }
     let mut sections: Vec<&str> = KEYS.iter().map(|key| key.section).collect();

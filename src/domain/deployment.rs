@@ -303,10 +303,17 @@ pub fn steps(events: &[(State, Timestamp)]) -> impl Iterator<Item = (State, Time
 /// apart, for no slug has one: with a dash, the second container of `blog`'s release 7 would be `blog-7`'s release 2.
 #[must_use]
 pub fn replica_name(app: &Slug, number: u32, replica: u8) -> String {
+    let prefix = replica_prefix(app);
     match replica {
-        0 | 1 => format!("rivetr-app-{app}-{number}"),
-        _ => format!("rivetr-app-{app}-{number}_{replica}"),
+        0 | 1 => format!("{prefix}{number}"),
+        _ => format!("{prefix}{number}_{replica}"),
     }
+}
+
+/// What the names of the units and containers of an app's releases begin with.
+#[must_use]
+pub fn replica_prefix(app: &Slug) -> String {
+    format!("rivetr-app-{app}-")
 }
 
 impl State {

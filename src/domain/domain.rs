@@ -1,12 +1,14 @@
-//! Domains: which hosts lead to an app, or which part of one, and what happens there besides serving.
+//! Domains: which hosts lead to an app or a service, or which part of one, and what happens there besides serving.
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
 
 use super::app::AppId;
 use super::name::{HostName, InvalidName};
+use super::service::ServiceId;
 
-/// The most domains one app may have.
+/// The most domains one app or service may have.
 pub const DOMAINS_MAX: usize = 100;
 /// The longest path of a domain, in bytes.
 const PATH_MAX: usize = 200;
@@ -15,17 +17,37 @@ const PATH_MAX: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomainId(pub i64);
 
-/// A domain of an app.
+/// A domain of an app or a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Domain {
     /// Its number in the store.
     pub id: DomainId,
-    /// The app it belongs to.
-    pub app: AppId,
+    /// What it belongs to.
+    pub behind: Behind,
+    /// Which container of a service answers; none: an app does.
+    pub inlet: Option<Inlet>,
     /// rivetr gave it to the app, and changes it with its own configuration.
     pub automatic: bool,
     /// Which requests it is about, and what happens to them.
     pub site: Site,
+}
+
+/// What stands behind a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// An app.
+    App(AppId),
+    /// A service.
+    Service(ServiceId),
+}
+
+/// Where requests enter a service: an app has one way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inlet {
+    /// The container, by its name in the compose file.
+    pub container: String,
+    /// The port that it listens on.
+    pub port: NonZeroU16,
 }
 
 /// Which requests a domain is about, and what happens to them.
@@ -35,9 +57,9 @@ pub struct Site {
     pub host: Pattern,
     /// Only paths that are this one or below it.
     pub path: PathPrefix,
-    /// The app sees the path without that part.
+    /// Who answers sees the path without that part.
     pub strip: bool,
-    /// Requests are sent on to this host of the same app.
+    /// Requests are sent on to this host of the same app or service.
     pub redirect_to: Option<HostName>,
     /// Plain HTTP is redirected to HTTPS, once there is a certificate.
     pub https_redirect: bool,
@@ -66,7 +88,7 @@ pub struct Contradiction {
 }
 
 impl Site {
-    /// A host that an app answers at, and nothing special.
+    /// A host that something answers at, and nothing special.
     #[must_use]
     pub fn plain(host: HostName) -> Self {
         Self {

@@ -24,6 +24,19 @@ pub struct Route {
     pub health: HealthCheck,
 }
 
+/// A domain and the service that answers for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRoute {
+    /// Which requests it is about.
+    pub site: Site,
+    /// The service it belongs to.
+    pub service: Slug,
+    /// Its containers that answer, by name, and where they listen; none: it is stopped.
+    pub targets: Vec<(String, SocketAddrV4)>,
+    /// What the service wants done with its requests.
+    pub traffic: Traffic,
+}
+
 /// Every route, and the number of this state of them: it grows with each change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RouteTable {

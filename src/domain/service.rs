@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::num::NonZeroU16;
 
 use thiserror::Error;
 
-use super::name::{HostName, InvalidName, Slug};
+use super::domain::Domain;
+use super::name::{InvalidName, Slug};
 use super::project::Project;
 use super::runtime::PublishedPort;
 use super::secret::Sealed;
@@ -23,10 +23,6 @@ pub struct ServiceId(pub i64);
 /// A revision's number in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RevisionId(pub i64);
-
-/// A domain of a service, by its number in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceDomainId(pub i64);
 
 /// A service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,22 +46,7 @@ pub struct Service {
     /// When it was created.
     pub created: Timestamp,
     /// Where its containers answer.
-    pub domains: Vec<ServiceDomain>,
-}
-
-/// A host that leads to a container of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceDomain {
-    /// Its number in the store.
-    pub id: ServiceDomainId,
-    /// The host.
-    pub host: HostName,
-    /// The container, by its name in the compose file.
-    pub container: String,
-    /// The port that it listens on.
-    pub port: NonZeroU16,
-    /// Plain HTTP is redirected to HTTPS, once there is a certificate.
-    pub https_redirect: bool,
+    pub domains: Vec<Domain>,
 }
 
 /// The files of a service as somebody handed them in, once.
@@ -148,6 +129,12 @@ pub type Files = BTreeMap<FileName, String>;
 pub const FILES_MAX: usize = 50;
 /// The most bytes that they may have together.
 pub const BYTES_MAX: usize = 1 << 20;
+
+/// What the names of the units and containers of a service begin with.
+#[must_use]
+pub fn unit_prefix(slug: &Slug) -> String {
+    format!("rivetr-svc-{slug}-")
+}
 
 impl RevisionState {
     /// Every state.

@@ -152,15 +152,14 @@ impl Engine {
         Ok(next)
     }
 
-    /// Every host of every app, and rivetr's own, that can have a certificate and has none that was handed in.
+    /// Every host of every app and service, and rivetr's own, that can have a certificate and has none that was handed in.
     async fn names_to_certify(&self) -> Result<Vec<HostName>, EngineError> {
         let now = self.now();
         let mut own = self.reader().own_certificates().await?;
         own.retain(|own| own.held.facts.holds_at(now));
         let domains = self.reader().domains().await?;
-        let of_apps = domains.into_iter().filter_map(|domain| domain.site.host.exact().cloned());
-        let of_services = self.reader().service_hosts().await?;
-        let all = self.0.settings.own_host.iter().cloned().chain(of_apps).chain(of_services);
+        let hosts = domains.into_iter().filter_map(|domain| domain.site.host.exact().cloned());
+        let all = self.0.settings.own_host.iter().cloned().chain(hosts);
         let names: BTreeSet<HostName> = all.filter(can_be_ordered).collect();
         Ok(names.into_iter().filter(|name| !own.iter().any(|own| own.covers(name.as_str()))).collect())
     }

@@ -154,7 +154,8 @@ impl Engine {
     pub async fn stop_database(&self, slug: &Slug) -> Result<Database, EngineError> {
         let database = self.database(slug).await?;
         self.0.writer.set_database_wish(database.id, Wish::Stop).await?;
-        // Whoever waits for its start holds the lock, and lets go when the unit is stopped.
+        // Whoever waits for its start holds the lock, and lets go when the unit is stopped; who pulls, when it hears of it.
+        self.stir();
         self.halt_database(&database).await?;
         self.tend(database.id, false).await?;
         self.database(slug).await

@@ -1,10 +1,71 @@
-//! Domains of apps come, change and go; the proxy knows it before whoever asked is answered.
+//! Domains of apps and services come, change and go; the proxy knows it before whoever asked is answered.
+
+use std::fmt;
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
-use crate::domain::domain::{Contradiction, Domain, DomainId, Pattern, Site};
-use crate::domain::name::Slug;
+use crate::domain::domain::{Behind, Contradiction, Domain, DomainId, Inlet, Pattern, Site};
+use crate::domain::name::{HostName, Slug};
+use crate::domain::project::Project;
+use crate::domain::service::Service;
 use crate::store::DomainError;
+
+/// A domain that a service is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewServiceDomain {
+    /// Which requests it is about, and what happens to them.
+    pub site: Site,
+    /// The container that answers.
+    pub inlet: Option<Inlet>,
+}
+
+/// The app or service that has a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DomainHolder {
+    /// An app.
+    App(Box<App>),
+    /// A service.
+    Service(Box<Service>),
+}
+
+impl DomainHolder {
+    /// Its domains.
+    #[must_use]
+    pub fn domains(&self) -> &[Domain] {
+        match self {
+            Self::App(app) => &app.domains,
+            Self::Service(service) => &service.domains,
+        }
+    }
+
+    /// It, as what stands behind its domains.
+    #[must_use]
+    pub fn behind(&self) -> Behind {
+        match self {
+            Self::App(app) => Behind::App(app.id),
+            Self::Service(service) => Behind::Service(service.id),
+        }
+    }
+
+    /// The project that it is in.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        match self {
+            Self::App(app) => &app.project,
+            Self::Service(service) => &service.project,
+        }
+    }
+}
+
+/// What it is, in the words of the audit: `app blog`.
+impl fmt::Display for DomainHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(app) => write!(f, "app {}", app.slug),
+            Self::Service(service) => write!(f, "service {}", service.slug),
+        }
+    }
+}
 
 impl Engine {
     /// Gives an app one more domain.
@@ -14,6 +75,46 @@ impl Engine {
         let domain = self.0.writer.add_domain(app.id, site).await?;
         self.publish_routes().await?;
         Ok(domain)
+    }
+
+    /// Gives a service one more domain, which leads to a container of it. One that redirects goes, where no container is
+    /// named, with the domain that it redirects to.
+    pub async fn add_service_domain(
+        &self,
+        slug: &Slug,
+        NewServiceDomain { site, inlet }: NewServiceDomain,
+    ) -> Result<Domain, EngineError> {
+        let service = self.service(slug).await?;
+        self.check_site(&site)?;
+        let there =
+            |to: &HostName| service.domains.iter().find(|domain| domain.site.whole_host() == Some(to));
+        let there = site.redirect_to.as_ref().and_then(there).and_then(|domain| domain.inlet.clone());
+        let Some(inlet) = inlet.or(there) else {
+            let message = "say which container answers, and at which port".to_owned();
+            return Err(EngineError::Invalid { field: "container", message });
+        };
+        self.check_inlet(&service, &inlet).await?;
+        let domain = self.0.writer.add_service_domain(service.id, inlet, site).await?;
+        self.publish_routes().await?;
+        Ok(domain)
+    }
+
+    /// Whether requests can enter a service there.
+    async fn check_inlet(&self, service: &Service, inlet: &Inlet) -> Result<(), EngineError> {
+        let (slug, name) = (&service.slug, &inlet.container);
+        let newest = self.reader().revisions(service.id).await?.into_iter().next();
+        let parts = newest.map(|newest| newest.parts).unwrap_or_default();
+        let message = match parts.iter().find(|part| part.name == *name) {
+            None => {
+                let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
+                format!("{slug} has no container {name}; it has {}", names.join(", "))
+            }
+            Some(part) if part.addresses.is_empty() => {
+                format!("nothing leads to {name}: its own networks are internal")
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(EngineError::Invalid { field: "container", message })
     }
 
     /// Changes what happens at a domain, by what `change` makes of it. Host and path stay.
@@ -36,18 +137,22 @@ impl Engine {
         Ok(domain)
     }
 
-    /// Takes a domain from its app.
+    /// Takes a domain from what has it.
     pub async fn remove_domain(&self, id: DomainId) -> Result<Domain, EngineError> {
         let domain = self.0.writer.remove_domain(id).await?;
         self.publish_routes().await?;
         Ok(domain)
     }
 
-    /// A domain, and the app that has it.
-    pub async fn domain_and_app(&self, id: DomainId) -> Result<(Domain, App), EngineError> {
+    /// A domain, and the app or service that has it.
+    pub async fn domain_and_holder(&self, id: DomainId) -> Result<(Domain, DomainHolder), EngineError> {
         let domain = self.domain(id).await?;
-        let app = self.reader().app_by_id(domain.app).await?;
-        Ok((domain, app.ok_or(DomainError::NoDomain)?))
+        let reader = self.reader();
+        let holder = match domain.behind {
+            Behind::App(id) => reader.app_by_id(id).await?.map(Box::new).map(DomainHolder::App),
+            Behind::Service(id) => reader.service_by_id(id).await?.map(Box::new).map(DomainHolder::Service),
+        };
+        Ok((domain, holder.ok_or(DomainError::NoDomain)?))
     }
 
     async fn domain(&self, id: DomainId) -> Result<Domain, EngineError> {
@@ -55,7 +160,7 @@ impl Engine {
         self.reader().domain(id).await?.ok_or_else(missing)
     }
 
-    /// Whether an app may have this, whatever others have.
+    /// Whether somebody may have this, whatever others have.
     fn check_site(&self, site: &Site) -> Result<(), EngineError> {
         site.check()?;
         let taken = match &site.host {
@@ -81,16 +186,16 @@ impl From<DomainError> for EngineError {
     fn from(error: DomainError) -> Self {
         let message = error.to_string();
         match error {
-            DomainError::NoApp => Self::NotFound { what: "app", name: String::new() },
+            DomainError::NoHolder(what) => Self::NotFound { what, name: String::new() },
             DomainError::NoDomain => Self::NotFound { what: "domain", name: String::new() },
-            DomainError::Deleting(_) => Self::Conflict { field: "app", message },
+            DomainError::Deleting(what, _) => Self::Conflict { field: what, message },
             DomainError::Taken { .. } | DomainError::Overlaps { .. } | DomainError::TooMany => {
                 Self::Conflict { field: "host", message }
             }
             DomainError::Automatic(_) | DomainError::RedirectedTo { .. } => {
                 Self::Conflict { field: "domain", message }
             }
-            DomainError::NoTarget(_) => Self::Invalid { field: "redirect_to", message },
+            DomainError::NoTarget(..) => Self::Invalid { field: "redirect_to", message },
             DomainError::Store(error) => error.into(),
         }
     }

@@ -9,19 +9,18 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 pub(super) use self::rules::spoken;
-pub use self::show::{Fate, Outcome, ShownRoute};
+pub use self::show::{Answers, Fate, Outcome, ShownRoute};
 use super::{Engine, EngineError, Settings, push};
 use crate::domain::app::App;
 use crate::domain::database::Database;
 use crate::domain::deployment::{Deployment, replica_name};
 use crate::domain::domain::{Pattern, Site};
 use crate::domain::name::{HostName, Slug};
-use crate::domain::route::{Route, RouteTable};
+use crate::domain::route::{Route, RouteTable, ServiceRoute};
 use crate::domain::traffic::{BodyLimit, Traffic};
 use crate::host::layout::Manager;
 use crate::proxy::ports::Port;
 use crate::proxy::table::{self, Routes, Target, Via};
-use crate::store::ServiceRoute;
 
 /// How long to wait before a proxy that did not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -37,6 +36,12 @@ const SERVICE_LABEL: &str = "service/";
 /// The ports that a URL need not name.
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
+
+/// The routes of apps and services, in the order in which the proxy is told them.
+struct Known {
+    apps: Vec<Route>,
+    services: Vec<ServiceRoute>,
+}
 
 impl Engine {
     /// Writes the table and has the proxy serve it, and certificates looked after: hosts may be new. A proxy that is
@@ -66,20 +71,21 @@ impl Engine {
         }
     }
 
-    /// What the proxy is told: rivetr's own route, then those of apps, which are there too as they are here.
-    async fn told(&self) -> Result<(Routes, RouteTable), EngineError> {
-        let table = self.table().await?;
+    /// What the proxy is told: rivetr's own route, then those of apps and of services, which are there too as they are here.
+    async fn told(&self) -> Result<(Routes, Known), EngineError> {
+        let (table, services) = tokio::try_join!(self.table(), self.service_routes())?;
         let own = self.own_site().map(|site| self.own_route(&site));
         let named = |app: &Slug| {
             let mut of_app = table.routes.iter().filter(|route| route.app == *app);
             of_app.find_map(|route| route.site.host.exact())
         };
         let apps = table.routes.iter().map(|route| self.route(route, named));
-        let services = self.service_routes().await?;
-        let (generation, routes) = (table.generation, own.into_iter().chain(apps).chain(services).collect());
+        let of_services = services.iter().map(|route| self.service_route(route));
+        let routes = own.into_iter().chain(apps).chain(of_services).collect();
         let challenges = self.reader().challenges().await?;
         let ports = self.public_ports().await?;
-        Ok((Routes { generation, routes, challenges, ports }, table))
+        let told = Routes { generation: table.generation, routes, challenges, ports };
+        Ok((told, Known { apps: table.routes, services }))
     }
 
     /// The ports by which databases are reached from outside.
@@ -94,19 +100,36 @@ impl Engine {
     }
 
     /// The routes to services, but for a host that is rivetr's own.
-    async fn service_routes(&self) -> Result<Vec<table::Route>, EngineError> {
+    async fn service_routes(&self) -> Result<Vec<ServiceRoute>, EngineError> {
         let own_host = self.0.settings.own_host.as_ref();
         let mut routes = self.reader().service_routes().await?;
         routes.retain(|route| own_host.is_none() || route.site.host.exact() != own_host);
-        let route = |ServiceRoute { site, service, targets }: ServiceRoute| {
-            let target = |(key, address)| Target { key, via: via(self), address: SocketAddr::V4(address) };
-            table::Route {
-                label: Some(format!("{SERVICE_LABEL}{service}")),
-                rules: rules::rules(&site, &Traffic::default(), self.has_certificate(&site.host)),
-                ..table::Route::plain(&site.host.to_string(), targets.into_iter().map(target).collect())
-            }
+        Ok(routes)
+    }
+
+    fn service_route(&self, route: &ServiceRoute) -> table::Route {
+        let ServiceRoute { site, service, targets, traffic } = route;
+        let target = |(key, address): &(String, SocketAddrV4)| Target {
+            key: key.clone(),
+            via: via(self),
+            address: SocketAddr::V4(*address),
         };
-        Ok(routes.into_iter().map(route).collect())
+        let targets = targets.iter().map(target).collect();
+        table::Route { targets, ..self.route_of(site, traffic, format!("{SERVICE_LABEL}{service}")) }
+    }
+
+    /// A route of an app or a service that leads nowhere yet.
+    fn route_of(&self, site: &Site, traffic: &Traffic, label: String) -> table::Route {
+        table::Route {
+            host: site.host.to_string(),
+            path: site.path.to_string(),
+            strip: site.strip,
+            targets: Vec::new(),
+            label: Some(label),
+            body_limit: traffic.body_limit.map(BodyLimit::bytes),
+            check: None,
+            rules: rules::rules(site, traffic, self.has_certificate(&site.host)),
+        }
     }
 
     /// Where rivetr itself answers.
@@ -148,15 +171,10 @@ impl Engine {
             address: SocketAddr::V4(*address),
         };
         table::Route {
-            host: site.host.to_string(),
-            path: site.path.to_string(),
-            strip: site.strip,
             targets: targets.iter().map(target).collect(),
-            label: Some(app.to_string()),
-            body_limit: traffic.body_limit.map(BodyLimit::bytes),
             // The last one gets every request anyway.
             check: if targets.len() > 1 { rules::check(health, || named(app)) } else { None },
-            rules: rules::rules(site, traffic, self.has_certificate(&site.host)),
+            ..self.route_of(site, traffic, app.to_string())
         }
     }
 

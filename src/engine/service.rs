@@ -15,11 +15,11 @@ use sha2::{Digest, Sha256};
 use self::content::Content;
 use self::reading::Prepared;
 use super::{Engine, EngineError};
-use crate::domain::name::{HostName, Slug};
+use crate::domain::name::Slug;
 use crate::domain::secret::Secret;
-use crate::domain::service::{BYTES_MAX, FILES_MAX, Files, Revision, RevisionId, Service, ServiceDomain};
+use crate::domain::service::{BYTES_MAX, FILES_MAX, Files, Revision, RevisionId, Service, unit_prefix};
 use crate::plan;
-use crate::store::{NewRevision, NewServiceDomain, ServiceDomainError, ServiceError};
+use crate::store::{NewRevision, ServiceError};
 
 pub use self::status::{PartStatus, ServiceStatus};
 
@@ -139,48 +139,10 @@ impl Engine {
         self.open_revision(&revision)?.files()
     }
 
-    /// Gives a container of a service a domain.
-    pub async fn add_service_domain(
-        &self,
-        slug: &Slug,
-        new: NewServiceDomain,
-    ) -> Result<ServiceDomain, EngineError> {
-        let service = self.service(slug).await?;
-        if self.0.settings.own_host.as_ref() == Some(&new.host) {
-            let message = format!("rivetr itself answers at {}; choose another host", new.host);
-            return Err(EngineError::Conflict { field: "host", message });
-        }
-        let newest = self.reader().revisions(service.id).await?.into_iter().next();
-        let parts = newest.map(|newest| newest.parts).unwrap_or_default();
-        match parts.iter().find(|part| part.name == new.container) {
-            None => {
-                let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
-                let message =
-                    format!("{slug} has no container {}; it has {}", new.container, names.join(", "));
-                return Err(EngineError::Invalid { field: "container", message });
-            }
-            Some(part) if part.addresses.is_empty() => {
-                let message = format!("nothing leads to {}: its own networks are internal", new.container);
-                return Err(EngineError::Invalid { field: "container", message });
-            }
-            Some(_) => {}
-        }
-        let domain = self.0.writer.add_service_domain(service.id, new).await?;
-        self.publish_routes().await?;
-        Ok(domain)
-    }
-
-    /// Takes a domain from a service.
-    pub async fn remove_service_domain(&self, slug: &Slug, host: HostName) -> Result<(), EngineError> {
-        let service = self.service(slug).await?;
-        self.0.writer.remove_service_domain(service.id, host).await?;
-        self.publish_routes().await
-    }
-
-    /// Where people find a service: one address for each of its domains.
+    /// Where people find a service: one address for each domain at which it answers.
     #[must_use]
     pub fn service_urls(&self, service: &Service) -> Vec<String> {
-        service.domains.iter().map(|domain| self.url_of(&domain.host)).collect()
+        service.domains.iter().filter_map(|domain| self.url_of_site(&domain.site)).collect()
     }
 
     pub(super) async fn service(&self, slug: &Slug) -> Result<Service, EngineError> {
@@ -220,6 +182,7 @@ impl Engine {
         let content = sealed.map_err(|error| EngineError::Unavailable(error.to_string()))?;
         let new = NewRevision { service: service.id, number, back_to, parts, content };
         let revision = self.0.writer.add_revision(new, self.now()).await?;
+        self.stir();
         self.work_on(service.id);
         Ok(Submitted { service: service.clone(), revision, warnings })
     }
@@ -259,7 +222,7 @@ fn secret_name(service: &Service, value: &str) -> String {
         hash.update(part);
     }
     let sum = hash.finalize();
-    format!("rivetr-svc-{}-secret-{}", service.slug, hex(sum.get(..16).unwrap_or_default()))
+    format!("{}secret-{}", unit_prefix(&service.slug), hex(sum.get(..16).unwrap_or_default()))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -294,20 +257,6 @@ impl From<ServiceError> for EngineError {
             ServiceError::UnitTaken { .. } => Self::Conflict { field: "files", message },
             ServiceError::Allocate(_) => Self::Conflict { field: "project", message },
             ServiceError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ServiceDomainError> for EngineError {
-    fn from(error: ServiceDomainError) -> Self {
-        let message = error.to_string();
-        match error {
-            ServiceDomainError::NoService => Self::NotFound { what: "service", name: String::new() },
-            ServiceDomainError::NoDomain(host) => Self::NotFound { what: "domain", name: host.to_string() },
-            ServiceDomainError::Taken { .. } | ServiceDomainError::TooMany => {
-                Self::Conflict { field: "host", message }
-            }
-            ServiceDomainError::Store(error) => error.into(),
         }
     }
 }

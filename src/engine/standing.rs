@@ -70,8 +70,10 @@ pub struct ByHand {
 pub enum Stir {
     /// A deployment has come to this state.
     Moved(DeploymentId, State),
-    /// This unit of some app or database has another state.
+    /// This unit of some app, database or service has another state.
     Unit(String),
+    /// A service or a database is other than before, as the store has it.
+    Stored,
     /// Anything may have happened.
     Missed,
 }
@@ -107,20 +109,27 @@ impl Engine {
         Ok(Standings { newest, working: at_work(working?), units: seen(listed).map(Arc::new) }.of(app))
     }
 
-    /// What happens to deployments and to the units of apps from now on.
+    /// What happens to apps, databases and services, and to their units, from now on.
     pub fn stirs(&self) -> impl Stream<Item = Stir> + Send + 'static + use<> {
-        let listeners = (self.0.moved.subscribe(), self.machine().systemd.changes());
-        stream::unfold(listeners, |(mut moves, mut units)| async move {
+        let stored = self.0.stirred.subscribe();
+        let listeners = (self.0.moved.subscribe(), stored, self.machine().systemd.changes());
+        stream::unfold(listeners, |(mut moves, mut stored, mut units)| async move {
             let stir = tokio::select! {
                 moved = moves.recv() => match moved {
                     Ok((id, state)) => Stir::Moved(id, state),
                     Err(broadcast::error::RecvError::Lagged(_)) => Stir::Missed,
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },
+                changed = stored.changed() => changed.ok().map(|()| Stir::Stored)?,
                 stir = of_units(&mut units) => stir?,
             };
-            Some((stir, (moves, units)))
+            Some((stir, (moves, stored, units)))
         })
+    }
+
+    /// Tells whoever looks that a service or a database is other than before.
+    pub(super) fn stir(&self) {
+        self.0.stirred.send_replace(());
     }
 
     /// How a person looks at a container of an app without rivetr.
@@ -152,12 +161,12 @@ impl Engine {
     }
 }
 
-/// Whether pages show a unit: of an app or a database.
+/// Whether pages show a unit: of an app, a database or a service.
 fn is_told_of(unit: &str) -> bool {
-    unit.starts_with(PREFIX) || unit.starts_with("rivetr-db-")
+    [PREFIX, "rivetr-db-", "rivetr-svc-"].iter().any(|prefix| unit.starts_with(prefix))
 }
 
-/// Waits until the unit of an app or a database changes.
+/// Waits until the unit of an app, a database or a service changes.
 async fn of_units(changes: &mut broadcast::Receiver<Change>) -> Option<Stir> {
     loop {
         match changes.recv().await {

@@ -10,6 +10,7 @@ use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::Slug;
 use crate::domain::time::Timestamp;
 use crate::host::journal::{OutputStream, Query};
+use crate::host::systemd::UnitStatus;
 use crate::store::Reader;
 
 /// An app as it stands.
@@ -67,14 +68,9 @@ impl Engine {
         let Some(id) = app.live else { return Ok(AppStatus { app, live: None, latest, units: Vec::new() }) };
         let live = self.deployment(id).await?;
         let found = self.units_of(&live).await?;
-        let units = stream::iter(found).map(async |unit| UnitSummary {
-            out_of_memory: self.ran_out_of_memory(&live, &unit).await,
-            usage: self.usage_of(&unit),
-            name: unit.unit,
-            active_state: unit.active_state.as_str(),
-            sub_state: unit.sub_state,
-            restarts: unit.n_restarts,
-            since: unit.since,
+        let units = stream::iter(found).map(async |unit| {
+            let out_of_memory = self.ran_out_of_memory(&live, &unit).await;
+            UnitSummary { out_of_memory, ..self.summary(unit) }
         });
         let units = units.buffered(AT_ONCE).collect().await;
         Ok(AppStatus { app, units, live: Some(live), latest })
@@ -89,6 +85,19 @@ impl Engine {
         }
         tokio::time::sleep(MEASURED).await;
         self.app_status(app).await
+    }
+
+    /// A unit, and what it uses.
+    pub(super) fn summary(&self, unit: UnitStatus) -> UnitSummary {
+        UnitSummary {
+            usage: self.usage_of(&unit),
+            name: unit.unit,
+            active_state: unit.active_state.as_str(),
+            sub_state: unit.sub_state,
+            restarts: unit.n_restarts,
+            since: unit.since,
+            out_of_memory: None,
+        }
     }
 
     /// What an app wrote, over all its releases that are not forgotten, oldest line first: the last `lines`, or

@@ -1,11 +1,11 @@
-//! What the proxy does with the requests of an app is changed, without a deployment.
+//! What the proxy does with the requests of an app or a service is changed, without a deployment.
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::task::spawn_blocking;
 
 use super::{Engine, EngineError};
-use crate::domain::name::Slug;
+use crate::domain::domain::Behind;
 use crate::domain::secret::Secret;
 use crate::domain::traffic::{Traffic, User, UserName};
 use crate::store::SetTrafficError;
@@ -14,35 +14,37 @@ use crate::store::SetTrafficError;
 /// each credential that it meets.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
-/// What an app wants done from now on, and the new passwords of some of its users.
+/// What is to be done from now on, and the new passwords of some of its users.
 pub type NewTraffic = (Traffic, Vec<(UserName, Secret)>);
 
 impl Engine {
-    /// What is done with the requests of an app.
-    pub async fn traffic(&self, slug: &Slug) -> Result<Traffic, EngineError> {
-        let app = self.reader().app(slug).await?.ok_or_else(|| EngineError::no_app(slug))?;
-        self.reader().traffic(app.id).await?.ok_or_else(|| EngineError::no_app(slug))
+    /// What is done with the requests of an app or a service.
+    pub async fn traffic(&self, of: Behind) -> Result<Traffic, EngineError> {
+        let missing = match of {
+            Behind::App(_) => SetTrafficError::Nothing("app"),
+            Behind::Service(_) => SetTrafficError::Nothing("service"),
+        };
+        Ok(self.reader().traffic(of).await?.ok_or(missing)?)
     }
 
     /// Changes it by what `change` makes of it; returns when the proxy does it.
     pub async fn change_traffic<E: From<EngineError>>(
         &self,
-        slug: &Slug,
+        of: Behind,
         change: impl FnOnce(Traffic) -> Result<NewTraffic, E>,
     ) -> Result<Traffic, E> {
         // Nobody else changes it between the look and the leap.
         let _alone = self.0.changing.lock().await;
-        let (traffic, passwords) = change(self.traffic(slug).await?)?;
-        Ok(self.store_traffic(slug, traffic, passwords).await?)
+        let (traffic, passwords) = change(self.traffic(of).await?)?;
+        Ok(self.store_traffic(of, traffic, passwords).await?)
     }
 
     async fn store_traffic(
         &self,
-        slug: &Slug,
+        of: Behind,
         mut traffic: Traffic,
         passwords: Vec<(UserName, Secret)>,
     ) -> Result<Traffic, EngineError> {
-        let app = self.reader().app(slug).await?.ok_or_else(|| EngineError::no_app(slug))?;
         // Each takes some hundredths of a second of a processor.
         let hashed = spawn_blocking(|| passwords.into_iter().map(hash).collect::<Result<Vec<_>, _>>()).await;
         for user in hashed.map_err(EngineError::internal)?? {
@@ -50,7 +52,7 @@ impl Engine {
             traffic.users.push(user);
         }
         traffic.users.sort_by(|a, b| a.name.cmp(&b.name));
-        self.0.writer.set_traffic(app.id, traffic.clone()).await?;
+        self.0.writer.set_traffic(of, traffic.clone()).await?;
         self.publish_routes().await?;
         Ok(traffic)
     }
@@ -71,8 +73,8 @@ impl From<SetTrafficError> for EngineError {
     fn from(error: SetTrafficError) -> Self {
         let message = error.to_string();
         match error {
-            SetTrafficError::NoApp => Self::NotFound { what: "app", name: String::new() },
-            SetTrafficError::Deleting(_) => Self::Conflict { field: "app", message },
+            SetTrafficError::Nothing(what) => Self::NotFound { what, name: String::new() },
+            SetTrafficError::Deleting(what, _) => Self::Conflict { field: what, message },
             SetTrafficError::Store(error) => error.into(),
         }
     }

@@ -282,6 +282,14 @@ impl AnswerBody {
         Self::over(Source::Page(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
+    /// How long a page of the proxy itself is; none: this is none. Of one whose `head_alone` is asked for the rest is left out.
+    pub(super) fn page_length(&mut self, head_alone: bool) -> Option<usize> {
+        let Source::Page(page) = &mut self.source else { return None };
+        let length = page.as_ref().map_or(0, Bytes::len);
+        page.take_if(|_| head_alone);
+        Some(length)
+    }
+
     /// What the target sends.
     pub(super) fn target(body: TargetBody) -> Self {
         Self::over(Source::Target(Box::new(body)))

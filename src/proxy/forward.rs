@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONNECTION, UPGRADE};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Body;
 use tokio::time::sleep;
@@ -48,6 +48,7 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<ClientSource>, ve
     let origin = client.worker.trust.origin(client.origin, request.headers());
     let record = Record::begin(&client, &origin, &request);
     let accept = request.headers().get(ACCEPT).cloned();
+    let head_alone = request.method() == Method::HEAD;
     let mut marks = Marks::default();
     let outcome = match verdict {
         Verdict::Refuse(refusal) => Err(refusal),
@@ -61,6 +62,9 @@ pub(super) async fn serve(client: Rc<Client>, request: Request<ClientSource>, ve
             accept.is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
         refusal.page(id, html, marks.notice.as_deref()).map(AnswerBody::page)
     });
+    if let Some(length) = answer.body_mut().page_length(head_alone) {
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
     marks.put(answer.headers_mut());
     record.answered(answer.status());
     answer.headers_mut().insert(X_REQUEST_ID, record.name());

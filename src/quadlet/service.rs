@@ -16,7 +16,7 @@ use super::unit::{Section, Unit};
 use super::{QuadletError, UnitFiles};
 use crate::domain::name::Slug;
 use crate::domain::project::Project;
-use crate::domain::service::{Files, Part};
+use crate::domain::service::{Files, Part, unit_prefix};
 use crate::domain::stack::Stack;
 use crate::domain::stack::container::{Container, ImageSource, Pull};
 use crate::domain::stack::health::Health;
@@ -142,7 +142,7 @@ pub fn volume_name(slug: &Slug, key: &str) -> String {
 }
 
 fn unit(slug: &Slug, name: &str) -> String {
-    format!("rivetr-svc-{slug}-{name}")
+    format!("{}{name}", unit_prefix(slug))
 }
 
 /// Puts the files that were handed in where a container would look for them beside its compose file.

@@ -11,7 +11,7 @@ use super::writer::Writer;
 use super::{database, former_app, key, mount, quota, route, row, settings, source, variable};
 use crate::domain::app::{App, AppId, NewApp, Settings, Wish};
 use crate::domain::deployment::DeploymentId;
-use crate::domain::domain::{Pattern, Site};
+use crate::domain::domain::{Behind, Pattern, Site};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::person::TeamId;
 use crate::domain::quota::OverQuota;
@@ -319,7 +319,7 @@ pub(super) fn claim(
     host: &HostName,
     automatic: bool,
 ) -> Result<Option<Holder>, StoreError> {
-    Ok(match domain::claim(tx, app, &Site::plain(host.clone()), automatic)? {
+    Ok(match domain::claim(tx, Behind::App(app), None, &Site::plain(host.clone()), automatic)? {
         Claim::Done(_) => None,
         Claim::Taken(other) | Claim::Overlaps(_, other) => Some(other),
     })
@@ -339,7 +339,7 @@ fn set_automatic(tx: &Transaction<'_>, app: AppId, host: Option<&HostName>) -> R
         let mut site = old.cloned().unwrap_or_else(|| Site::plain(host.clone()));
         site.host = Pattern::Exact(host.clone());
         site.redirect_to = site.redirect_to.filter(|to| to != host);
-        match domain::claim(tx, app, &site, true)? {
+        match domain::claim(tx, Behind::App(app), None, &site, true)? {
             Claim::Taken(other) | Claim::Overlaps(_, other) if !other.is_app(&before.slug) => {
                 return Err(SetHostError::HostTaken { host: host.clone(), app: other });
             }
@@ -396,7 +396,8 @@ fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<App>, StoreErr
 
 /// The app with what stands in tables of its own.
 fn whole(connection: &Connection, app: App) -> Result<App, StoreError> {
-    let (domains, variables) = (domain::of(connection, app.id)?, variable::names(connection, app.id)?);
+    let (domains, variables) =
+        (domain::of(connection, Behind::App(app.id))?, variable::names(connection, app.id)?);
     Ok(App { domains, variables, ..app })
 }
 

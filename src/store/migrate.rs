@@ -307,6 +307,38 @@ mod tests {
     }
 
     #[test]
+    fn domains_of_services_become_domains_and_the_first_team_is_as_old_as_what_it_has() {
+        let migrations = migrations().unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrations.to_version(&mut connection, 21).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO project (id, slug, subnet, team) VALUES (3, 'p', '10.90.0.0/24', 1); \
+                 INSERT INTO environment (project, slug) VALUES (3, 'e'); \
+                 INSERT INTO app (id, slug, project, environment, source, settings, created) \
+                 VALUES (7, 'a', 3, 'e', '{}', '{}', 1600000000000); \
+                 INSERT INTO domain (id, app, host, path, strip) VALUES (9, 7, 'a.test', '/api', 1); \
+                 INSERT INTO service (id, slug, project, salt, created) VALUES (4, 's', 3, 'x', 1700000000000); \
+                 INSERT INTO service_domain (service, host, container, port, https_redirect) \
+                 VALUES (4, 's.test', 'web', 80, 0);",
+            )
+            .unwrap();
+        migrations.to_latest(&mut connection).unwrap();
+        let mut domains = connection
+            .prepare(
+                "SELECT id || ' ' || coalesce(app, 'no app') || ' ' || coalesce(service || container || port, 'no service') \
+                 || ' ' || host || path || ' ' || strip || https_redirect FROM domain ORDER BY id",
+            )
+            .unwrap();
+        let domains: Vec<String> =
+            domains.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(domains, ["9 7 no service a.test/api 11", "10 no app 4web80 s.test/ 00"]);
+        let created: i64 =
+            connection.query_row("SELECT created FROM team WHERE id = 1", [], |row| row.get(0)).unwrap();
+        assert_eq!(created, 1_600_000_000_000);
+    }
+
+    #[test]
     fn what_was_there_before_people_belongs_to_the_first_team() {
         let migrations = migrations().unwrap();
         let mut connection = Connection::open_in_memory().unwrap();

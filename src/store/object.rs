@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, Params};
 
+use super::domain::HELD;
 use super::error::StoreError;
 use super::reader::Reader;
-use super::{row, service};
+use super::row;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::volume::VolumeName;
@@ -92,7 +93,12 @@ impl Reader {
             }
             Object::Database => of_database(tx, &name),
             Object::TrashedDatabase => database(tx, "WHERE database.id = ?1 AND deleted IS NOT NULL", &name),
-            Object::Domain => numbered(tx, "JOIN domain ON domain.app = app.id WHERE domain.id = ?1", &name),
+            Object::Domain => match name.parse::<i64>() {
+                Ok(id) => {
+                    by(tx, &format!("SELECT project.team AS team FROM {HELD} WHERE domain.id = ?1"), [id])
+                }
+                Err(_) => Ok(None),
+            },
             Object::Delivery => {
                 let rest = "JOIN webhook_delivery AS d ON d.app = app.id WHERE d.id = ?1";
                 numbered(tx, rest, &name)
@@ -102,11 +108,7 @@ impl Reader {
             }
             // A host is of one project alone.
             Object::Certificate => {
-                let sql = format!(
-                    "{OF_APP} JOIN domain ON domain.app = app.id WHERE host = ?1 UNION ALL \
-                     SELECT project.team AS team FROM service_domain JOIN service ON service.id = service \
-                     JOIN project ON project.id = service.project WHERE host = ?1 LIMIT 1"
-                );
+                let sql = format!("SELECT project.team AS team FROM {HELD} WHERE host = ?1 LIMIT 1");
                 by(tx, &sql, [name.to_ascii_lowercase()])
             }
             Object::Key => by(tx, "SELECT ifnull(team, 1) AS team FROM key WHERE name = ?1", [name.as_str()]),
@@ -133,16 +135,11 @@ impl Reader {
         .await
     }
 
-    /// Every host that an app answers at, with the app's team.
+    /// Every host that an app or a service answers at, with its team.
     pub async fn host_teams(&self) -> Result<Vec<(String, TeamId)>, StoreError> {
         self.read(|tx| {
-            let sql = "SELECT DISTINCT host, project.team AS team FROM domain \
-                       JOIN app ON app.id = domain.app JOIN project ON project.id = app.project";
-            let mut found = row::all(tx, sql, [], |row| {
-                Ok((row::number(row, "host")?, TeamId(row::number(row, "team")?)))
-            })?;
-            found.extend(service::hosts(tx)?);
-            Ok(found)
+            let sql = format!("SELECT DISTINCT host, project.team AS team FROM {HELD}");
+            row::all(tx, &sql, [], |row| Ok((row::number(row, "host")?, TeamId(row::number(row, "team")?))))
         })
         .await
     }

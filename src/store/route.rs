@@ -1,4 +1,4 @@
-//! Which release answers for which requests, and the number that grows whenever that changes.
+//! Which release and which service answers for which requests, and the number that grows whenever that changes.
 
 use std::net::SocketAddrV4;
 
@@ -7,18 +7,45 @@ use rusqlite::Transaction;
 use super::error::StoreError;
 use super::project::parse_subnet;
 use super::reader::Reader;
-use super::{domain, row, settings, traffic};
+use super::{domain, row, service, settings, traffic};
 use crate::domain::name::Slug;
-use crate::domain::route::{Route, RouteTable};
+use crate::domain::route::{Route, RouteTable, ServiceRoute};
 
 impl Reader {
+    /// Every domain of every service of which a revision is live, by host and path; one that is stopped leads nowhere.
+    pub async fn service_routes(&self) -> Result<Vec<ServiceRoute>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT domain.*, slug, stopped, traffic, parts FROM domain \
+                       JOIN service ON service.id = domain.service JOIN revision ON revision.id = service.live \
+                       WHERE NOT deleting ORDER BY host, path";
+            row::all(tx, sql, [], |row| {
+                let inlet = domain::inlet(row)?.ok_or(StoreError::Malformed("container"))?;
+                let stopped: bool = row::number(row, "stopped")?;
+                let parts = row::parsed(row, "parts", service::parts_from_json)?;
+                let part = parts.into_iter().filter(|_| !stopped).find(|part| part.name == inlet.container);
+                let targets = part.map(|part| {
+                    let at = part.addresses.iter().map(|ip| SocketAddrV4::new(*ip, inlet.port.get()));
+                    part.units.iter().cloned().zip(at).collect()
+                });
+                Ok(ServiceRoute {
+                    site: domain::site(row)?,
+                    service: row::parsed(row, "slug", Slug::parse)?,
+                    targets: targets.unwrap_or_default(),
+                    traffic: row::parsed(row, "traffic", traffic::from_json)?,
+                })
+            })
+        })
+        .await
+    }
+
     /// Every domain of every live release, by host and path; one that is stopped leads nowhere, one of an app that is being
     /// deleted is not there.
     pub async fn routes(&self) -> Result<RouteTable, StoreError> {
         self.read(|tx| {
             let routes = row::all(
                 tx,
-                "SELECT domain.*, app.slug AS slug, deployment.number AS number, subnet, traffic, \
+                "SELECT domain.host AS host, path, strip, redirect_to, https_redirect, app.slug AS slug, \
+                 deployment.number AS number, subnet, traffic, \
                  deployment.settings ->> '$.port' AS port, deployment.settings ->> '$.health' AS health, \
                  (SELECT json_group_array(json_array(container.number, container.host) \
                  ORDER BY container.number) FROM container \

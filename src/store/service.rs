@@ -1,6 +1,5 @@
 //! Services, as people create and delete them.
 
-mod domain;
 mod revision;
 
 use std::net::Ipv4Addr;
@@ -12,15 +11,15 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{AllocateError, resident, route, row};
+use super::{AllocateError, domain, resident, route, row};
+use crate::domain::domain::Behind;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::service::{RevisionId, Service, ServiceId};
 use crate::domain::time::Timestamp;
 
-pub use self::domain::{NewServiceDomain, ServiceDomainError, ServiceRoute};
-pub(super) use self::domain::{hosts, taken};
 pub use self::revision::NewRevision;
+pub(super) use self::revision::from_json as parts_from_json;
 
 /// Why a service could not be created or changed.
 #[derive(Debug, Error)]
@@ -150,7 +149,7 @@ impl Writer {
             }
             let had = row::first(tx, "SELECT id FROM revision WHERE service = ?1", [service.0], |_| Ok(()))?;
             tx.execute("UPDATE service SET live = NULL WHERE id = ?1", [service.0])?;
-            for table in ["service_unit", "service_domain", "revision"] {
+            for table in ["service_unit", "domain", "revision"] {
                 tx.execute(&format!("DELETE FROM {table} WHERE service = ?1"), [service.0])?;
             }
             tx.execute("DELETE FROM service WHERE id = ?1", [service.0])?;
@@ -170,7 +169,7 @@ impl Reader {
         self.read(|tx| {
             let mut found = row::all(tx, &format!("{SELECT} ORDER BY service.slug"), [], read)?;
             for service in &mut found {
-                service.domains = domain::of(tx, service.id)?;
+                service.domains = domain::of(tx, Behind::Service(service.id))?;
             }
             Ok(found)
         })
@@ -260,14 +259,14 @@ fn claim(tx: &Transaction<'_>, service: ServiceId, unit: &str) -> Result<(), Ser
     }
 }
 
-fn by_id(connection: &Connection, id: ServiceId) -> Result<Option<Service>, StoreError> {
+pub(super) fn by_id(connection: &Connection, id: ServiceId) -> Result<Option<Service>, StoreError> {
     let found = row::first(connection, &format!("{SELECT} WHERE service.id = ?1"), [id.0], read)?;
     with_domains(connection, found)
 }
 
 fn with_domains(connection: &Connection, found: Option<Service>) -> Result<Option<Service>, StoreError> {
     let Some(mut service) = found else { return Ok(None) };
-    service.domains = domain::of(connection, service.id)?;
+    service.domains = domain::of(connection, Behind::Service(service.id))?;
     Ok(Some(service))
 }
 

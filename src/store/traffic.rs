@@ -1,4 +1,4 @@
-//! What the proxy does with the requests of an app, as the JSON that stands in a column. What is not there is the
+//! What the proxy does with the requests of an app or a service, as the JSON that stands in a column. What is not there is the
 //! default; each option is the text that its own grammar reads.
 
 use rusqlite::Transaction;
@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::error::StoreError;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{app, route, row};
-use crate::domain::app::AppId;
+use super::{route, row};
+use crate::domain::domain::Behind;
 use crate::domain::name::{InvalidName, Slug};
 use crate::domain::traffic::{
     BodyLimit, FieldChange, Hsts, Notice, Protocol, Redirect, Span, Traffic, User, UserName, parse_network,
@@ -18,43 +18,58 @@ use crate::domain::traffic::{
 /// Why it could not be stored.
 #[derive(Debug, Error)]
 pub enum SetTrafficError {
-    /// There is no such app.
-    #[error("there is no such app")]
-    NoApp,
+    /// There is no such app or service.
+    #[error("there is no such {0}")]
+    Nothing(&'static str),
     /// It is being deleted.
-    #[error("the app {0} is being deleted: it can be changed no more")]
-    Deleting(Slug),
+    #[error("the {0} {1} is being deleted: it can be changed no more")]
+    Deleting(&'static str, Slug),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Writer {
-    /// Stores what is done with the requests of an app from now on.
-    pub async fn set_traffic(&self, app: AppId, traffic: Traffic) -> Result<(), SetTrafficError> {
-        self.write(move |tx| set(tx, app, &traffic)).await
+    /// Stores what is done with the requests of an app or a service from now on.
+    pub async fn set_traffic(&self, of: Behind, traffic: Traffic) -> Result<(), SetTrafficError> {
+        self.write(move |tx| set(tx, of, &traffic)).await
     }
 }
 
 impl Reader {
-    /// What is done with the requests of an app; none: there is no such app.
-    pub async fn traffic(&self, app: AppId) -> Result<Option<Traffic>, StoreError> {
+    /// What is done with the requests of an app or a service; none: there is none such.
+    pub async fn traffic(&self, of: Behind) -> Result<Option<Traffic>, StoreError> {
         self.read(move |tx| {
-            let sql = "SELECT traffic FROM app WHERE id = ?1";
-            row::first(tx, sql, [app.0], |row| row::parsed(row, "traffic", from_json))
+            let (table, id) = place(of);
+            let sql = format!("SELECT traffic FROM {table} WHERE id = ?1");
+            row::first(tx, &sql, [id], |row| row::parsed(row, "traffic", from_json))
         })
         .await
     }
 }
 
-fn set(tx: &Transaction<'_>, id: AppId, traffic: &Traffic) -> Result<(), SetTrafficError> {
-    let before = app::by_id(tx, id)?.ok_or(SetTrafficError::NoApp)?;
-    if before.deleting {
-        return Err(SetTrafficError::Deleting(before.slug));
+/// The table of an app or a service, and its number there.
+fn place(of: Behind) -> (&'static str, i64) {
+    match of {
+        Behind::App(id) => ("app", id.0),
+        Behind::Service(id) => ("service", id.0),
     }
-    let sql = "UPDATE app SET traffic = ?2 WHERE id = ?1 AND traffic <> ?2";
-    let changed = tx.execute(sql, (id.0, to_json(traffic)?)).map_err(StoreError::from)?;
-    if changed > 0 && before.live.is_some() {
+}
+
+fn set(tx: &Transaction<'_>, of: Behind, traffic: &Traffic) -> Result<(), SetTrafficError> {
+    let (table, id) = place(of);
+    let sql = format!("SELECT slug, deleting, live IS NOT NULL AS is_live FROM {table} WHERE id = ?1");
+    let found = row::first(tx, &sql, [id], |row| {
+        let slug = row::parsed(row, "slug", Slug::parse)?;
+        Ok((slug, row::number::<bool>(row, "deleting")?, row::number::<bool>(row, "is_live")?))
+    })?;
+    let (slug, deleting, is_live) = found.ok_or(SetTrafficError::Nothing(table))?;
+    if deleting {
+        return Err(SetTrafficError::Deleting(table, slug));
+    }
+    let sql = format!("UPDATE {table} SET traffic = ?2 WHERE id = ?1 AND traffic <> ?2");
+    let changed = tx.execute(&sql, (id, to_json(traffic)?)).map_err(StoreError::from)?;
+    if changed > 0 && is_live {
         route::bump(tx)?;
     }
     Ok(())
@@ -213,22 +228,26 @@ mod tests {
     async fn it_reaches_the_routes_at_once_and_belongs_to_no_release() {
         let store = Fixture::new();
         let blog = store.app("blog").await;
-        assert_eq!(store.reader.traffic(blog.id).await.unwrap(), Some(Traffic::default()));
+        assert_eq!(store.reader.traffic(Behind::App(blog.id)).await.unwrap(), Some(Traffic::default()));
         store.writer.set_automatic_host(blog.id, Some(host("blog.test"))).await.unwrap();
-        store.writer.set_traffic(blog.id, Traffic { sticky: true, ..Traffic::default() }).await.unwrap();
+        store
+            .writer
+            .set_traffic(Behind::App(blog.id), Traffic { sticky: true, ..Traffic::default() })
+            .await
+            .unwrap();
         store.live(&blog).await;
         let before = store.reader.routes().await.unwrap();
         assert!(before.routes[0].traffic.sticky);
-        store.writer.set_traffic(blog.id, everything()).await.unwrap();
+        store.writer.set_traffic(Behind::App(blog.id), everything()).await.unwrap();
         let after = store.reader.routes().await.unwrap();
         assert_eq!((after.generation, &after.routes[0].traffic), (before.generation + 1, &everything()));
-        store.writer.set_traffic(blog.id, everything()).await.unwrap();
+        store.writer.set_traffic(Behind::App(blog.id), everything()).await.unwrap();
         assert_eq!(store.reader.routes().await.unwrap().generation, after.generation, "nothing changed");
         store.live(&blog).await;
         assert_eq!(store.reader.routes().await.unwrap().routes[0].traffic, everything());
 
         store.writer.begin_deletion(blog.id, false).await.unwrap();
-        let refused = store.writer.set_traffic(blog.id, Traffic::default()).await.unwrap_err();
-        assert!(matches!(refused, SetTrafficError::Deleting(_)));
+        let refused = store.writer.set_traffic(Behind::App(blog.id), Traffic::default()).await.unwrap_err();
+        assert!(matches!(refused, SetTrafficError::Deleting("app", _)));
     }
 }

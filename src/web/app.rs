@@ -5,15 +5,11 @@ mod act;
 mod deployments;
 mod overview;
 
-use std::pin::Pin;
-
 use askama::Template;
-use axum::BoxError;
 use axum::response::sse::Event;
-use futures_util::{Stream, StreamExt as _, stream};
 
 use super::error::PageError;
-use super::live::{self, Live, Sent};
+use super::live::{Live, Look, Sent, Viewer};
 use super::shell::Shell;
 use super::view::{self, Mark};
 use super::{Route, Web};
@@ -114,26 +110,18 @@ pub(super) async fn head(engine: &Engine, app: &App, tab: &'static str) -> Resul
 }
 
 /// What stands above the tabs as it changes.
-pub(super) fn heads(
-    live: &Live,
-    shell: Shell,
-    person: Person,
-    id: String,
-    tab: &'static str,
-) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
-    let beats: Pin<Box<dyn Stream<Item = ()> + Send>> = Box::pin(live.beats(|_| true));
-    let of = (live.clone(), shell, person, id);
-    live::flat(stream::unfold((beats, Sent::default(), of), move |(mut beats, mut sent, of)| async move {
-        beats.next().await?;
-        let (live, shell, person, id) = &of;
-        let look = async {
-            let app = find(&live.reader, person, id).await?;
-            let head = head(&live.engine, &app, tab).await?;
-            Ok(sent.event("head", &ShownHead { shell, head: &head })?.into_iter().collect())
-        };
-        let events = look.await;
-        Some((events, (beats, sent, of)))
-    }))
+pub(super) struct Following {
+    pub of: Viewer,
+    pub tab: &'static str,
+}
+
+impl Look for Following {
+    async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
+        let Viewer { live: Live { engine, reader, .. }, shell, person, id } = &self.of;
+        let app = find(reader, person, id).await?;
+        let head = head(engine, &app, self.tab).await?;
+        Ok(sent.event("head", &ShownHead { shell, head: &head })?.into_iter().collect())
+    }
 }
 
 /// How an app does, as people see it.

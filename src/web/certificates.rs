@@ -84,7 +84,7 @@ pub(super) async fn rows(engine: &Engine, sight: &Sight) -> Result<Vec<Row>, Pag
     Ok(rows)
 }
 
-/// Whether the name of a certificate is of an app that the person knows of, or of rivetr itself.
+/// Whether the name of a certificate is of an app or a service that the person knows of, or of rivetr itself.
 fn knows(sight: &Sight, name: &str) -> bool {
     let of_site = |pattern: &Pattern| match pattern {
         Pattern::Exact(host) => {
@@ -94,7 +94,7 @@ fn knows(sight: &Sight, name: &str) -> bool {
     };
     sight.everything
         || sight.own_host.as_deref() == Some(name)
-        || sight.apps.values().flat_map(|app| &app.domains).any(|domain| of_site(&domain.site.host))
+        || sight.domains().any(|domain| of_site(&domain.site.host))
 }
 
 async fn ask(_: Visit<Administer>, shell: Shell) -> Result<Response, PageError> {
@@ -232,6 +232,7 @@ mod tests {
     fn names_of_others_are_not_known() {
         let sight = |everything| Sight {
             apps: BTreeMap::new(),
+            services: BTreeMap::new(),
             everything,
             own_host: Some("rivetr.example".to_owned()),
         };

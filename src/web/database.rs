@@ -8,14 +8,13 @@ mod overview;
 mod settings;
 
 use askama::Template;
-use axum::BoxError;
 use axum::response::sse::Event;
-use futures_util::{Stream, StreamExt as _, stream};
 
 use super::app::may;
 use super::error::PageError;
-use super::live::{self, Live, Sent};
+use super::live::{Live, Look, Sent, Viewer};
 use super::shell::Shell;
+use super::usage::ShownUsage;
 use super::view::{self, Mark};
 use super::{Route, Web};
 use crate::auth::Person;
@@ -137,31 +136,24 @@ pub(super) fn mark(standing: DatabaseStanding) -> Mark {
     }
 }
 
-/// What stands above the tabs as it changes.
-pub(super) fn heads(
-    live: &Live,
-    shell: Shell,
-    person: Person,
-    id: String,
-    tab: &'static str,
-) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
-    let of = (live.clone(), shell, person, id);
-    let first = (live.looks(), Sent::default(), of);
-    live::flat(stream::unfold(first, move |(mut beats, mut sent, of)| async move {
-        beats.next().await?;
-        let (live, shell, person, id) = &of;
-        let look = async {
-            let database = find(&live.reader, person, id).await?;
-            let head = head(&live.engine, &database, tab).await?;
-            Ok(sent.event("head", &ShownHead { shell, head: &head })?.into_iter().collect())
-        };
-        let events = match look.await {
-            // The page of what has gone is about to be left, and a stream that ended would be asked for again.
-            Err(PageError::NotFound) => Ok(Vec::new()),
-            other => other,
-        };
-        Some((events, (beats, sent, of)))
-    }))
+/// What stands above the tabs as it changes, and on the first of them what the server uses.
+pub(super) struct Following {
+    pub of: Viewer,
+    pub tab: &'static str,
+}
+
+impl Look for Following {
+    async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
+        let Viewer { live: Live { engine, reader, .. }, shell, person, id } = &self.of;
+        let database = find(reader, person, id).await?;
+        let head = head(engine, &database, self.tab).await?;
+        let mut events: Vec<_> = sent.event("head", &ShownHead { shell, head: &head })?.into_iter().collect();
+        if self.tab == "overview" {
+            let in_use = overview::in_use(engine, &database).await;
+            events.extend(sent.event("usage", &ShownUsage { in_use: &in_use })?);
+        }
+        Ok(events)
+    }
 }
 
 #[cfg(test)]

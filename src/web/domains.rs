@@ -1,48 +1,90 @@
-//! The domains of an app: where its requests come from, whether DNS and a certificate are there, and what is done.
+//! The domains of an app or a service: where its requests come from, whether DNS and a certificate are there, and what is
+//! done.
+
+mod form;
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use serde::Deserialize;
+use http::StatusCode;
 
-use super::app::{self, Head};
+use self::form::{Add, Change, Refused};
 use super::error::PageError;
 use super::form::{Confirm, Errors, Form};
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
-use super::{Route, Web};
-use crate::api::wire::{ChangeDomain, CreateDomain, Patch};
+use super::{Route, Web, app, services};
+use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
-use crate::domain::app::App;
 use crate::domain::certificate::{Managed, State as Certificate};
-use crate::domain::domain::{Domain, DomainId, Site};
-use crate::engine::{Dns, Engine, EngineError};
+use crate::domain::domain::{Domain, DomainId, Inlet};
+use crate::domain::right::Right;
+use crate::engine::{Dns, DomainHolder, Engine};
 
 /// The tab of an app.
 #[derive(Template)]
 #[template(path = "domains/app.html")]
-struct Page {
+struct AppPage {
     shell: Shell,
-    head: Head,
+    head: app::Head,
+    tab: Tab,
+}
+
+/// The tab of a service.
+#[derive(Template)]
+#[template(path = "domains/service.html")]
+struct ServicePage {
+    shell: Shell,
+    head: services::Head,
+    tab: Tab,
+}
+
+/// What both have: the domains, and a form for one more.
+struct Tab {
+    /// What the domains lead to, in a word.
+    kind: &'static str,
+    /// Where the tab is.
+    path: String,
+    may_manage: bool,
+    may_add: bool,
     rows: Vec<Row>,
     form: Add,
+    /// The containers of a service that one may lead to.
+    containers: Vec<String>,
     errors: Errors,
 }
 
-/// One domain, to change it or to take it away.
+/// One domain of an app, to change it or to take it away.
 #[derive(Template)]
-#[template(path = "domains/one.html")]
-struct OnePage {
+#[template(path = "domains/of_app.html")]
+struct OneOfApp {
     shell: Shell,
-    head: Head,
+    head: app::Head,
+    one: One,
+}
+
+/// The same of a service.
+#[derive(Template)]
+#[template(path = "domains/of_service.html")]
+struct OneOfService {
+    shell: Shell,
+    head: services::Head,
+    one: One,
+}
+
+/// What both have.
+struct One {
+    kind: &'static str,
+    /// Where all of them are.
+    back: String,
+    may_manage: bool,
     row: Row,
     form: Change,
     errors: Errors,
-    confirm_wrong: String,
 }
 
-/// What DNS says of every domain of an app; it is asked while the page is there already.
+/// What DNS says of a domain; it is asked while the page is there already.
 #[derive(Template)]
 #[template(path = "domains/dns.html")]
 struct DnsPart {
@@ -55,6 +97,8 @@ struct Row {
     id: i64,
     name: String,
     url: Option<String>,
+    /// The container and the port that it leads to.
+    to: Option<String>,
     automatic: bool,
     rules: Vec<String>,
     certificate: Mark,
@@ -67,36 +111,59 @@ struct Seen {
     words: String,
 }
 
-/// A new domain as a form sends it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Add {
-    host: String,
-    #[serde(default)]
-    path: String,
-    #[serde(default)]
-    strip: bool,
-    #[serde(default)]
-    redirect_to: String,
+/// What has domains, for the pages that apps and services both have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    App,
+    Service,
 }
 
-/// A change of a domain as a form sends it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    #[serde(default)]
-    strip: bool,
-    #[serde(default)]
-    redirect_to: String,
-    #[serde(default)]
-    https_redirect: bool,
+impl Kind {
+    /// The one of a name, if the person may know of it.
+    pub async fn find(self, engine: &Engine, person: &Person, id: &str) -> Result<DomainHolder, PageError> {
+        Ok(match self {
+            Self::App => DomainHolder::App(Box::new(app::find(engine.reader(), person, id).await?)),
+            Self::Service => DomainHolder::Service(Box::new(services::find(engine, person, id).await?)),
+        })
+    }
+}
+
+/// Where something is shown.
+pub(super) fn page_of(holder: &DomainHolder) -> String {
+    match holder {
+        DomainHolder::App(app) => format!("/apps/{}", app.slug),
+        DomainHolder::Service(service) => format!("/services/{}", service.slug),
+    }
+}
+
+/// What it is, in a word.
+pub(super) fn word_for(holder: &DomainHolder) -> &'static str {
+    match holder {
+        DomainHolder::App(_) => "app",
+        DomainHolder::Service(_) => "service",
+    }
 }
 
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
+    let index = |kind| {
+        move |visit: Visit<Read>, shell: Shell, engine: State<Engine>, id: Path<String>| {
+            index(kind, visit, shell, engine.0, id.0)
+        }
+    };
+    let add = |kind| {
+        move |visit: Visit<Manage>,
+              shell: Shell,
+              hx: Hx,
+              engine: State<Engine>,
+              id: Path<String>,
+              form: Form<Add>| { add(kind, (visit, shell, hx), engine.0, id.0, form.0) }
+    };
     vec![
-        Route::get("/apps/{id}/domains", index),
-        Route::post("/apps/{id}/domains", add),
+        Route::get("/apps/{id}/domains", index(Kind::App)),
+        Route::post("/apps/{id}/domains", add(Kind::App)),
+        Route::get("/services/{id}/domains", index(Kind::Service)),
+        Route::post("/services/{id}/domains", add(Kind::Service)),
         Route::get("/domains/{id}", one),
         Route::get("/domains/{id}/dns", dns),
         Route::post("/domains/{id}", change),
@@ -105,36 +172,40 @@ pub(super) fn routes() -> Vec<Route<Web>> {
 }
 
 async fn index(
+    kind: Kind,
     visit: Visit<Read>,
     shell: Shell,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
+    engine: Engine,
+    id: String,
 ) -> Result<Response, PageError> {
-    let app = app::find(engine.reader(), &visit.person, &id).await?;
-    view::show(&page(&engine, shell, &app, Add::default(), Errors::default()).await?)
+    let holder = kind.find(&engine, &visit.person, &id).await?;
+    tab(&engine, shell, &holder, Add::default(), Errors::default()).await
 }
 
 async fn add(
-    visit: Visit<Manage>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Form(form): Form<Add>,
+    kind: Kind,
+    (visit, shell, hx): (Visit<Manage>, Shell, Hx),
+    engine: Engine,
+    id: String,
+    form: Add,
 ) -> Result<Response, PageError> {
-    let app = app::find(engine.reader(), &visit.person, &id).await?;
-    let added = match form.parse() {
-        Ok(site) => engine.add_domain(&app.slug, site).await.map_err(Errors::of_engine),
-        Err(errors) => Err(Ok(errors)),
+    let holder = kind.find(&engine, &visit.person, &id).await?;
+    let added = match &holder {
+        DomainHolder::App(app) => match form.parse() {
+            Ok(site) => engine.add_domain(&app.slug, site).await.map_err(Refused::Engine),
+            Err(errors) => Err(Refused::Form(errors)),
+        },
+        DomainHolder::Service(service) => match form.parse_for_service() {
+            Ok(new) => engine.add_service_domain(&service.slug, new).await.map_err(Refused::Engine),
+            Err(errors) => Err(Refused::Form(errors)),
+        },
     };
     match added {
         Ok(domain) => {
-            visit
-                .record(Deed::new("domain.added", format!("domain {} of app {}", domain.site, app.slug)))
-                .await;
-            Ok(view::go(hx, &format!("/apps/{}/domains", app.slug)))
+            visit.record(deed("domain.added", &domain, &holder)).await;
+            Ok(view::go(hx, &path(&holder)))
         }
-        Err(errors) => view::wrong(&page(&engine, shell, &app, form, errors?).await?),
+        Err(refused) => tab(&engine, shell, &holder, form, refused.errors()?).await,
     }
 }
 
@@ -144,9 +215,9 @@ async fn one(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let (domain, app) = find(&engine, &visit, &id).await?;
+    let (domain, holder) = find(&engine, &visit, &id).await?;
     let form = Change::of(&domain.site);
-    view::show(&one_page(&engine, shell, (&domain, &app), form, Errors::default(), "").await?)
+    one_page(&engine, shell, (&domain, &holder), form, Errors::default()).await
 }
 
 async fn dns(
@@ -168,21 +239,19 @@ async fn change(
     Path(id): Path<String>,
     Form(form): Form<Change>,
 ) -> Result<Response, PageError> {
-    let (domain, app) = find(&engine, &visit, &id).await?;
+    let (domain, holder) = find(&engine, &visit, &id).await?;
     let wish = form.wish();
     let changed = engine.change_domain(domain.id, |before| {
         wish.parse(before).map_err(|errors| Refused::Form(Errors::from(errors)))
     });
     match changed.await {
         Ok(domain) => {
-            visit
-                .record(Deed::new("domain.changed", format!("domain {} of app {}", domain.site, app.slug)))
-                .await;
-            Ok(view::go(hx, &format!("/apps/{}/domains", app.slug)))
+            visit.record(deed("domain.changed", &domain, &holder)).await;
+            Ok(view::go(hx, &path(&holder)))
         }
         Err(refused) => {
             let errors = refused.errors()?;
-            view::wrong(&one_page(&engine, shell, (&domain, &app), form, errors, "").await?)
+            one_page(&engine, shell, (&domain, &holder), form, errors).await
         }
     }
 }
@@ -195,108 +264,57 @@ async fn remove(
     Path(id): Path<String>,
     Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
-    let (domain, app) = find(&engine, &visit, &id).await?;
+    let (domain, holder) = find(&engine, &visit, &id).await?;
     let name = domain.site.to_string();
     let refused = match confirm.is(&name) {
         Ok(()) => match engine.remove_domain(domain.id).await {
             Ok(_) => {
-                visit
-                    .record(Deed::new(
-                        "domain.removed",
-                        format!("domain {} of app {}", domain.site, app.slug),
-                    ))
-                    .await;
-                return Ok(view::go(hx, &format!("/apps/{}/domains", app.slug)));
+                visit.record(deed("domain.removed", &domain, &holder)).await;
+                return Ok(view::go(hx, &path(&holder)));
             }
             Err(error) => Errors::of_engine(error)?,
         },
         Err(errors) => errors,
     };
-    let (form, said) = (Change::of(&domain.site), refused.of("confirm").to_owned());
-    let refused = if said.is_empty() { refused } else { Errors::default() };
-    view::wrong(&one_page(&engine, shell, (&domain, &app), form, refused, &said).await?)
+    one_page(&engine, shell, (&domain, &holder), Change::of(&domain.site), refused).await
 }
 
-/// The domain of a number, and its app, if the person may know of it.
+fn deed(action: &'static str, domain: &Domain, holder: &DomainHolder) -> Deed {
+    Deed::new(action, format!("domain {} of {holder}", domain.site))
+}
+
+/// Where the domains of something are shown.
+fn path(holder: &DomainHolder) -> String {
+    format!("{}/domains", page_of(holder))
+}
+
+/// The domain of a number, and what has it, if the person may know of it.
 async fn find<R: crate::auth::gate::Rule>(
     engine: &Engine,
     visit: &Visit<R>,
     id: &str,
-) -> Result<(Domain, App), PageError> {
+) -> Result<(Domain, DomainHolder), PageError> {
     let id = id.parse().map(DomainId).map_err(|_| PageError::NotFound)?;
-    let (domain, app) = engine.domain_and_app(id).await?;
-    if view::sees(&visit.person, &app.project) { Ok((domain, app)) } else { Err(PageError::NotFound) }
-}
-
-/// Why a change was not made.
-enum Refused {
-    Form(Errors),
-    Engine(EngineError),
-}
-
-impl Refused {
-    fn errors(self) -> Result<Errors, PageError> {
-        match self {
-            Self::Form(errors) => Ok(errors),
-            Self::Engine(error) => Errors::of_engine(error),
-        }
-    }
-}
-
-impl From<EngineError> for Refused {
-    fn from(error: EngineError) -> Self {
-        Self::Engine(error)
-    }
-}
-
-impl Add {
-    fn parse(&self) -> Result<Site, Errors> {
-        let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let create = CreateDomain {
-            host: self.host.trim().to_owned(),
-            path: some(&self.path),
-            strip: self.strip,
-            redirect_to: some(&self.redirect_to),
-            https_redirect: None,
-        };
-        create.parse().map_err(Errors::from)
-    }
-}
-
-impl Change {
-    fn of(site: &Site) -> Self {
-        Self {
-            strip: site.strip,
-            redirect_to: site.redirect_to.as_ref().map(ToString::to_string).unwrap_or_default(),
-            https_redirect: site.https_redirect,
-        }
-    }
-
-    fn wish(&self) -> ChangeDomain {
-        let to = self.redirect_to.trim();
-        ChangeDomain {
-            strip: Patch::Set(self.strip),
-            redirect_to: if to.is_empty() { Patch::Reset } else { Patch::Set(to.to_owned()) },
-            https_redirect: Patch::Set(self.https_redirect),
-        }
-    }
+    let (domain, holder) = engine.domain_and_holder(id).await?;
+    if view::sees(&visit.person, holder.project()) { Ok((domain, holder)) } else { Err(PageError::NotFound) }
 }
 
 impl Row {
     fn of(engine: &Engine, domain: &Domain, managed: &[Managed]) -> Self {
-        let Domain { id, app: _, automatic, site } = domain;
+        let Domain { id, behind: _, inlet, automatic, site } = domain;
         let held = engine.has_certificate(&site.host);
         let order = managed.iter().find(|one| site.host.exact() == Some(&one.name)).map(|one| &one.state);
         let (certificate, reason) = certificate(held, order);
         let rules = [
             site.redirect_to.as_ref().map(|to| format!("redirects to {to}")),
-            site.strip.then(|| format!("the app does not see {}", site.path)),
+            site.strip.then(|| format!("{} is left out of the path", site.path)),
             (!site.https_redirect).then(|| "plain HTTP is served too".to_owned()),
         ];
         Self {
             id: id.0,
             name: site.to_string(),
             url: engine.url_of_site(site),
+            to: inlet.as_ref().map(|Inlet { container, port }| format!("{container}, port {port}")),
             automatic: *automatic,
             rules: rules.into_iter().flatten().collect(),
             certificate,
@@ -340,31 +358,70 @@ impl Seen {
     }
 }
 
-async fn page(
+/// The tab, with what is wrong with one more domain.
+async fn tab(
     engine: &Engine,
     shell: Shell,
-    app: &App,
+    holder: &DomainHolder,
     form: Add,
     errors: Errors,
-) -> Result<Page, PageError> {
-    let head = app::head(engine, app, "domains").await?;
+) -> Result<Response, PageError> {
     let managed = engine.reader().certificates().await?;
-    let rows = app.domains.iter().map(|domain| Row::of(engine, domain, &managed)).collect();
-    Ok(Page { shell, head, rows, form, errors })
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let mut tab = Tab {
+        kind: word_for(holder),
+        path: path(holder),
+        may_manage: app::may(&shell, Right::Manage, holder.project().team),
+        may_add: false,
+        rows: holder.domains().iter().map(|domain| Row::of(engine, domain, &managed)).collect(),
+        form,
+        containers: Vec::new(),
+        errors,
+    };
+    match holder {
+        DomainHolder::App(app) => {
+            let head = app::head(engine, app, "domains").await?;
+            tab.may_add = tab.may_manage && !head.deleting;
+            view::with_status(status, &AppPage { shell, head, tab })
+        }
+        DomainHolder::Service(service) => {
+            let standing = engine.service_status(&service.slug).await?;
+            let head = services::Head::of(&standing, "domains");
+            tab.may_add = tab.may_manage && !service.deleting;
+            tab.containers = standing.parts.into_iter().map(|part| part.part.name).collect();
+            view::with_status(status, &ServicePage { shell, head, tab })
+        }
+    }
 }
 
+/// One domain, with what is wrong with what was asked.
 async fn one_page(
     engine: &Engine,
     shell: Shell,
-    (domain, app): (&Domain, &App),
+    (domain, holder): (&Domain, &DomainHolder),
     form: Change,
     errors: Errors,
-    confirm_wrong: &str,
-) -> Result<OnePage, PageError> {
-    let head = app::head(engine, app, "domains").await?;
+) -> Result<Response, PageError> {
     let managed = engine.reader().certificates().await?;
-    let row = Row::of(engine, domain, &managed);
-    Ok(OnePage { shell, head, row, form, errors, confirm_wrong: confirm_wrong.to_owned() })
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let one = One {
+        kind: word_for(holder),
+        back: path(holder),
+        may_manage: app::may(&shell, Right::Manage, holder.project().team),
+        row: Row::of(engine, domain, &managed),
+        form,
+        errors,
+    };
+    match holder {
+        DomainHolder::App(app) => {
+            let head = app::head(engine, app, "domains").await?;
+            view::with_status(status, &OneOfApp { shell, head, one })
+        }
+        DomainHolder::Service(service) => {
+            let head = services::Head::of(&engine.service_status(&service.slug).await?, "domains");
+            view::with_status(status, &OneOfService { shell, head, one })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -372,23 +429,6 @@ mod tests {
     use super::*;
     use crate::domain::certificate::Failures;
     use crate::domain::time::Timestamp;
-
-    #[test]
-    fn a_form_becomes_a_site() {
-        let add = |host: &str, path: &str, to: &str| Add {
-            host: host.to_owned(),
-            path: path.to_owned(),
-            strip: false,
-            redirect_to: to.to_owned(),
-        };
-        let site = add(" Blog.example ", "", "").parse().unwrap();
-        assert_eq!((site.to_string().as_str(), site.https_redirect), ("blog.example", true));
-        let errors = add("a b", "x", "*.y").parse().unwrap_err();
-        assert!(["host", "path", "redirect_to"].iter().all(|field| !errors.of(field).is_empty()));
-        let changed = Change { redirect_to: "  ".to_owned(), ..Change::default() };
-        let after = changed.wish().parse(&site).unwrap();
-        assert_eq!((after.redirect_to, after.https_redirect), (None, false));
-    }
 
     #[test]
     fn a_certificate_that_is_held_counts_whatever_its_order_does() {

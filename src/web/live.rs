@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
-use std::pin::Pin;
 use std::time::Duration;
 
 use askama::Template;
@@ -14,16 +13,15 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::PageError;
+use super::shell::Shell;
 use super::{Stopping, Web};
 use crate::api::events;
 use crate::auth::{Auth, Caller, Person};
-use crate::engine::{Engine, Stir};
+use crate::engine::Engine;
 use crate::store::Reader;
 
 /// How often a page is looked at again without anything having happened: what it says of times grows old.
 const TICK: Duration = Duration::from_secs(20);
-/// How often what makes no event is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long is waited for more after something has happened.
 const GATHER: Duration = Duration::from_millis(150);
 
@@ -57,12 +55,29 @@ impl Live {
         events::answer(events, self.auth, Caller::Person(person), self.stopping.0).into_response()
     }
 
-    /// Beats once at once, after each stir that counts, and now and then.
-    pub fn beats<F>(&self, counts: F) -> impl Stream<Item = ()> + Send + 'static + use<F>
-    where
-        F: Fn(&Stir) -> bool + Send + 'static,
-    {
-        let stirs = Box::pin(self.engine.stirs().filter(move |stir| std::future::ready(counts(stir))));
+    /// Looks at once, whenever something has happened, and now and then; what differs from what was sent is sent.
+    pub fn follow<L: Look>(
+        &self,
+        look: L,
+    ) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<L> {
+        let first = (Box::pin(self.beats()), Sent::default(), look);
+        flat(stream::unfold(first, |(mut beats, mut sent, mut look)| async move {
+            if look.is_over() {
+                return None;
+            }
+            beats.next().await?;
+            let events = match look.look(&mut sent).await {
+                // The page of what has gone is about to be left, and a stream that ended would be asked for again.
+                Err(PageError::NotFound) => Ok(Vec::new()),
+                other => other,
+            };
+            Some((events, (beats, sent, look)))
+        }))
+    }
+
+    /// Beats once at once, after each stir, and now and then.
+    fn beats(&self) -> impl Stream<Item = ()> + Send + 'static + use<> {
+        let stirs = Box::pin(self.engine.stirs());
         stream::unfold((stirs, true), |(mut stirs, is_first)| async move {
             if is_first {
                 return Some(((), (stirs, false)));
@@ -75,15 +90,29 @@ impl Live {
             Some(((), (stirs, false)))
         })
     }
+}
 
-    /// Beats once at once, after each stir, and every few seconds: for what makes no event while it goes on, such as a pull.
-    pub fn looks(&self) -> Pin<Box<dyn Stream<Item = ()> + Send>> {
-        let ticks = stream::unfold((), |()| async {
-            tokio::time::sleep(LOOK_EVERY).await;
-            Some(((), ()))
-        });
-        Box::pin(stream::select(self.beats(|_| true), ticks))
+/// What a page shows of something that changes while somebody looks.
+pub(super) trait Look: Send + 'static {
+    /// The events that bring the page up to date. An error ends the stream, but for one that says that it has gone.
+    fn look(&mut self, sent: &mut Sent) -> impl Future<Output = Result<Vec<Event>, PageError>> + Send;
+
+    /// Whether nothing of it will ever change again.
+    fn is_over(&self) -> bool {
+        false
     }
+}
+
+/// Who has which page open.
+pub(super) struct Viewer {
+    /// What is looked at.
+    pub live: Live,
+    /// What stands around the page.
+    pub shell: Shell,
+    /// Who looks.
+    pub person: Person,
+    /// What the page is about, as its address names it.
+    pub id: String,
 }
 
 /// What a stream has sent: each fragment under its name.
@@ -123,7 +152,7 @@ pub(super) fn hash(what: &(impl Hash + ?Sized)) -> u64 {
 }
 
 /// Events in the order in which they were made; what could not be made ends the stream.
-pub(super) fn flat<S>(batches: S) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static
+fn flat<S>(batches: S) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static
 where
     S: Stream<Item = Result<Vec<Event>, PageError>> + Send + 'static,
 {

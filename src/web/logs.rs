@@ -1,33 +1,29 @@
-//! What an app writes while it runs, and the lines of logs as every page shows them.
+//! What apps, databases and services write while they run, and the lines of logs as every page shows them.
 
-mod database;
-mod service;
+mod whose;
 
-use std::pin::Pin;
 use std::time::Duration;
 
-use askama::Template;
 use axum::BoxError;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::stream::{self, ReadyChunks};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::HeaderMap;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 
 use super::ansi::{Run, runs};
-use super::app::{self, Head};
 use super::error::PageError;
-use super::live::{self, Live};
+use super::live::{self, Live, Viewer};
 use super::shell::{Shell, Visit};
 use super::{Route, Web, view};
 use crate::api::{is_cursor, wire};
 use crate::auth::gate::Read;
-use crate::domain::app::App;
-use crate::domain::name::Slug;
 use crate::engine::{Engine, EngineError, RuntimeLine};
+use whose::{Kind, Lines, Whose};
 
 /// How many lines people may choose to begin with; the second is taken if they do not.
 const CHOICES: [usize; 4] = [100, 300, 1000, 5000];
@@ -60,16 +56,16 @@ pub(super) struct Row {
     pub runs: Vec<Run>,
 }
 
-#[derive(Template)]
-#[template(path = "logs/index.html")]
-struct Page {
-    shell: Shell,
-    head: Head,
+/// A log on its page.
+struct Log {
+    /// Where the page is.
+    path: String,
     rows: Vec<Row>,
     lines: usize,
     choices: [usize; 4],
     /// Where the lines of the page end, as it stands in a query.
     after: String,
+    what_appears: &'static str,
     by_hand: Option<String>,
 }
 
@@ -82,12 +78,33 @@ struct Wanted {
 
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
-    let own = vec![
-        Route::get("/apps/{id}/logs", index),
-        Route::get("/apps/{id}/logs/text", download),
-        Route::get("/live/apps/{id}/logs", watch),
+    let of = [
+        (Kind::App, ["/apps/{id}/logs", "/apps/{id}/logs/text", "/live/apps/{id}/logs"]),
+        (Kind::Database, ["/databases/{id}/logs", "/databases/{id}/logs/text", "/live/databases/{id}/logs"]),
+        (Kind::Service, ["/services/{id}/logs", "/services/{id}/logs/text", "/live/services/{id}/logs"]),
     ];
-    [own, database::routes(), service::routes()].into_iter().flatten().collect()
+    of.into_iter().flat_map(|(kind, paths)| routes_of(kind, paths)).collect()
+}
+
+fn routes_of(kind: Kind, [page, text, live]: [&'static str; 3]) -> [Route<Web>; 3] {
+    let show =
+        move |visit: Visit<Read>,
+              shell: Shell,
+              engine: State<Engine>,
+              id: Path<String>,
+              wanted: Query<Wanted>| { index(kind, visit, shell, engine.0, id.0, wanted.0) };
+    let download = move |visit: Visit<Read>, engine: State<Engine>, id: Path<String>| {
+        download(kind, visit, engine.0, id.0)
+    };
+    let follow = move |visit: Visit<Read>,
+                       shell: Shell,
+                       live: State<Live>,
+                       id: Path<String>,
+                       wanted: Query<Wanted>,
+                       headers: HeaderMap| {
+        watch(kind, visit, shell, live.0, id.0, wanted.0.lines(), wanted.0.after(&headers))
+    };
+    [Route::get(page, show), Route::get(text, download), Route::get(live, follow)]
 }
 
 impl Wanted {
@@ -124,148 +141,105 @@ impl Row {
     }
 }
 
-/// What the names of an app's containers begin with.
-fn prefix(app: &Slug) -> String {
-    format!("rivetr-app-{app}-")
-}
-
 /// The event that brings lines; `id` is where whoever was cut off goes on.
 pub(super) fn rows_event(rows: &[Row], id: &str) -> Result<Event, BoxError> {
     Event::default().event("log").id(id).json_data(rows).map_err(Into::into)
 }
 
 async fn index(
+    kind: Kind,
     visit: Visit<Read>,
     shell: Shell,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    engine: Engine,
+    id: String,
+    wanted: Wanted,
 ) -> Result<Response, PageError> {
-    let app = app::find(engine.reader(), &visit.person, &id).await?;
-    let head = app::head(&engine, &app, "logs").await?;
-    let log = engine.runtime_log(&app.slug, Some(wanted.lines()), false, None).await?;
-    let lines: Vec<RuntimeLine> = log.try_collect().await?;
-    let after = lines.last().map(|line| view::in_query(&line.cursor)).unwrap_or_default();
-    let rows = lines.iter().map(|line| Row::of(line, &prefix(&app.slug))).collect();
-    let by_hand = container(&app).map(|name| engine.by_hand(&name).journal);
-    view::show(&Page { shell, head, rows, lines: wanted.lines(), choices: CHOICES, after, by_hand })
+    let whose = kind.find(&engine, &visit.person, &id).await?;
+    let lines: Vec<RuntimeLine> = match whose.lines(&engine, wanted.lines(), false, None).await {
+        Ok(lines) => lines.try_collect().await?,
+        // No revision of a service has containers yet.
+        Err(EngineError::NotFound { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let log = Log {
+        path: kind.path(whose.slug()),
+        rows: lines.iter().map(|line| whose.row(line)).collect(),
+        lines: wanted.lines(),
+        choices: CHOICES,
+        after: lines.last().map(|line| view::in_query(&line.cursor)).unwrap_or_default(),
+        what_appears: whose.what_appears(),
+        by_hand: whose.by_hand(&engine),
+    };
+    whose.page(&engine, shell, log).await
 }
 
-fn container(app: &App) -> Option<String> {
-    app.release.map(|release| crate::domain::deployment::replica_name(&app.slug, release, 1))
-}
-
-/// As text, the newest lines of which there may be many.
-async fn download(
-    visit: Visit<Read>,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let app = app::find(engine.reader(), &visit.person, &id).await?;
-    let log = engine.runtime_log(&app.slug, Some(DOWNLOAD), false, None).await?;
-    let text = log.map_ok(|line| format!("{} {} {}\n", wire::time(line.at), line.unit, line.text));
-    Ok(file(&app.slug, text.map_err(BoxError::from)))
-}
-
-/// What somebody writes, as a file to keep.
-fn file(whose: &Slug, text: impl Stream<Item = Result<String, BoxError>> + Send + 'static) -> Response {
-    let name = format!("attachment; filename=\"{whose}.log\"");
+/// As text, the newest lines of which there may be many, to keep.
+async fn download(kind: Kind, visit: Visit<Read>, engine: Engine, id: String) -> Result<Response, PageError> {
+    let whose = kind.find(&engine, &visit.person, &id).await?;
+    let lines = whose.lines(&engine, DOWNLOAD, false, None).await?;
+    let name = format!("attachment; filename=\"{}.log\"", whose.slug());
+    let text = lines.map_ok(move |line| whose.text(&line));
     let fields = [(CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
-    (fields, Body::from_stream(text)).into_response()
+    Ok((fields, Body::from_stream(text)).into_response())
 }
 
 async fn watch(
+    kind: Kind,
     visit: Visit<Read>,
     shell: Shell,
-    State(live): State<Live>,
-    Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
-    headers: HeaderMap,
+    live: Live,
+    id: String,
+    lines: usize,
+    after: Option<String>,
 ) -> Result<Response, PageError> {
-    let app = app::find(&live.reader, &visit.person, &id).await?;
-    let lines = follow(&live, Whose::App(app.slug), &wanted, &headers);
-    let heads = app::heads(&live, shell, visit.person.clone(), id, "logs");
+    let whose = kind.find(&live.engine, &visit.person, &id).await?;
+    let following = Following { engine: live.engine.clone(), whose, lines, after, log: None };
+    let lines = stream::try_unfold(following, |mut following| async move {
+        let event = following.next().await?;
+        Ok(Some((event, following)))
+    });
+    let heads = kind.heads(&live, Viewer { live: live.clone(), shell, person: visit.person.clone(), id });
     Ok(live.answer(visit.person, stream::select(lines, heads)))
 }
 
-type Lines = Pin<Box<dyn Stream<Item = Vec<Result<RuntimeLine, EngineError>>> + Send>>;
-
-/// Those whose containers come and go.
-enum Whose {
-    App(Slug),
-    Service(Slug),
-}
-
-/// What an app or a service writes, over all the releases and revisions that come.
+/// What somebody writes, over all the containers that come.
 struct Following {
     engine: Engine,
     whose: Whose,
     lines: usize,
     after: Option<String>,
-    log: Option<Lines>,
-}
-
-fn follow(
-    live: &Live,
-    whose: Whose,
-    wanted: &Wanted,
-    headers: &HeaderMap,
-) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
-    let (lines, after) = (wanted.lines(), wanted.after(headers));
-    let following = Following { engine: live.engine.clone(), whose, lines, after, log: None };
-    stream::try_unfold(following, |mut following| async move {
-        Ok(following.next().await?.map(|event| (event, following)))
-    })
+    log: Option<ReadyChunks<Lines>>,
 }
 
 impl Following {
-    async fn open(&mut self) -> Result<Lines, EngineError> {
-        let (lines, after) = (Some(self.lines), self.after.clone());
-        Ok(match &self.whose {
-            Whose::App(app) => {
-                Box::pin(self.engine.runtime_log(app, lines, true, after).await?.ready_chunks(AT_ONCE))
-            }
-            Whose::Service(service) => {
-                let log = self.engine.service_log(service, None, lines, true, after).await?;
-                Box::pin(log.ready_chunks(AT_ONCE))
-            }
-        })
-    }
-
-    fn prefix(&self) -> String {
-        match &self.whose {
-            Whose::App(app) => prefix(app),
-            Whose::Service(service) => service::prefix(service),
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Event>, BoxError> {
+    async fn next(&mut self) -> Result<Event, BoxError> {
         loop {
-            if self.log.is_none() {
-                self.log = Some(self.open().await?);
-            }
-            let next = match &mut self.log {
-                Some(log) => log.next().await,
-                None => None,
+            let Self { engine, whose, lines, after, log } = self;
+            let open = if let Some(open) = log {
+                open
+            } else {
+                let lines = whose.lines(engine, *lines, true, after.clone()).await?;
+                log.insert(lines.ready_chunks(AT_ONCE))
             };
-            let Some(lines) = next else {
-                // Another release is there; its lines come with the next question.
-                self.log = None;
+            let Some(lines) = open.next().await else {
+                // Other containers are there; their lines come with the next question.
+                *log = None;
                 tokio::time::sleep(AGAIN).await;
                 continue;
             };
             let lines = lines.into_iter().collect::<Result<Vec<_>, _>>()?;
             let Some(last) = lines.last() else { continue };
-            self.after = Some(last.cursor.clone());
-            let prefix = self.prefix();
-            let rows: Vec<_> = lines.iter().map(|line| Row::of(line, &prefix)).collect();
-            return rows_event(&rows, &last.cursor).map(Some);
+            *after = Some(last.cursor.clone());
+            let rows: Vec<_> = lines.iter().map(|line| whose.row(line)).collect();
+            return rows_event(&rows, &last.cursor);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use askama::Template;
+
     use super::*;
     use crate::domain::time::Timestamp;
 
@@ -278,7 +252,7 @@ mod tests {
             stderr: true,
             text: "\u{1b}[31m<img src=x onerror=alert(1)>".to_owned(),
         };
-        let row = Row::of(&line, &prefix(&Slug::parse("blog").unwrap()));
+        let row = Row::of(&line, "rivetr-app-blog-");
         assert_eq!((row.clock.as_str(), row.unit.as_str(), row.stderr), ("22:13:20", "7_2", true));
         assert_eq!(row.runs[0].class, "a31");
         let html = Shown { row: &row }.render().unwrap();

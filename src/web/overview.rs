@@ -4,18 +4,16 @@ pub(super) mod beside;
 mod host;
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::response::sse::Event;
-use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 
 use super::deployment::Line;
 use super::error::PageError;
-use super::live::{self, Live, Sent};
+use super::live::{self, Live, Look, Sent};
 use super::shell::{Shell, Visit};
 use super::view::{self, Mark};
 use super::{Route, Web, app};
@@ -198,30 +196,23 @@ async fn watch(
     State(live): State<Live>,
     Query(seen): Query<Seen>,
 ) -> Result<Response, PageError> {
-    let beats = Box::pin(live.beats(|_| true));
-    let (person, sent) = (visit.person.clone(), Sent::default());
-    let watching = Watching { live: live.clone(), shell, person, beats, sent, shown: None, seen };
-    let batches = stream::unfold(watching, |mut watching| async move {
-        watching.beats.next().await?;
-        Some((watching.look().await, watching))
-    });
-    Ok(live.answer(visit.person, live::flat(batches)))
+    let person = visit.person.clone();
+    let events = live.follow(Watching { live: live.clone(), shell, person, shown: None, seen });
+    Ok(live.answer(visit.person, events))
 }
 
 struct Watching {
     live: Live,
     shell: Shell,
     person: Person,
-    beats: Pin<Box<dyn Stream<Item = ()> + Send>>,
-    sent: Sent,
     /// The events of what the page shows.
     shown: Option<Vec<String>>,
     seen: Seen,
 }
 
-impl Watching {
+impl Look for Watching {
     /// What the page does not show yet.
-    async fn look(&mut self) -> Result<Vec<Event>, PageError> {
+    async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
         let (board, recent) = read(&self.live.engine, &self.live.reader, &self.person).await?;
         let host = Host::of(&self.live.engine, &self.shell);
         let shell = &self.shell;
@@ -237,16 +228,16 @@ impl Watching {
             (!has_all).then_some(ShownBoard { shell, board: &board })
         };
         for tile in board.tiles() {
-            events.extend(part(&mut self.sent, same, &tile.event(), &ShownTile { shell, tile })?);
+            events.extend(part(sent, same, &tile.event(), &ShownTile { shell, tile })?);
         }
         for one in board.beside() {
-            events.extend(part(&mut self.sent, same, &one.event(), &ShownBeside { shell, one })?);
+            events.extend(part(sent, same, &one.event(), &ShownBeside { shell, one })?);
         }
         if let Some(whole) = whole {
-            events.extend(self.sent.anew("board", &whole)?);
+            events.extend(sent.anew("board", &whole)?);
         }
-        events.extend(self.sent.event("recent", &ShownRecent { shell, recent: &recent })?);
-        events.extend(self.sent.event("host", &ShownHost { shell, host: &host })?);
+        events.extend(sent.event("recent", &ShownRecent { shell, recent: &recent })?);
+        events.extend(sent.event("host", &ShownHost { shell, host: &host })?);
         self.shown = Some(shown);
         Ok(events)
     }

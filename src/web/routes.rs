@@ -15,10 +15,12 @@ use super::{Route, Web};
 use crate::auth::Person;
 use crate::auth::gate::Read;
 use crate::domain::app::App;
+use crate::domain::domain::Domain;
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::route::Asked;
-use crate::engine::{Engine, Fate, Outcome, ShownRoute};
+use crate::domain::service::Service;
+use crate::engine::{Answers, Engine, Fate, Outcome, ShownRoute};
 
 #[derive(Template)]
 #[template(path = "routes/index.html")]
@@ -55,7 +57,7 @@ struct Seen {
 struct Row {
     host: String,
     path: String,
-    app: Option<(Slug, u32)>,
+    by: Answers,
     targets: Vec<String>,
     rules: Vec<String>,
 }
@@ -104,10 +106,12 @@ async fn question(engine: &Engine, seen: &Sight, url: &str) -> Result<Question, 
     }
 }
 
-/// The apps that a person knows of.
+/// The apps and services that a person knows of.
 pub(super) struct Sight {
     /// The apps, by name.
     pub apps: BTreeMap<Slug, App>,
+    /// The services, by name.
+    pub services: BTreeMap<Slug, Service>,
     /// The person sees all there is.
     pub everything: bool,
     /// The host of rivetr itself.
@@ -118,6 +122,8 @@ impl Sight {
     pub async fn of(engine: &Engine, person: &Person) -> Result<Self, PageError> {
         let apps = engine.reader().apps().await?.into_iter();
         let seen = apps.filter(|app| view::sees(person, &app.project));
+        let services = engine.reader().services().await?.into_iter();
+        let services = services.filter(|service| view::sees(person, &service.project));
         let own = engine.own_url();
         let host = |url: &String| {
             let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
@@ -125,24 +131,35 @@ impl Sight {
         };
         Ok(Self {
             apps: seen.map(|app| (app.slug.clone(), app)).collect(),
+            services: services.map(|service| (service.slug.clone(), service)).collect(),
             everything: person.reach.allows(Right::Administer),
             own_host: own.as_ref().map(host),
         })
     }
 
+    /// The domains of all of them.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        let of_apps = self.apps.values().flat_map(|app| &app.domains);
+        of_apps.chain(self.services.values().flat_map(|service| &service.domains))
+    }
+
     fn route(&self, route: &ShownRoute) -> bool {
-        // Everybody who is here knows where rivetr itself is.
-        route.app.as_ref().is_none_or(|(app, _)| self.apps.contains_key(app))
+        match &route.by {
+            // Everybody who is here knows where rivetr itself is.
+            Answers::Rivetr => true,
+            Answers::App(app, _) => self.apps.contains_key(app),
+            Answers::Service(service) => self.services.contains_key(service),
+        }
     }
 }
 
 impl Row {
     fn of(route: &ShownRoute) -> Self {
-        let ShownRoute { host, path, app, targets, rules } = route;
+        let ShownRoute { host, path, by, targets, rules } = route;
         Self {
             host: host.to_string(),
             path: path.to_string(),
-            app: app.clone(),
+            by: by.clone(),
             targets: targets.iter().map(|(name, address)| format!("{name} at {address}")).collect(),
             rules: rules.clone(),
         }
@@ -150,7 +167,7 @@ impl Row {
 }
 
 impl Seen {
-    /// `hidden`: the app that answers belongs to a team that the person is not in.
+    /// `hidden`: what answers belongs to a team that the person is not in.
     fn of(Fate { route, outcome, words, conditions }: &Fate, hidden: bool) -> Self {
         let mark = |class, icon, word| Mark { class, icon, word };
         if hidden {
@@ -179,7 +196,7 @@ mod tests {
         let route = ShownRoute {
             host: Pattern::parse("hidden.example").unwrap(),
             path: PathPrefix::root(),
-            app: Some((secret, 7)),
+            by: Answers::App(secret.clone(), 7),
             targets: Vec::new(),
             rules: vec!["password of ada".to_owned()],
         };
@@ -196,7 +213,10 @@ mod tests {
         assert!(render(false).contains("secret-app answers"));
         let html = render(true);
         assert!(!html.contains("secret-app") && !html.contains("ada"), "{html}");
-        let sight = Sight { apps: BTreeMap::new(), everything: false, own_host: None };
-        assert!(!sight.route(&route) && sight.route(&ShownRoute { app: None, ..route }));
+        let (apps, services) = (BTreeMap::new(), BTreeMap::new());
+        let sight = Sight { apps, services, everything: false, own_host: None };
+        assert!(!sight.route(&route));
+        assert!(!sight.route(&ShownRoute { by: Answers::Service(secret), ..route.clone() }));
+        assert!(sight.route(&ShownRoute { by: Answers::Rivetr, ..route }));
     }
 }

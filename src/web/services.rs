@@ -4,20 +4,19 @@ mod files;
 mod one;
 
 use askama::Template;
-use axum::BoxError;
 use axum::extract::State;
 use axum::response::Response;
 use axum::response::sse::Event;
-use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::app::may;
 use super::error::PageError;
 use super::form::{Errors, Form};
-use super::live::{self, Live, Sent};
+use super::live::{Live, Look, Sent, Viewer};
 use super::moment::Moment;
 use super::shell::{Hx, Shell, Visit};
+use super::usage::ShownUsage;
 use super::view::{self, Mark};
 use super::{Route, Web};
 use crate::api::wire::CreateService;
@@ -28,7 +27,7 @@ use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::right::Right;
 use crate::domain::service::{Revision, RevisionState, Service};
-use crate::engine::{Engine, PartStatus, ServiceStatus};
+use crate::engine::{Engine, ServiceStatus};
 use crate::store::Reader;
 
 #[derive(Template)]
@@ -51,7 +50,7 @@ pub(super) struct Head {
     pub failure: String,
     /// A revision is live.
     pub is_live: bool,
-    /// The tab that is open: `overview`, `logs`, `terminal`, `files`.
+    /// The tab that is open: `overview`, `logs`, `domains`, `traffic`, `terminal`, `files`.
     pub tab: &'static str,
     /// Somebody stopped it.
     pub stopped: bool,
@@ -65,15 +64,6 @@ pub(super) struct Head {
 struct ShownHead<'a> {
     shell: &'a Shell,
     head: &'a Head,
-}
-
-/// The containers as they stand, as a fragment of its own.
-#[derive(Template)]
-#[template(path = "services/containers.html")]
-struct ShownContainers<'a> {
-    shell: &'a Shell,
-    head: &'a Head,
-    parts: &'a [PartStatus],
 }
 
 struct Row {
@@ -158,12 +148,12 @@ async fn index(
 impl Head {
     /// What stands above the tabs of a service of which this is known.
     pub fn of(status: &ServiceStatus, tab: &'static str) -> Self {
-        let ServiceStatus { service, latest, .. } = status;
-        let failed = latest.as_ref().filter(|latest| latest.state == RevisionState::Failed);
+        let (service, latest) = (&status.service, status.latest());
+        let failed = latest.filter(|latest| latest.state == RevisionState::Failed);
         Self {
             slug: service.slug.clone(),
             project: service.project.slug.clone(),
-            mark: mark(service, latest.as_ref()),
+            mark: mark(service, latest),
             failure: failed.and_then(|latest| latest.failure.clone()).unwrap_or_default(),
             is_live: service.live.is_some(),
             tab,
@@ -183,37 +173,30 @@ impl Head {
     }
 }
 
-/// What stands above the tabs, and the containers, as they change.
-pub(super) fn heads(
-    live: &Live,
-    shell: Shell,
-    person: Person,
-    id: String,
-    tab: &'static str,
-) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
-    let of = (live.clone(), shell, person, id);
-    let first = (live.looks(), Sent::default(), of);
-    live::flat(stream::unfold(first, move |(mut looks, mut sent, of)| async move {
-        looks.next().await?;
-        let (live, shell, person, id) = &of;
-        let look = async {
-            let service = find(&live.engine, person, id).await?;
-            let status = live.engine.service_status(&service.slug).await?;
-            let head = &Head::of(&status, tab);
-            let containers = ShownContainers { shell, head, parts: &status.parts };
-            let events = [
-                sent.event("head", &ShownHead { shell, head })?,
-                if tab == "overview" { sent.event("containers", &containers)? } else { None },
-            ];
-            Ok(events.into_iter().flatten().collect())
-        };
-        let events = match look.await {
-            // The page of what has gone is about to be left, and a stream that ended would be asked for again.
-            Err(PageError::NotFound) => Ok(Vec::new()),
-            other => other,
-        };
-        Some((events, (looks, sent, of)))
-    }))
+/// What stands above the tabs, and on the first of them the containers and the revisions, as they change.
+pub(super) struct Following {
+    pub of: Viewer,
+    pub tab: &'static str,
+}
+
+impl Look for Following {
+    async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
+        let Viewer { live: Live { engine, .. }, shell, person, id } = &self.of;
+        let service = find(engine, person, id).await?;
+        let status = engine.service_status(&service.slug).await?;
+        let head = &Head::of(&status, self.tab);
+        let mut events: Vec<_> = sent.event("head", &ShownHead { shell, head })?.into_iter().collect();
+        if self.tab == "overview" {
+            let containers = one::ShownContainers { shell, head, parts: &status.parts };
+            let revisions = &one::revisions(engine, &status);
+            let revisions = one::ShownRevisions { shell, head, revisions };
+            let in_use = one::in_use(&status);
+            events.extend(sent.event("containers", &containers)?);
+            events.extend(sent.event("usage", &ShownUsage { in_use: &in_use })?);
+            events.extend(sent.event("revisions", &revisions)?);
+        }
+        Ok(events)
+    }
 }
 
 /// How a service stands, by what was last asked for.

@@ -58,8 +58,20 @@ test('a service: create, log, terminal, change, bring back, delete', { as: admin
   await panel(page, 'What an update would do').getByText('stop rivetr-svc-pair-worker.service').waitFor();
   await page.getByRole('button', { name: 'Update' }).click();
   await page.waitForURL('**/services/pair');
-  await panel(page, 'Revisions').getByRole('row', { name: /^2 / }).waitFor();
+  // The table of revisions follows while it is looked at.
+  await panel(page, 'Revisions').getByRole('row', { name: /^2 live/ }).waitFor();
+  await panel(page, 'Revisions').getByRole('row', { name: /^1 superseded/ }).waitFor();
   await page.locator('#service-head').getByText('live', { exact: true }).waitFor();
+  await panel(page, 'In use').getByRole('row', { name: /rivetr-svc-pair-web/ }).waitFor();
+
+  await tab(page, 'Domains').click();
+  await page.getByLabel('Host', { exact: true }).fill('pair.example.org');
+  await page.getByLabel('Container').selectOption('web');
+  await page.getByRole('button', { name: 'Add the domain' }).click();
+  await page.locator('#port-wrong:not(:empty)').waitFor();
+  await page.getByLabel('Port in the container').fill('80');
+  await page.getByRole('button', { name: 'Add the domain' }).click();
+  await page.getByText('web, port 80').waitFor();
   await page.goto('/services/pair/logs');
   await page.getByText('good evening').waitFor();
 

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::{Value, json};
@@ -36,6 +36,9 @@ fn every_route_lets_in_who_may_come_in_and_nobody_else_changes_anything() {
     host.rivetr(["keys", "create", "kept"]).succeeds();
     host.sample("blog").push().succeeds();
     databases(&host);
+    pages::service(&host);
+    let domain = ["services", "domains", "add", "pair", "pair.example", "--container", "web", "--port", "80"];
+    host.rivetr(domain).succeeds();
     host.rivetr(["apps", "create", "slow"]).succeeds();
     let slow = host.sample("slow");
     slow.write("Containerfile", ENDLESS);
@@ -92,7 +95,10 @@ fn databases(host: &Host) {
     host.rivetr(create.into_iter().chain(["--no-wait"])).succeeds();
     host.rivetr(["databases", "delete", "orders", "--yes"]).succeeds();
     host.rivetr(create.into_iter().chain(["--no-wait"])).succeeds();
+    let asked = Instant::now();
     host.rivetr(["databases", "stop", "orders"]).succeeds();
+    // All tries of a pull take longer.
+    assert!(asked.elapsed() < Duration::from_secs(12), "it waited for {:?}", asked.elapsed());
 }
 
 /// Asks every route as one caller by one door.
@@ -170,6 +176,10 @@ fn state(client: &Client, host: &Host) -> Value {
         "/api/databases",
         "/api/trashed-databases",
         "/api/services",
+        "/api/services/pair/domains",
+        "/api/services/pair/files",
+        "/api/services/pair/revisions",
+        "/api/services/pair/traffic",
     ]
     .map(|target| {
         let mut list = ask(target);

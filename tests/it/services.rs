@@ -85,6 +85,7 @@ fn a_compose_file_runs_changes_and_goes() {
     let domain = ["domains", "add", "shop", "shop.example.org", "--container", "web", "--port", "8080"];
     services(&host, domain).succeeds();
     assert_eq!(host.ask("shop.example.org", "/").unwrap().body, "ready\nfrom the file\n");
+    paths_and_redirects(&host);
     host.rivetr(["apps", "create", "blog", "--port", "8080"]).succeeds();
     host.rivetr(["domains", "add", "blog", "shop.example.org"]).exits(5).says("service shop");
     services(&host, ["domains", "add", "shop", &host.host_of("blog"), "--container", "web", "--port", "1"])
@@ -127,6 +128,28 @@ fn a_compose_file_runs_changes_and_goes() {
     apply(&host, "create").succeeds();
     services(&host, ["delete", "shop", "--volumes", "--yes"]).succeeds();
     assert_eq!(host.names(["podman", "volume", "ls", "--quiet"], "rivetr-svc-"), [""; 0]);
+}
+
+/// A path of a host leads to another container, one host to another, and rules hold as those of apps do.
+fn paths_and_redirects(host: &Host) {
+    let part =
+        ["domains", "add", "shop", "shop.example.org", "--path", "/of-db", "--strip", "--container", "db"];
+    services(host, part.into_iter().chain(["--port", "5432"])).succeeds().says("does not see /of-db");
+    assert_eq!(host.ask("shop.example.org", "/of-db/state").unwrap().body, "ready\n");
+    let www = ["domains", "add", "shop", "www.example.org", "--redirect-to", "shop.example.org"];
+    services(host, www).succeeds().says("redirects to shop.example.org");
+    assert_eq!(host.ask("www.example.org", "/").unwrap().status, 308);
+    let refused = services(host, ["domains", "remove", "shop", "shop.example.org"]);
+    refused.exits(5).says("www.example.org redirects to shop.example.org");
+    services(host, ["domains", "set", "shop", "www.example.org", "--serve"]).succeeds();
+    assert_eq!(host.ask("www.example.org", "/").unwrap().body, "ready\nfrom the file\n");
+    services(host, ["traffic", "set", "shop", "--redirect", "^/old$=/index.html 301"]).succeeds();
+    assert_eq!(host.ask("shop.example.org", "/old").unwrap().status, 301);
+    host.rivetr(["routes", "match", "http://shop.example.org/of-db/x"]).succeeds().says("service shop");
+    for gone in ["www.example.org", "shop.example.org/of-db"] {
+        services(host, ["domains", "remove", "shop", gone]).succeeds();
+    }
+    assert_eq!(host.ask("www.example.org", "/").unwrap().status, 404);
 }
 
 fn stops_and_starts(host: &Host) {

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
-use super::super::{Api, Route, exec, service, template, wire};
+use super::super::{Api, Route, domain, exec, service, template, traffic, wire};
 
 /// Templates, services, and what their files are.
 pub(super) fn of_all() -> Vec<Route<Api>> {
@@ -74,15 +74,24 @@ pub(super) fn of_one() -> Vec<Route<Api>> {
         Route::post("/api/services/{id}/revisions/{number}/rollback", service::roll_back)
             .about("Bring back the files of a revision")
             .gives::<wire::SubmittedRevision>(StatusCode::ACCEPTED),
-        Route::get("/api/services/{id}/domains", service::domains)
+        Route::get("/api/services/{id}/domains", domain::list_of_service)
             .about("The domains of a service")
-            .lists::<wire::ServiceDomain>(),
-        Route::post("/api/services/{id}/domains", service::add_domain)
+            .query("dns", Type::Boolean, "Whether to look up where they point")
+            .lists::<wire::Domain>(),
+        Route::post("/api/services/{id}/domains", domain::add_to_service)
             .about("Have a host lead to a port of a container")
             .takes::<wire::CreateServiceDomain>()
-            .gives::<wire::ServiceDomain>(StatusCode::CREATED),
-        Route::delete("/api/services/{id}/domains/{host}", service::remove_domain)
+            .gives::<wire::Domain>(StatusCode::CREATED),
+        Route::delete("/api/services/{id}/domains/{host}", domain::remove_from_service)
             .about("Take a domain from a service")
+            .query("path", Type::String, "The path of the domain; / if not said")
             .answers_nothing(),
+        Route::get("/api/services/{id}/traffic", traffic::show_of_service)
+            .about("What the proxy does with the requests of a service, where that is not the default")
+            .gives::<wire::TrafficOptions>(StatusCode::OK),
+        Route::patch("/api/services/{id}/traffic", traffic::change_of_service)
+            .about("Change what the proxy does with the requests of a service; null brings an option back to its default")
+            .takes::<wire::TrafficOptions>()
+            .gives::<wire::TrafficOptions>(StatusCode::OK),
     ]
 }

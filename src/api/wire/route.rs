@@ -10,11 +10,14 @@ pub struct Route {
     pub host: String,
     /// Only paths that are this one or below it.
     pub path: String,
-    /// The app that answers; null: rivetr itself.
+    /// The app that answers; null, as the service is: rivetr itself.
     pub app: Option<String>,
     /// The number of its release.
     pub release: Option<u32>,
-    /// Who are asked; none: the app is stopped.
+    /// The service that answers.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Who are asked; none: the app or the service is stopped.
     pub targets: Vec<RouteTarget>,
     /// What else is done, each in a few words.
     pub rules: Vec<String>,

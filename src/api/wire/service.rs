@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{FieldErrors, Unit, time};
-use crate::domain::name::{HostName, Slug};
+use super::{Domain, FieldErrors, Unit, time};
+use crate::domain::name::Slug;
 use crate::domain::service as domain;
 use crate::domain::service::{FileName, Files};
 use crate::engine::NewService;
-use crate::store::NewServiceDomain;
 
 /// A service to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -89,7 +88,7 @@ pub struct ServiceStatus {
     /// Its containers.
     pub containers: Vec<ServiceContainer>,
     /// Its domains.
-    pub domains: Vec<ServiceDomain>,
+    pub domains: Vec<Domain>,
 }
 
 /// A container of a service.
@@ -133,34 +132,6 @@ pub struct ServicePreview {
     pub warnings: Vec<String>,
 }
 
-/// A host that leads to a container of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ServiceDomain {
-    /// The host.
-    pub host: String,
-    /// The container, by its name in the compose file.
-    pub container: String,
-    /// The port that it listens on.
-    pub port: u16,
-    /// Plain HTTP is redirected to HTTPS, once there is a certificate.
-    pub https_redirect: bool,
-}
-
-/// A domain that a service is to have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateServiceDomain {
-    /// The host.
-    pub host: String,
-    /// The container, by its name in the compose file.
-    pub container: String,
-    /// The port that it listens on.
-    pub port: u16,
-    /// Whether plain HTTP is redirected to HTTPS, once there is a certificate; it is, if not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub https_redirect: Option<bool>,
-}
-
 impl CreateService {
     /// The service that is asked for, or what is wrong with each field. The files of one that is made of a template are for
     /// the caller to add.
@@ -199,21 +170,6 @@ impl ServiceFiles {
     }
 }
 
-impl CreateServiceDomain {
-    /// The domain that is asked for, or what is wrong with each field.
-    pub fn parse(self) -> Result<NewServiceDomain, FieldErrors> {
-        let Self { host, container, port, https_redirect } = self;
-        let mut errors = FieldErrors::default();
-        let host = errors.take("host", HostName::parse(&host));
-        let port = errors.take("port", std::num::NonZeroU16::new(port).ok_or("use a port from 1 to 65535"));
-        let https_redirect = https_redirect.unwrap_or(true);
-        match (host, port) {
-            (Some(host), Some(port)) => Ok(NewServiceDomain { host, container, port, https_redirect }),
-            _ => Err(errors),
-        }
-    }
-}
-
 impl From<&domain::Revision> for Revision {
     fn from(revision: &domain::Revision) -> Self {
         Self {
@@ -224,17 +180,6 @@ impl From<&domain::Revision> for Revision {
             containers: revision.parts.iter().map(|part| part.name.clone()).collect(),
             created: time(revision.created),
             ended: revision.ended.map(time),
-        }
-    }
-}
-
-impl From<&domain::ServiceDomain> for ServiceDomain {
-    fn from(domain: &domain::ServiceDomain) -> Self {
-        Self {
-            host: domain.host.to_string(),
-            container: domain.container.clone(),
-            port: domain.port.get(),
-            https_redirect: domain.https_redirect,
         }
     }
 }

@@ -5,52 +5,62 @@ use clap::Args;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::table;
-use super::named;
+use super::{Kind, led_to, named};
 use crate::api::wire::{self, Domain};
 use crate::domain::name::Slug;
 
 /// The arguments of `rivetr domains list`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example: rivetr domains list blog")]
 pub struct List {
-    /// The app
+    /// The app or service
     #[arg(value_parser = Slug::parse)]
     name: Slug,
 }
 
 /// The arguments of `rivetr domains check`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example: rivetr domains check blog")]
 pub struct Check {
-    /// The app
+    /// The app or service
     #[arg(value_parser = Slug::parse)]
     name: Slug,
 }
 
 impl List {
-    pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
-        let answer = session.client.get(&format!("/api/apps/{}/domains", self.name)).await?;
-        session.show(&answer, |domains: wire::List<Domain>| words(&self.name, &domains.items))
+    pub(in crate::cli) async fn run(&self, session: &mut Session, kind: Kind) -> Result<(), Failure> {
+        let answer = session.client.get(&kind.path(&self.name)).await?;
+        session.show(&answer, |domains: wire::List<Domain>| words(kind, &self.name, &domains.items))
     }
 }
 
 impl Check {
-    pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
-        let answer = session.client.get(&format!("/api/apps/{}/domains?dns=true", self.name)).await?;
-        session.show(&answer, |domains: wire::List<Domain>| looks(&self.name, &domains.items))
+    pub(in crate::cli) async fn run(&self, session: &mut Session, kind: Kind) -> Result<(), Failure> {
+        let answer = session.client.get(&format!("{}?dns=true", kind.path(&self.name))).await?;
+        session.show(&answer, |domains: wire::List<Domain>| looks(kind, &self.name, &domains.items))
     }
 }
 
-fn none(app: &Slug) -> String {
-    format!("{app} has no domains. `rivetr domains add {app} HOST` gives it one.\n")
+fn none(kind: Kind, name: &Slug) -> String {
+    format!("{name} has no domains. `{} add {name} HOST` gives it one.\n", kind.command())
 }
 
-fn words(app: &Slug, domains: &[Domain]) -> String {
-    if domains.is_empty() {
-        return none(app);
-    }
+fn words(kind: Kind, name: &Slug, domains: &[Domain]) -> String {
+    if domains.is_empty() { none(kind, name) } else { table_of(kind, domains) }
+}
+
+/// Domains, one a line.
+pub(in crate::cli) fn table_of(kind: Kind, domains: &[Domain]) -> String {
     let row = |domain: &Domain| [named(&domain.host, &domain.path), does(domain), https(domain)];
-    table(["DOMAIN", "DOES", "HTTPS"], &domains.iter().map(row).collect::<Vec<_>>())
+    let of_service = |domain: &Domain| {
+        let [name, does, https] = row(domain);
+        [name, led_to(domain), does, https]
+    };
+    match kind {
+        Kind::App => table(["DOMAIN", "DOES", "HTTPS"], &domains.iter().map(row).collect::<Vec<_>>()),
+        Kind::Service => {
+            let heading = ["DOMAIN", "LEADS TO", "DOES", "HTTPS"];
+            table(heading, &domains.iter().map(of_service).collect::<Vec<_>>())
+        }
+    }
 }
 
 fn does(Domain { strip, path, redirect_to, automatic, .. }: &Domain) -> String {
@@ -72,9 +82,9 @@ fn https(Domain { certificate, https_redirect, .. }: &Domain) -> String {
     .to_owned()
 }
 
-fn looks(app: &Slug, domains: &[Domain]) -> String {
+fn looks(kind: Kind, name: &Slug, domains: &[Domain]) -> String {
     if domains.is_empty() {
-        return none(app);
+        return none(kind, name);
     }
     let look = |domain: &Domain| {
         let dns = domain.dns.as_ref();

@@ -4,14 +4,13 @@ use clap::Args;
 
 use super::super::failure::Failure;
 use super::super::session::Session;
-use super::Place;
+use super::{Kind, Place};
 use crate::domain::name::Slug;
 
 /// The arguments of `rivetr domains remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example: rivetr domains remove blog www.example.org")]
 pub struct Remove {
-    /// The app
+    /// The app or service
     #[arg(value_parser = Slug::parse)]
     name: Slug,
     /// The domain, with its path if it has one
@@ -20,9 +19,9 @@ pub struct Remove {
 }
 
 impl Remove {
-    pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
+    pub(in crate::cli) async fn run(&self, session: &mut Session, kind: Kind) -> Result<(), Failure> {
         let Self { name, domain } = self;
-        let id = domain.find(name, session).await?.id;
+        let id = domain.find(kind, name, session).await?.id;
         let answer = session.client.delete(&format!("/api/domains/{id}")).await?;
         session.done(&answer, &format!("{domain} does not lead to {name} any more."))
     }

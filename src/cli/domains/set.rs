@@ -4,27 +4,26 @@ use clap::Args;
 
 use super::super::failure::{Exit, Failure};
 use super::super::session::Session;
-use super::{Place, sentence};
+use super::{Kind, Place, sentence};
 use crate::api::wire::{ChangeDomain, Domain, Patch};
 use crate::domain::name::{HostName, Slug};
 
 /// The arguments of `rivetr domains set`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example: rivetr domains set blog www.example.org --redirect-to example.org")]
 pub struct Set {
-    /// The app
+    /// The app or service
     #[arg(value_parser = Slug::parse)]
     name: Slug,
     /// The domain, with its path if it has one
     #[arg(value_name = "HOST[/PATH]", value_parser = Place::parse)]
     domain: Place,
-    /// The app sees the path without the domain's own part
+    /// The app or container sees the path without the domain's own part
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     strip: Option<bool>,
-    /// Send requests on to this host of the same app
+    /// Send requests on to this host of the same app or service
     #[arg(long, value_name = "HOST", value_parser = HostName::parse, conflicts_with = "serve")]
     redirect_to: Option<HostName>,
-    /// Have the app answer, in place of a redirect
+    /// Have it answer, in place of a redirect
     #[arg(long)]
     serve: bool,
     /// Redirect plain HTTP to HTTPS, once there is a certificate
@@ -33,7 +32,7 @@ pub struct Set {
 }
 
 impl Set {
-    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+    pub(in crate::cli) async fn run(self, session: &mut Session, kind: Kind) -> Result<(), Failure> {
         let Self { name, domain, strip, redirect_to, serve, https_redirect } = self;
         let redirect_to = match redirect_to {
             Some(host) => Patch::Set(host.to_string()),
@@ -44,7 +43,7 @@ impl Set {
         if change == ChangeDomain::default() {
             return Err(Failure::new(Exit::Usage, "nothing is to change: name an option; --help lists them"));
         }
-        let id = domain.find(&name, session).await?.id;
+        let id = domain.find(kind, &name, session).await?.id;
         let answer = session.client.patch(&format!("/api/domains/{id}"), &change).await?;
         session.show(&answer, |domain: Domain| sentence(&domain))
     }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::super::domains::{self, Kind};
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{facts, harmless, or_dash, table, time};
@@ -131,11 +132,8 @@ fn words(status: &ServiceStatus) -> String {
         &containers.iter().map(row).collect::<Vec<_>>(),
     ));
     if !domains.is_empty() {
-        let row = |domain: &crate::api::wire::ServiceDomain| {
-            [domain.host.clone(), domain.container.clone(), domain.port.to_string()]
-        };
         text.push('\n');
-        text.push_str(&table(["HOST", "CONTAINER", "PORT"], &domains.iter().map(row).collect::<Vec<_>>()));
+        text.push_str(&domains::list::table_of(Kind::Service, domains));
     }
     text
 }

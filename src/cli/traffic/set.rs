@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::failure::{Exit, Failure};
 use super::super::session::Session;
+use super::Kind;
 use super::show::words;
 use crate::api::wire::{Patch, TrafficOptions};
 use crate::domain::name::Slug;
@@ -20,14 +21,8 @@ const PASSWORD_MAX: u64 = 64 * 1024;
 
 /// The arguments of `rivetr traffic set`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(
-    after_help = "Examples: rivetr traffic set blog --body-limit 10M --redirect '^/old/(.*)$=/new/$1'\n          \
-                        rivetr traffic set blog --maintenance 'Back at noon'\n          \
-                        rivetr traffic set blog --unset maintenance\n          \
-                        rivetr traffic set blog --user ada --password-stdin < password"
-)]
 pub struct Set {
-    /// The app
+    /// The app or service
     #[arg(value_parser = Slug::parse)]
     name: Slug,
     /// The largest request body [default: 100M]
@@ -83,11 +78,11 @@ fn option(text: &str) -> Result<&'static str, String> {
 }
 
 impl Set {
-    pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
+    pub(super) async fn run(self, session: &mut Session, kind: Kind) -> Result<(), Failure> {
         let name = self.name.clone();
         let password = self.password_stdin.then(read_password).transpose()?;
         let request = self.request(password.as_deref())?;
-        let answer = session.client.patch(&format!("/api/apps/{name}/traffic"), &request).await?;
+        let answer = session.client.patch(&kind.path(&name), &request).await?;
         session.show(&answer, |traffic: TrafficOptions| words(&name, &traffic))
     }
 

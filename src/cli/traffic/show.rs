@@ -6,21 +6,21 @@ use serde_json::Value;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{facts, harmless};
+use super::Kind;
 use crate::api::wire::TrafficOptions;
 use crate::domain::name::Slug;
 
 /// The arguments of `rivetr traffic show`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example: rivetr traffic show blog")]
 pub struct Show {
-    /// The app
+    /// The app or service
     #[arg(value_parser = Slug::parse)]
     name: Slug,
 }
 
 impl Show {
-    pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
-        let answer = session.client.get(&format!("/api/apps/{}/traffic", self.name)).await?;
+    pub(super) async fn run(&self, session: &mut Session, kind: Kind) -> Result<(), Failure> {
+        let answer = session.client.get(&kind.path(&self.name)).await?;
         session.show(&answer, |traffic: TrafficOptions| words(&self.name, &traffic))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Engine, EngineError};
+use super::super::{Engine, EngineError, UnitSummary};
 use crate::domain::database::{Database, Wish};
 use crate::host::systemd::ActiveState;
 
@@ -42,6 +42,12 @@ impl DatabaseStanding {
 }
 
 impl Engine {
+    /// What systemd shows of a database, and what it uses; none: it has no unit.
+    pub async fn database_status(&self, database: &Database) -> Result<Option<UnitSummary>, EngineError> {
+        let found = self.machine().systemd.unit(&database.service()).await.map_err(EngineError::internal)?;
+        Ok(found.map(|unit| self.summary(unit)))
+    }
+
     /// How each of these databases does.
     pub async fn database_standings(
         &self,

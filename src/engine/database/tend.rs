@@ -70,6 +70,13 @@ impl Engine {
     /// waits until it answers.
     pub(in crate::engine) async fn tend(&self, id: DatabaseId, start: bool) -> Result<(), EngineError> {
         let _alone = self.0.tending.take(id).await;
+        self.stir();
+        let tended = self.tend_alone(id, start).await;
+        self.stir();
+        tended
+    }
+
+    async fn tend_alone(&self, id: DatabaseId, start: bool) -> Result<(), EngineError> {
         let Some(database) = self.reader().database_by_id(id).await? else { return Ok(()) };
         let problem = match self.bring_about(&database, start).await {
             Ok(()) if start || database.wish == Wish::Stop || self.answers(&database).await? => None,
@@ -101,9 +108,13 @@ impl Engine {
             return Ok(self.clear_database(database).await?);
         }
         let image = match &database.image {
-            Some(image) if self.image_is_here(image).await? => image.clone(),
+            Some(image) if database.wish == Wish::Stop || self.image_is_here(image).await? => image.clone(),
             None if database.wish == Wish::Stop => return Ok(()),
-            Some(_) | None => self.pull_or_say(database).await?,
+            Some(_) | None => match self.pull_or_say(database).await? {
+                Some(image) => image,
+                // Whoever stopped it tends it next.
+                None => return Ok(()),
+            },
         };
         self.converge_database(database, &image, start).await
     }
@@ -118,10 +129,33 @@ impl Engine {
         Ok(found.id)
     }
 
-    async fn pull_or_say(&self, database: &Database) -> Result<ImageId, Problem> {
-        let image = self.pull_image_of(database).await.map_err(Problem::Said)?;
+    /// The image of a database, pulled; none: it is to run no more.
+    async fn pull_or_say(&self, database: &Database) -> Result<Option<ImageId>, Problem> {
+        let image = tokio::select! {
+            pulled = self.pull_image_of(database) => pulled.map_err(Problem::Said)?,
+            stopped = self.is_stopped(database.id) => {
+                stopped?;
+                self.end_pull_for(&owner(database)).await?;
+                return Ok(None);
+            }
+        };
         self.0.writer.set_database_image(database.id, image.clone()).await?;
-        Ok(image)
+        self.stir();
+        Ok(Some(image))
+    }
+
+    /// Returns once a database is to run no more.
+    async fn is_stopped(&self, id: DatabaseId) -> Result<(), EngineError> {
+        let mut stirs = self.0.stirred.subscribe();
+        loop {
+            let database = self.reader().database_by_id(id).await?;
+            if database.is_none_or(|database| database.wish == Wish::Stop || database.deleted.is_some()) {
+                return Ok(());
+            }
+            if stirs.changed().await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes the units of a database what they should be.

@@ -17,6 +17,7 @@ impl Engine {
     pub async fn delete_database(&self, slug: &Slug) -> Result<Database, EngineError> {
         let database = self.database(slug).await?;
         self.0.writer.trash_database(database.id, self.now()).await?;
+        self.stir();
         self.halt_database(&database).await?;
         if database.settings.public.is_some() {
             self.publish_routes().await?;

@@ -6,7 +6,7 @@ use super::super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::database::Database;
 use crate::domain::deployment::Deployment;
-use crate::domain::domain::Site;
+use crate::domain::domain::{Domain, Site};
 use crate::domain::name::Slug;
 use crate::domain::secret::Secret;
 use crate::domain::service::Service;
@@ -98,15 +98,15 @@ impl Engine {
         };
         let owner = Owner::Service(service.slug.clone());
         self.take_units(&owner, &service.project.slug, gathered, |_| true)?;
-        for domain in &service.domains {
-            let part = revision.parts.iter().find(|part| part.name == domain.container);
-            for unit in part.into_iter().flat_map(|part| &part.units) {
-                let reaches = gathered.reached.entry(unit.clone()).or_default();
-                match reaches.iter_mut().find(|reach| reach.port == domain.port.get()) {
-                    Some(reach) => reach.hosts.push(domain.host.to_string()),
-                    None => {
-                        reaches.push(Reach { port: domain.port.get(), hosts: vec![domain.host.to_string()] });
-                    }
+        for Domain { site, inlet, .. } in &service.domains {
+            let Some(inlet) = inlet.as_ref().filter(|_| site.redirect_to.is_none()) else { continue };
+            let (port, host) = (inlet.port.get(), found_at(site));
+            let container = revision.parts.iter().find(|one| one.name == inlet.container);
+            for unit in container.into_iter().flat_map(|one| &one.units) {
+                let known = gathered.reached.entry(unit.clone()).or_default();
+                match known.iter_mut().find(|reach| reach.port == port) {
+                    Some(reach) => reach.hosts.push(host.clone()),
+                    None => known.push(Reach { port, hosts: vec![host.clone()] }),
                 }
             }
         }

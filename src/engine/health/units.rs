@@ -87,16 +87,15 @@ impl Engine {
         Ok(strangers)
     }
 
-    /// Looks up the names that people gave to their apps; those that rivetr gives lead here by themselves.
+    /// Looks up the names that people gave to their apps and services; those that rivetr gives lead here by themselves.
     pub(super) async fn check_names(&self) -> Check {
-        let apps = match self.reader().apps().await {
-            Ok(apps) => apps,
+        let domains = match self.reader().domains().await {
+            Ok(domains) => domains,
             Err(error) => return Check::warn("dns", error.to_string(), "see the check of the database"),
         };
-        let own: Vec<Domain> =
-            apps.into_iter().flat_map(|app| app.domains).filter(|domain| !domain.automatic).collect();
+        let own: Vec<Domain> = domains.into_iter().filter(|domain| !domain.automatic).collect();
         if own.is_empty() {
-            return Check::ok("dns", "no app has a name of its own");
+            return Check::ok("dns", "no app and no service has a name of its own");
         }
         let Ok(found) = timeout(DNS_LIMIT, self.check_dns_of(&own)).await else {
             let detail = format!("not looked up within {} s", DNS_LIMIT.as_secs());

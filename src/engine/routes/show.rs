@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::OWN_KEY;
+use super::{Known, OWN_KEY};
 use crate::domain::deployment::replica_name;
 use crate::domain::domain::{PathPrefix, Pattern, Site};
 use crate::domain::name::Slug;
-use crate::domain::route::{Asked, Route, RouteTable};
+use crate::domain::route::{Asked, Route, ServiceRoute};
 use crate::domain::traffic::{Protocol, Traffic};
 use crate::engine::{Engine, EngineError};
 use crate::proxy::foresight::{Ending, Foresight, Question, flaws, foresee};
@@ -19,12 +19,23 @@ pub struct ShownRoute {
     pub host: Pattern,
     /// Only paths that are this one or below it.
     pub path: PathPrefix,
-    /// The app that answers, and the number of its release; none: rivetr itself.
-    pub app: Option<(Slug, u32)>,
-    /// What is connected to, and where; none: the app is stopped.
+    /// What answers.
+    pub by: Answers,
+    /// What is connected to, and where; none: it is stopped.
     pub targets: Vec<(String, SocketAddr)>,
     /// What else is done.
     pub rules: Vec<String>,
+}
+
+/// What answers for a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answers {
+    /// rivetr itself.
+    Rivetr,
+    /// A release of an app, by its number.
+    App(Slug, u32),
+    /// A service.
+    Service(Slug),
 }
 
 /// What would become of a request.
@@ -70,7 +81,7 @@ impl Fate {
     /// What becomes of a request to a host that nobody answers at.
     #[must_use]
     pub fn unknown(asked: &Asked) -> Self {
-        let (outcome, words) = judged(&Ending::UnknownHost, asked, None);
+        let (outcome, words) = judged(&Ending::UnknownHost, asked, &Answers::Rivetr);
         Self { route: None, outcome, words, conditions: Vec::new() }
     }
 }
@@ -78,13 +89,13 @@ impl Fate {
 impl Engine {
     /// Every route, rivetr's own first.
     pub async fn routes(&self) -> Result<Vec<ShownRoute>, EngineError> {
-        let (told, apps) = self.told().await?;
-        Ok(self.shown_routes(&told, &apps))
+        let (told, known) = self.told().await?;
+        Ok(self.shown_routes(&told, &known))
     }
 
     /// What would become of a request, as the routes are now: the proxy's own code says it.
     pub async fn fate(&self, asked: &Asked) -> Result<Fate, EngineError> {
-        let (told, apps) = self.told().await?;
+        let (told, known) = self.told().await?;
         let question = Question {
             https: asked.https,
             authority: asked.authority(),
@@ -92,19 +103,20 @@ impl Engine {
             https_port: self.0.settings.public_tls_port,
         };
         let seen = foresee(&told, &question);
-        let route = seen.row.and_then(|row| self.shown_routes(&told, &apps).into_iter().nth(row));
+        let route = seen.row.and_then(|row| self.shown_routes(&told, &known).into_iter().nth(row));
         let certified = route.as_ref().is_none_or(|route| self.has_certificate(&route.host));
-        let app = route.as_ref().and_then(|route| Some(&route.app.as_ref()?.0));
-        let (outcome, words) = judged(&seen.ending, asked, app);
+        let by = route.as_ref().map_or(&Answers::Rivetr, |route| &route.by);
+        let (outcome, words) = judged(&seen.ending, asked, by);
         let conditions = conditions(&seen, asked, certified);
         Ok(Fate { route, outcome, words, conditions })
     }
 
     /// The routes in the order in which the proxy is told them.
-    fn shown_routes(&self, told: &Routes, apps: &RouteTable) -> Vec<ShownRoute> {
+    fn shown_routes(&self, told: &Routes, known: &Known) -> Vec<ShownRoute> {
         let own = self.own_site().map(|site| self.shown_own(site));
-        let apps = apps.routes.iter().map(|route| self.shown_route(route));
-        let mut shown: Vec<_> = own.into_iter().chain(apps).collect();
+        let apps = known.apps.iter().map(|route| self.shown_route(route));
+        let services = known.services.iter().map(|route| self.shown_service_route(route));
+        let mut shown: Vec<_> = own.into_iter().chain(apps).chain(services).collect();
         for (row, flaw) in flaws(told) {
             if let Some(route) = shown.get_mut(row) {
                 route.rules.insert(0, flaw);
@@ -118,7 +130,7 @@ impl Engine {
             rules: in_words(&site, &Traffic::default(), self.has_certificate(&site.host)),
             host: site.host,
             path: site.path,
-            app: None,
+            by: Answers::Rivetr,
             targets: vec![(OWN_KEY.to_owned(), self.0.settings.own_address)],
         }
     }
@@ -130,19 +142,33 @@ impl Engine {
         ShownRoute {
             host: site.host.clone(),
             path: site.path.clone(),
-            app: Some((app.clone(), *number)),
+            by: Answers::App(app.clone(), *number),
             targets: targets.iter().map(target).collect(),
+            rules: in_words(site, traffic, self.has_certificate(&site.host)),
+        }
+    }
+
+    fn shown_service_route(&self, route: &ServiceRoute) -> ShownRoute {
+        let ServiceRoute { site, service, targets, traffic } = route;
+        ShownRoute {
+            host: site.host.clone(),
+            path: site.path.clone(),
+            by: Answers::Service(service.clone()),
+            targets: targets.iter().map(|(name, at)| (name.clone(), SocketAddr::V4(*at))).collect(),
             rules: in_words(site, traffic, self.has_certificate(&site.host)),
         }
     }
 }
 
-/// How a request ends that is let in; `app` answers, or rivetr itself.
-fn judged(ending: &Ending, asked: &Asked, app: Option<&Slug>) -> (Outcome, String) {
+/// How a request ends that is let in, which is for `by` to answer.
+fn judged(ending: &Ending, asked: &Asked, by: &Answers) -> (Outcome, String) {
     let host = &asked.host;
     match ending {
         Ending::Served(seen) => {
-            let who = app.map_or("rivetr itself", Slug::as_str);
+            let who = match by {
+                Answers::Rivetr => "rivetr itself",
+                Answers::App(slug, _) | Answers::Service(slug) => slug.as_str(),
+            };
             let seen = if *seen == asked.whole() { String::new() } else { format!(" as {seen}") };
             (Outcome::Served, format!("{who} answers{seen}"))
         }
@@ -150,8 +176,12 @@ fn judged(ending: &Ending, asked: &Asked, app: Option<&Slug>) -> (Outcome, Strin
         Ending::Moved { status, to } => (Outcome::Redirected, format!("{status} to {to}")),
         Ending::Closed(notice) => (Outcome::Refused, format!("503: maintenance, {notice:?}")),
         Ending::Stopped => {
-            let app = app.map_or("APP", Slug::as_str);
-            (Outcome::Refused, format!("503: {app} is stopped; `rivetr start {app}` brings it back"))
+            let (who, command) = match by {
+                Answers::Rivetr => ("APP", "start"),
+                Answers::App(slug, _) => (slug.as_str(), "start"),
+                Answers::Service(slug) => (slug.as_str(), "services start"),
+            };
+            (Outcome::Refused, format!("503: {who} is stopped; `rivetr {command} {who}` brings it back"))
         }
         Ending::UnknownHost => {
             let cure = format!("`rivetr domains add APP {host}` gives it to one");
@@ -231,27 +261,30 @@ mod tests {
 
     #[test]
     fn what_becomes_of_a_request_in_words() {
-        let blog = Slug::parse("blog").unwrap();
+        let blog = Answers::App(Slug::parse("blog").unwrap(), 7);
+        let shop = Answers::Service(Slug::parse("shop").unwrap());
         let asked = Asked::parse("https://a.org/api/x?y").unwrap();
-        let check = |ending: Ending, app: Option<&Slug>, outcome: Outcome, words: &str| {
-            assert_eq!(judged(&ending, &asked, app), (outcome, words.to_owned()));
+        let check = |ending: Ending, by: &Answers, outcome: Outcome, words: &str| {
+            assert_eq!(judged(&ending, &asked, by), (outcome, words.to_owned()));
         };
         let served = |seen: &str| Ending::Served(seen.to_owned());
-        check(served("/api/x?y"), Some(&blog), Outcome::Served, "blog answers");
-        check(served("/x?y"), Some(&blog), Outcome::Served, "blog answers as /x?y");
-        check(served("/api/x?y"), None, Outcome::Served, "rivetr itself answers");
-        check(Ending::Proof, None, Outcome::Served, "the proof that an ACME server asks for");
+        check(served("/api/x?y"), &blog, Outcome::Served, "blog answers");
+        check(served("/x?y"), &blog, Outcome::Served, "blog answers as /x?y");
+        check(served("/api/x?y"), &Answers::Rivetr, Outcome::Served, "rivetr itself answers");
+        check(Ending::Proof, &Answers::Rivetr, Outcome::Served, "the proof that an ACME server asks for");
         let moved = Ending::Moved { status: 308, to: "https://b.org/".to_owned() };
-        check(moved, Some(&blog), Outcome::Redirected, "308 to https://b.org/");
+        check(moved, &blog, Outcome::Redirected, "308 to https://b.org/");
         let stopped = "503: blog is stopped; `rivetr start blog` brings it back";
-        check(Ending::Stopped, Some(&blog), Outcome::Refused, stopped);
+        check(Ending::Stopped, &blog, Outcome::Refused, stopped);
+        let stopped = "503: shop is stopped; `rivetr services start shop` brings it back";
+        check(Ending::Stopped, &shop, Outcome::Refused, stopped);
         let closed = Ending::Closed("Back at noon".to_owned());
-        check(closed, Some(&blog), Outcome::Refused, "503: maintenance, \"Back at noon\"");
+        check(closed, &blog, Outcome::Refused, "503: maintenance, \"Back at noon\"");
         let refused = Ending::Refused { status: 400, why: "the path is odd".to_owned() };
-        check(refused, Some(&blog), Outcome::Refused, "400: the path is odd");
-        check(Ending::UnknownPath, None, Outcome::Unknown, "404: a.org has nothing at /api/x");
+        check(refused, &blog, Outcome::Refused, "400: the path is odd");
+        check(Ending::UnknownPath, &Answers::Rivetr, Outcome::Unknown, "404: a.org has nothing at /api/x");
         let unknown = "404: no app answers at a.org; `rivetr domains add APP a.org` gives it to one";
-        check(Ending::UnknownHost, None, Outcome::Unknown, unknown);
+        check(Ending::UnknownHost, &Answers::Rivetr, Outcome::Unknown, unknown);
     }
 
     #[test]

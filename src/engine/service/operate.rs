@@ -31,6 +31,7 @@ impl Engine {
             self.refuse_drift(&[Owner::Service(slug.clone())]).await?;
         }
         self.0.writer.set_service_stopped(service.id, stopped).await?;
+        self.stir();
         {
             let _alone = self.0.serving.take(service.id).await;
             let service = self.there(slug).await?;
@@ -72,6 +73,7 @@ impl Engine {
     pub async fn delete_service(&self, slug: &Slug, volumes: bool) -> Result<(), EngineError> {
         let service = self.service(slug).await?;
         self.0.writer.begin_service_deletion(service.id, volumes).await?;
+        self.stir();
         let (tell, first_try) = tokio::sync::oneshot::channel();
         self.delete_in_background(&service, Some(tell));
         let stopping =
@@ -136,6 +138,7 @@ impl Engine {
         }
         self.end_pull_for(&owner).await?;
         self.0.writer.finish_service_deletion(service.id).await?;
+        self.stir();
         self.hosts_changed();
         tracing::info!(service = %service.slug, "service deleted");
         Ok(())

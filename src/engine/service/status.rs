@@ -16,8 +16,8 @@ pub struct ServiceStatus {
     pub service: Service,
     /// The revision that runs.
     pub live: Option<Revision>,
-    /// Its newest revision, however it went.
-    pub latest: Option<Revision>,
+    /// All that are remembered, however they went, the newest first.
+    pub revisions: Vec<Revision>,
     /// The containers of the live revision, or of the newest where none is live.
     pub parts: Vec<PartStatus>,
 }
@@ -31,34 +31,32 @@ pub struct PartStatus {
     pub units: Vec<UnitSummary>,
 }
 
+impl ServiceStatus {
+    /// Its newest revision, however it went.
+    #[must_use]
+    pub fn latest(&self) -> Option<&Revision> {
+        self.revisions.first()
+    }
+}
+
 impl Engine {
     /// A service, its revisions and its containers.
     pub async fn service_status(&self, slug: &Slug) -> Result<ServiceStatus, EngineError> {
         let service = self.service(slug).await?;
         let revisions = self.reader().revisions(service.id).await?;
         let live = revisions.iter().find(|one| service.live == Some(one.id)).cloned();
-        let latest = revisions.into_iter().next();
-        let shown = live.as_ref().or(latest.as_ref()).map(|one| one.parts.clone()).unwrap_or_default();
+        let shown = live.as_ref().or(revisions.first()).map(|one| one.parts.clone()).unwrap_or_default();
         let mut parts = Vec::new();
         for part in shown {
             let mut units = Vec::new();
             for unit in &part.units {
                 let name = format!("{unit}.service");
                 let found = self.machine().systemd.unit(&name).await.map_err(EngineError::internal)?;
-                let Some(found) = found else { continue };
-                units.push(UnitSummary {
-                    usage: self.usage_of(&found),
-                    name: found.unit,
-                    active_state: found.active_state.as_str(),
-                    sub_state: found.sub_state,
-                    restarts: found.n_restarts,
-                    since: found.since,
-                    out_of_memory: None,
-                });
+                units.extend(found.map(|found| self.summary(found)));
             }
             parts.push(PartStatus { part, units });
         }
-        Ok(ServiceStatus { service, live, latest, parts })
+        Ok(ServiceStatus { service, live, revisions, parts })
     }
 
     /// What the containers of a service wrote, or those of one name, oldest line first: the last `lines`, or all that come

@@ -70,6 +70,7 @@ impl Engine {
     async fn bring_revision_up(&self, service: &Service, revision: &Revision) -> Result<(), EngineError> {
         let state = revision.state.pull().map_err(EngineError::internal)?;
         self.0.writer.move_revision(revision.id, state).await?;
+        self.stir();
         self.failpoint("service-pulling");
         let content = match self.open_revision(revision) {
             Ok(content) => content,
@@ -87,6 +88,7 @@ impl Engine {
         }
         self.0.writer.set_service_unsettled(service.id, true).await?;
         self.0.writer.move_revision(revision.id, state).await?;
+        self.stir();
         self.failpoint("service-starting");
         if let Some(why) = self.start_all(service, revision, &content).await? {
             return self.give_up(service, revision, why).await;
@@ -94,7 +96,7 @@ impl Engine {
         self.failpoint("service-live");
         self.0.writer.make_revision_live(revision, self.now()).await?;
         tracing::info!(service = %service.slug, revision = revision.number, "live");
-        self.0.stirred.send_replace(());
+        self.stir();
         self.publish_routes().await?;
         self.tidy_service(service, revision, &content).await
     }
@@ -200,7 +202,7 @@ impl Engine {
     async fn give_up(&self, service: &Service, revision: &Revision, why: String) -> Result<(), EngineError> {
         tracing::warn!(service = %service.slug, revision = revision.number, why, "a revision did not come up");
         self.0.writer.fail_revision(revision.id, why, self.now()).await?;
-        self.0.stirred.send_replace(());
+        self.stir();
         self.failpoint("service-failed");
         Ok(())
     }
@@ -228,7 +230,7 @@ impl Engine {
         }
         if service.unsettled {
             self.0.writer.set_service_unsettled(service.id, false).await?;
-            self.0.stirred.send_replace(());
+            self.stir();
         }
         if let (Some(content), Some(live)) = (&content, service.live) {
             self.tidy_service(service, &self.revision(live).await?, content).await?;

@@ -12,6 +12,7 @@ use super::start::show_last_lines;
 use super::{command, log_failure};
 use crate::domain::app::{App, HealthAsk, Statuses};
 use crate::domain::deployment::Deployment;
+use crate::domain::domain::Behind;
 use crate::domain::runtime::Words;
 use crate::engine::context::{Context, Halt};
 use crate::engine::memory::shortage;
@@ -166,7 +167,7 @@ async fn probe(
     let host = app.hosts().next().map(ToString::to_string);
     let target = routes::target(engine, deployment, replica);
     // An app that is being deleted has none.
-    let protocol = engine.reader().traffic(app.id).await?.unwrap_or_default().protocol;
+    let protocol = engine.reader().traffic(Behind::App(app.id)).await?.unwrap_or_default().protocol;
     let (protocol, statuses, attempt) =
         (routes::spoken(protocol), statuses.bounds(), health.attempt.min(timeout));
     Ok(Probe { target, protocol, path, host, statuses, attempt, timeout })

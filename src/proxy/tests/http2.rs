@@ -234,6 +234,10 @@ async fn who_is_refused_has_not_spoiled_it_for_the_others() {
         let shown = format!("{request:?}");
         assert_eq!(visitor.ask(request).await.0, expected, "{shown}");
     }
+    let head = ask("https://a.test/").method("HEAD").body(full("")).unwrap();
+    let (status, fields, text) = visitor.ask(head).await;
+    let length: usize = fields["content-length"].to_str().unwrap().parse().unwrap();
+    assert!(status == 421 && text.is_empty() && length > 0, "{status} {length} {text}");
     let (give, body) = piecewise();
     give.send(Frame::data(Bytes::from_static(b"half"))).unwrap();
     assert_eq!(visitor.ask(Request::post("https://b.test/").body(body).unwrap()).await.0, 408, "it stalls");

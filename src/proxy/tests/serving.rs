@@ -53,6 +53,14 @@ async fn methods_without_a_body_and_old_clients() {
     let answer = proxy.say("HEAD / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
     assert!(answer.contains("content-length: "), "{answer}");
+    let answer = proxy.say("HEAD / HTTP/1.1\r\nHost: b.test\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let whole = proxy.say("GET / HTTP/1.1\r\nHost: b.test\r\nConnection: close\r\n\r\n").await;
+    let length = |answer: &str| {
+        answer.lines().find_map(|line| line.strip_prefix("content-length: ")).map(str::to_owned)
+    };
+    let (_, page) = whole.split_once("\r\n\r\n").unwrap();
+    assert_eq!(length(&answer), Some(page.len().to_string()), "as long as the page itself: {answer}");
     let answer = proxy.say("OPTIONS * HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
     assert!(answer.contains("OPTIONS *\n"), "{answer}");
     let answer = proxy.say("GET / HTTP/1.0\r\nHost: a.test\r\n\r\n").await;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Found;
+use crate::domain::service::unit_prefix;
 use crate::quadlet::path::{Owner, Place, UnitPath};
 use crate::quadlet::unit::{Section, Unit};
 
@@ -97,7 +98,7 @@ impl Names {
             Owner::Database(slug) => {
                 old.strip_prefix(&format!("rivetr-db-{slug}_")).map(|key| format!("{slug}-{key}"))
             }
-            Owner::Service(slug) => old.starts_with(&format!("rivetr-svc-{slug}-secret-")).then(|| {
+            Owner::Service(slug) => old.starts_with(&format!("{}secret-", unit_prefix(slug))).then(|| {
                 let target = option(text, "target").unwrap_or("secret");
                 format!("{slug}-{}", target.rsplit('/').next().unwrap_or(target))
             }),

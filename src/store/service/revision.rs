@@ -165,7 +165,7 @@ fn to_json(parts: &[Part]) -> Result<String, StoreError> {
     serde_json::to_string(&stored.collect::<Vec<_>>()).map_err(|_| StoreError::Malformed("parts"))
 }
 
-pub(super) fn from_json(text: &str) -> Result<Vec<Part>, StoreError> {
+pub(in super::super) fn from_json(text: &str) -> Result<Vec<Part>, StoreError> {
     let malformed = || StoreError::Malformed("parts");
     let stored: Vec<Stored> = serde_json::from_str(text).map_err(|_| malformed())?;
     let part = |stored: Stored| {
@@ -179,10 +179,16 @@ pub(super) fn from_json(text: &str) -> Result<Vec<Part>, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::Fixture;
+    use std::net::SocketAddrV4;
+    use std::num::NonZeroU16;
+
+    use super::super::super::testing::{Fixture, host};
     use super::*;
+    use crate::domain::domain::{Behind, Inlet, PathPrefix, Site};
     use crate::domain::name::Slug;
+    use crate::domain::route::ServiceRoute;
     use crate::domain::service::Service;
+    use crate::domain::traffic::Traffic;
     use crate::store::ServiceError;
 
     const NOW: Timestamp = Timestamp(1);
@@ -233,6 +239,18 @@ mod tests {
         let superseded = RevisionState::Superseded;
         assert_eq!(states, [(3, RevisionState::Live), (second.number, superseded), (1, superseded)]);
         assert_eq!(store.reader.service_by_id(shop.id).await.unwrap().unwrap().live, Some(third.id));
+
+        let inlet = Inlet { container: "web".to_owned(), port: NonZeroU16::new(8080).unwrap() };
+        let site = Site { path: PathPrefix::parse("/api").unwrap(), ..Site::plain(host("shop.test")) };
+        store.writer.add_service_domain(shop.id, inlet, site.clone()).await.unwrap();
+        let traffic = Traffic { sticky: true, ..Traffic::default() };
+        store.writer.set_traffic(Behind::Service(shop.id), traffic.clone()).await.unwrap();
+        let target = ("rivetr-svc-shop-web".to_owned(), SocketAddrV4::new(Ipv4Addr::new(10, 90, 0, 9), 8080));
+        let route = ServiceRoute { site, service: shop.slug.clone(), targets: vec![target], traffic };
+        assert_eq!(store.reader.service_routes().await.unwrap(), std::slice::from_ref(&route));
+        store.writer.set_service_stopped(shop.id, true).await.unwrap();
+        let stopped = ServiceRoute { targets: Vec::new(), ..route };
+        assert_eq!(store.reader.service_routes().await.unwrap(), [stopped]);
     }
 
     #[tokio::test]

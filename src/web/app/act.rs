@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::overview::page;
 use crate::api::wire;
+use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Deploy, Manage};
 use crate::domain::app::App;
@@ -18,6 +19,7 @@ use crate::engine::{Engine, EngineError};
 use crate::web::app::find;
 use crate::web::error::PageError;
 use crate::web::form::{Errors, Form};
+use crate::web::operate::{self, Act, Operated, Operation};
 use crate::web::shell::{Hx, Shell, Visit};
 use crate::web::{Route, Web, view};
 
@@ -25,13 +27,13 @@ use crate::web::{Route, Web, view};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![
+    let own = vec![
         Route::post("/apps/{id}/deploy", deploy),
+        // A restart is a deployment, to which it leads.
         Route::post("/apps/{id}/restart", restart),
-        Route::post("/apps/{id}/stop", stop),
-        Route::post("/apps/{id}/start", start),
         Route::post("/apps/{id}/scale", scale),
-    ]
+    ];
+    own.into_iter().chain(operate::routes::<App>()).collect()
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -80,30 +82,36 @@ async fn restart(
     on_to(&engine, shell, hx, &app, asked).await
 }
 
-async fn stop(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let app = find(engine.reader(), &visit.person, &id).await?;
-    visit.record(Deed::new("app.stopped", format!("app {}", app.slug))).await;
-    let done = timeout(PATIENCE, engine.stop_app(&app.slug)).await;
-    back(&engine, shell, hx, &app, done.unwrap_or_else(|_| Ok(app.clone()))).await
-}
+impl Operated for App {
+    const OPERATIONS: &'static [Operation] =
+        &[("/apps/{id}/stop", Act::Stop, "app.stopped"), ("/apps/{id}/start", Act::Start, "app.started")];
 
-async fn start(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let app = find(engine.reader(), &visit.person, &id).await?;
-    visit.record(Deed::new("app.started", format!("app {}", app.slug))).await;
-    let done = timeout(PATIENCE, engine.start_app(&app.slug)).await;
-    back(&engine, shell, hx, &app, done.unwrap_or_else(|_| Ok(app.clone()))).await
+    async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Self, PageError> {
+        find(engine.reader(), person, id).await
+    }
+
+    fn object(&self) -> String {
+        format!("app {}", self.slug)
+    }
+
+    fn path(&self) -> String {
+        format!("/apps/{}", self.slug)
+    }
+
+    async fn operate(&self, engine: &Engine, act: Act) -> Result<(), EngineError> {
+        let done = async {
+            match act {
+                Act::Start => engine.start_app(&self.slug).await.map(drop),
+                Act::Stop => engine.stop_app(&self.slug).await.map(drop),
+                Act::Restart => engine.restart_app(&self.slug).await.map(drop),
+            }
+        };
+        timeout(PATIENCE, done).await.unwrap_or(Ok(()))
+    }
+
+    async fn refused(&self, engine: &Engine, shell: Shell, errors: Errors) -> Result<Response, PageError> {
+        refused(engine, shell, self, errors).await
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,7 +140,10 @@ async fn scale(
         .after(json!({ "replicas": replicas.get() }));
     visit.record(deed).await;
     let done = timeout(PATIENCE, engine.scale(&app.slug, replicas)).await;
-    back(&engine, shell, hx, &app, done.unwrap_or_else(|_| Ok(app.clone()))).await
+    match done.unwrap_or_else(|_| Ok(app.clone())) {
+        Ok(_) => Ok(view::go(hx, &format!("/apps/{}", app.slug))),
+        Err(error) => refused(&engine, shell, &app, Errors::of_engine(error)?).await,
+    }
 }
 
 /// To the deployment that was asked for.
@@ -145,20 +156,6 @@ async fn on_to(
 ) -> Result<Response, PageError> {
     match asked {
         Ok(deployment) => Ok(view::go(hx, &format!("/deployments/{}", deployment.id.0))),
-        Err(error) => refused(engine, shell, app, Errors::of_engine(error)?).await,
-    }
-}
-
-/// Back to the app.
-async fn back(
-    engine: &Engine,
-    shell: Shell,
-    hx: Hx,
-    app: &App,
-    done: Result<App, EngineError>,
-) -> Result<Response, PageError> {
-    match done {
-        Ok(_) => Ok(view::go(hx, &format!("/apps/{}", app.slug))),
         Err(error) => refused(engine, shell, app, Errors::of_engine(error)?).await,
     }
 }

@@ -1,26 +1,23 @@
 //! The first tab of an app: what serves, in which containers, and how to look at them without rivetr.
 
-use std::pin::Pin;
-
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::response::sse::Event;
-use futures_util::{Stream, StreamExt as _, stream};
 
-use crate::auth::Person;
 use crate::auth::gate::Read;
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
 use crate::domain::source::Source;
 use crate::engine::metrics::AppCounts;
-use crate::engine::{Bound, ByHand, Engine, UnitSummary, readable_bytes};
+use crate::engine::{ByHand, Engine, UnitSummary};
 use crate::web::app::{Head, ShownHead, find, head};
 use crate::web::deployment::Line;
 use crate::web::error::PageError;
-use crate::web::live::{self, Live, Sent};
+use crate::web::live::{Live, Look, Sent, Viewer};
 use crate::web::moment::Moment;
 use crate::web::shell::{Shell, Visit};
+use crate::web::usage::{InUse, ShownUsage};
 use crate::web::view::{self, Mark};
 use crate::web::{Route, Web};
 
@@ -52,6 +49,7 @@ struct About {
 struct Standing {
     live: Option<Release>,
     containers: Vec<Container>,
+    in_use: Vec<InUse>,
     requests: Option<Requests>,
 }
 
@@ -71,22 +69,6 @@ struct Container {
     restarts: u32,
     out_of_memory: Option<Moment>,
     by_hand: ByHand,
-    memory: Used,
-    cpu: Used,
-}
-
-/// What a container uses of something, and what it may use.
-struct Used {
-    /// None: not known.
-    words: Option<String>,
-    /// In percent of what it may use, where that is limited.
-    percent: Option<u64>,
-}
-
-#[derive(Template)]
-#[template(path = "app/usage.html")]
-struct ShownUsage<'a> {
-    standing: &'a Standing,
 }
 
 struct Requests {
@@ -170,9 +152,10 @@ impl Standing {
         let counts = counts.inspect_err(|error| tracing::debug!(%error, "the proxy was not asked")).ok();
         let requests =
             counts.map(|mut counts| Requests::of(&counts.apps.remove(app.slug.as_str()).unwrap_or_default()));
+        let in_use = status.units.iter().filter_map(InUse::of).collect();
         let containers = status.units.into_iter().map(|unit| Container::of(engine, unit)).collect();
         let live = status.live.map(|live| Release::of(live, now));
-        Ok(Self { live, containers, requests })
+        Ok(Self { live, containers, in_use, requests })
     }
 }
 
@@ -207,30 +190,9 @@ impl Container {
             restarts: unit.restarts,
             out_of_memory: unit.out_of_memory.map(|at| Moment::of(at, now)),
             by_hand: engine.by_hand(&name),
-            memory: Used::of(unit.usage.memory, unit.usage.memory_limit, readable_bytes),
-            cpu: Used::of(unit.usage.cpu, unit.usage.cpu_limit, processors),
             name,
         }
     }
-}
-
-impl Used {
-    fn of(now: Option<u64>, most: Option<Bound>, shown: fn(u64) -> String) -> Self {
-        let Some(now) = now else { return Self { words: None, percent: None } };
-        let (bound, percent) = match most {
-            Some(Bound::At(most)) => {
-                (format!(" of {}", shown(most)), now.saturating_mul(100).checked_div(most))
-            }
-            Some(Bound::Unlimited) => (", no limit".to_owned(), None),
-            None => (", limit unknown".to_owned(), None),
-        };
-        Self { words: Some(format!("{}{bound}", shown(now))), percent: percent.map(|part| part.min(100)) }
-    }
-}
-
-/// Percent of one processor as a number of processors.
-fn processors(percent: u64) -> String {
-    format!("{}.{:02}", percent / 100, percent % 100)
 }
 
 impl Requests {
@@ -257,59 +219,24 @@ async fn watch(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     find(&live.reader, &visit.person, &id).await?;
-    let watching = Watching {
-        shell,
-        person: visit.person.clone(),
-        id,
-        beats: Box::pin(live.beats(|_| true)),
-        sent: Sent::default(),
-        live: live.clone(),
-    };
-    let batches = stream::unfold(watching, |mut watching| async move {
-        watching.beats.next().await?;
-        Some((watching.look().await, watching))
-    });
-    Ok(live.answer(visit.person, live::flat(batches)))
+    let of = Viewer { live: live.clone(), shell, person: visit.person.clone(), id };
+    let events = live.follow(Watching(of));
+    Ok(live.answer(visit.person, events))
 }
 
-struct Watching {
-    live: Live,
-    shell: Shell,
-    person: Person,
-    id: String,
-    beats: Pin<Box<dyn Stream<Item = ()> + Send>>,
-    sent: Sent,
-}
+struct Watching(Viewer);
 
-impl Watching {
-    async fn look(&mut self) -> Result<Vec<Event>, PageError> {
-        let Self { live, shell, person, id, beats: _, sent } = self;
-        let engine = &live.engine;
-        let app = find(&live.reader, person, id).await?;
+impl Look for Watching {
+    async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
+        let Viewer { live: Live { engine, reader, .. }, shell, person, id } = &self.0;
+        let app = find(reader, person, id).await?;
         let (head, standing, lines) =
             tokio::try_join!(head(engine, &app, ""), Standing::of(engine, &app), lines(engine, &app))?;
         let mut events = Vec::new();
         events.extend(sent.event("head", &ShownHead { shell, head: &head })?);
         events.extend(sent.event("standing", &ShownStanding { shell, standing: &standing })?);
-        events.extend(sent.event("usage", &ShownUsage { standing: &standing })?);
+        events.extend(sent.event("usage", &ShownUsage { in_use: &standing.in_use })?);
         events.extend(sent.event("recent", &ShownRecent { shell, head: &head, lines: &lines })?);
         Ok(events)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_known_is_not_zero() {
-        let words = |now, most| Used::of(now, most, processors).words;
-        assert_eq!(words(None, Some(Bound::At(50))), None);
-        assert_eq!(words(Some(7), Some(Bound::At(150))).as_deref(), Some("0.07 of 1.50"));
-        assert_eq!(words(Some(207), Some(Bound::Unlimited)).as_deref(), Some("2.07, no limit"));
-        assert_eq!(words(Some(0), None).as_deref(), Some("0.00, limit unknown"));
-        assert_eq!(Used::of(Some(75), Some(Bound::At(100)), processors).percent, Some(75));
-        assert_eq!(Used::of(Some(750), Some(Bound::At(100)), processors).percent, Some(100));
-        assert_eq!(Used::of(Some(75), Some(Bound::At(0)), processors).percent, None);
     }
 }

@@ -6,86 +6,65 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{find, overview, settings};
+use crate::auth::Person;
 use crate::auth::audit::Deed;
-use crate::auth::gate::{Deploy, Manage};
+use crate::auth::gate::Manage;
 use crate::domain::database::Database;
 use crate::domain::name::Slug;
 use crate::engine::{Engine, EngineError};
 use crate::web::error::PageError;
 use crate::web::form::{Confirm, Errors, Form};
+use crate::web::operate::{self, Act, Operated, Operation};
 use crate::web::shell::{Hx, Shell, Visit};
 use crate::web::{Route, Web, view};
 
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![
-        Route::post("/databases/{id}/start", start),
-        Route::post("/databases/{id}/stop", stop),
-        Route::post("/databases/{id}/restart", restart),
+    let own = vec![
         Route::post("/databases/{id}/upgrade", upgrade),
         Route::post("/databases/{id}/password", change_password),
         Route::post("/databases/{id}/rename", rename),
         Route::post("/databases/{id}/delete", delete).asking_again(),
-    ]
+    ];
+    own.into_iter().chain(operate::routes::<Database>()).collect()
 }
 
 fn deed(action: &'static str, database: &Database) -> Deed {
-    Deed::new(action, format!("database {}", database.slug))
+    Deed::new(action, database.object())
 }
 
-async fn start(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let database = find(engine.reader(), &visit.person, &id).await?;
-    visit.record(deed("database.started", &database)).await;
-    let done = engine.start_database(&database.slug).await;
-    on_to_overview(&engine, shell, hx, &database, done).await
-}
+impl Operated for Database {
+    const OPERATIONS: &'static [Operation] = &[
+        ("/databases/{id}/start", Act::Start, "database.started"),
+        ("/databases/{id}/stop", Act::Stop, "database.stopped"),
+        ("/databases/{id}/restart", Act::Restart, "database.restarted"),
+    ];
 
-async fn stop(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let database = find(engine.reader(), &visit.person, &id).await?;
-    visit.record(deed("database.stopped", &database)).await;
-    let done = engine.stop_database(&database.slug).await;
-    on_to_overview(&engine, shell, hx, &database, done).await
-}
+    async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Self, PageError> {
+        find(engine.reader(), person, id).await
+    }
 
-async fn restart(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let database = find(engine.reader(), &visit.person, &id).await?;
-    visit.record(deed("database.restarted", &database)).await;
-    let done = engine.restart_database(&database.slug).await;
-    on_to_overview(&engine, shell, hx, &database, done).await
-}
+    fn object(&self) -> String {
+        format!("database {}", self.slug)
+    }
 
-/// To the overview, or to it with what could not be done.
-async fn on_to_overview(
-    engine: &Engine,
-    shell: Shell,
-    hx: Hx,
-    database: &Database,
-    done: Result<Database, EngineError>,
-) -> Result<Response, PageError> {
-    let errors = match done {
-        Ok(database) => return Ok(view::go(hx, &format!("/databases/{}", database.slug))),
-        Err(error) => Errors::of_engine(error)?,
-    };
-    let mut page = overview::page(engine, shell, database).await?;
-    page.errors = errors;
-    view::wrong(&page)
+    fn path(&self) -> String {
+        format!("/databases/{}", self.slug)
+    }
+
+    async fn operate(&self, engine: &Engine, act: Act) -> Result<(), EngineError> {
+        let done = match act {
+            Act::Start => engine.start_database(&self.slug).await,
+            Act::Stop => engine.stop_database(&self.slug).await,
+            Act::Restart => engine.restart_database(&self.slug).await,
+        };
+        done.map(drop)
+    }
+
+    async fn refused(&self, engine: &Engine, shell: Shell, errors: Errors) -> Result<Response, PageError> {
+        let mut page = overview::page(engine, shell, self).await?;
+        page.errors = errors;
+        view::wrong(&page)
+    }
 }
 
 async fn upgrade(
@@ -170,19 +149,18 @@ async fn delete(
     hx: Hx,
     State(engine): State<Engine>,
     Path(id): Path<String>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let database = find(engine.reader(), &visit.person, &id).await?;
-    let errors = if confirm.trim() == database.slug.as_str() {
-        match engine.delete_database(&database.slug).await {
+    let errors = match confirm.is(database.slug.as_str()) {
+        Ok(()) => match engine.delete_database(&database.slug).await {
             Ok(_) => {
                 visit.record(deed("database.deleted", &database)).await;
                 return Ok(view::go(hx, "/databases#trash"));
             }
             Err(error) => Errors::of_engine(error)?,
-        }
-    } else {
-        Errors::one("confirm", format!("type {} to delete it", database.slug))
+        },
+        Err(errors) => errors,
     };
     settings::refused(&engine, shell, &visit.person, &database, errors).await
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use futures_util::{StreamExt as _, stream};
+use axum::response::sse::Event;
 
 use super::{mark, problem, runs};
 use crate::auth::Person;
@@ -17,7 +17,7 @@ use crate::engine::{Engine, TRASH_KEPT};
 use crate::store::Reader;
 use crate::web::error::PageError;
 use crate::web::form::{Confirm, Errors, Form};
-use crate::web::live::{self, Live, Sent};
+use crate::web::live::{Live, Look, Sent};
 use crate::web::moment::Moment;
 use crate::web::shell::{Hx, Shell, Visit};
 use crate::web::view::{self, Mark};
@@ -122,19 +122,23 @@ async fn rows(engine: &Engine, person: &Person) -> Result<Vec<Row>, PageError> {
 }
 
 async fn watch(visit: Visit<Read>, shell: Shell, State(live): State<Live>) -> Result<Response, PageError> {
-    let of = (live.clone(), shell, visit.person.clone());
-    let first = (live.looks(), Sent::default(), of);
-    let batches = stream::unfold(first, |(mut beats, mut sent, of)| async move {
-        beats.next().await?;
-        let (live, shell, person) = &of;
-        let look = async {
-            let rows = rows(&live.engine, person).await?;
-            Ok(sent.event("databases", &ShownList { shell, rows: &rows })?.into_iter().collect())
-        };
-        let events = look.await;
-        Some((events, (beats, sent, of)))
-    });
-    Ok(live.answer(visit.person, live::flat(batches)))
+    let (engine, person) = (live.engine.clone(), visit.person.clone());
+    let events = live.follow(Watching { engine, shell, person });
+    Ok(live.answer(visit.person, events))
+}
+
+struct Watching {
+    engine: Engine,
+    shell: Shell,
+    person: Person,
+}
+
+impl Look for Watching {
+    async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
+        let rows = rows(&self.engine, &self.person).await?;
+        let list = ShownList { shell: &self.shell, rows: &rows };
+        Ok(sent.event("databases", &list)?.into_iter().collect())
+    }
 }
 
 /// One in the trash, if the person may know of it.
@@ -168,20 +172,19 @@ async fn purge(
     hx: Hx,
     State(engine): State<Engine>,
     Path(id): Path<String>,
-    Form(Confirm { confirm }): Form<Confirm>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let database = trashed(engine.reader(), &visit.person, &id).await?;
-    let errors = if confirm.trim() == database.slug.as_str() {
-        match engine.purge_database(database.id).await {
+    let errors = match confirm.is(database.slug.as_str()) {
+        Ok(()) => match engine.purge_database(database.id).await {
             Ok(()) => {
                 let deed = Deed::new("database.purged", format!("database {}", database.slug));
                 visit.record(deed.before(serde_json::json!({ "volume": database.volume }))).await;
                 return Ok(view::go(hx, "/databases"));
             }
             Err(error) => Errors::of_engine(error)?,
-        }
-    } else {
-        Errors::one("confirm", format!("type {} to remove it for good", database.slug))
+        },
+        Err(errors) => errors,
     };
     refused(&engine, shell, &visit.person, &database, errors).await
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 
-use super::{Head, find, head, heads};
+use super::{Following, Head, find, head};
 use crate::api::database::revealed;
 use crate::api::wire;
 use crate::auth::audit::Deed;
@@ -15,9 +15,10 @@ use crate::domain::name::Slug;
 use crate::engine::{ByHand, Engine};
 use crate::web::error::PageError;
 use crate::web::form::Errors;
-use crate::web::live::Live;
+use crate::web::live::{Live, Viewer};
 use crate::web::moment::Moment;
 use crate::web::shell::{Shell, Visit};
+use crate::web::usage::InUse;
 use crate::web::{Route, Web, view};
 
 /// What stands in the place of the password until somebody asks for it.
@@ -29,6 +30,7 @@ pub(super) struct Page {
     shell: Shell,
     head: Head,
     about: About,
+    in_use: Vec<InUse>,
     /// With the password where somebody asked for it.
     reach: wire::DatabaseCredentials,
     revealed: bool,
@@ -99,6 +101,7 @@ pub(super) async fn page(engine: &Engine, shell: Shell, database: &Database) -> 
     Ok(Page {
         head,
         about: About::of(engine, database),
+        in_use: in_use(engine, database).await,
         reach: hidden(engine, database),
         revealed: false,
         links: links.collect(),
@@ -109,6 +112,17 @@ pub(super) async fn page(engine: &Engine, shell: Shell, database: &Database) -> 
         errors: Errors::default(),
         shell,
     })
+}
+
+/// What its container uses; nothing of one that does not run.
+pub(super) async fn in_use(engine: &Engine, database: &Database) -> Vec<InUse> {
+    match engine.database_status(database).await {
+        Ok(unit) => unit.iter().filter_map(InUse::of).collect(),
+        Err(error) => {
+            tracing::debug!(%error, "systemd was not asked what a database uses");
+            vec![InUse::unknown(&database.unit_name())]
+        }
+    }
 }
 
 /// How programs reach a database, with something else in the place of the password.
@@ -149,6 +163,7 @@ async fn watch(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     find(&live.reader, &visit.person, &id).await?;
-    let heads = heads(&live, shell, visit.person.clone(), id, "overview");
-    Ok(live.answer(visit.person, heads))
+    let of = Viewer { live: live.clone(), shell, person: visit.person.clone(), id };
+    let events = live.follow(Following { of, tab: "overview" });
+    Ok(live.answer(visit.person, events))
 }

@@ -1,7 +1,5 @@
 //! A deployment as it goes on: its steps and state, and the lines of its log, in one stream.
 
-use std::pin::Pin;
-
 use axum::BoxError;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -11,13 +9,12 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use super::{Shown, ShownState, find};
-use crate::auth::Person;
 use crate::auth::gate::Read;
 use crate::domain::deployment::Deployment;
 use crate::engine::{Engine, EngineError, LogEntry};
 use crate::web::app::{self, ShownHead};
 use crate::web::error::PageError;
-use crate::web::live::{self, Live, Sent};
+use crate::web::live::{Live, Look, Sent, Viewer};
 use crate::web::logs::{Row, rows_event};
 use crate::web::shell::{Shell, Visit};
 
@@ -42,7 +39,8 @@ pub(super) async fn watch(
     let (deployment, _) = find(&live.reader, &visit.person, &id).await?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let log = log(&live.engine, &deployment, last.unwrap_or(after));
-    let states = states(&live, shell, visit.person.clone(), id);
+    let of = Viewer { live: live.clone(), shell, person: visit.person.clone(), id };
+    let states = live.follow(Watching { of, is_over: false });
     let end = stream::once(async { Ok(Event::default().event("end").data("over")) });
     Ok(live.answer(visit.person, stream::select(log, states).chain(end)))
 }
@@ -61,52 +59,27 @@ fn log(
     })
 }
 
-/// Steps and state as they change; ends with the deployment.
-fn states(
-    live: &Live,
-    shell: Shell,
-    person: Person,
-    id: String,
-) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static + use<> {
-    let watching = Watching {
-        live: live.clone(),
-        shell,
-        person,
-        id,
-        beats: Box::pin(live.beats(|_| true)),
-        sent: Sent::default(),
-        is_over: false,
-    };
-    live::flat(stream::unfold(watching, |mut watching| async move {
-        if watching.is_over {
-            return None;
-        }
-        watching.beats.next().await?;
-        Some((watching.look().await, watching))
-    }))
-}
-
+/// Steps and state as they change; it is over with the deployment.
 struct Watching {
-    live: Live,
-    shell: Shell,
-    person: Person,
-    id: String,
-    beats: Pin<Box<dyn Stream<Item = ()> + Send>>,
-    sent: Sent,
+    of: Viewer,
     is_over: bool,
 }
 
-impl Watching {
-    async fn look(&mut self) -> Result<Vec<Event>, PageError> {
-        let Self { live, shell, person, id, beats: _, sent, is_over } = self;
-        let (deployment, app) = find(&live.reader, person, id).await?;
-        let events = live.reader.events(deployment.id).await?;
-        let head = app::head(&live.engine, &app, "deployments").await?;
-        let shown = Shown::of(&deployment, &app, &events, head.may_deploy(shell), live.engine.now());
-        *is_over = shown.is_over;
+impl Look for Watching {
+    async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
+        let Viewer { live: Live { engine, reader, .. }, shell, person, id } = &self.of;
+        let (deployment, app) = find(reader, person, id).await?;
+        let events = reader.events(deployment.id).await?;
+        let head = app::head(engine, &app, "deployments").await?;
+        let shown = Shown::of(&deployment, &app, &events, head.may_deploy(shell), engine.now());
+        self.is_over = shown.is_over;
         let mut found = Vec::new();
         found.extend(sent.event("head", &ShownHead { shell, head: &head })?);
         found.extend(sent.event("state", &ShownState { shell, head: &head, shown: &shown })?);
         Ok(found)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
     }
 }

@@ -13,7 +13,7 @@ use super::super::{Route, Web};
 use crate::api::drift::deed;
 use crate::auth::gate::Administer;
 use crate::domain::drift::Change;
-use crate::engine::{Decided, Drifted, Engine, EngineError};
+use crate::engine::{Drifted, Engine};
 
 /// Where they are shown.
 const PAGE: &str = "/host/drift";
@@ -38,9 +38,9 @@ struct File {
 pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
         Route::get(PAGE, show),
-        Route::post("/host/drift/{unit}/adopt", adopt),
-        Route::post("/host/drift/{unit}/restore", restore),
-        Route::post("/host/drift/{unit}/ignore", ignore),
+        deciding("/host/drift/{unit}/adopt", Decision::Adopt),
+        deciding("/host/drift/{unit}/restore", Decision::Restore),
+        deciding("/host/drift/{unit}/ignore", Decision::Ignore),
     ]
 }
 
@@ -57,46 +57,36 @@ async fn show(
     view::show(&page(&engine, shell, String::new()).await?)
 }
 
-async fn adopt(
-    visit: Visit<Administer>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(unit): Path<String>,
-) -> Result<Response, PageError> {
-    let outcome = engine.adopt_unit(&unit).await;
-    decided(&engine, visit, shell, hx, outcome).await
+/// What a person may decide.
+#[derive(Debug, Clone, Copy)]
+enum Decision {
+    Adopt,
+    Restore,
+    Ignore,
 }
 
-async fn restore(
-    visit: Visit<Administer>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(unit): Path<String>,
-) -> Result<Response, PageError> {
-    let outcome = engine.restore_unit(&unit).await;
-    decided(&engine, visit, shell, hx, outcome).await
+fn deciding(path: &'static str, decision: Decision) -> Route<Web> {
+    Route::post(
+        path,
+        move |visit: Visit<Administer>, shell: Shell, hx: Hx, engine: State<Engine>, unit: Path<String>| {
+            decide(decision, visit, shell, hx, engine.0, unit.0)
+        },
+    )
 }
 
-async fn ignore(
+async fn decide(
+    decision: Decision,
     visit: Visit<Administer>,
     shell: Shell,
     hx: Hx,
-    State(engine): State<Engine>,
-    Path(unit): Path<String>,
+    engine: Engine,
+    unit: String,
 ) -> Result<Response, PageError> {
-    let outcome = engine.ignore_unit(&unit).await;
-    decided(&engine, visit, shell, hx, outcome).await
-}
-
-async fn decided(
-    engine: &Engine,
-    visit: Visit<Administer>,
-    shell: Shell,
-    hx: Hx,
-    outcome: Result<(Drifted, Decided), EngineError>,
-) -> Result<Response, PageError> {
+    let outcome = match decision {
+        Decision::Adopt => engine.adopt_unit(&unit).await,
+        Decision::Restore => engine.restore_unit(&unit).await,
+        Decision::Ignore => engine.ignore_unit(&unit).await,
+    };
     match outcome {
         Ok((found, decided)) => {
             visit.record(deed(&found, &decided)).await;
@@ -104,7 +94,7 @@ async fn decided(
         }
         Err(error) => {
             let wrong = Errors::of_engine(error)?.others(&[]).join("; ");
-            view::wrong(&page(engine, shell, wrong).await?)
+            view::wrong(&page(&engine, shell, wrong).await?)
         }
     }
 }

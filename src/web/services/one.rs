@@ -1,4 +1,4 @@
-//! One service: its containers as they stand, its domains, its revisions, and what can be done with it.
+//! One service: its containers as they stand, its revisions, and what can be done with it.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -8,52 +8,62 @@ use serde_json::json;
 
 use super::super::error::PageError;
 use super::super::form::{Confirm, Errors, Form};
-use super::super::live::Live;
+use super::super::live::{Live, Viewer};
 use super::super::moment::Moment;
+use super::super::operate::{self, Act, Operated, Operation};
 use super::super::shell::{Hx, Shell, Visit};
+use super::super::usage::InUse;
 use super::super::view;
 use super::super::{Route, Web};
-use super::{Head, find, heads};
-use crate::api::wire::{self, CreateServiceDomain};
+use super::{Following, Head, find};
+use crate::auth::Person;
 use crate::auth::audit::Deed;
-use crate::auth::gate::{Deploy, Manage, Read};
-use crate::domain::name::{HostName, Slug};
+use crate::auth::gate::{Manage, Read};
+use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::service::{Revision, Service};
-use crate::engine::{Engine, EngineError, PartStatus};
+use crate::engine::{Engine, EngineError, PartStatus, ServiceStatus};
 
 #[derive(Template)]
 #[template(path = "services/one.html")]
 struct Page {
     shell: Shell,
-    service: Service,
     head: Head,
     /// Unit files of it that somebody changed by hand.
     edited: Vec<String>,
     parts: Vec<PartStatus>,
+    in_use: Vec<InUse>,
     revisions: Vec<RevisionRow>,
-    domain: DomainFields,
+    /// Where people find it.
+    urls: Vec<String>,
     errors: Errors,
 }
 
-struct RevisionRow {
-    revision: Revision,
+/// The containers as they stand, as a fragment of its own.
+#[derive(Template)]
+#[template(path = "services/containers.html")]
+pub(super) struct ShownContainers<'a> {
+    pub shell: &'a Shell,
+    pub head: &'a Head,
+    pub parts: &'a [PartStatus],
+}
+
+/// The table of the revisions, as a fragment of its own.
+#[derive(Template)]
+#[template(path = "services/revisions.html")]
+pub(super) struct ShownRevisions<'a> {
+    pub shell: &'a Shell,
+    pub head: &'a Head,
+    pub revisions: &'a [RevisionRow],
+}
+
+/// One revision.
+pub(super) struct RevisionRow {
+    number: u32,
+    state: &'static str,
+    back_to: Option<u32>,
     created: Moment,
     is_live: bool,
-}
-
-/// A domain as somebody types it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct DomainFields {
-    host: String,
-    container: String,
-    port: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct OfHost {
-    host: String,
 }
 
 /// How a service goes.
@@ -67,38 +77,44 @@ struct Deletion {
 
 /// The routes of this part.
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![
+    let own = vec![
         Route::get("/services/{id}", show),
         Route::get("/live/services/{id}", watch),
-        Route::post("/services/{id}/start", start),
-        Route::post("/services/{id}/stop", stop),
-        Route::post("/services/{id}/restart", restart),
-        Route::post("/services/{id}/domains", add_domain),
-        Route::post("/services/{id}/domains/remove", remove_domain),
         Route::post("/services/{id}/revisions/{number}/rollback", roll_back),
         Route::post("/services/{id}/delete", delete).asking_again(),
-    ]
+    ];
+    own.into_iter().chain(operate::routes::<Service>()).collect()
 }
 
 async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageError> {
     let status = engine.service_status(slug).await?;
-    let head = Head::of(&status, "overview");
-    let revisions = engine.reader().revisions(status.service.id).await?;
-    let row = |revision: Revision| RevisionRow {
-        created: Moment::of(revision.created, engine.now()),
-        is_live: status.service.live == Some(revision.id),
-        revision,
-    };
     Ok(Page {
         shell,
-        head,
+        head: Head::of(&status, "overview"),
         edited: engine.edited_of_service(slug).await?,
-        revisions: revisions.into_iter().map(row).collect(),
-        service: status.service,
+        revisions: revisions(engine, &status),
+        in_use: in_use(&status),
+        urls: engine.service_urls(&status.service),
         parts: status.parts,
-        domain: DomainFields::default(),
         errors: Errors::default(),
     })
+}
+
+/// The revisions as they are shown, the newest first.
+pub(super) fn revisions(engine: &Engine, status: &ServiceStatus) -> Vec<RevisionRow> {
+    let row = |revision: &Revision| RevisionRow {
+        number: revision.number,
+        state: revision.state.as_str(),
+        back_to: revision.back_to,
+        created: Moment::of(revision.created, engine.now()),
+        is_live: status.service.live == Some(revision.id),
+    };
+    status.revisions.iter().map(row).collect()
+}
+
+/// What the containers use.
+pub(super) fn in_use(status: &ServiceStatus) -> Vec<InUse> {
+    status.parts.iter().flat_map(|part| &part.units).filter_map(InUse::of).collect()
 }
 
 async fn show(
@@ -118,96 +134,41 @@ async fn watch(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     find(&live.engine, &visit.person, &id).await?;
-    let heads = heads(&live, shell, visit.person.clone(), id, "overview");
-    Ok(live.answer(visit.person, heads))
+    let of = Viewer { live: live.clone(), shell, person: visit.person.clone(), id };
+    let events = live.follow(Following { of, tab: "overview" });
+    Ok(live.answer(visit.person, events))
 }
 
-async fn start(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let slug = find(&engine, &visit.person, &id).await?.slug;
-    visit.record(Deed::new("service.started", format!("service {slug}"))).await;
-    let outcome = engine.start_service(&slug).await;
-    back(&engine, shell, hx, &slug, outcome).await
-}
+impl Operated for Service {
+    const OPERATIONS: &'static [Operation] = &[
+        ("/services/{id}/start", Act::Start, "service.started"),
+        ("/services/{id}/stop", Act::Stop, "service.stopped"),
+        ("/services/{id}/restart", Act::Restart, "service.restarted"),
+    ];
 
-async fn stop(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let slug = find(&engine, &visit.person, &id).await?.slug;
-    visit.record(Deed::new("service.stopped", format!("service {slug}"))).await;
-    let outcome = engine.stop_service(&slug).await;
-    back(&engine, shell, hx, &slug, outcome).await
-}
-
-async fn restart(
-    visit: Visit<Deploy>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let slug = find(&engine, &visit.person, &id).await?.slug;
-    visit.record(Deed::new("service.restarted", format!("service {slug}"))).await;
-    let outcome = engine.restart_service(&slug, None).await;
-    back(&engine, shell, hx, &slug, outcome).await
-}
-
-async fn add_domain(
-    visit: Visit<Manage>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Form(fields): Form<DomainFields>,
-) -> Result<Response, PageError> {
-    let slug = find(&engine, &visit.person, &id).await?.slug;
-    let asked = CreateServiceDomain {
-        host: fields.host.trim().to_owned(),
-        container: fields.container.clone(),
-        port: fields.port.trim().parse().unwrap_or(0),
-        https_redirect: None,
-    };
-    let errors = match asked.parse() {
-        Err(errors) => Errors::from(errors),
-        Ok(new) => match engine.add_service_domain(&slug, new).await {
-            Ok(domain) => {
-                let domain = wire::value(&wire::ServiceDomain::from(&domain));
-                let deed = Deed::new("service.domain_added", format!("service {slug}"));
-                visit.record(deed.after(domain)).await;
-                return Ok(view::go(hx, &format!("/services/{slug}")));
-            }
-            Err(error) => Errors::of_engine(error)?,
-        },
-    };
-    let page = page(&engine, shell, &slug).await?;
-    view::wrong(&Page { domain: fields, errors, ..page })
-}
-
-async fn remove_domain(
-    visit: Visit<Manage>,
-    shell: Shell,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Form(OfHost { host }): Form<OfHost>,
-) -> Result<Response, PageError> {
-    let slug = find(&engine, &visit.person, &id).await?.slug;
-    let host = HostName::parse(&host).map_err(|_| PageError::NotFound)?;
-    let outcome = engine.remove_service_domain(&slug, host.clone()).await;
-    if outcome.is_ok() {
-        let deed = Deed::new("service.domain_removed", format!("service {slug}"));
-        visit.record(deed.before(json!({ "host": host.as_str() }))).await;
+    async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Self, PageError> {
+        find(engine, person, id).await
     }
-    back(&engine, shell, hx, &slug, outcome).await
+
+    fn object(&self) -> String {
+        format!("service {}", self.slug)
+    }
+
+    fn path(&self) -> String {
+        format!("/services/{}", self.slug)
+    }
+
+    async fn operate(&self, engine: &Engine, act: Act) -> Result<(), EngineError> {
+        match act {
+            Act::Start => engine.start_service(&self.slug).await,
+            Act::Stop => engine.stop_service(&self.slug).await,
+            Act::Restart => engine.restart_service(&self.slug, None).await,
+        }
+    }
+
+    async fn refused(&self, engine: &Engine, shell: Shell, errors: Errors) -> Result<Response, PageError> {
+        view::wrong(&Page { errors, ..page(engine, shell, &self.slug).await? })
+    }
 }
 
 async fn roll_back(

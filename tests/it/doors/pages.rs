@@ -199,7 +199,7 @@ fn target(pattern: &str) -> Option<String> {
 }
 
 /// A service that runs.
-fn service(host: &Host) {
+pub(super) fn service(host: &Host) {
     let file = "services: {web: {image: \"docker.io/library/busybox:stable\", command: sleep 1000, stop_signal: SIGKILL}}";
     host.run(["sh", "-c", &format!("echo '{file}' >/root/compose.yaml")]).succeeds();
     host.rivetr(["services", "create", "pair", "--file", "/root/compose.yaml"]).succeeds();
