@@ -9,6 +9,7 @@ mod app;
 mod around;
 mod assets;
 mod audit;
+mod backups;
 mod certificates;
 mod cookie;
 mod database;
@@ -84,6 +85,7 @@ pub fn table() -> Vec<Route<Web>> {
         people::routes(),
         me::routes(),
         audit::routes(),
+        backups::routes(),
         certificates::routes(),
         database::routes(),
         deployment::routes(),

@@ -12,6 +12,7 @@ use axum::response::sse::Event;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 
+use super::backups::{self, Alarm};
 use super::deployment::Line;
 use super::error::PageError;
 use super::live::{self, Live, Sent};
@@ -38,6 +39,7 @@ struct Page {
     board: Board,
     recent: Vec<Line>,
     host: Host,
+    alarms: Vec<Alarm>,
     /// What the stream need not send again, and when it was made.
     seen: u64,
     made: i64,
@@ -88,6 +90,13 @@ struct ShownRecent<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "backups/alarms.html")]
+struct ShownAlarms<'a> {
+    shell: &'a Shell,
+    alarms: &'a [Alarm],
+}
+
+#[derive(Template)]
 #[template(path = "overview/host.html")]
 struct ShownHost<'a> {
     shell: &'a Shell,
@@ -108,7 +117,8 @@ async fn index(
     let (board, recent) = read(&engine, &reader, &visit.person).await?;
     let host = Host::of(&engine, &shell);
     let seen = live::hash(&board);
-    view::show(&Page { shell, board, recent, host, seen, made: engine.now().0 })
+    let alarms = backups::alarms(&engine, &visit.person).await?;
+    view::show(&Page { shell, board, recent, host, alarms, seen, made: engine.now().0 })
 }
 
 /// Reads all of it: a few questions to the store and one to systemd, however many apps there are.
@@ -226,6 +236,8 @@ impl Watching {
             events.extend(self.sent.anew("board", &whole)?);
         }
         events.extend(self.sent.event("recent", &ShownRecent { shell, recent: &recent })?);
+        let alarms = backups::alarms(&self.live.engine, &self.person).await?;
+        events.extend(self.sent.event("alarms", &ShownAlarms { shell, alarms: &alarms })?);
         events.extend(self.sent.event("host", &ShownHost { shell, host: &host })?);
         self.apps = Some(apps);
         Ok(events)

@@ -10,9 +10,11 @@ use crate::api::wire;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
 use crate::domain::app::App;
+use crate::domain::backup::Subject;
 use crate::domain::database::{Connection, Database, Prefix};
 use crate::domain::name::Slug;
 use crate::engine::{ByHand, Engine};
+use crate::web::backups::{self, Alarm};
 use crate::web::error::PageError;
 use crate::web::form::Errors;
 use crate::web::live::Live;
@@ -31,6 +33,7 @@ pub(super) struct Page {
     about: About,
     /// With the password where somebody asked for it.
     reach: wire::DatabaseCredentials,
+    alarms: Vec<Alarm>,
     revealed: bool,
     links: Vec<wire::DatabaseLink>,
     /// The apps that could be told too.
@@ -100,6 +103,7 @@ pub(super) async fn page(engine: &Engine, shell: Shell, database: &Database) -> 
         head,
         about: About::of(engine, database),
         reach: hidden(engine, database),
+        alarms: backups::alarms_of(engine, &Subject::Database(database.id)).await?,
         revealed: false,
         links: links.collect(),
         apps,

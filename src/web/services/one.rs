@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::backups::{self, Alarm};
 use super::super::error::PageError;
 use super::super::form::{Confirm, Errors, Form};
 use super::super::live::Live;
@@ -20,6 +21,7 @@ use crate::auth::gate::{Deploy, Manage, Read};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::right::Right;
 use crate::domain::service::{Revision, Service};
+use crate::domain::volume::VolumeOf;
 use crate::engine::{Engine, EngineError, PartStatus};
 
 #[derive(Template)]
@@ -30,6 +32,7 @@ struct Page {
     head: Head,
     /// Unit files of it that somebody changed by hand.
     edited: Vec<String>,
+    alarms: Vec<Alarm>,
     parts: Vec<PartStatus>,
     revisions: Vec<RevisionRow>,
     domain: DomainFields,
@@ -93,6 +96,7 @@ async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageEr
         shell,
         head,
         edited: engine.edited_of_service(slug).await?,
+        alarms: backups::alarms_of_volumes(engine, &VolumeOf::Service(slug.clone())).await?,
         revisions: revisions.into_iter().map(row).collect(),
         service: status.service,
         parts: status.parts,
