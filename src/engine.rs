@@ -93,7 +93,10 @@ use crate::quadlet::features::PodmanFeatures;
 use crate::store::{Reader, SubnetPool, Writer};
 use crate::vault::{KeySource, Sealing, Vault};
 
-pub use backup::{Concern, NewDestination, ShownBackup};
+pub use backup::{
+    Concern as BackupConcern, KeptThing, NewDestination, ShownBackup, Source as BackupSource,
+    Trouble as BackupTrouble,
+};
 pub use certs::Acme;
 pub use change::Changed;
 pub use configured::{Configuration, Configured};

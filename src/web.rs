@@ -9,6 +9,7 @@ mod app;
 mod around;
 mod assets;
 mod audit;
+mod backups;
 mod certificates;
 mod cookie;
 mod database;
@@ -86,6 +87,7 @@ pub fn table() -> Vec<Route<Web>> {
         people::routes(),
         me::routes(),
         audit::routes(),
+        backups::routes(),
         certificates::routes(),
         database::routes(),
         deployment::routes(),

@@ -19,9 +19,9 @@ use super::input::{Input, Params};
 use super::wire;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Administer, Authorized, Deploy, Manage, Read};
-use crate::domain::backup::{BackupId, Place, Reason};
+use crate::domain::backup::{BackupId, Reason};
 use crate::domain::name::Slug;
-use crate::engine::{Engine, ShownBackup};
+use crate::engine::{BackupSource, Engine, ShownBackup};
 
 /// The longest that an answer waits for an end, in seconds: less than any client does.
 const WAIT_MAX: u64 = 20;
@@ -58,8 +58,19 @@ pub(super) async fn of_database(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Json<wire::List<wire::Backup>>, ApiError> {
-    let database = find(engine.reader(), &id).await?;
-    let items = engine.backups_of(&database).await?.iter().map(wire::Backup::from).collect();
+    listed(&engine, &database(&engine, &id).await?).await
+}
+
+pub(super) async fn of_volume(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<Json<wire::List<wire::Backup>>, ApiError> {
+    listed(&engine, &engine.volume_source(&name).await?).await
+}
+
+async fn listed(engine: &Engine, of: &BackupSource) -> Result<Json<wire::List<wire::Backup>>, ApiError> {
+    let items = engine.backups_of(of).await?.iter().map(wire::Backup::from).collect();
     Ok(Json(wire::List { items, next: None }))
 }
 
@@ -69,13 +80,29 @@ pub(super) async fn take(
     Path(id): Path<String>,
     Input(wish): Input<wire::TakeBackup>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let database = find(engine.reader(), &id).await?;
+    let of = database(&engine, &id).await?;
+    taken(&by, &engine, &of, wish).await
+}
+
+pub(super) async fn take_volume(
+    by: Authorized<Deploy>,
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    Input(wish): Input<wire::TakeBackup>,
+) -> Result<impl IntoResponse, ApiError> {
+    let of = engine.volume_source(&name).await?;
+    taken(&by, &engine, &of, wish).await
+}
+
+async fn taken(
+    by: &Authorized<Deploy>,
+    engine: &Engine,
+    of: &BackupSource,
+    wish: wire::TakeBackup,
+) -> Result<(StatusCode, Json<wire::Backup>), ApiError> {
     let reason = if wish.scheduled { Reason::Scheduled } else { Reason::Asked };
-    let place = match wish.parse()? {
-        Some(place) => place,
-        None => engine.schedule_of(&database).await?.map_or(Place::Disk, |schedule| schedule.place),
-    };
-    let backup = engine.take_backup(&database, place, reason).await?;
+    let wire::AskedBackup { place, hold } = wish.parse()?;
+    let backup = engine.take_backup(of, place, reason, hold).await?;
     let deed = Deed::new("backup.taken", named(&backup.name, backup.id)).of(backup.team);
     by.record(deed.after(json!({ "place": backup.place.to_string(), "reason": reason.word() }))).await;
     Ok((StatusCode::ACCEPTED, Json(wire::Backup::from(&ShownBackup { backup, restores: Vec::new() }))))
@@ -108,8 +135,8 @@ pub(super) async fn restore(
     Path(id): Path<String>,
     Input(wish): Input<wire::RestoreBackup>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let target = wish.parse()?;
     let backup = engine.backup(number(&id)?).await?;
+    let target = wish.parse(&backup.subject)?;
     let restore = wire::Restore::from(&engine.restore_backup(backup.id, target).await?);
     let deed = Deed::new("backup.restored", named(&backup.name, backup.id)).of(backup.team);
     by.record(deed.after(json!({ "target": restore.target, "name": restore.name }))).await;
@@ -141,9 +168,28 @@ pub(super) async fn import(
     Path(id): Path<String>,
     body: Body,
 ) -> Result<impl IntoResponse, ApiError> {
-    let database = find(engine.reader(), &id).await?;
+    let of = database(&engine, &id).await?;
+    imported(&by, &engine, &of, body).await
+}
+
+pub(super) async fn import_volume(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<impl IntoResponse, ApiError> {
+    let of = engine.volume_source(&name).await?;
+    imported(&by, &engine, &of, body).await
+}
+
+async fn imported(
+    by: &Authorized<Manage>,
+    engine: &Engine,
+    of: &BackupSource,
+    body: Body,
+) -> Result<(StatusCode, Json<wire::Backup>), ApiError> {
     let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
-    let backup = engine.import_backup(&database, body).await?;
+    let backup = engine.import_backup(of, body).await?;
     by.record(Deed::new("backup.imported", named(&backup.name, backup.id)).of(backup.team)).await;
     Ok((StatusCode::CREATED, Json(wire::Backup::from(&ShownBackup { backup, restores: Vec::new() }))))
 }
@@ -153,9 +199,20 @@ pub(super) async fn schedule(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Json<wire::BackupSchedule>, ApiError> {
-    let database = find(engine.reader(), &id).await?;
-    let schedule = engine.schedule_of(&database).await?;
-    let schedule = schedule.ok_or_else(|| ApiError::not_found("schedule of backups", &id))?;
+    scheduled(&engine, &database(&engine, &id).await?).await
+}
+
+pub(super) async fn schedule_of_volume(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<Json<wire::BackupSchedule>, ApiError> {
+    scheduled(&engine, &engine.volume_source(&name).await?).await
+}
+
+async fn scheduled(engine: &Engine, of: &BackupSource) -> Result<Json<wire::BackupSchedule>, ApiError> {
+    let schedule = engine.schedule_of(of).await?;
+    let schedule = schedule.ok_or_else(|| ApiError::not_found("schedule of backups", &of.name()))?;
     Ok(Json(wire::BackupSchedule::from(&schedule)))
 }
 
@@ -165,12 +222,31 @@ pub(super) async fn set_schedule(
     Path(id): Path<String>,
     Input(wish): Input<wire::BackupSchedule>,
 ) -> Result<Json<wire::BackupSchedule>, ApiError> {
+    let of = database(&engine, &id).await?;
+    put_schedule(&by, &engine, &of, wish).await
+}
+
+pub(super) async fn set_schedule_of_volume(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    Input(wish): Input<wire::BackupSchedule>,
+) -> Result<Json<wire::BackupSchedule>, ApiError> {
+    let of = engine.volume_source(&name).await?;
+    put_schedule(&by, &engine, &of, wish).await
+}
+
+async fn put_schedule(
+    by: &Authorized<Manage>,
+    engine: &Engine,
+    of: &BackupSource,
+    wish: wire::BackupSchedule,
+) -> Result<Json<wire::BackupSchedule>, ApiError> {
     let schedule = wish.parse()?;
-    let database = find(engine.reader(), &id).await?;
-    engine.set_schedule(&database, Some(schedule.clone())).await?;
+    engine.set_schedule(of, Some(schedule.clone())).await?;
     let shown = wire::BackupSchedule::from(&schedule);
-    let deed = Deed::new("backup.scheduled", format!("database {}", database.slug));
-    by.record(deed.of(database.project.team).after(wire::value(&shown))).await;
+    let deed = Deed::new("backup.scheduled", of.words());
+    by.record(deed.of(of.team()).after(wire::value(&shown))).await;
     Ok(Json(shown))
 }
 
@@ -179,10 +255,26 @@ pub(super) async fn remove_schedule(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let database = find(engine.reader(), &id).await?;
-    engine.set_schedule(&database, None).await?;
-    let deed = Deed::new("backup.unscheduled", format!("database {}", database.slug));
-    by.record(deed.of(database.project.team)).await;
+    let of = database(&engine, &id).await?;
+    unschedule(&by, &engine, &of).await
+}
+
+pub(super) async fn remove_schedule_of_volume(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let of = engine.volume_source(&name).await?;
+    unschedule(&by, &engine, &of).await
+}
+
+async fn unschedule(
+    by: &Authorized<Manage>,
+    engine: &Engine,
+    of: &BackupSource,
+) -> Result<StatusCode, ApiError> {
+    engine.set_schedule(of, None).await?;
+    by.record(Deed::new("backup.unscheduled", of.words()).of(of.team())).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -225,6 +317,10 @@ pub(super) async fn key(
     by.record(Deed::new("backup_key.revealed", format!("key {recipient}"))).await;
     let key = String::from_utf8_lossy(key.reveal()).into_owned();
     Ok(Json(wire::BackupKey { recipient: recipient.to_string(), key }))
+}
+
+async fn database(engine: &Engine, id: &str) -> Result<BackupSource, ApiError> {
+    Ok(BackupSource::Database(Box::new(find(engine.reader(), id).await?)))
 }
 
 fn number(id: &str) -> Result<BackupId, ApiError> {

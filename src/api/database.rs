@@ -85,11 +85,11 @@ pub(super) async fn change(
             after
         }
         wire::AskedChange::Settings(_) => {
-            let change = |now: &Database| match wish.parse(now.kind, &now.settings)? {
+            let change = |now: &Database| match wish.clone().parse(now.kind, &now.settings)? {
                 wire::AskedChange::Settings(settings) => Ok::<_, ApiError>(settings),
                 wire::AskedChange::Rename(_) => Ok(now.settings.clone()),
             };
-            let after = engine.change_database(&before.slug, change).await?;
+            let after = engine.change_database(&before.slug, wish.without_backup, change).await?;
             let deed = Deed::new("database.changed", of_database(&after));
             by.record(deed.before(written_down(&before)).after(written_down(&after))).await;
             after

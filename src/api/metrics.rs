@@ -64,7 +64,7 @@ fn text(metrics: &Metrics) -> String {
     for (state, count) in ended {
         text.sample(&[("state", state.as_str())], count);
     }
-    let help = "Databases whose backups failed, are late or cannot be restored.";
+    let help = "Databases and volumes whose backups failed, are late, empty or cannot be restored.";
     text.family("rivetr_backup_concerns", "gauge", help).sample(&[], backup_concerns.len());
     text.family("rivetr_proxy_up", "gauge", "Whether the proxy could be asked.")
         .sample(&[], u8::from(proxy.is_some()));

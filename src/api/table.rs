@@ -303,7 +303,7 @@ fn of_teams() -> Vec<Route<Api>> {
             .about("Delete a team that has neither projects nor keys")
             .answers_nothing(),
         Route::put("/api/teams/{team}/limits", team::limit)
-            .about("Say what the apps of a team may use together; what is not said is not limited")
+            .about("Say what the apps, databases and services of a team may use together; what is not said is not limited")
             .takes::<wire::TeamLimits>()
             .gives::<wire::Team>(StatusCode::OK),
         Route::get("/api/teams/{team}/members", team::members)

@@ -39,8 +39,8 @@ use utoipa::ToSchema;
 
 pub use answer::{parse_time, time};
 pub use backup::{
-    Backup, BackupDestination, BackupKey, BackupSchedule, PutDestination, Restore, RestoreBackup, TakeBackup,
-    Verdict,
+    AskedBackup, Backup, BackupDestination, BackupKey, BackupSchedule, PutDestination, Restore,
+    RestoreBackup, TakeBackup, Verdict,
 };
 pub use certificate::{AddCertificate, Certificate, RenewCertificate};
 pub use change::{ChangeApp, ChangedApp};

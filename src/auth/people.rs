@@ -91,7 +91,7 @@ impl Auth {
         Ok(team)
     }
 
-    /// Says what the apps of a team may use together.
+    /// Says what the apps, databases and services of a team may use together.
     pub async fn set_quota(&self, by: Actor<'_>, team: TeamId, quota: Quota) -> Result<Team, ChangeError> {
         let before = self.0.reader.team_by_id(team).await?.ok_or(PeopleError::NoTeam)?.quota;
         let team = self.0.writer.set_quota(team, quota).await?;

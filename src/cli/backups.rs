@@ -1,19 +1,20 @@
-//! `rivetr backups …`: backups of databases, taken, restored, and looked after.
+//! `rivetr backups …`: backups of databases and volumes, taken, restored, and looked after.
 
 mod destinations;
 mod files;
+mod of;
 mod restore;
 mod schedule;
 mod take;
 
 use clap::{Args, Subcommand};
 
+pub(super) use self::of::Of;
 use super::failure::{Exit, Failure};
 use super::session::Session;
 use super::table::{facts, or_dash, table, time};
 use super::volumes::size;
 use crate::api::wire::{self, Backup, BackupKey};
-use crate::domain::name::Slug;
 
 /// How long one question waits at the daemon for an end, in seconds.
 const WAIT: u64 = 20;
@@ -21,26 +22,26 @@ const WAIT: u64 = 20;
 /// What can be done with backups.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Backups {
-    /// Back a database up
+    /// Back a database or a volume up
     Take(take::Take),
-    /// List the backups of a database, or of all
+    /// List the backups of a database or a volume, or of all
     List(List),
     /// Show one backup
     #[command(after_help = "Example: rivetr backups show 12")]
     Show(One),
     /// Restore a backup
     Restore(restore::Restore),
-    /// Restore a backup into a container that goes again, to see whether it is good
+    /// Restore a backup into a container or a volume that goes again, to see whether it is good
     #[command(after_help = "Example: rivetr backups check 12")]
     Check(One),
     /// Write the file of a backup
     Download(files::Download),
-    /// Hand in what was written out elsewhere, as a backup of a database
+    /// Hand in what was written out elsewhere, as a backup
     Import(files::Import),
     /// Delete a backup with its file
     #[command(after_help = "Example: rivetr backups delete 12 --yes")]
     Delete(Delete),
-    /// See or change when a database is backed up by itself
+    /// See or change when a database or a volume is backed up by itself
     Schedule(schedule::Schedule),
     /// Storages where backups may lie
     #[command(subcommand)]
@@ -54,9 +55,9 @@ pub enum Backups {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example: rivetr backups list orders")]
 pub struct List {
-    /// The database
-    #[arg(value_parser = Slug::parse)]
-    database: Option<Slug>,
+    /// The database, or the volume as `rivetr volumes list` names it
+    #[arg(value_name = "NAME", value_parser = Of::parse)]
+    of: Option<Of>,
 }
 
 /// The backup that is meant.
@@ -80,11 +81,9 @@ impl Backups {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         match self {
             Self::Take(take) => take.run(session).await,
-            Self::List(List { database }) => {
-                let path = database.map_or_else(
-                    || "/api/backups".to_owned(),
-                    |database| format!("/api/databases/{database}/backups"),
-                );
+            Self::List(List { of }) => {
+                let path =
+                    of.map_or_else(|| "/api/backups".to_owned(), |of| format!("{}/backups", of.path()));
                 let answer = session.client.get(&path).await?;
                 session.show(&answer, |backups: wire::List<Backup>| words(&backups.items))
             }
@@ -132,9 +131,15 @@ async fn settle(
     }
 }
 
+/// How what uses a volume is to be held, as the API has it.
+fn hold(stop: bool, pause: bool) -> Option<String> {
+    let word = if stop { Some("stop") } else { pause.then_some("pause") };
+    word.map(str::to_owned)
+}
+
 fn words(backups: &[Backup]) -> String {
     if backups.is_empty() {
-        return "There are no backups. `rivetr backups take DATABASE` makes one.\n".to_owned();
+        return "There are no backups. `rivetr backups take NAME` makes one.\n".to_owned();
     }
     let row = |backup: &Backup| {
         [
@@ -148,7 +153,7 @@ fn words(backups: &[Backup]) -> String {
         ]
     };
     let rows: Vec<_> = backups.iter().map(row).collect();
-    table(["BACKUP", "DATABASE", "STATE", "CREATED", "SIZE", "PLACE", "CHECKED"], &rows)
+    table(["BACKUP", "OF", "STATE", "CREATED", "SIZE", "PLACE", "CHECKED"], &rows)
 }
 
 fn verdict(backup: &Backup) -> String {
@@ -162,7 +167,7 @@ fn verdict(backup: &Backup) -> String {
 fn details(backup: &Backup) -> String {
     facts(&[
         ("backup", backup.id.to_string()),
-        ("database", backup.name.clone()),
+        (if backup.kind == "volume" { "volume" } else { "database" }, backup.name.clone()),
         ("state", backup.state.clone()),
         ("created", time(&backup.created)),
         ("reason", backup.reason.clone()),

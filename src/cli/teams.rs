@@ -29,7 +29,7 @@ pub enum Teams {
     /// Have a team ask its members for a second factor, or no more: who has none sees nothing of it
     #[command(after_help = "Example: rivetr teams second-factor shop required")]
     SecondFactor(SecondFactor),
-    /// Say what the apps of a team may use together; what is not named is not limited
+    /// Say what the apps, databases and services of a team may use together; what is not named is not limited
     #[command(after_help = "Example: rivetr teams limit shop --apps 10 --memory 4G --cpus 2")]
     Limit(Limit),
     /// Delete a team that has neither projects nor keys
@@ -100,7 +100,7 @@ pub struct Limit {
     /// The team
     #[arg(value_parser = Slug::parse)]
     team: Slug,
-    /// How many apps there may be
+    /// How many there may be of them
     #[arg(long)]
     apps: Option<u32>,
     /// What their limits of memory may come to, as 512M or 4G

@@ -11,6 +11,7 @@ use super::database::{DatabaseId, DatabaseKind, Dump};
 use super::name::Slug;
 use super::person::TeamId;
 use super::time::Timestamp;
+use super::volume::{VolumeId, VolumeName};
 
 /// A backup's number in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,8 +26,8 @@ pub struct RestoreId(pub i64);
 pub enum Subject {
     /// A database, by its number.
     Database(DatabaseId),
-    /// A volume, by its name to Podman.
-    Volume(String),
+    /// A volume of an app or of a service.
+    Volume(VolumeId),
 }
 
 /// Where a backup lies.
@@ -49,6 +50,15 @@ pub enum Reason {
     Before,
     /// Somebody handed it in.
     Imported,
+}
+
+/// How what uses a volume is held while its files are read, so that they are those of one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Its processes stand still, and know nothing of it.
+    Pause,
+    /// It is stopped and started again, for programs whose files make sense only once they have ended.
+    Stop,
 }
 
 /// What the file holds, once it is opened and expanded: what it is restored with.
@@ -137,6 +147,8 @@ pub struct Backup {
     pub form: Form,
     /// For which key it is sealed: `age1…`.
     pub recipient: String,
+    /// How what uses it is held meanwhile; none: it goes on.
+    pub hold: Option<Hold>,
     /// When it was asked for.
     pub created: Timestamp,
     /// How far it has come.
@@ -152,6 +164,8 @@ pub enum Target {
     InPlace,
     /// A new database of this name.
     New(Slug),
+    /// A new volume of this name, of the same app or service.
+    NewVolume(VolumeName),
 }
 
 /// A restore, or a check.
@@ -229,6 +243,12 @@ impl Backup {
         format!("{0}/{0}-{at}-{1}.{2}.zst.age", self.name, self.id.0, self.form.ending())
     }
 
+    /// It is there, and nothing was found to be put into it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(&self.state, State::Done { file, .. } if file.items == Some(0))
+    }
+
     /// It can be restored as far as is known.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -269,6 +289,23 @@ impl Form {
         [Self::Postgres, Self::Sql, Self::Rdb, Self::MongoArchive, Self::Tar]
             .into_iter()
             .find(|form| form.ending() == word)
+    }
+}
+
+impl Hold {
+    /// As it is stored and shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Stop => "stop",
+        }
+    }
+
+    /// The way of that word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Pause, Self::Stop].into_iter().find(|one| one.word() == word)
     }
 }
 
@@ -324,7 +361,7 @@ impl Subject {
     pub fn parse(text: &str) -> Option<Self> {
         match text.split_once('/')? {
             ("database", number) => number.parse().ok().map(|number| Self::Database(DatabaseId(number))),
-            ("volume", name) if !name.is_empty() => Some(Self::Volume(name.to_owned())),
+            ("volume", name) => VolumeId::parse(name).ok().map(Self::Volume),
             _ => None,
         }
     }
@@ -377,16 +414,17 @@ mod tests {
             place: Place::Disk,
             form: Form::Postgres,
             recipient: "age1x".to_owned(),
+            hold: None,
             created: NOW,
             state: State::Queued,
         };
         assert_eq!(backup.file(), "orders/orders-20231114T221320Z-12.pgdump.zst.age");
         assert!(!backup.is_good());
-        for subject in [Subject::Database(DatabaseId(3)), Subject::Volume("rivetr-vol-blog-data".to_owned())]
-        {
+        let volume = VolumeId::parse("rivetr-vol-blog-data").unwrap();
+        for subject in [Subject::Database(DatabaseId(3)), Subject::Volume(volume)] {
             assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
         }
-        for wrong in ["", "database", "database/x", "volume/", "app/3"] {
+        for wrong in ["", "database", "database/x", "volume/", "volume/rivetr-db-x_1", "app/3"] {
             assert_eq!(Subject::parse(wrong), None, "{wrong}");
         }
         for place in [Place::Disk, Place::Storage(Slug::parse("offsite").unwrap())] {
@@ -394,5 +432,6 @@ mod tests {
         }
         assert_eq!(Form::of_ending("sql"), Some(Form::Sql));
         assert_eq!(Reason::of_word("before"), Some(Reason::Before));
+        assert_eq!((Hold::of_word("stop"), Hold::of_word("kill")), (Some(Hold::Stop), None));
     }
 }

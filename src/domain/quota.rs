@@ -1,17 +1,18 @@
-//! What the apps of a team may use together. What an app may use is what its limits say, times its containers: a
-//! second release beside the first while it takes over, builds and one-off commands are not counted.
+//! What the apps, databases and services of a team may use together. What one may use is what its limits say, times its
+//! containers: a second release beside the first while it takes over, builds, one-off commands and what is made to try a
+//! backup are not counted.
 
 use super::app::Settings;
-use super::name::Slug;
 use super::runtime::amount::shown;
-use super::runtime::{Cpus, Memory};
+use super::runtime::{Cpus, Limits, Memory};
+use super::service::Part;
 
 /// What a new app may use that does not say it, in bytes: enough for most.
 const USUAL_MEMORY: u64 = 512 << 20;
 /// Likewise in percent of a processor.
 const USUAL_CPU_PERCENT: u64 = 100;
 
-/// What the apps of a team may use together; none: as much as there is.
+/// What the apps, databases and services of a team may use together; none: as much as there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quota {
     /// How many there may be.
@@ -22,7 +23,7 @@ pub struct Quota {
     pub cpus: Option<Cpus>,
 }
 
-/// What one app may use, all its containers together; none: as much as there is.
+/// What one of them may use, all its containers together; none: as much as there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     memory: Option<u64>,
@@ -43,11 +44,32 @@ impl Share {
     /// What an app may use that is set to this.
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
-        let (limits, times) = (settings.runtime.limits, u64::from(settings.replicas.get()));
+        Self::of_limits(settings.runtime.limits, u64::from(settings.replicas.get()))
+    }
+
+    /// What so many containers with these limits may use.
+    #[must_use]
+    pub fn of_limits(limits: Limits, times: u64) -> Self {
         Self {
             memory: limits.memory.map(|memory| memory.bytes().saturating_mul(times)),
             cpus: limits.cpus.map(|cpus| u64::from(cpus.percent()).saturating_mul(times)),
         }
+    }
+
+    /// What the containers of a service may use. One without a limit makes that of all of them none.
+    #[must_use]
+    pub fn of_parts(parts: &[Part]) -> Self {
+        let sum = |part: fn(&Part) -> Option<u64>| {
+            parts.iter().try_fold(0_u64, |sum, one| {
+                let times = u64::try_from(one.units.len()).unwrap_or(u64::MAX);
+                if times == 0 {
+                    Some(sum)
+                } else {
+                    Some(sum.saturating_add(part(one)?.saturating_mul(times)))
+                }
+            })
+        };
+        Self { memory: sum(|part| part.memory), cpus: sum(|part| part.cpus) }
     }
 
     /// The larger of two, of each part.
@@ -65,12 +87,13 @@ impl Quota {
         *self == Self::default()
     }
 
-    /// Whether a team may have one app more beside so many.
+    /// Whether a team may have one more beside so many.
     pub fn allows_another(&self, there: usize) -> Result<(), OverQuota> {
         match self.apps {
             Some(most) if u64::try_from(there).unwrap_or(u64::MAX) >= u64::from(most) => {
                 let message = format!(
-                    "this team may have {most} apps and has {there}: delete one, or ask an administrator for more"
+                    "this team may have {most} apps, databases and services together and has {there}: delete one, or ask \
+                     an administrator for more"
                 );
                 Err(OverQuota { field: "name", message })
             }
@@ -81,14 +104,21 @@ impl Quota {
     /// What a new app is set to that does not say how much it uses, where its team may use only so much: the usual
     /// limits, or what is left of it.
     #[must_use]
-    pub fn filled(&self, others: &[(Slug, Share)], settings: &Settings) -> Settings {
+    pub fn filled(&self, others: &[(String, Share)], settings: &Settings) -> Settings {
+        let mut settings = settings.clone();
         let times = u64::from(settings.replicas.get());
+        settings.runtime.limits = self.filled_limits(others, settings.runtime.limits, times);
+        settings
+    }
+
+    /// The same of the limits of so many containers.
+    #[must_use]
+    pub fn filled_limits(&self, others: &[(String, Share)], limits: Limits, times: u64) -> Limits {
         let left = |most: u64, part: fn(&Share) -> Option<u64>| {
             let taken = others.iter().filter_map(|(_, share)| part(share)).fold(0, u64::saturating_add);
-            most.saturating_sub(taken) / times
+            most.saturating_sub(taken) / times.max(1)
         };
-        let mut settings = settings.clone();
-        let limits = &mut settings.runtime.limits;
+        let mut limits = limits;
         if let (Some(most), None) = (self.memory, limits.memory) {
             let memory = left(most.bytes(), |share| share.memory).min(USUAL_MEMORY);
             // Where next to nothing is left it stays without, and is refused.
@@ -98,14 +128,14 @@ impl Quota {
             let cpus = left(u64::from(most.percent()), |share| share.cpus).min(USUAL_CPU_PERCENT);
             limits.cpus = Cpus::parse(&hundredths(cpus)).ok();
         }
-        settings
+        limits
     }
 
-    /// Whether an app may use so much beside the others of its team. What is no more than it may use already is
+    /// Whether one may use so much beside the others of its team. What is no more than it may use already is
     /// never refused, also where the team may use less than it does.
     pub fn allows(
         &self,
-        others: &[(Slug, Share)],
+        others: &[(String, Share)],
         before: Option<Share>,
         after: Share,
     ) -> Result<(), OverQuota> {
@@ -145,20 +175,25 @@ impl Kind {
     fn fits(
         &self,
         most: u64,
-        others: &[(Slug, Share)],
+        others: &[(String, Share)],
         part: fn(&Share) -> Option<u64>,
         wanted: Option<u64>,
     ) -> Result<(), OverQuota> {
         let Self { field, what, shown } = self;
-        let may = format!("the apps of this team may use {} of {what} together", shown(most));
+        let may = format!(
+            "the apps, databases and services of this team may use {} of {what} together",
+            shown(most)
+        );
         let refuse = |message: String| Err(OverQuota { field, message });
         let taken = others.iter().filter_map(|(_, share)| part(share)).fold(0, u64::saturating_add);
         let left = shown(most.saturating_sub(taken));
         let Some(wanted) = wanted else {
-            return refuse(format!("{may}, and {left} is left: give this app a limit"));
+            return refuse(format!(
+                "{may}, and {left} is left: give this one a limit (each of its containers, if it is a service)"
+            ));
         };
-        if let Some((app, _)) = others.iter().find(|(_, share)| part(share).is_none()) {
-            return refuse(format!("{may}, and {app} has no limit: give it one first"));
+        if let Some((other, _)) = others.iter().find(|(_, share)| part(share).is_none()) {
+            return refuse(format!("{may}, and {other} has no limit: give it one first"));
         }
         if taken.saturating_add(wanted) <= most {
             return Ok(());
@@ -192,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_is_more_than_the_team_may_use_is_refused_at_its_field() {
-        let shop = Slug::parse("shop").unwrap();
+        let shop = "shop".to_owned();
         let check = |others: &[Share], before: Option<Share>, after: Share, expect: Option<(&str, &str)>| {
             let others: Vec<_> = others.iter().map(|share| (shop.clone(), *share)).collect();
             match (quota().allows(&others, before, after), expect) {
@@ -211,22 +246,21 @@ mod tests {
         check(&[], None, share("1G", "0.8", 2), Some((cpus, "would be 1.60")));
         check(&[share("1536M", "1", 1)], None, share("1G", "0.1", 1), Some((memory, "so 512M is left")));
         check(&[share("1536M", "1", 1)], None, share("512M", "0.5", 1), None);
-        check(&[], None, share("", "1", 1), Some((memory, "give this app a limit")));
-        check(&[], None, share("1G", "", 1), Some((cpus, "give this app a limit")));
-        check(&[share("", "1", 1)], None, share("1M", "0.1", 1), Some((memory, "this app a limit")));
+        check(&[], None, share("", "1", 1), Some((memory, "give this one a limit")));
+        check(&[], None, share("1G", "", 1), Some((cpus, "give this one a limit")));
+        check(&[share("", "1", 1)], None, share("1M", "0.1", 1), Some((memory, "this one a limit")));
         check(&[share("", "1", 1)], None, share("8M", "0.1", 1), Some((memory, "shop has no limit")));
         // What is there stays as it is, or becomes less.
         check(&[], Some(share("", "", 1)), share("", "", 1), None);
         check(&[share("8G", "1", 1)], Some(share("8G", "1", 1)), share("4G", "1", 1), None);
         check(&[share("8G", "1", 1)], Some(share("", "1", 1)), share("4G", "1", 1), None);
-        check(&[], Some(share("4G", "1", 1)), share("", "1", 1), Some((memory, "give this app a limit")));
+        check(&[], Some(share("4G", "1", 1)), share("", "1", 1), Some((memory, "give this one a limit")));
     }
 
     #[test]
     fn a_new_app_that_says_nothing_gets_the_usual_or_what_is_left() {
         let check = |taken: Option<Share>, said: Settings, memory: Option<&str>, cpus: Option<&str>| {
-            let others: Vec<_> =
-                taken.map(|share| (Slug::parse("shop").unwrap(), share)).into_iter().collect();
+            let others: Vec<_> = taken.map(|share| ("shop".to_owned(), share)).into_iter().collect();
             let limits = quota().filled(&others, &said).runtime.limits;
             let found =
                 (limits.memory.map(|memory| memory.to_string()), limits.cpus.map(|cpus| cpus.to_string()));
@@ -249,8 +283,32 @@ mod tests {
     fn so_many_apps_and_no_more() {
         assert!(quota().allows_another(1).is_ok() && Quota::default().allows_another(1000).is_ok());
         let over = quota().allows_another(2).unwrap_err();
-        assert_eq!((over.field, over.message.contains("may have 2 apps")), ("name", true));
+        assert_eq!(
+            (over.field, over.message.contains("may have 2 apps, databases and services")),
+            ("name", true)
+        );
         assert!(Quota::default().is_empty() && !quota().is_empty());
+    }
+
+    #[test]
+    fn a_service_may_use_what_all_its_containers_may() {
+        let part = |memory, cpus, replicas: usize| Part {
+            name: "web".to_owned(),
+            image: String::new(),
+            units: vec!["unit".to_owned(); replicas],
+            addresses: Vec::new(),
+            published: Vec::new(),
+            ports: Vec::new(),
+            checked: false,
+            memory,
+            cpus,
+        };
+        let (half, one) = (Some(512 << 20), Some(1 << 30));
+        let parts = [part(half, Some(50), 2), part(one, None, 1)];
+        assert_eq!(Share::of_parts(&parts), share("2G", "", 1));
+        let parts = [part(half, Some(50), 2), part(None, None, 0)];
+        assert_eq!(Share::of_parts(&parts), share("1G", "1", 1));
+        assert_eq!(Share::of_parts(&[]).memory, Some(0));
     }
 
     #[test]

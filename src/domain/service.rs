@@ -116,6 +116,10 @@ pub struct Part {
     pub ports: Vec<u16>,
     /// Whether its health is checked.
     pub checked: bool,
+    /// What each of its containers may use of memory, in bytes; none: as much as there is.
+    pub memory: Option<u64>,
+    /// Likewise of processors, in percent of one.
+    pub cpus: Option<u64>,
 }
 
 /// The name of a file of a service, relative to the folder of its compose file.

@@ -69,6 +69,93 @@ impl VolumeName {
 
 /// What the names of volumes begin with.
 const UNIT_PREFIX: &str = "rivetr-vol-";
+/// Likewise of those of services.
+const SERVICE_PREFIX: &str = "rivetr-svc-";
+/// The longest name of a volume within its service, in bytes: units and files are called after it.
+const SERVICE_KEY_MAX: usize = 150;
+/// How much of a volume's name stands in that of one beside it: a number follows.
+const ASIDE_MAX: usize = 24;
+
+/// Whose a volume is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VolumeOf {
+    /// An app's.
+    App(Slug),
+    /// A service's.
+    Service(Slug),
+}
+
+/// A volume of an app or of a service, by its name to Podman: `rivetr-vol-blog-data`, `rivetr-svc-shop_data`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VolumeId {
+    of: VolumeOf,
+    own: String,
+}
+
+impl VolumeId {
+    /// Takes the name that Podman has for it.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let rule = "name a volume of an app (rivetr-vol-blog-data) or of a service (rivetr-svc-shop_data)";
+        Self::read(text).ok_or_else(|| InvalidName::new("volume", text, rule))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        if let Some((app, own)) = VolumeName::of_unit(text) {
+            return Some(Self { of: VolumeOf::App(app), own: own.0 });
+        }
+        // No name of a service has an underscore.
+        let (service, own) = text.strip_prefix(SERVICE_PREFIX)?.split_once('_')?;
+        let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let fine = own.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && own.chars().all(inner)
+            && own.len() <= SERVICE_KEY_MAX;
+        let service = Slug::parse(service).ok().filter(|_| fine)?;
+        Some(Self { of: VolumeOf::Service(service), own: own.to_owned() })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn of(&self) -> &VolumeOf {
+        &self.of
+    }
+
+    /// Its name within the app or the service.
+    #[must_use]
+    pub fn own(&self) -> &str {
+        &self.own
+    }
+
+    /// The volume of that name beside it, of the same app or service.
+    #[must_use]
+    pub fn beside(&self, name: &VolumeName) -> Self {
+        Self { of: self.of.clone(), own: name.0.clone() }
+    }
+
+    /// The volume that a restore fills, and that has the old data once the two have changed places.
+    #[must_use]
+    pub fn aside(&self, restore: i64) -> Self {
+        let own: String = self.own.chars().take(ASIDE_MAX).collect();
+        Self { of: self.of.clone(), own: format!("{own}_before_{restore}") }
+    }
+}
+
+impl fmt::Display for VolumeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of {
+            VolumeOf::App(app) => write!(f, "{UNIT_PREFIX}{app}-{}", self.own),
+            VolumeOf::Service(service) => write!(f, "{SERVICE_PREFIX}{service}_{}", self.own),
+        }
+    }
+}
+
+impl fmt::Display for VolumeOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(app) => write!(f, "app {app}"),
+            Self::Service(service) => write!(f, "service {service}"),
+        }
+    }
+}
 
 impl fmt::Display for VolumeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,6 +334,41 @@ mod tests {
         }
         for foreign in ["", "data", "rivetr-vol-", "rivetr-vol-a", "rivetr-vol-a-B", "rivetr-net-a-b"] {
             assert_eq!(VolumeName::of_unit(foreign), None, "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn volumes_of_apps_and_of_services_and_what_lies_beside_them() {
+        let app = |name| VolumeOf::App(Slug::parse(name).unwrap());
+        let service = |name| VolumeOf::Service(Slug::parse(name).unwrap());
+        for (name, of, own, aside) in [
+            ("rivetr-vol-my-blog-data_1", app("my-blog"), "data_1", "rivetr-vol-my-blog-data_1_before_7"),
+            (
+                "rivetr-svc-my-shop_My.db-1",
+                service("my-shop"),
+                "My.db-1",
+                "rivetr-svc-my-shop_My.db-1_before_7",
+            ),
+        ] {
+            let volume = VolumeId::parse(name).unwrap();
+            assert_eq!((volume.of(), volume.own(), &*volume.to_string()), (&of, own, name));
+            assert_eq!(volume.aside(7).to_string(), aside);
+            assert_eq!(VolumeId::parse(aside).unwrap(), volume.aside(7));
+        }
+        let long = VolumeId::parse(&format!("rivetr-vol-a-{}", "d".repeat(40))).unwrap().aside(12_345_678);
+        assert_eq!(VolumeId::parse(&long.to_string()).unwrap(), long);
+        let data = VolumeId::parse("rivetr-vol-blog-data").unwrap();
+        assert_eq!(data.beside(&VolumeName::parse("copy").unwrap()).to_string(), "rivetr-vol-blog-copy");
+        for foreign in [
+            "",
+            "data",
+            "rivetr-db-a_1",
+            "rivetr-svc-a",
+            "rivetr-svc-a_",
+            "rivetr-svc-A_b",
+            "rivetr-svc-a_../b",
+        ] {
+            assert!(VolumeId::parse(foreign).is_err(), "{foreign:?}");
         }
     }
 }

@@ -2,19 +2,27 @@
 //!
 //! systemd itself lets the containers go on, so that they do whatever becomes of rivetr.
 
+mod hold;
+mod swap;
+
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
 
+use self::hold::Held;
 use super::{Engine, EngineError};
+use crate::domain::backup::Hold;
 use crate::host::layout::Manager;
 use crate::host::podman::NamedVolume;
 use crate::host::spool::Spooled;
+use crate::host::survey;
 use crate::host::systemd::Sequence;
 
 /// How long the data of one volume may take to be written, and all that mounts it to be held.
 const LIMIT: Duration = Duration::from_hours(1);
+/// How much of the disk an archive leaves to others, in bytes.
+const LEFT_TO_OTHERS: u64 = 512 << 20;
 /// How much of what Podman said is told, in bytes.
 const TAIL: u64 = 2 << 10;
 /// What the names of these units begin with.
@@ -38,32 +46,24 @@ impl AsyncRead for Archive {
 
 impl Engine {
     /// The data of a volume as an archive, as of one moment: what mounts it and runs is held meanwhile.
-    pub(super) async fn archive_volume(&self, volume: &str) -> Result<Archive, EngineError> {
+    pub(super) async fn archive_volume(&self, volume: &str, hold: Hold) -> Result<Archive, EngineError> {
         let _alone = self.0.archiving.lock().await;
         let spooled = self.machine().spool.begin().map_err(EngineError::internal)?;
+        let file_max = Some(room_for(&spooled, volume)?);
         let podman = &self.machine().podman;
-        let held = podman.running_with(volume).await.map_err(EngineError::internal)?;
         let place = podman.volume_place(volume).await.map_err(EngineError::internal)?;
         let (part, whole) = (spooled.part().display().to_string(), spooled.whole().display().to_string());
-        let mut commands = vec![
+        let Held { hold: mut commands, release: finally } = self.held(volume, hold).await?;
+        commands.extend([
             self.tar(&["--create", "--numeric-owner", "--directory", &place, "--file", &part, "."]),
             words(["mv", "--no-target-directory", &part, &whole]),
-        ];
-        let mut finally = Vec::new();
-        if !held.is_empty() {
-            let names = || held.iter().map(String::as_str);
-            commands.insert(0, words(["podman", "pause"].into_iter().chain(names())));
-            // One by one: a container that has ended meanwhile keeps no other from going on.
-            finally.extend(held.iter().map(|name| words(["podman", "unpause", name])));
+        ]);
+        let description = format!("Archive of the volume {volume}");
+        let work = Work { what: "volume", description: &description, commands, finally, file_max };
+        if let Err(error) = self.run_archiving(work, &spooled.log()).await {
+            let written = std::fs::metadata(spooled.part()).map_or(0, |part| part.len());
+            return Err(if file_max.is_some_and(|most| written >= most) { no_room(volume) } else { error });
         }
-        self.run_archiving(
-            "volume",
-            &format!("Archive of the volume {volume}"),
-            commands,
-            finally,
-            &spooled.log(),
-        )
-        .await?;
         let file = spooled.open().map_err(|error| {
             EngineError::Unavailable(format!("the archive of the volume {volume} is not there: {error}"))
         })?;
@@ -85,11 +85,26 @@ impl Engine {
         let how = ["--extract", "--numeric-owner", "--same-owner", "--same-permissions"];
         let commands = vec![self.tar(&[&how[..], &["--directory", &place, "--file", &path]].concat())];
         let description = format!("Data of the volume {}", volume.name);
-        let filled = self.run_archiving("fill", &description, commands, Vec::new(), log).await;
+        let filled = self.run_archiving(Work::plain("fill", &description, commands), log).await;
         if filled.is_err() {
             podman.remove_volume(&volume.name).await.map_err(EngineError::internal)?;
         }
         filled
+    }
+
+    /// Whether a volume has what an archive has, and as it stands there.
+    pub(super) async fn compare_volume(
+        &self,
+        volume: &str,
+        archive: &Path,
+        log: &Path,
+    ) -> Result<(), EngineError> {
+        let _alone = self.0.archiving.lock().await;
+        let place = self.machine().podman.volume_place(volume).await.map_err(EngineError::internal)?;
+        let path = archive.display().to_string();
+        let compare = self.tar(&["--compare", "--numeric-owner", "--directory", &place, "--file", &path]);
+        let description = format!("Comparison of the volume {volume}");
+        self.run_archiving(Work::plain("compare", &description, vec![compare]), log).await
     }
 
     /// Ends what an earlier run of rivetr left, which lets containers that are held go on.
@@ -103,21 +118,20 @@ impl Engine {
 
     /// `tar` as it sees the files of containers. Podman's own export leaves out whose the volume itself is.
     fn tar(&self, rest: &[&str]) -> Vec<String> {
-        let seen = match self.machine().layout.manager {
-            Manager::User => &["podman", "unshare", "tar"][..],
-            Manager::System => &["tar"],
-        };
-        words(seen.iter().chain(rest).copied())
+        self.inside(["tar"].iter().chain(rest).copied())
     }
 
-    async fn run_archiving(
-        &self,
-        what: &str,
-        description: &str,
-        commands: Vec<Vec<String>>,
-        finally: Vec<Vec<String>>,
-        log: &Path,
-    ) -> Result<(), EngineError> {
+    /// A command among the users of containers, who own what is in volumes.
+    fn inside<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let seen = match self.machine().layout.manager {
+            Manager::User => &["podman", "unshare"][..],
+            Manager::System => &[],
+        };
+        words(seen.iter().copied().chain(command))
+    }
+
+    async fn run_archiving(&self, work: Work<'_>, log: &Path) -> Result<(), EngineError> {
+        let Work { what, description, commands, finally, file_max } = work;
         let unit = Sequence {
             name: format!("{UNITS}{what}-{}.service", self.now().0),
             description: description.to_owned(),
@@ -125,6 +139,7 @@ impl Engine {
             finally,
             output_file: log.to_owned(),
             limit: LIMIT,
+            file_max,
         };
         let Err(error) = self.machine().systemd.run_sequence(&unit).await else { return Ok(()) };
         let said = self.machine().workspace.tail(log, TAIL).unwrap_or_default();
@@ -132,6 +147,38 @@ impl Engine {
         let said = if said.is_empty() { error.to_string() } else { said.to_owned() };
         Err(EngineError::Unavailable(format!("{description}: {said}")))
     }
+}
+
+/// What is done with volumes, as a unit that systemd sees through.
+struct Work<'a> {
+    /// A word in its name.
+    what: &'a str,
+    description: &'a str,
+    commands: Vec<Vec<String>>,
+    /// What comes in the end, whatever became of the rest.
+    finally: Vec<Vec<String>>,
+    /// The largest file that may come of it, in bytes.
+    file_max: Option<u64>,
+}
+
+impl<'a> Work<'a> {
+    /// Work for which nobody is held.
+    fn plain(what: &'a str, description: &'a str, commands: Vec<Vec<String>>) -> Self {
+        Self { what, description, commands, finally: Vec::new(), file_max: None }
+    }
+}
+
+/// How large an archive may become, in bytes. The disk is everybody's.
+fn room_for(spooled: &Spooled, volume: &str) -> Result<u64, EngineError> {
+    let room = survey::room(spooled.folder()).map_err(EngineError::internal)?;
+    room.free.checked_sub(LEFT_TO_OTHERS).filter(|room| *room > 0).ok_or_else(|| no_room(volume))
+}
+
+fn no_room(volume: &str) -> EngineError {
+    EngineError::Unavailable(format!(
+        "there is no room on this disk to put the volume {volume} together: an archive of it lies in rivetr's folder \
+         spool/ while it is made; make room there"
+    ))
 }
 
 fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {

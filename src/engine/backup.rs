@@ -1,5 +1,6 @@
 //! Backups: taken, kept as long as they are wanted, restored, and tried. What is done has a row before it begins.
 
+mod board;
 mod flow;
 mod import;
 mod keep;
@@ -7,7 +8,10 @@ mod mark;
 mod place;
 mod restore;
 mod scratch;
+mod source;
+mod tally;
 mod tools;
+mod volume;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,25 +19,26 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use self::flow::Failure;
-use super::apply::ApplyError;
+use super::apply::{ApplyError, Locks};
 use super::database::DatabaseStanding;
 use super::{Engine, EngineError};
 use crate::domain::backup::{
-    Backup, BackupId, Form, Place, Reason, Restore, Schedule, State, Stored, Subject,
+    Backup, BackupId, Form, Hold, Place, Reason, Restore, Schedule, State, Stored, Subject,
 };
-use crate::domain::database::Database;
+use crate::domain::database::{Database, DatabaseId};
 use crate::domain::secret::Secret;
-use crate::domain::time::Timestamp;
-use crate::quadlet::{self, UnitFiles};
+use crate::domain::volume::VolumeId;
+use crate::quadlet::{UnitFiles, backup};
 use crate::store::{BackupError, BackupKey, DestinationError, NewBackup};
 use crate::vault::age::{Identity, Recipient};
 use crate::vault::stream::Packed;
 
+pub use self::board::{Concern, KeptThing, Trouble};
 pub(super) use self::import::Ending;
-pub use self::keep::Concern;
 pub use self::place::NewDestination;
+pub use self::source::Source;
 
-/// How many backups are made or restored at once, over all databases: each reads a disk from end to end.
+/// How many backups are made or restored at once, of whatever: each reads a disk from end to end.
 const AT_ONCE: usize = 2;
 
 /// How long to wait for an end before it is looked whether rivetr stops.
@@ -43,11 +48,16 @@ const WAIT: Duration = Duration::from_mins(1);
 pub(super) struct Desk {
     turns: Arc<Semaphore>,
     moved: watch::Sender<()>,
+    tending: Locks<VolumeId>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), moved: watch::Sender::new(()) }
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            moved: watch::Sender::new(()),
+            tending: Locks::default(),
+        }
     }
 }
 
@@ -61,29 +71,36 @@ pub struct ShownBackup {
 }
 
 impl Engine {
-    /// Begins a backup of a database; what is to come of it is a row from now on.
+    /// Begins a backup; what is to come of it, and who is held for it, is a row from now on. What is not said is as the
+    /// schedule says, or as usual.
     pub async fn take_backup(
         &self,
-        database: &Database,
-        place: Place,
+        of: &Source,
+        place: Option<Place>,
         reason: Reason,
+        hold: Option<Hold>,
     ) -> Result<Backup, EngineError> {
-        let opened = self.open_database(database)?;
-        if tools::dump(database, &opened).is_none() {
+        if let Source::Database(database) = of
+            && tools::dump(database, &self.open_database(database)?).is_none()
+        {
             let message = format!(
                 "rivetr does not make backups of {} yet: use the tools of its image (rivetr exec)",
                 database.kind.title()
             );
             return Err(EngineError::Conflict { field: "database", message });
         }
+        let schedule = self.schedule_of(of).await?;
+        let hold = of.hold(hold, schedule.as_ref())?;
+        let place = place.or(schedule.map(|schedule| schedule.place)).unwrap_or(Place::Disk);
         let new = NewBackup {
-            subject: Subject::Database(database.id),
-            name: database.slug.to_string(),
-            team: database.project.team,
+            subject: of.subject(),
+            name: of.name(),
+            team: of.team(),
             reason,
             place,
-            form: Form::of(database.kind),
+            form: of.form(),
             recipient: self.newest_identity().await?.recipient().to_string(),
+            hold,
         };
         let backup = self.0.writer.queue_backup(new, self.now()).await?;
         let (engine, id) = (self.clone(), backup.id);
@@ -106,13 +123,17 @@ impl Engine {
             tracing::warn!(database = %database.slug, "nothing is backed up before this: it does not run");
             return Ok(());
         }
-        let backup = self.take_backup(database, Place::Disk, Reason::Before).await?;
+        let source = Source::Database(Box::new(database.clone()));
+        let backup = self.take_backup(&source, Some(Place::Disk), Reason::Before, None).await?;
         loop {
             match self.settled_backup(backup.id, WAIT).await?.backup.state {
                 State::Queued | State::Running { .. } => {}
                 State::Done { .. } => return Ok(()),
                 State::Failed { reason, .. } => {
-                    let message = format!("nothing was changed, for the backup before it failed: {reason}");
+                    let message = format!(
+                        "nothing was changed, for the backup before it failed: {reason}; another image can be set \
+                         without a backup (rivetr databases set --without-backup)"
+                    );
                     return Err(EngineError::Conflict { field: "database", message });
                 }
             }
@@ -147,10 +168,12 @@ impl Engine {
         }
     }
 
-    /// The backups of a database, newest first, each with what was restored from it.
-    pub async fn backups_of(&self, database: &Database) -> Result<Vec<ShownBackup>, EngineError> {
+    /// The backups of something, newest first, each with what was restored from it. Those that another team made of what was
+    /// called so are not its own.
+    pub async fn backups_of(&self, of: &Source) -> Result<Vec<ShownBackup>, EngineError> {
         let mut shown = Vec::new();
-        for backup in self.reader().backups_of(&Subject::Database(database.id)).await? {
+        let all = self.reader().backups_of(&of.subject()).await?;
+        for backup in all.into_iter().filter(|backup| backup.team == of.team()) {
             let restores = self.reader().restores_of(backup.id).await?;
             shown.push(ShownBackup { backup, restores });
         }
@@ -173,35 +196,30 @@ impl Engine {
         Ok(backup)
     }
 
-    /// Gives a database a schedule, or takes it away.
-    pub async fn set_schedule(
-        &self,
-        database: &Database,
-        schedule: Option<Schedule>,
-    ) -> Result<(), EngineError> {
-        let subject = Subject::Database(database.id);
+    /// Gives something a schedule, or takes it away.
+    pub async fn set_schedule(&self, of: &Source, schedule: Option<Schedule>) -> Result<(), EngineError> {
+        let subject = of.subject();
         match schedule {
-            Some(schedule) => self.0.writer.put_schedule(subject, schedule, self.now()).await?,
+            Some(schedule) => {
+                of.hold(schedule.hold, None)?;
+                self.0.writer.put_schedule(subject, schedule, self.now()).await?;
+            }
             None => self.0.writer.remove_schedule(&subject).await.map(drop)?,
         }
-        self.tend(database.id, false).await
+        match of {
+            Source::Database(database) => self.tend(database.id, false).await,
+            Source::Volume(volume, _) => Ok(self.tend_volume_backups(volume).await?),
+        }
     }
 
     /// The timer of a database's backups and what it starts; nothing, if it has no schedule.
     pub(super) async fn backup_units(&self, database: &Database) -> Result<UnitFiles, ApplyError> {
-        let subject = Subject::Database(database.id);
-        let Some((schedule, _)) = self.reader().schedule(&subject).await? else {
-            return Ok(UnitFiles::new());
-        };
-        let socket = self.machine().layout.api_socket();
-        let program = &self.0.settings.program;
-        Ok(quadlet::backup::units(&database.slug, schedule.when, program, &socket)?)
+        self.units_of_backups(backup::Of::Database(&database.slug), &Subject::Database(database.id)).await
     }
 
-    /// The schedule of a database, if it has one.
-    pub async fn schedule_of(&self, database: &Database) -> Result<Option<Schedule>, EngineError> {
-        let found = self.reader().schedule(&Subject::Database(database.id)).await?;
-        Ok(found.map(|(schedule, _)| schedule))
+    /// The schedule of something, if it has one.
+    pub async fn schedule_of(&self, of: &Source) -> Result<Option<Schedule>, EngineError> {
+        Ok(self.reader().schedule(&of.subject()).await?.map(|(schedule, _)| schedule))
     }
 
     /// The key that opens backups: `AGE-SECRET-KEY-1…`, for whom it may be shown to.
@@ -216,7 +234,10 @@ impl Engine {
         let backup = self.0.writer.move_backup(id, move |state| state.begin(now)).await?;
         tracing::info!(backup = id.0, of = backup.name, "backup begun");
         self.failpoint("backup-begun");
-        let made = self.dump(&backup).await;
+        let made = match &backup.subject {
+            Subject::Database(number) => self.dump(&backup, *number).await,
+            Subject::Volume(volume) => self.copy_volume(&backup, volume).await,
+        };
         let now = self.now();
         match made {
             Ok((packed, items)) => {
@@ -234,11 +255,8 @@ impl Engine {
         Ok(())
     }
 
-    async fn dump(&self, backup: &Backup) -> Result<(Packed, Option<u64>), Failure> {
-        let Subject::Database(number) = &backup.subject else {
-            return Err(Failure("volumes are not backed up yet".to_owned()));
-        };
-        let database = self.reader().database_by_id(*number).await?;
+    async fn dump(&self, backup: &Backup, number: DatabaseId) -> Result<(Packed, Option<u64>), Failure> {
+        let database = self.reader().database_by_id(number).await?;
         let database = database.filter(|database| database.deleted.is_none());
         let database = database.ok_or_else(|| Failure("the database was deleted meanwhile".to_owned()))?;
         let opened = self.open_database(&database)?;
@@ -306,13 +324,6 @@ impl Engine {
         let secret = secret.map_err(|error| unreadable(&error))?;
         let text = std::str::from_utf8(secret.reveal()).ok();
         text.and_then(Identity::parse).ok_or_else(|| unreadable(&"it is none"))
-    }
-
-    /// Since when something should have been backed up: its last good backup, or the beginning of its schedule.
-    async fn last_good(&self, subject: &Subject, since: Timestamp) -> Result<Timestamp, EngineError> {
-        let backups = self.reader().backups_of(subject).await?;
-        let good = backups.iter().filter(|backup| backup.is_good()).map(|backup| backup.created);
-        Ok(good.max().map_or(since, |last| last.max(since)))
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Engine, EngineError};
 use crate::domain::database::{Credentials, Database, DatabaseKind, DatabaseWord, Settings, Wish};
 use crate::domain::image::ImageRef;
 use crate::domain::name::Slug;
+use crate::domain::quota::OverQuota;
 use crate::domain::secret::Secret;
 use crate::host::sockets::port_is_free;
 use crate::quadlet::database::Opened;
@@ -64,7 +65,7 @@ impl Engine {
             password: new_password()?,
             root_password: new_password()?,
         };
-        let new = NewDatabase { slug, project, kind, settings, credentials, volume };
+        let new = NewDatabase { slug, project, kind, settings, credentials, volume, scratch: false };
         let database = self.0.writer.create_database(new, self.now()).await?;
         if database.settings.public.is_some() {
             self.publish_routes().await?;
@@ -96,16 +97,34 @@ impl Engine {
         })
     }
 
-    /// Changes how a database runs. New limits bind it at once; for anything else it is started anew.
+    /// Changes how a database runs. New limits bind it at once; for anything else it is started anew. What another image makes
+    /// of the data cannot be undone, so they are backed up first, unless that is not wanted.
     pub async fn change_database<E: From<EngineError>>(
         &self,
         slug: &Slug,
-        change: impl FnOnce(&Database) -> Result<Settings, E>,
+        without_backup: bool,
+        change: impl Fn(&Database) -> Result<Settings, E>,
     ) -> Result<Database, E> {
+        let now = self.database(slug).await?;
+        let wanted = change(&now)?;
+        if wanted.image != now.settings.image && !without_backup {
+            self.check_database_change(&now, &wanted).await?;
+            self.backup_before(&now).await?;
+        }
         let _alone = self.0.changing.lock().await;
         let before = self.database(slug).await?;
         let settings = change(&before)?;
         Ok(self.store_database_change(&before, settings).await?)
+    }
+
+    /// Refuses what a database cannot be.
+    async fn check_database_change(&self, before: &Database, settings: &Settings) -> Result<(), EngineError> {
+        self.check_public(Some(before), settings).await?;
+        self.refuse_drift(&[owner(before)]).await?;
+        if settings.image != before.settings.image {
+            refuse_other_major(before.kind, &before.settings.image, &settings.image)?;
+        }
+        Ok(())
     }
 
     async fn store_database_change(
@@ -113,11 +132,7 @@ impl Engine {
         before: &Database,
         settings: Settings,
     ) -> Result<Database, EngineError> {
-        self.check_public(Some(before), &settings).await?;
-        self.refuse_drift(&[owner(before)]).await?;
-        if settings.image != before.settings.image {
-            refuse_other_major(before.kind, &before.settings.image, &settings.image)?;
-        }
+        self.check_database_change(before, &settings).await?;
         let after = self.0.writer.set_database_settings(before.id, settings).await?;
         if after.settings == before.settings {
             return Ok(after);
@@ -286,6 +301,10 @@ impl From<DatabaseError> for EngineError {
             DatabaseError::PortTaken { .. } => Self::Conflict { field: "public_port", message },
             DatabaseError::NoProject(_) => Self::Invalid { field: "project", message },
             DatabaseError::Gone => Self::NotFound { what: "database", name: String::new() },
+            DatabaseError::OverQuota(OverQuota { field, .. }) => {
+                // Its own fields stand in no part of a request.
+                Self::Invalid { field: field.rsplit('.').next().unwrap_or(field), message }
+            }
             DatabaseError::Allocate(_) => Self::Conflict { field: "project", message },
             DatabaseError::Store(error) => error.into(),
         }

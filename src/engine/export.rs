@@ -13,6 +13,7 @@ use self::gather::Gathered;
 use self::readme::readme;
 use super::archive::Archive;
 use super::{Engine, EngineError};
+use crate::domain::backup::Hold;
 use crate::domain::deployment::ImageId;
 use crate::domain::secret::Secret;
 use crate::host::podman::ImageFacts;
@@ -129,7 +130,7 @@ impl Engine {
         if !found.iter().any(|one| one.text.lines().any(|there| there == line)) {
             return Err(EngineError::NotFound { what: "volume", name: name.to_owned() });
         }
-        self.archive_volume(name).await
+        self.archive_volume(name, Hold::Pause).await
     }
 
     /// What is known of the images that containers name, by what stands in their units.

@@ -18,6 +18,7 @@ use self::manifest::{Manifest, ManifestImage, ManifestVolume};
 pub use self::restore::{RestoreReport, RestoreWish};
 use super::backup::Ending;
 use super::{Engine, EngineError};
+use crate::domain::backup::Hold;
 use crate::host::bundle::BundleWriter;
 use crate::host::instance::InstanceFiles;
 use crate::host::podman::ImageFacts;
@@ -151,7 +152,7 @@ impl Engine {
             bundle.pour(&manifest::image_file(image.id.digits()), archive).await?;
         }
         for volume in manifest.volumes.iter().filter(|volume| volume.data) {
-            let archive = self.archive_volume(&volume.name).await.map_err(io::Error::other)?;
+            let archive = self.archive_volume(&volume.name, Hold::Pause).await.map_err(io::Error::other)?;
             bundle.pour(&manifest::volume_file(&volume.name), archive).await?;
         }
         bundle.finish().await

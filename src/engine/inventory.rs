@@ -125,6 +125,7 @@ impl Engine {
                 Some(_) | None => Ok(None),
             },
             Owner::Service(slug) => self.wanted_units_of_service(slug).await,
+            Owner::Volume(volume) => Ok(Some(self.volume_backup_units(volume).await?)),
             Owner::Commands(_) | Owner::OneOff(_) => Ok(None),
         }
     }

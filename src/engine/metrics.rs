@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Concern, Engine, EngineError};
+use super::{BackupConcern, Engine, EngineError};
 use crate::domain::deployment::State;
 
 pub use crate::proxy::metrics::{AppCounts, BUCKETS_MS, Counts};
@@ -20,8 +20,8 @@ pub struct Metrics {
     pub unfinished: Vec<(State, usize)>,
     /// Deployments that ended since this run of rivetr began, by how.
     pub ended: Vec<(State, u64)>,
-    /// Databases whose backups failed, are late or cannot be restored.
-    pub backup_concerns: Vec<Concern>,
+    /// Databases and volumes whose backups failed, are late, empty or cannot be restored.
+    pub backup_concerns: Vec<BackupConcern>,
     /// What the proxy counts; none: it could not be asked.
     pub proxy: Option<Counts>,
 }

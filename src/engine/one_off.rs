@@ -124,7 +124,8 @@ impl Engine {
             | Owner::Project(_)
             | Owner::Database(_)
             | Owner::Service(_)
-            | Owner::Jobs(_) => None,
+            | Owner::Jobs(_)
+            | Owner::Volume(_) => None,
         }));
         Ok(left)
     }

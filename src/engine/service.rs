@@ -16,6 +16,7 @@ use self::content::Content;
 use self::reading::Prepared;
 use super::{Engine, EngineError};
 use crate::domain::name::Slug;
+use crate::domain::quota::OverQuota;
 use crate::domain::secret::Secret;
 use crate::domain::service::{BYTES_MAX, FILES_MAX, Files, Revision, RevisionId, Service, unit_prefix};
 use crate::plan;
@@ -255,6 +256,10 @@ impl From<ServiceError> for EngineError {
             ServiceError::NoService => Self::NotFound { what: "service", name: String::new() },
             ServiceError::Deleting(_) => Self::Conflict { field: "service", message },
             ServiceError::UnitTaken { .. } => Self::Conflict { field: "files", message },
+            ServiceError::OverQuota(OverQuota { field: "name", .. }) => {
+                Self::Invalid { field: "name", message }
+            }
+            ServiceError::OverQuota(_) => Self::Invalid { field: "files", message },
             ServiceError::Allocate(_) => Self::Conflict { field: "project", message },
             ServiceError::Store(error) => error.into(),
         }

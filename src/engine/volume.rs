@@ -74,7 +74,8 @@ impl Engine {
         }
         match self.machine().podman.remove_volume(name).await {
             Err(error @ PodmanError::VolumeInUse { .. }) => refuse(error.to_string()),
-            other => other.map_err(EngineError::internal),
+            Err(error) => Err(EngineError::internal(error)),
+            Ok(()) => self.forget_volume(name).await,
         }
     }
 
@@ -99,13 +100,14 @@ impl Engine {
     pub(super) async fn remove_volumes_of(&self, app: &App) -> Result<(), EngineError> {
         for volume in self.volumes(false).await?.into_iter().filter(|volume| volume.app == app.slug) {
             self.machine().podman.remove_volume(&volume.name).await.map_err(EngineError::internal)?;
+            self.forget_volume(&volume.name).await?;
             tracing::info!(app = %app.slug, volume = volume.name, "volume deleted");
         }
         Ok(())
     }
 
     /// The volumes that apps are set to mount, that what serves mounts, and that what is on its way will mount.
-    async fn mounted_volumes(&self) -> Result<BTreeMap<String, Slug>, EngineError> {
+    pub(super) async fn mounted_volumes(&self) -> Result<BTreeMap<String, Slug>, EngineError> {
         let (apps, releases) = (self.reader().apps().await?, self.reader().all_releases().await?);
         let waiting = self.reader().unfinished().await?;
         let of_deployments = releases.iter().chain(&waiting).map(|one| (&one.app_slug, &one.settings));

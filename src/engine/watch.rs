@@ -93,9 +93,12 @@ impl Engine {
             if let Some(unit) = verdict(&units, &mut restarts) {
                 return Ok(Some(self.why_it_ends(&release, unit).await));
             }
+            // What stands still for the copy of a volume cannot answer, and goes on.
+            let held = || self.0.archiving.try_lock().is_err();
+            let held_before = held();
             let by_hand = units.iter().any(|unit| unit.active_state == ActiveState::Inactive);
             match self.silence(&app, &release, serving, pace.answer).await {
-                Some(reason) if !by_hand => {
+                Some(reason) if !by_hand && !held_before && !held() => {
                     failures += 1;
                     if failures >= pace.failures {
                         return Ok(Some(reason));

@@ -30,7 +30,7 @@ pub use self::pull::Pulled;
 use self::raw::Socket;
 pub use self::secret::SecretOf;
 pub use self::stream::Streamed;
-pub use self::transfer::{ImageFacts, NamedVolume};
+pub use self::transfer::{ImageFacts, Mounting, NamedVolume};
 pub use self::usage::DiskUse;
 pub use self::volume::Volume;
 use crate::domain::deployment::ImageId;

@@ -41,6 +41,11 @@ impl Spooled {
         self.0.path().join("part.tar")
     }
 
+    /// Begins to write it.
+    pub fn create(&self) -> io::Result<File> {
+        File::create(self.part())
+    }
+
     /// Where it lies once it is whole.
     #[must_use]
     pub fn whole(&self) -> PathBuf {

@@ -8,12 +8,16 @@ use thiserror::Error;
 
 use crate::domain::name::Slug;
 use crate::domain::one_off::OneOff;
+use crate::domain::volume::VolumeId;
 
 /// The longest file name that Linux takes, in bytes.
 const FILE_MAX: usize = 255;
 
+/// What the names of units and volumes begin with.
+const OURS: &str = "rivetr-";
+
 /// How the services begin that run when their timer or a person wants it.
-const TASKS: [&str; 2] = ["rivetr-job-", "rivetr-backup-"];
+const TASKS: [&str; 3] = ["rivetr-job-", "rivetr-backup-", "rivetr-volume-"];
 
 /// The file of one unit, relative to the directory that its place stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +53,8 @@ pub enum Owner {
     Service(Slug),
     /// The jobs of an app, with their timers.
     Jobs(Slug),
+    /// A volume of an app or of a service: the timer of its backups.
+    Volume(VolumeId),
 }
 
 /// A file name that systemd would not take as the name of a unit.
@@ -150,6 +156,7 @@ impl Owner {
             Self::Database(slug) => format!("db-{slug}"),
             Self::Service(slug) => format!("svc-{slug}"),
             Self::Jobs(slug) => format!("job-{slug}"),
+            Self::Volume(volume) => format!("volume-{}", bare(volume)),
         }
     }
 
@@ -164,6 +171,7 @@ impl Owner {
             | Self::Service(slug)
             | Self::Jobs(slug) => slug.as_str() == name,
             Self::OneOff(OneOff { app, number: _ }) => app.as_str() == name,
+            Self::Volume(volume) => volume.to_string() == name,
         }
     }
 
@@ -171,7 +179,12 @@ impl Owner {
     #[must_use]
     pub fn stays(&self) -> bool {
         match self {
-            Self::App(_) | Self::Project(_) | Self::Database(_) | Self::Service(_) | Self::Jobs(_) => true,
+            Self::App(_)
+            | Self::Project(_)
+            | Self::Database(_)
+            | Self::Service(_)
+            | Self::Jobs(_)
+            | Self::Volume(_) => true,
             Self::Commands(_) | Self::OneOff(_) => false,
         }
     }
@@ -192,6 +205,7 @@ impl Owner {
             "db" => slug(name).map(Self::Database),
             "svc" => slug(name).map(Self::Service),
             "job" => slug(name).map(Self::Jobs),
+            "volume" => of_bare(name).map(Self::Volume),
             _ => None,
         };
         // A number can be written in more than one way.
@@ -200,11 +214,15 @@ impl Owner {
 
     /// The owner of a file in systemd's own directory, by its name: the target of an app, the timers and services
     /// of its jobs (`rivetr-job-blog_tidy.timer`) and of the backups of a database (`rivetr-backup-orders.timer`, and
-    /// `rivetr-backup-orders_check.timer` for what else is done with them).
+    /// `rivetr-backup-orders_check.timer` for what else is done with them) or of a volume
+    /// (`rivetr-volume-vol-blog-data.timer`).
     #[must_use]
     pub fn of_file(file: &str) -> Option<Self> {
         let (stem, kind) = file.strip_prefix("rivetr-")?.rsplit_once('.')?;
         let (noun, name) = stem.split_once('-')?;
+        if noun == "volume" {
+            return of_bare(name).filter(|_| matches!(kind, "timer" | "service")).map(Self::Volume);
+        }
         // No slug holds an underscore.
         let (name, part) = name.split_once('_').map_or((name, None), |(name, part)| (name, Some(part)));
         if part.is_some_and(|part| Slug::parse(part).is_err()) {
@@ -224,6 +242,16 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.folder())
     }
+}
+
+/// The name of a volume to Podman without what all of rivetr's begin with.
+fn bare(volume: &VolumeId) -> String {
+    let name = volume.to_string();
+    name.strip_prefix(OURS).unwrap_or(&name).to_owned()
+}
+
+fn of_bare(name: &str) -> Option<VolumeId> {
+    VolumeId::parse(&format!("{OURS}{name}")).ok()
 }
 
 fn unit_file(name: &str) -> Result<String, InvalidUnitPath> {
@@ -260,6 +288,7 @@ mod tests {
     #[test]
     fn plain_units_and_their_owners() {
         let slug = |name| Slug::parse(name).unwrap();
+        let volume = |name| Owner::Volume(VolumeId::parse(name).unwrap());
         for (file, owner) in [
             ("rivetr-app-blog.target", Some(blog())),
             ("rivetr-app-blog_tidy.target", None),
@@ -273,6 +302,10 @@ mod tests {
             ("rivetr-backup-orders.timer", Some(Owner::Database(slug("orders")))),
             ("rivetr-backup-orders_check.service", Some(Owner::Database(slug("orders")))),
             ("rivetr-backup-.timer", None),
+            ("rivetr-volume-vol-my-blog-data_1.timer", Some(volume("rivetr-vol-my-blog-data_1"))),
+            ("rivetr-volume-svc-shop_my.db-1.service", Some(volume("rivetr-svc-shop_my.db-1"))),
+            ("rivetr-volume-vol-blog-data.target", None),
+            ("rivetr-volume-blog.timer", None),
             ("rivetr.service", None),
             ("blog.timer", None),
         ] {
@@ -305,7 +338,9 @@ mod tests {
         let one_off = OneOff { app: Slug::parse("3-blog").unwrap(), number: 12 };
         let named = |of: fn(Slug) -> Owner| of(Slug::parse("my-project-2").unwrap());
         let named = [Owner::Project, Owner::Database, Owner::Service, Owner::Jobs].map(named);
-        for owner in [blog(), Owner::OneOff(one_off)].into_iter().chain(named) {
+        let volumes = ["rivetr-vol-my-blog-data_1", "rivetr-svc-my-shop_data-1"];
+        let volumes = volumes.map(|name| Owner::Volume(VolumeId::parse(name).unwrap()));
+        for owner in [blog(), Owner::OneOff(one_off)].into_iter().chain(named).chain(volumes) {
             assert_eq!(Owner::of_folder(&owner.folder()), Some(owner));
         }
         let of_apps = ["", "app", "app-", "app-A", "svc-Umami", "blog", "app-a.b", "app--x"];

@@ -22,6 +22,7 @@ use crate::domain::stack::container::{Container, ImageSource, Pull};
 use crate::domain::stack::health::Health;
 use crate::domain::stack::mount::{FileKind, FileOrigin, GrantedFile, Mount, MountSource};
 use crate::domain::stack::policy;
+use crate::domain::stack::resources::Resources;
 
 /// Where people look for a container engine's socket.
 const SOCKETS: [&str; 4] =
@@ -388,7 +389,28 @@ fn part(
         published,
         ports: ports.into_iter().collect(),
         checked: matches!(container.health, Some(Health::Check(_))),
+        memory: container.resources.memory.filter(|bytes| *bytes > 0),
+        cpus: cpu_percent(&container.resources),
     }
+}
+
+/// What a container may use of processors, in percent of one, rounded up: as the file says it in either way.
+fn cpu_percent(resources: &Resources) -> Option<u64> {
+    let said = |text: &String| {
+        let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+        let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+        let mut hundredths =
+            rest.chars().chain("00".chars()).take(2).collect::<String>().parse::<u64>().ok()?;
+        if rest.chars().skip(2).any(|digit| digit != '0') {
+            hundredths += 1;
+        }
+        whole.checked_mul(100)?.checked_add(hundredths)
+    };
+    let quota = || {
+        let quota = u64::try_from(resources.cpu_quota?).ok()?;
+        quota.checked_mul(100).map(|quota| quota.div_ceil(resources.cpu_period.unwrap_or(100_000).max(1)))
+    };
+    resources.cpus.as_ref().and_then(said).or_else(quota).filter(|percent| *percent > 0)
 }
 
 /// The units of a service that is stopped: none comes up by itself.

@@ -16,7 +16,7 @@ use super::reader::Reader;
 use super::row;
 use super::writer::Writer;
 use crate::domain::backup::{
-    Backup, BackupId, Form, IllegalMove, Place, Reason, State, Stored, Subject, Verdict,
+    Backup, BackupId, Form, Hold, IllegalMove, Place, Reason, State, Stored, Subject, Verdict,
 };
 use crate::domain::person::TeamId;
 use crate::domain::time::Timestamp;
@@ -38,6 +38,8 @@ pub struct NewBackup {
     pub form: Form,
     /// For which key.
     pub recipient: String,
+    /// How what uses it is held meanwhile.
+    pub hold: Option<Hold>,
 }
 
 /// Why there is no such backup, or not now.
@@ -130,7 +132,7 @@ impl Reader {
 }
 
 fn queue(tx: &Transaction<'_>, new: NewBackup, now: Timestamp) -> Result<Backup, BackupError> {
-    let NewBackup { subject, name, team, reason, place, form, recipient } = new;
+    let NewBackup { subject, name, team, reason, place, form, recipient, hold } = new;
     if !destination::exists(tx, &place)? {
         return Err(BackupError::NoPlace(place));
     }
@@ -139,8 +141,8 @@ fn queue(tx: &Transaction<'_>, new: NewBackup, now: Timestamp) -> Result<Backup,
     if other.is_some() {
         return Err(BackupError::UnderWay(name));
     }
-    let insert = "INSERT INTO backup (subject, name, team, reason, place, form, recipient, created, state, moved) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?8)";
+    let insert = "INSERT INTO backup (subject, name, team, reason, place, form, recipient, created, state, moved, \
+                  hold) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued', ?8, ?9)";
     let columns = (
         subject.to_string(),
         &name,
@@ -150,10 +152,12 @@ fn queue(tx: &Transaction<'_>, new: NewBackup, now: Timestamp) -> Result<Backup,
         form.ending(),
         &recipient,
         now.0,
+        hold.map(Hold::word),
     );
     tx.execute(insert, columns).map_err(StoreError::from)?;
     let id = BackupId(tx.last_insert_rowid());
-    Ok(Backup { id, subject, name, team, reason, place, form, recipient, created: now, state: State::Queued })
+    let state = State::Queued;
+    Ok(Backup { id, subject, name, team, reason, place, form, recipient, hold, created: now, state })
 }
 
 fn store_state(tx: &Transaction<'_>, id: BackupId, state: &State) -> Result<(), StoreError> {
@@ -201,9 +205,16 @@ fn read(row: &Row<'_>) -> Result<Backup, StoreError> {
         place: row::parsed(row, "place", Place::parse)?,
         form: row::parsed(row, "form", row::word(Form::of_ending))?,
         recipient: row::number(row, "recipient")?,
+        hold: read_hold(row)?,
         created: row::time(row, "created")?,
         state: read_state(row)?,
     })
+}
+
+/// How what uses something is held, as a row says it.
+fn read_hold(row: &Row<'_>) -> Result<Option<Hold>, StoreError> {
+    let word: Option<String> = row::number(row, "hold")?;
+    word.map(|word| Hold::of_word(&word).ok_or(StoreError::Malformed("hold"))).transpose()
 }
 
 fn read_state(row: &Row<'_>) -> Result<State, StoreError> {

@@ -14,7 +14,7 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{AllocateError, resident, row};
+use super::{AllocateError, quota, resident, row};
 use crate::domain::database::{
     Credentials, Database, DatabaseId, DatabaseKind, DatabaseWord, PublicPort, ServerConfig, Settings, Wish,
     unit_name,
@@ -22,6 +22,8 @@ use crate::domain::database::{
 use crate::domain::deployment::ImageId;
 use crate::domain::image::ImageRef;
 use crate::domain::name::Slug;
+use crate::domain::person::TeamId;
+use crate::domain::quota::OverQuota;
 use crate::domain::runtime::{Cpus, Limits, Memory};
 use crate::domain::secret::Sealed;
 use crate::domain::time::Timestamp;
@@ -41,6 +43,8 @@ pub struct NewDatabase {
     pub credentials: Credentials,
     /// What its volume is called.
     pub volume: String,
+    /// It is made for a restore alone, and does not count as what its team uses.
+    pub scratch: bool,
 }
 
 /// Why a database was not created, changed or brought back.
@@ -63,6 +67,9 @@ pub enum DatabaseError {
     /// There is no such database, or it is in the trash, or it is not.
     #[error("there is no such database any more")]
     Gone,
+    /// The team may not use so much.
+    #[error(transparent)]
+    OverQuota(OverQuota),
     /// There is no address for it.
     #[error(transparent)]
     Allocate(#[from] AllocateError),
@@ -86,6 +93,7 @@ impl Writer {
         self.write(move |tx| {
             let database = there(tx, id)?;
             refuse_port(tx, id, settings.public.as_ref())?;
+            quota::of_database(tx, &database, settings.limits)?.map_err(DatabaseError::OverQuota)?;
             // What another image is, is not known before it was pulled.
             let image = database.image.filter(|_| database.settings.image == settings.image);
             let Settings { image: reference, config, limits: Limits { memory, cpus }, public } = settings;
@@ -180,6 +188,7 @@ impl Writer {
             let database = found.ok_or(DatabaseError::Gone)?;
             refuse_name(tx, id, &database.slug)?;
             refuse_port(tx, id, database.settings.public.as_ref())?;
+            quota::of_returned_database(tx, &database)?.map_err(DatabaseError::OverQuota)?;
             tx.execute("UPDATE database SET deleted = NULL WHERE id = ?1", [id.0])
                 .map_err(StoreError::from)?;
             resident::give(tx, &database.project, &database.unit_name())?;
@@ -220,13 +229,19 @@ impl Reader {
 }
 
 fn create(tx: &Transaction<'_>, new: NewDatabase, now: Timestamp) -> Result<Database, DatabaseError> {
-    let NewDatabase { slug, project, kind, settings, credentials, volume } = new;
-    let Settings { image, config, limits: Limits { memory, cpus }, public } = settings;
+    let NewDatabase { slug, project, kind, settings, credentials, volume, scratch } = new;
+    let Settings { image, config, limits, public } = settings;
     let Credentials { user, database, password, root_password } = credentials;
     let found = super::project::by_slug(tx, &project)?;
     let project = found.ok_or(DatabaseError::NoProject(project))?;
     refuse_name(tx, DatabaseId(0), &slug)?;
     refuse_port(tx, DatabaseId(0), public.as_ref())?;
+    let limits = if scratch {
+        limits
+    } else {
+        quota::of_new_database(tx, project.team, limits)?.map_err(DatabaseError::OverQuota)?
+    };
+    let Limits { memory, cpus } = limits;
     tx.execute(
         "INSERT INTO database (slug, project, kind, image, config, memory, cpus, port, allow, user, name, password, \
          root_password, volume, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
@@ -281,6 +296,16 @@ fn refuse_port(
 /// The databases of a project, those in the trash too, in the transaction at hand.
 pub(super) fn of_project(tx: &Transaction<'_>, project: i64) -> Result<Vec<Database>, StoreError> {
     select(tx, "WHERE database.project = ?1 ORDER BY database.slug", [project])
+}
+
+/// The databases of a team that are not in the trash, with what each may use.
+pub(super) fn of_team(
+    connection: &Connection,
+    team: TeamId,
+) -> Result<Vec<(DatabaseId, Slug, Limits)>, StoreError> {
+    let rest = "WHERE project.team = ?1 AND database.deleted IS NULL ORDER BY database.id";
+    let all = select(connection, rest, [team.0])?.into_iter();
+    Ok(all.map(|database| (database.id, database.slug, database.settings.limits)).collect())
 }
 
 fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<Database>, StoreError> {

@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::row;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
-use crate::domain::volume::VolumeName;
+use crate::domain::volume::{VolumeId, VolumeOf};
 
 /// A kind of object that belongs to a team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,9 @@ impl Object {
 
 const OF_APP: &str = "SELECT project.team AS team FROM app JOIN project ON project.id = app.project";
 
+const OF_SERVICE: &str = "SELECT project.team AS team FROM service JOIN project ON project.id = service.project \
+                          WHERE service.slug = ?1";
+
 const OF_DATABASE: &str =
     "SELECT project.team AS team FROM database JOIN project ON project.id = database.project";
 
@@ -81,12 +84,16 @@ impl Reader {
                 Ok(id) => by(tx, "SELECT team FROM backup WHERE id = ?1", [id]),
                 Err(_) => Ok(None),
             },
-            Object::Volume => match VolumeName::of_unit(&name) {
-                Some((app, _)) => {
+            Object::Volume => match VolumeId::parse(&name).as_ref().map(VolumeId::of) {
+                Ok(VolumeOf::App(app)) => {
                     let former = "SELECT team FROM former_app WHERE slug = ?1";
                     by(tx, &format!("{OF_APP} WHERE app.slug = ?1 UNION ALL {former}"), [app.as_str()])
                 }
-                None => Ok(None),
+                Ok(VolumeOf::Service(service)) => {
+                    let former = "SELECT team FROM former_service WHERE slug = ?1";
+                    by(tx, &format!("{OF_SERVICE} UNION ALL {former}"), [service.as_str()])
+                }
+                Err(_) => Ok(None),
             },
             Object::Deployment => {
                 numbered(tx, "JOIN deployment ON deployment.app = app.id WHERE deployment.id = ?1", &name)
@@ -112,11 +119,7 @@ impl Reader {
                 by(tx, &sql, [name.to_ascii_lowercase()])
             }
             Object::Key => by(tx, "SELECT ifnull(team, 1) AS team FROM key WHERE name = ?1", [name.as_str()]),
-            Object::Service => {
-                let sql = "SELECT project.team AS team FROM service JOIN project ON project.id = service.project \
-                           WHERE service.slug = ?1";
-                by(tx, sql, [name.as_str()])
-            }
+            Object::Service => by(tx, OF_SERVICE, [name.as_str()]),
             Object::Team => of_team(tx, &name),
         })
         .await

@@ -1,4 +1,5 @@
-//! What the apps of a team may use together, looked at in the transaction that would have them use more.
+//! What the apps, databases and services of a team may use together, looked at in the transaction that would have them use
+//! more.
 
 use rusqlite::{Connection, Transaction};
 
@@ -7,15 +8,17 @@ use super::people::PeopleError;
 use super::reader::Reader;
 use super::team::{self, Team};
 use super::writer::Writer;
-use super::{row, settings};
+use super::{database, row, service, settings};
 use crate::domain::app::{App, AppId, Settings};
+use crate::domain::database::{Database, DatabaseId};
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::quota::{OverQuota, Quota, Share};
-use crate::domain::runtime::{Cpus, Memory};
+use crate::domain::runtime::{Cpus, Limits, Memory};
+use crate::domain::service::{Part, ServiceId};
 
 impl Writer {
-    /// Says what the apps of a team may use together from now on. What they use already they keep.
+    /// Says what the apps, databases and services of a team may use together from now on. What they use already they keep.
     pub async fn set_quota(&self, team: TeamId, quota: Quota) -> Result<Team, PeopleError> {
         self.write(move |tx| {
             let Quota { apps, memory, cpus } = quota;
@@ -31,27 +34,33 @@ impl Writer {
 impl Reader {
     /// Whether a release of an app that is set to this would be more than its team may use.
     pub async fn over_quota(&self, app: &App, settings: &Settings) -> Result<Option<OverQuota>, StoreError> {
-        let (team, id) = (app.project.team, app.id);
+        let (team, own) = (app.project.team, Of::App(app.id));
         let (before, after) = (Share::of(&app.settings), Share::of(settings));
-        self.read(move |tx| Ok(check(tx, team, (id, before), after)?.err())).await
+        self.read(move |tx| Ok(check(tx, team, (own, Some(before)), after)?.err())).await
     }
 }
 
-/// Whether an app of a team, which may use `before`, may use so much.
+/// One of those that use something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    App(AppId),
+    Database(DatabaseId),
+    Service(ServiceId),
+}
+
+/// Whether one of a team, which may use `before` if it is there, may use so much.
 fn check(
     connection: &Connection,
     team: TeamId,
-    (own, before): (AppId, Share),
+    (own, before): (Of, Option<Share>),
     after: Share,
 ) -> Result<Result<(), OverQuota>, StoreError> {
     let quota = of(connection, team)?;
     if quota.is_empty() {
         return Ok(Ok(()));
     }
-    let all = shares(connection, team)?;
-    let others: Vec<_> =
-        all.into_iter().filter(|(id, ..)| *id != own).map(|(_, slug, share)| (slug, share)).collect();
-    Ok(quota.allows(&others, Some(before), after))
+    let others = others(connection, team, Some(own))?;
+    Ok(quota.allows(&others, before, after))
 }
 
 /// What a new app of a team is set to, if the team may have one more that uses so much.
@@ -61,12 +70,76 @@ pub(super) fn of_new(
     settings: &Settings,
 ) -> Result<Result<Settings, OverQuota>, StoreError> {
     let quota = of(tx, team)?;
-    let known = if quota.is_empty() { Vec::new() } else { shares(tx, team)? };
-    let others: Vec<_> = known.into_iter().map(|(_, slug, share)| (slug, share)).collect();
+    let others = if quota.is_empty() { Vec::new() } else { others(tx, team, None)? };
     let settings = quota.filled(&others, settings);
     let another = quota.allows_another(others.len());
     let allowed = another.and_then(|()| quota.allows(&others, None, Share::of(&settings)));
     Ok(allowed.map(|()| settings))
+}
+
+/// The limits of a new database of a team, likewise.
+pub(super) fn of_new_database(
+    tx: &Transaction<'_>,
+    team: TeamId,
+    limits: Limits,
+) -> Result<Result<Limits, OverQuota>, StoreError> {
+    let quota = of(tx, team)?;
+    let others = if quota.is_empty() { Vec::new() } else { others(tx, team, None)? };
+    let limits = quota.filled_limits(&others, limits, 1);
+    let another = quota.allows_another(others.len());
+    let allowed = another.and_then(|()| quota.allows(&others, None, Share::of_limits(limits, 1)));
+    Ok(allowed.map(|()| limits))
+}
+
+/// Whether a database may have these limits from now on.
+pub(super) fn of_database(
+    tx: &Transaction<'_>,
+    database: &Database,
+    limits: Limits,
+) -> Result<Result<(), OverQuota>, StoreError> {
+    let before = Share::of_limits(database.settings.limits, 1);
+    let own = (Of::Database(database.id), Some(before));
+    check(tx, database.project.team, own, Share::of_limits(limits, 1))
+}
+
+/// Whether a database may come back from the trash.
+pub(super) fn of_returned_database(
+    tx: &Transaction<'_>,
+    database: &Database,
+) -> Result<Result<(), OverQuota>, StoreError> {
+    let (quota, team) = (of(tx, database.project.team)?, database.project.team);
+    if quota.is_empty() {
+        return Ok(Ok(()));
+    }
+    let others = others(tx, team, Some(Of::Database(database.id)))?;
+    let share = Share::of_limits(database.settings.limits, 1);
+    Ok(quota.allows_another(others.len()).and_then(|()| quota.allows(&others, None, share)))
+}
+
+/// Whether a team may have one service more.
+pub(super) fn of_new_service(
+    tx: &Transaction<'_>,
+    team: TeamId,
+) -> Result<Result<(), OverQuota>, StoreError> {
+    let quota = of(tx, team)?;
+    let there = if quota.is_empty() { 0 } else { others(tx, team, None)?.len() };
+    Ok(quota.allows_another(there))
+}
+
+/// Whether a service may have these containers from now on.
+pub(super) fn of_revision(
+    tx: &Transaction<'_>,
+    service: ServiceId,
+    parts: &[Part],
+) -> Result<Result<(), OverQuota>, StoreError> {
+    let sql = "SELECT project.team AS team FROM service JOIN project ON project.id = service.project \
+               WHERE service.id = ?1";
+    let Some(team) = row::first(tx, sql, [service.0], |row| Ok(TeamId(row::number(row, "team")?)))? else {
+        return Ok(Ok(())); // it is gone
+    };
+    let before = services(tx, team)?.into_iter().find(|(id, ..)| *id == service);
+    let before = before.and_then(|(_, _, share)| share);
+    check(tx, team, (Of::Service(service), before), Share::of_parts(parts))
 }
 
 /// The same of an app that is set anew.
@@ -75,12 +148,64 @@ pub(super) fn check_change(
     app: &App,
     settings: &Settings,
 ) -> Result<Result<(), OverQuota>, StoreError> {
-    check(tx, app.project.team, (app.id, Share::of(&app.settings)), Share::of(settings))
+    let own = (Of::App(app.id), Some(Share::of(&app.settings)));
+    check(tx, app.project.team, own, Share::of(settings))
 }
 
 fn of(connection: &Connection, team: TeamId) -> Result<Quota, StoreError> {
     let found = team::by_id(connection, team)?;
     Ok(found.map(|team| team.quota).unwrap_or_default())
+}
+
+/// All but one of a team, as people call them, with what each may use.
+fn others(
+    connection: &Connection,
+    team: TeamId,
+    own: Option<Of>,
+) -> Result<Vec<(String, Share)>, StoreError> {
+    let mut all: Vec<(Of, String, Share)> = shares(connection, team)?
+        .into_iter()
+        .map(|(id, slug, share)| (Of::App(id), slug.to_string(), share))
+        .collect();
+    all.extend(database::of_team(connection, team)?.into_iter().map(|(id, slug, limits)| {
+        (Of::Database(id), format!("the database {slug}"), Share::of_limits(limits, 1))
+    }));
+    all.extend(services(connection, team)?.into_iter().map(|(id, slug, share)| {
+        // One that never came so far uses nothing.
+        (Of::Service(id), format!("the service {slug}"), share.unwrap_or_else(|| Share::of_parts(&[])))
+    }));
+    Ok(all.into_iter().filter(|(id, ..)| Some(*id) != own).map(|(_, name, share)| (name, share)).collect())
+}
+
+/// What each service of a team may use: as the revision that serves, and as one that is on its way; none: it has neither.
+fn services(
+    connection: &Connection,
+    team: TeamId,
+) -> Result<Vec<(ServiceId, Slug, Option<Share>)>, StoreError> {
+    let sql = "SELECT service.id AS id, service.slug AS slug, revision.parts AS parts FROM service \
+                 JOIN project ON project.id = service.project \
+                 LEFT JOIN revision ON revision.service = service.id \
+                   AND revision.state NOT IN ('failed', 'superseded') \
+               WHERE project.team = ?1 ORDER BY service.id";
+    let rows = row::all(connection, sql, [team.0], |row| {
+        let parts = row::maybe_parsed(row, "parts", service::parts)?;
+        let slug = row::parsed(row, "slug", Slug::parse)?;
+        let share = parts.map(|parts: Vec<Part>| Share::of_parts(&parts));
+        Ok((ServiceId(row::number(row, "id")?), slug, share))
+    })?;
+    let mut found: Vec<(ServiceId, Slug, Option<Share>)> = Vec::new();
+    for (id, slug, share) in rows {
+        match found.last_mut() {
+            Some((last, _, known)) if *last == id => {
+                *known = match (*known, share) {
+                    (Some(known), Some(share)) => Some(known.most(share)),
+                    (known, share) => known.or(share),
+                };
+            }
+            Some(_) | None => found.push((id, slug, share)),
+        }
+    }
+    Ok(found)
 }
 
 /// What each app of a team may use: as it is set, and as its release was that serves or that is on its way.
@@ -117,10 +242,12 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Quota, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Fixture, NOW, new_app};
-    use super::super::{ChangeAppError, CreateAppError, ScaleError};
+    use super::super::testing::{Fixture, NOW, new_app, slug};
+    use super::super::{ChangeAppError, CreateAppError, DatabaseError, NewDatabase, NewRevision, ScaleError};
     use super::*;
     use crate::domain::app::Replicas;
+    use crate::domain::database::{Credentials, DatabaseKind, DatabaseWord, Settings as DatabaseSettings};
+    use crate::domain::secret::Sealed;
 
     fn limited(memory: &str) -> Settings {
         let mut settings = new_app("x").settings;
@@ -182,5 +309,83 @@ mod tests {
         let read = |tx: &Connection| shares(tx, TeamId::FIRST);
         let all = store.reader.read(move |tx| read(tx)).await.unwrap();
         assert_eq!(all, [(blog.id, blog.slug.clone(), Share::of(&limited("1G")))]);
+    }
+    #[tokio::test]
+    async fn databases_and_services_count_as_apps_do() {
+        let store = Fixture::new();
+        let blog = store.app("blog").await;
+        store.writer.change_app(blog.id, limited("1G"), None).await.unwrap();
+        let quota = Quota { apps: Some(3), memory: Memory::parse("2G").ok(), cpus: None };
+        store.writer.set_quota(TeamId::FIRST, quota).await.unwrap();
+        let database = |name: &str, memory: &str, scratch| NewDatabase {
+            slug: slug(name),
+            project: slug("default"),
+            kind: DatabaseKind::Valkey,
+            settings: DatabaseSettings {
+                image: DatabaseKind::Valkey.image("8").unwrap(),
+                config: None,
+                limits: Limits { memory: Memory::parse(memory).ok(), cpus: None },
+                public: None,
+            },
+            credentials: Credentials {
+                user: DatabaseWord::parse("u").unwrap(),
+                database: DatabaseWord::parse("d").unwrap(),
+                password: Sealed(vec![0]),
+                root_password: Sealed(vec![0]),
+            },
+            volume: format!("v-{name}"),
+            scratch,
+        };
+        let over = |error: DatabaseError| {
+            let DatabaseError::OverQuota(over) = error else { panic!("{error}") };
+            (over.field, over.message)
+        };
+        let create = async |new| store.writer.create_database(new, NOW).await;
+        let (field, _) = over(create(database("large", "1025M", false)).await.unwrap_err());
+        assert_eq!(field, "runtime.memory");
+        // Who says nothing gets the usual, and what a restore makes for itself is nobody's.
+        let orders = create(database("orders", "", false)).await.unwrap();
+        assert_eq!(orders.settings.limits.memory, Memory::parse("512M").ok());
+        create(database("trial", "8G", true)).await.unwrap();
+        let trial = store.reader.database(&slug("trial")).await.unwrap().unwrap();
+        store.writer.trash_database(trial.id, NOW).await.unwrap();
+        let more = |memory: &str| {
+            let limits = Limits { memory: Memory::parse(memory).ok(), cpus: None };
+            DatabaseSettings { limits, ..orders.settings.clone() }
+        };
+        let (_, said) = over(store.writer.set_database_settings(orders.id, more("2G")).await.unwrap_err());
+        assert!(said.contains("so 1G is left"), "{said}");
+        let (_, said) = over(store.writer.restore_database(trial.id).await.unwrap_err());
+        assert!(said.contains("so 512M is left"), "{said}");
+
+        let project = slug("default");
+        let service = async |name: &str| {
+            store.writer.create_service(&slug(name), &project, String::new(), true, NOW).await
+        };
+        let shop = service("shop").await.unwrap();
+        let revision = async |memory: Option<u64>| {
+            let part = Part {
+                name: "web".to_owned(),
+                image: String::new(),
+                units: vec!["a".to_owned(), "b".to_owned()],
+                addresses: Vec::new(),
+                published: Vec::new(),
+                ports: Vec::new(),
+                checked: false,
+                memory,
+                cpus: None,
+            };
+            let number = store.reader.next_revision(shop.id).await.unwrap();
+            let (service, content) = (shop.id, Sealed(vec![0]));
+            let new = NewRevision { service, number, back_to: None, parts: vec![part], content };
+            store.writer.add_revision(new, NOW).await.map_err(|error| error.to_string())
+        };
+        assert!(revision(None).await.unwrap_err().contains("give this one a limit"));
+        assert!(revision(Some(257 << 20)).await.unwrap_err().contains("this would be 514M"));
+        revision(Some(256 << 20)).await.unwrap();
+        assert!(service("fourth").await.unwrap_err().to_string().contains("and has 3"));
+        let (field, _) = over(create(database("fourth", "8M", false)).await.unwrap_err());
+        assert_eq!(field, "name");
+        assert!(store.writer.change_app(blog.id, limited("1025M"), None).await.is_err());
     }
 }

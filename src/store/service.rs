@@ -11,15 +11,16 @@ use super::error::StoreError;
 use super::project::project;
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{AllocateError, domain, resident, route, row};
+use super::{AllocateError, domain, quota, resident, route, row};
 use crate::domain::domain::Behind;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
+use crate::domain::quota::OverQuota;
 use crate::domain::service::{RevisionId, Service, ServiceId};
 use crate::domain::time::Timestamp;
 
 pub use self::revision::NewRevision;
-pub(super) use self::revision::from_json as parts_from_json;
+pub(super) use self::revision::from_json as parts;
 
 /// Why a service could not be created or changed.
 #[derive(Debug, Error)]
@@ -52,6 +53,9 @@ pub enum ServiceError {
         /// Who has it.
         service: Slug,
     },
+    /// The team may not use so much.
+    #[error(transparent)]
+    OverQuota(OverQuota),
     /// There is no address for a container.
     #[error(transparent)]
     Allocate(#[from] AllocateError),
@@ -236,6 +240,7 @@ fn create(
     if former.is_some_and(|former| former != team) && !administrator {
         return Err(ServiceError::OthersBefore(slug.clone()));
     }
+    quota::of_new_service(tx, team)?.map_err(ServiceError::OverQuota)?;
     let forget = tx.execute("DELETE FROM former_service WHERE slug = ?1", [slug.as_str()]);
     forget.map_err(StoreError::from)?;
     let insert = "INSERT INTO service (slug, project, salt, created) VALUES (?1, ?2, ?3, ?4) RETURNING id";

@@ -11,6 +11,7 @@ use axum::response::Response;
 use axum::response::sse::Event;
 use serde::Deserialize;
 
+use super::backups::{self, Alarm};
 use super::deployment::Line;
 use super::error::PageError;
 use super::live::{self, Live, Look, Sent};
@@ -38,6 +39,7 @@ struct Page {
     board: Board,
     recent: Vec<Line>,
     host: Host,
+    alarms: Vec<Alarm>,
     /// What the stream need not send again, and when it was made.
     seen: u64,
     made: i64,
@@ -96,6 +98,13 @@ struct ShownRecent<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "backups/alarms.html")]
+struct ShownAlarms<'a> {
+    shell: &'a Shell,
+    alarms: &'a [Alarm],
+}
+
+#[derive(Template)]
 #[template(path = "overview/host.html")]
 struct ShownHost<'a> {
     shell: &'a Shell,
@@ -116,7 +125,8 @@ async fn index(
     let (board, recent) = read(&engine, &reader, &visit.person).await?;
     let host = Host::of(&engine, &shell);
     let seen = live::hash(&board);
-    view::show(&Page { shell, board, recent, host, seen, made: engine.now().0 })
+    let alarms = backups::alarms(&engine, &visit.person).await?;
+    view::show(&Page { shell, board, recent, host, alarms, seen, made: engine.now().0 })
 }
 
 /// Reads all of it: a few questions to the store and two to systemd, however much there is.
@@ -237,6 +247,8 @@ impl Look for Watching {
             events.extend(sent.anew("board", &whole)?);
         }
         events.extend(sent.event("recent", &ShownRecent { shell, recent: &recent })?);
+        let alarms = backups::alarms(&self.live.engine, &self.person).await?;
+        events.extend(sent.event("alarms", &ShownAlarms { shell, alarms: &alarms })?);
         events.extend(sent.event("host", &ShownHost { shell, host: &host })?);
         self.shown = Some(shown);
         Ok(events)

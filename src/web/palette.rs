@@ -19,13 +19,14 @@ const SHOWN_MAX: usize = 12;
 
 /// Each page of the navigation: its path, its icon, its name, and more words that lead to it. Whom it is for says the
 /// right.
-const PAGES: [(&str, &str, &str, &str, Right); 19] = [
+const PAGES: [(&str, &str, &str, &str, Right); 20] = [
     ("/", "home", "Overview", "home apps", Right::Read),
     ("/projects", "folder", "Projects", "environments", Right::Read),
     ("/services", "list", "Services", "compose containers stack docker", Right::Read),
     ("/templates", "list", "Templates", "catalog compose gallery", Right::Read),
     ("/databases", "database", "Databases", "postgres mariadb mysql mongodb redis valkey trash", Right::Read),
     ("/routes", "globe", "Routes and certificates", "proxy tls https hosts", Right::Read),
+    ("/backups", "disk", "Backups", "restore schedule dump verify", Right::Read),
     ("/volumes", "disk", "Volumes", "data storage", Right::Read),
     ("/keys", "key", "Keys and registries", "ssh deploy key known hosts sign-in", Right::Read),
     ("/teams", "people", "People and teams", "members invite users roles", Right::Read),

@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::backups::{self, Alarm};
 use super::error::PageError;
 use super::form::{Confirm, Errors, Form};
 use super::moment::Moment;
@@ -17,8 +18,10 @@ use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
 use crate::domain::app::App;
+use crate::domain::backup::Subject;
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
+use crate::domain::volume::VolumeId;
 use crate::engine::{Engine, Volume, readable_bytes};
 
 #[derive(Template)]
@@ -43,6 +46,7 @@ struct ListPart {
 struct OnePage {
     shell: Shell,
     row: Row,
+    alarms: Vec<Alarm>,
     errors: Errors,
 }
 
@@ -95,7 +99,8 @@ async fn one(
     Path(name): Path<String>,
 ) -> Result<Response, PageError> {
     let row = find(&engine, &visit.person, &name).await?;
-    view::show(&OnePage { shell, row, errors: Errors::default() })
+    let alarms = alarms_of(&engine, &name).await?;
+    view::show(&OnePage { shell, row, alarms, errors: Errors::default() })
 }
 
 async fn delete(
@@ -117,7 +122,13 @@ async fn delete(
         },
         Err(errors) => errors,
     };
-    view::wrong(&OnePage { shell, row, errors })
+    let alarms = alarms_of(&engine, &name).await?;
+    view::wrong(&OnePage { shell, row, alarms, errors })
+}
+
+async fn alarms_of(engine: &Engine, name: &str) -> Result<Vec<Alarm>, PageError> {
+    let volume = VolumeId::parse(name).map_err(|_| PageError::NotFound)?;
+    backups::alarms_of(engine, &Subject::Volume(volume)).await
 }
 
 async fn find(engine: &Engine, person: &Person, name: &str) -> Result<Row, PageError> {

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::host::{Host, Ran, soon};
 use crate::s3::S3;
 
-const FAILPOINT: &str = "/var/lib/rivetr/failpoint";
-const KEPT: &str = "/var/lib/rivetr/backups";
+pub const FAILPOINT: &str = "/var/lib/rivetr/failpoint";
+pub const KEPT: &str = "/var/lib/rivetr/backups";
 
 /// A database in the host that is spoken to by the tools of its own image.
 struct Server<'a> {
@@ -132,7 +132,7 @@ fn what_was_destroyed_is_there_again() {
 }
 
 /// A storage that is told of, or why it is not.
-fn tell_of(host: &Host, s3: &S3<'_>, name: &str, secret: &str) -> Ran {
+pub fn tell_of(host: &Host, s3: &S3<'_>, name: &str, secret: &str) -> Ran {
     let (endpoint, bucket, key) = (&s3.endpoint, s3.bucket, s3.access_key);
     host.run(["sh", "-c", &format!(
         "printf '%s' '{secret}' | rivetr backups destinations add {name} --endpoint {endpoint} --bucket {bucket} \

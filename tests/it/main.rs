@@ -58,5 +58,6 @@ mod units;
 mod upgrade;
 mod uploads;
 mod variables;
+mod volume_backups;
 mod volumes;
 mod webhooks;

@@ -18,7 +18,7 @@ pub(super) fn of_backups() -> Vec<Route<Api>> {
             .about("The file of a backup; with `plain=true` what it holds, opened and expanded")
             .answers("application/octet-stream"),
         Route::post("/api/backups/{id}/restore", backup::restore)
-            .about("Restore a backup in place, into a new database, or to see whether it is good")
+            .about("Restore a backup in place, into a new database or volume, or to see whether it is good")
             .takes::<wire::RestoreBackup>()
             .gives::<wire::Restore>(StatusCode::ACCEPTED),
         Route::get("/api/databases/{id}/backups", backup::of_database)
@@ -40,6 +40,26 @@ pub(super) fn of_backups() -> Vec<Route<Api>> {
             .gives::<wire::BackupSchedule>(StatusCode::OK),
         Route::delete("/api/databases/{id}/backup-schedule", backup::remove_schedule)
             .about("Back a database up by itself no more")
+            .answers_nothing(),
+        Route::get("/api/volumes/{name}/backups", backup::of_volume)
+            .about("The backups of a volume, newest first")
+            .lists::<wire::Backup>(),
+        Route::post("/api/volumes/{name}/backups", backup::take_volume)
+            .about("Back a volume up: what uses it is held until its files are copied")
+            .takes::<wire::TakeBackup>()
+            .gives::<wire::Backup>(StatusCode::ACCEPTED),
+        Route::post("/api/volumes/{name}/backups/import", backup::import_volume)
+            .about("Hand in a tar of files, which is the body, as a backup of a volume")
+            .gives::<wire::Backup>(StatusCode::CREATED),
+        Route::get("/api/volumes/{name}/backup-schedule", backup::schedule_of_volume)
+            .about("When a volume is backed up by itself")
+            .gives::<wire::BackupSchedule>(StatusCode::OK),
+        Route::put("/api/volumes/{name}/backup-schedule", backup::set_schedule_of_volume)
+            .about("Have a volume backed up by itself")
+            .takes::<wire::BackupSchedule>()
+            .gives::<wire::BackupSchedule>(StatusCode::OK),
+        Route::delete("/api/volumes/{name}/backup-schedule", backup::remove_schedule_of_volume)
+            .about("Back a volume up by itself no more")
             .answers_nothing(),
         Route::get("/api/backup-destinations", backup::destinations)
             .about("The storages where backups may lie")

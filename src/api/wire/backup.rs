@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{FieldErrors, Hidden, time};
-use crate::domain::backup::{self, Place, Retention, Schedule, State, Target, When};
+use crate::domain::backup::{self, Hold, Place, Retention, Schedule, State, Subject, Target, When};
 use crate::domain::image::Digest;
 use crate::domain::name::Slug;
 use crate::domain::s3::{BucketName, Endpoint, Location, Prefix, Region};
 use crate::domain::secret::Secret;
+use crate::domain::volume::VolumeName;
 use crate::engine::{NewDestination, ShownBackup};
 use crate::store::StoredDestination;
 
@@ -25,7 +26,9 @@ const CHECK_DAYS_MAX: u16 = 366;
 pub struct Backup {
     /// Its number.
     pub id: i64,
-    /// The database it is of, as that was called.
+    /// What it is of: `database`, `volume`.
+    pub kind: String,
+    /// How that was called.
     pub name: String,
     /// Why it was made: `asked`, `scheduled`, `before`, `imported`.
     pub reason: String,
@@ -43,7 +46,7 @@ pub struct Backup {
     pub plain: Option<u64>,
     /// The length of the file, in bytes.
     pub bytes: Option<u64>,
-    /// How many tables or keys there were.
+    /// How many tables, keys or files there were.
     pub items: Option<u64>,
     /// The SHA-256 of the file.
     pub sha256: Option<String>,
@@ -51,7 +54,10 @@ pub struct Backup {
     pub recipient: String,
     /// Why it failed.
     pub failure: Option<String>,
-    /// What came of restoring it into a container that was made for this.
+    /// How what uses the volume was held: `pause`, `stop`.
+    #[serde(default)]
+    pub hold: Option<String>,
+    /// What came of restoring it into a container, or a volume, that was made for this.
     pub verdict: Option<Verdict>,
     /// What was restored from it, newest first.
     pub restores: Vec<Restore>,
@@ -75,7 +81,7 @@ pub struct Restore {
     pub id: i64,
     /// `check`, `in-place`, `new`.
     pub target: String,
-    /// The name of the new database.
+    /// The name of the new database or volume.
     pub name: Option<String>,
     /// When it was asked for.
     pub created: String,
@@ -93,6 +99,17 @@ pub struct TakeBackup {
     pub place: Option<String>,
     /// It is its time by the schedule.
     pub scheduled: bool,
+    /// How what uses a volume is held: `pause`, `stop`; none: as the schedule says, or `pause`.
+    pub hold: Option<String>,
+}
+
+/// The same, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedBackup {
+    /// Where to, if it was said.
+    pub place: Option<Place>,
+    /// How what uses a volume is held, if it was said.
+    pub hold: Option<Hold>,
 }
 
 /// A restore that is asked for.
@@ -101,12 +118,12 @@ pub struct TakeBackup {
 pub struct RestoreBackup {
     /// `check`, `in-place`, `new`.
     pub target: String,
-    /// The name of the new database.
+    /// The name of the new database, or of the new volume within the app or service.
     #[serde(default)]
     pub name: Option<String>,
 }
 
-/// When a database is backed up by itself, and what is kept.
+/// When something is backed up by itself, and what is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupSchedule {
@@ -126,6 +143,9 @@ pub struct BackupSchedule {
     /// Every so many days the newest is restored to see whether it is good.
     #[serde(default)]
     pub check_days: Option<u16>,
+    /// How what uses a volume is held: `pause`, `stop`; none: `pause`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
 }
 
 /// A storage that speaks S3.
@@ -191,13 +211,14 @@ impl From<&ShownBackup> for Backup {
         let ShownBackup { backup, restores } = shown;
         let backup::Backup {
             id,
-            subject: _,
+            subject,
             name,
             team: _,
             reason,
             place,
             form: _,
             recipient,
+            hold,
             created,
             state,
         } = backup;
@@ -212,6 +233,10 @@ impl From<&ShownBackup> for Backup {
         }
         Self {
             id: id.0,
+            kind: match subject {
+                Subject::Database(_) => "database".to_owned(),
+                Subject::Volume(_) => "volume".to_owned(),
+            },
             name: name.clone(),
             reason: reason.word().to_owned(),
             place: place.to_string(),
@@ -225,6 +250,7 @@ impl From<&ShownBackup> for Backup {
             sha256: file.map(|file| Digest::of_sum(file.sha256).digits().to_owned()),
             recipient: recipient.clone(),
             failure,
+            hold: hold.map(|hold| hold.word().to_owned()),
             verdict: verdict.map(|backup::Verdict { at, good, found }| Verdict { at: time(at), good, found }),
             restores: restores.iter().map(Restore::from).collect(),
         }
@@ -238,6 +264,7 @@ impl From<&backup::Restore> for Restore {
             Target::Check => ("check", None),
             Target::InPlace => ("in-place", None),
             Target::New(name) => ("new", Some(name.to_string())),
+            Target::NewVolume(name) => ("new", Some(name.to_string())),
         };
         let (ended, failure) = ended.clone().map_or((None, None), |(at, failure)| (Some(time(at)), failure));
         Self { id: id.0, target: word.to_owned(), name, created: time(*created), ended, failure }
@@ -245,28 +272,32 @@ impl From<&backup::Restore> for Restore {
 }
 
 impl TakeBackup {
-    /// Where to, if it was said.
-    pub fn parse(self) -> Result<Option<Place>, FieldErrors> {
+    /// What was asked for, or what is wrong with each field.
+    pub fn parse(self) -> Result<AskedBackup, FieldErrors> {
         let mut errors = FieldErrors::default();
         let place = self.place.map(|place| errors.take("place", Place::parse(&place)));
-        if errors.0.is_empty() { Ok(place.flatten()) } else { Err(errors) }
+        let hold = held(self.hold.as_deref(), &mut errors);
+        if errors.0.is_empty() { Ok(AskedBackup { place: place.flatten(), hold }) } else { Err(errors) }
     }
 }
 
 impl RestoreBackup {
-    /// Into what.
-    pub fn parse(self) -> Result<Target, FieldErrors> {
+    /// Into what, of what the backup is of.
+    pub fn parse(self, of: &Subject) -> Result<Target, FieldErrors> {
         let mut errors = FieldErrors::default();
         let target = match (self.target.as_str(), self.name) {
             ("check", None) => Some(Target::Check),
             ("in-place", None) => Some(Target::InPlace),
-            ("new", Some(name)) => errors.take("name", Slug::parse(&name)).map(Target::New),
+            ("new", Some(name)) => match of {
+                Subject::Database(_) => errors.take("name", Slug::parse(&name)).map(Target::New),
+                Subject::Volume(_) => errors.take("name", VolumeName::parse(&name)).map(Target::NewVolume),
+            },
             ("new", None) => {
-                errors.put("name", "write the name of the new database");
+                errors.put("name", "write the name of the new database or volume");
                 None
             }
             ("check" | "in-place", Some(_)) => {
-                errors.put("name", "only a new database has a name: leave it out");
+                errors.put("name", "only a new database or volume has a name: leave it out");
                 None
             }
             _ => {
@@ -294,6 +325,7 @@ impl BackupSchedule {
                 errors.put(field, "write a number from 1 on (check_days: to 366), or leave it out");
             }
         }
+        let hold = held(self.hold.as_deref(), &mut errors);
         let retention = Retention {
             count: self.keep_count.and_then(NonZeroU32::new),
             days: self.keep_days.and_then(NonZeroU32::new),
@@ -301,7 +333,7 @@ impl BackupSchedule {
         };
         match (when, place) {
             (Some(when), Some(place)) if errors.0.is_empty() => {
-                Ok(Schedule { when, place, retention, check_days: self.check_days })
+                Ok(Schedule { when, place, retention, check_days: self.check_days, hold })
             }
             _ => Err(errors),
         }
@@ -310,7 +342,8 @@ impl BackupSchedule {
 
 impl From<&Schedule> for BackupSchedule {
     fn from(schedule: &Schedule) -> Self {
-        let Schedule { when, place, retention: Retention { count, days, bytes }, check_days } = schedule;
+        let Schedule { when, place, retention: Retention { count, days, bytes }, check_days, hold } =
+            schedule;
         Self {
             at: when.to_string(),
             place: place.to_string(),
@@ -318,8 +351,18 @@ impl From<&Schedule> for BackupSchedule {
             keep_days: days.map(NonZeroU32::get),
             keep_bytes: bytes.map(NonZeroU64::get),
             check_days: *check_days,
+            hold: hold.map(|hold| hold.word().to_owned()),
         }
     }
+}
+
+/// How what uses a volume is held, if that is said.
+fn held(word: Option<&str>, errors: &mut FieldErrors) -> Option<Hold> {
+    let hold = Hold::of_word(word?);
+    if hold.is_none() {
+        errors.put("hold", "write pause or stop, or leave it out");
+    }
+    hold
 }
 
 impl PutDestination {
@@ -380,10 +423,18 @@ mod tests {
 
     #[test]
     fn restores() {
+        let database = Subject::Database(crate::domain::database::DatabaseId(1));
+        let volume = Subject::parse("volume/rivetr-vol-blog-data").unwrap();
         let check = |target: &str, name: Option<&str>, expect: &[&str]| {
             let wish = RestoreBackup { target: target.to_owned(), name: name.map(str::to_owned) };
-            assert_eq!(wrong(wish.parse()), expect, "{target} {name:?}");
+            assert_eq!(wrong(wish.clone().parse(&database)), expect, "{target} {name:?}");
+            if name.is_none() {
+                assert_eq!(wrong(wish.parse(&volume)), expect, "{target}");
+            }
         };
+        let new = |name: &str| RestoreBackup { target: "new".to_owned(), name: Some(name.to_owned()) };
+        assert_eq!(new("copy_1").parse(&volume), Ok(Target::NewVolume(VolumeName::parse("copy_1").unwrap())));
+        assert_eq!(wrong(new("copy-1").parse(&volume)), ["name"]);
         check("check", None, &[]);
         check("in-place", None, &[]);
         check("new", Some("copy"), &[]);
@@ -402,11 +453,14 @@ mod tests {
             keep_days: None,
             keep_bytes: Some(1 << 40),
             check_days: Some(7),
+            hold: Some("stop".to_owned()),
         };
         assert_eq!(BackupSchedule::from(&shown.clone().parse().unwrap()), shown);
         let broken =
             BackupSchedule { at: "soon".to_owned(), keep_days: Some(0), check_days: Some(367), ..shown };
-        assert_eq!(wrong(broken.parse()), ["at", "check_days", "keep_days"]);
+        assert_eq!(wrong(broken.clone().parse()), ["at", "check_days", "keep_days"]);
+        let broken = BackupSchedule { hold: Some("kill".to_owned()), ..broken };
+        assert_eq!(wrong(broken.parse()), ["at", "check_days", "hold", "keep_days"]);
     }
 
     #[test]

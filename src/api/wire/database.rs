@@ -86,6 +86,9 @@ pub struct ChangeDatabase {
     /// The addresses and networks that may come in by the public port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<String>>,
+    /// Do not back the data up before another image runs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_backup: bool,
 }
 
 /// What a request to create a database asks for.
@@ -246,6 +249,7 @@ impl CreateDatabase {
             cpus: cpus.into(),
             public_port: public_port.into(),
             allow,
+            without_backup: false,
         };
         let settings = kind.and_then(|kind| {
             let image = errors.take("version", kind.image(kind.usual_version()))?;
@@ -284,7 +288,8 @@ impl ChangeDatabase {
     }
 
     fn lay_over(self, kind: database::DatabaseKind, settings: &mut Settings, errors: &mut FieldErrors) {
-        let Self { name: _, version, image, config, memory, cpus, public_port, allow } = self;
+        let Self { name: _, version, image, config, memory, cpus, public_port, allow, without_backup: _ } =
+            self;
         match (version, image) {
             (Some(_), Some(_)) => errors.put("image", "say a version or an image, not both"),
             (Some(version), None) => {

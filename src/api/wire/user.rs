@@ -80,11 +80,11 @@ pub struct Team {
     pub created: String,
 }
 
-/// What the apps of a team may use together. What is not said is not limited.
+/// What the apps, databases and services of a team may use together. What is not said is not limited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeamLimits {
-    /// How many apps there may be.
+    /// How many there may be of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apps: Option<u32>,
     /// What their limits of memory may come to, each times its containers: `4G`.

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::super::failure::{Exit, Failure};
 use super::super::session::Session;
+use super::Of;
 use crate::api::wire::Backup;
-use crate::domain::name::Slug;
 use crate::files::{Incoming, parent};
 
 /// The arguments of `rivetr backups download`.
@@ -27,11 +27,12 @@ pub struct Download {
 /// The arguments of `rivetr backups import`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example: rivetr backups import orders orders.pgdump\n\n\
-                  It takes pg_dump --format=custom, SQL of MariaDB or MySQL, and RDB files of Redis or Valkey.")]
+                  It takes pg_dump --format=custom, SQL of MariaDB or MySQL, and RDB files of Redis or Valkey;\n\
+                  of a volume, a tar of its files.")]
 pub struct Import {
-    /// The database
-    #[arg(value_parser = Slug::parse)]
-    database: Slug,
+    /// The database, or the volume as `rivetr volumes list` names it
+    #[arg(value_name = "NAME", value_parser = Of::parse)]
+    of: Of,
     /// The file
     file: PathBuf,
 }
@@ -51,11 +52,11 @@ impl Download {
 
 impl Import {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { database, file } = self;
+        let Self { of, file } = self;
         let opened = tokio::fs::File::open(&file).await;
         let unreadable =
             |error| Failure::new(Exit::Usage, format!("{} cannot be read: {error}", file.display()));
-        let path = format!("/api/databases/{database}/backups/import");
+        let path = format!("{}/backups/import", of.path());
         let answer = session.client.upload(&path, opened.map_err(unreadable)?).await?;
         session.show(&answer, |backup: Backup| {
             format!(

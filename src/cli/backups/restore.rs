@@ -6,21 +6,21 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::{settle, verdict};
 use crate::api::wire::{self, Backup, RestoreBackup};
-use crate::domain::name::Slug;
 
 /// The arguments of `rivetr backups restore`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(
     after_help = "Examples: rivetr backups restore 12 --new orders-copy; rivetr backups restore 12 --in-place --yes\n\n\
-                  The data that a database had before are in the trash for a week."
+                  The data that a database had before are in the trash for a week. Those of a volume are as long in a volume beside\n\
+                  it, which `rivetr volumes list` shows."
 )]
 pub struct Restore {
     /// The number of the backup
     id: i64,
-    /// Into a new database of this name
-    #[arg(long, value_name = "NAME", value_parser = Slug::parse, required_unless_present = "in_place")]
-    new: Option<Slug>,
-    /// Into the database that it is of, in place of the data there
+    /// Into a new database of this name, or a new volume of the same app or service
+    #[arg(long, value_name = "NAME", required_unless_present = "in_place")]
+    new: Option<String>,
+    /// Into the database or volume that it is of, in place of the data there
     #[arg(long, conflicts_with = "new", requires = "yes")]
     in_place: bool,
     /// It is meant
@@ -31,7 +31,7 @@ pub struct Restore {
 impl Restore {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         let wish = match self.new {
-            Some(name) => RestoreBackup { target: "new".to_owned(), name: Some(name.to_string()) },
+            Some(name) => RestoreBackup { target: "new".to_owned(), name: Some(name) },
             None => RestoreBackup { target: "in-place".to_owned(), name: None },
         };
         ask(session, self.id, wish, |backup, restore| {

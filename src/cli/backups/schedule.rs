@@ -1,4 +1,4 @@
-//! `rivetr backups schedule`: when a database is backed up by itself.
+//! `rivetr backups schedule`: when a database or a volume is backed up by itself.
 
 use clap::Args;
 
@@ -6,8 +6,8 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{facts, or_dash};
 use super::super::volumes::size;
+use super::{Of, hold};
 use crate::api::wire::BackupSchedule;
-use crate::domain::name::Slug;
 
 /// The arguments of `rivetr backups schedule`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -16,9 +16,9 @@ use crate::domain::name::Slug;
                   Without options it shows the schedule."
 )]
 pub struct Schedule {
-    /// The database
-    #[arg(value_parser = Slug::parse)]
-    database: Slug,
+    /// The database, or the volume as `rivetr volumes list` names it
+    #[arg(value_name = "NAME", value_parser = Of::parse)]
+    of: Of,
     /// hourly, every 6 hours, daily 03:30, weekly sun 03:30; by the clock of the machine
     #[arg(long)]
     at: Option<String>,
@@ -37,6 +37,9 @@ pub struct Schedule {
     /// Every so many days the newest is restored to see whether it is good
     #[arg(long, value_name = "DAYS", requires = "at")]
     check_days: Option<u16>,
+    /// Stop what uses the volume while its files are copied; it is paused without this
+    #[arg(long, requires = "at")]
+    stop: bool,
     /// By itself no more
     #[arg(long, conflicts_with = "at")]
     off: bool,
@@ -44,16 +47,17 @@ pub struct Schedule {
 
 impl Schedule {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { database, at, to, keep, keep_days, keep_bytes, check_days, off } = self;
-        let path = format!("/api/databases/{database}/backup-schedule");
+        let Self { of, at, to, keep, keep_days, keep_bytes, check_days, stop, off } = self;
+        let path = format!("{}/backup-schedule", of.path());
         if off {
             session.client.delete(&path).await?;
             return if session.json { Ok(()) } else { session.line("It is backed up by itself no more.") };
         }
         let answer = match at {
             Some(at) => {
+                let (keep_count, hold) = (keep, hold(stop, false));
                 let schedule =
-                    BackupSchedule { at, place: to, keep_count: keep, keep_days, keep_bytes, check_days };
+                    BackupSchedule { at, place: to, keep_count, keep_days, keep_bytes, check_days, hold };
                 session.client.put(&path, &schedule).await?
             }
             None => session.client.get(&path).await?,
@@ -63,14 +67,19 @@ impl Schedule {
 }
 
 fn words(schedule: &BackupSchedule) -> String {
-    let BackupSchedule { at, place, keep_count, keep_days, keep_bytes, check_days } = schedule;
+    let BackupSchedule { at, place, keep_count, keep_days, keep_bytes, check_days, hold } = schedule;
     let text = |number: Option<String>| or_dash(number.as_deref());
-    facts(&[
+    let mut rows = vec![
         ("at", at.clone()),
         ("to", place.clone()),
         ("kept", text(keep_count.map(|count| count.to_string()))),
         ("for days", text(keep_days.map(|days| days.to_string()))),
         ("at most", text(keep_bytes.map(size))),
         ("checked every", text(check_days.map(|days| format!("{days} days")))),
-    ])
+    ];
+    rows.extend(
+        hold.clone()
+            .map(|hold| ("what uses it is", if hold == "stop" { "stopped" } else { "paused" }.to_owned())),
+    );
+    facts(&rows)
 }

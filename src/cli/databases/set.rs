@@ -41,6 +41,9 @@ pub struct Set {
     /// An address or network that may come in by the public port: all of them, may be repeated
     #[arg(long, value_name = "NETWORK")]
     allow: Vec<String>,
+    /// Do not back the data up before another version or image runs
+    #[arg(long)]
+    without_backup: bool,
     /// Take an option away; may be repeated
     #[arg(long = "unset", value_name = "OPTION", value_enum)]
     unset: Vec<Unset>,
@@ -65,7 +68,18 @@ impl Set {
     }
 
     fn request(self) -> Result<ChangeDatabase, Failure> {
-        let Self { name: _, version, image, server_config, memory, cpus, public_port, allow, unset } = self;
+        let Self {
+            name: _,
+            version,
+            image,
+            server_config,
+            memory,
+            cpus,
+            public_port,
+            allow,
+            without_backup,
+            unset,
+        } = self;
         let config = server_config.map(|path| input::text(&path, ServerConfig::MAX as u64)).transpose()?;
         let mut change = ChangeDatabase {
             name: None,
@@ -76,6 +90,7 @@ impl Set {
             cpus: cpus.map(|cpus| cpus.to_string()).into(),
             public_port: public_port.map(NonZeroU16::get).into(),
             allow: (!allow.is_empty()).then_some(allow),
+            without_backup: false,
         };
         for option in unset {
             match option {
@@ -88,6 +103,6 @@ impl Set {
         if change == ChangeDatabase::default() {
             return Err(Failure::new(Exit::Usage, "nothing is to change: name an option; --help lists them"));
         }
-        Ok(change)
+        Ok(ChangeDatabase { without_backup, ..change })
     }
 }

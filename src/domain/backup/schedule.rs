@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::name::InvalidName;
 use super::super::time::Timestamp;
-use super::{Place, Retention};
+use super::{Hold, Place, Retention};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -33,6 +33,8 @@ pub struct Schedule {
     pub retention: Retention,
     /// Every so many days the newest one is restored to see whether it is good; none: never.
     pub check_days: Option<u16>,
+    /// How what uses a volume is held; none: as usual, and for a database, which goes on.
+    pub hold: Option<Hold>,
 }
 
 impl When {
@@ -91,7 +93,7 @@ impl Schedule {
     #[must_use]
     pub fn usual() -> Self {
         let retention = Retention { count: std::num::NonZeroU32::new(14), days: None, bytes: None };
-        Self { when: When::Daily(3, 0), place: Place::Disk, retention, check_days: Some(7) }
+        Self { when: When::Daily(3, 0), place: Place::Disk, retention, check_days: Some(7), hold: None }
     }
 
     /// Whether there should have been a backup since the last good one, or since the schedule was made. A

@@ -8,24 +8,25 @@ use tokio_util::io::SyncIoBridge;
 
 use super::super::{Engine, EngineError};
 use super::flow::Failure;
+use super::source::Source;
+use super::tally::{counted, is_archive};
 use super::tools;
-use crate::domain::backup::{Backup, BackupId, Form, Place, Reason, State, Stored, Subject};
-use crate::domain::database::Database;
+use crate::domain::backup::{Backup, BackupId, Form, Place, Reason, State, Stored};
 use crate::store::NewBackup;
 use crate::vault::stream::{self, Packed};
 
 /// How much waits between who reads a file and who sends it, in bytes.
 const PIPE: usize = 256 << 10;
 /// How many bytes say whether it is a file of the right form.
-const MAGIC: usize = 8;
+const MAGIC: usize = 512;
 
 impl Engine {
-    /// Takes in what was written out elsewhere, as a backup of a database, from which it can be restored.
-    pub async fn import_backup<R>(&self, database: &Database, mut body: R) -> Result<Backup, EngineError>
+    /// Takes in what was written out elsewhere, as a backup of something, from which it can be restored.
+    pub async fn import_backup<R>(&self, of: &Source, mut body: R) -> Result<Backup, EngineError>
     where
         R: AsyncRead + Unpin + Send,
     {
-        let form = Form::of(database.kind);
+        let form = of.form();
         let mut begin = vec![0; MAGIC];
         let mut length = 0;
         while let Some(rest @ [_, ..]) = begin.get_mut(length..) {
@@ -36,37 +37,51 @@ impl Engine {
         }
         begin.truncate(length);
         let begins = tools::begins(form);
-        if begin.is_empty() || !begins.is_empty() && !begins.iter().any(|magic| begin.starts_with(magic)) {
+        let fits = match form {
+            Form::Tar => is_archive(&begin),
+            Form::Postgres | Form::Sql | Form::MongoArchive | Form::Rdb => {
+                begins.is_empty() || begins.iter().any(|magic| begin.starts_with(magic))
+            }
+        };
+        if begin.is_empty() || !fits {
             let message = match form {
                 Form::Postgres => "this is no file of pg_dump --format=custom",
                 Form::Rdb => "this is no RDB file of Redis or Valkey",
-                Form::Sql | Form::MongoArchive | Form::Tar => "there is nothing in it",
+                Form::Tar => "this is no tar: one that is compressed has to be expanded first",
+                Form::Sql | Form::MongoArchive => "there is nothing in it",
             };
             return Err(EngineError::Invalid { field: "body", message: message.to_owned() });
         }
         let identity = self.newest_identity().await?;
         let new = NewBackup {
-            subject: Subject::Database(database.id),
-            name: database.slug.to_string(),
-            team: database.project.team,
+            subject: of.subject(),
+            name: of.name(),
+            team: of.team(),
             reason: Reason::Imported,
             place: Place::Disk,
             form,
             recipient: identity.recipient().to_string(),
+            hold: None,
         };
         let backup = self.0.writer.queue_backup(new, self.now()).await?;
         let (id, now) = (backup.id, self.now());
         self.0.writer.move_backup(id, move |state| state.begin(now)).await?;
+        let mut items = None;
+        let (begin, body, counts) = (begin.as_slice(), &mut body, &mut items);
         let source = |mut to: DuplexStream| async move {
-            to.write_all(&begin).await?;
-            tokio::io::copy(&mut body, &mut to).await?;
+            let mut whole = begin.chain(body);
+            if form == Form::Tar {
+                *counts = Some(counted(whole, to).await?);
+                return Ok(());
+            }
+            tokio::io::copy(&mut whole, &mut to).await?;
             Ok::<_, Failure>(to.shutdown().await?)
         };
         let packed = self.write_file(&backup, identity.recipient(), source).await;
         let now = self.now();
         let ended = match packed {
             Ok(Packed { plain, stored, sha256 }) => {
-                let file = Stored { plain, bytes: stored, items: None, sha256 };
+                let file = Stored { plain, bytes: stored, items, sha256 };
                 self.0.writer.move_backup(id, move |state| state.finish(file, now)).await
             }
             Err(Failure(reason)) => self.0.writer.move_backup(id, move |state| state.fail(reason, now)).await,

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::super::{Engine, EngineError};
-use crate::domain::backup::{Backup, Kept, Place, Restore, Retention, State, Subject, Target, expired};
-use crate::domain::name::Slug;
+use crate::domain::backup::{Backup, Kept, Restore, Retention, State, Target, expired};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 
@@ -13,15 +12,6 @@ use crate::store::StoreError;
 const LOOK_EVERY: Duration = Duration::from_mins(10);
 /// How long before what failed is tried again to be removed, where a storage was away.
 const FAILED_KEPT: Duration = Duration::from_hours(30 * 24);
-
-/// Something about the backups of a database that somebody should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Concern {
-    /// The database.
-    pub database: Slug,
-    /// What is wrong, and what to do.
-    pub message: String,
-}
 
 /// What an earlier run of rivetr had begun.
 pub(in crate::engine) struct Left {
@@ -35,41 +25,15 @@ impl Engine {
         if let Err(error) = self.recover_backups(left).await {
             tracing::error!(%error, "backups that were interrupted are not brought to their end");
         }
+        if let Err(error) = self.tend_all_volume_backups().await {
+            tracing::error!(%error, "the timers of backups of volumes are not looked after");
+        }
         while !self.0.shutdown.is_cancelled() {
             if let Some(Err(error)) = self.until_shutdown(Box::pin(self.look_at_backups())).await {
                 tracing::warn!(%error, "backups are not looked after");
             }
             self.pause(LOOK_EVERY).await;
         }
-    }
-
-    /// What is wrong with the backups of databases.
-    pub async fn backup_concerns(&self) -> Result<Vec<Concern>, EngineError> {
-        let mut found = Vec::new();
-        for (subject, schedule, since) in self.reader().schedules().await? {
-            let Subject::Database(number) = &subject else { continue };
-            let Some(database) = self.reader().database_by_id(*number).await? else { continue };
-            if database.deleted.is_some() {
-                continue;
-            }
-            let backups = self.reader().backups_of(&subject).await?;
-            let newest =
-                backups.iter().find(|backup| !matches!(backup.state, State::Queued | State::Running { .. }));
-            let last = self.last_good(&subject, since).await?;
-            let message = match newest.map(|backup| (backup.id, &backup.state)) {
-                Some((id, State::Failed { reason, .. })) => Some(format!("backup {} failed: {reason}", id.0)),
-                Some((id, State::Done { verdict: Some(verdict), .. })) if !verdict.good => {
-                    Some(format!("backup {} cannot be restored: {}", id.0, verdict.found))
-                }
-                Some(_) | None if schedule.is_late(last, self.now()) => Some(format!(
-                    "there should have been a backup ({}): look at systemctl list-timers, and at the database",
-                    schedule.when
-                )),
-                Some(_) | None => None,
-            };
-            found.extend(message.map(|message| Concern { database: database.slug.clone(), message }));
-        }
-        Ok(found)
     }
 
     /// What earlier runs of rivetr have left. Asked before anything new begins.
@@ -84,6 +48,9 @@ impl Engine {
     async fn recover_backups(&self, left: Left) -> Result<(), EngineError> {
         let Left { backups, restores } = left;
         for backup in backups {
+            if let Err(error) = self.let_go_on(&backup).await {
+                tracing::error!(backup = backup.id.0, %error, "what it held still may stand still");
+            }
             if let Err(error) = self.remove_backup_file(&backup.place, &backup.file()).await {
                 tracing::warn!(backup = backup.id.0, %error, "what it left may stay");
             }
@@ -118,25 +85,27 @@ impl Engine {
             }
         }
         for concern in self.backup_concerns().await? {
-            tracing::warn!(database = %concern.database, "{}", concern.message);
+            tracing::warn!(of = concern.source.name(), "{}", concern.message);
         }
-        Ok(())
+        self.empty_aside().await
     }
 
     /// Removes what the schedule of a new backup's subject does not want kept.
     pub(super) async fn keep_what_is_wanted(&self, new: &Backup) {
-        if let Err(error) = self.remove_unwanted(&new.subject, &new.place).await {
+        if let Err(error) = self.remove_unwanted(new).await {
             tracing::warn!(of = new.name, %error, "backups that are not wanted any more are still there");
         }
     }
 
-    async fn remove_unwanted(&self, subject: &Subject, place: &Place) -> Result<(), EngineError> {
+    async fn remove_unwanted(&self, new: &Backup) -> Result<(), EngineError> {
+        let Backup { subject, place, team, .. } = new;
         let Some((schedule, _)) = self.reader().schedule(subject).await? else { return Ok(()) };
         if schedule.place != *place || schedule.retention == Retention::default() {
             return Ok(());
         }
         let backups = self.reader().backups_of(subject).await?;
-        let kept = backups.iter().filter(|backup| backup.place == *place).filter_map(|backup| {
+        let own = backups.iter().filter(|backup| backup.place == *place && backup.team == *team);
+        let kept = own.filter_map(|backup| {
             let State::Done { at, file, verdict } = &backup.state else { return None };
             let verified = verdict.as_ref().map(|verdict| verdict.good);
             Some(Kept { id: backup.id, at: *at, bytes: file.bytes, verified })

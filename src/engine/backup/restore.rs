@@ -5,27 +5,18 @@ use super::super::{Engine, EngineError};
 use super::flow::Failure;
 use super::scratch::scratch_name;
 use super::tools;
-use crate::domain::backup::{Backup, BackupId, Restore, State, Subject, Target, Verdict};
+use crate::domain::backup::{Backup, BackupId, Form, Restore, State, Subject, Target, Verdict};
 use crate::domain::database::{Database, Settings};
+use crate::domain::name::Slug;
 use crate::engine::database::WantedDatabase;
 
 impl Engine {
     /// Begins a restore or a check; what is to come of it is a row from now on.
     pub async fn restore_backup(&self, id: BackupId, target: Target) -> Result<Restore, EngineError> {
         let backup = self.backup(id).await?;
-        let database = self.database_of(&backup).await?;
-        if database.deleted.is_some() && target == Target::InPlace {
-            let message = format!(
-                "the database {} was deleted: restore into a new one, or bring it back from the trash first",
-                backup.name
-            );
-            return Err(EngineError::Conflict { field: "target", message });
-        }
-        if let Target::New(name) = &target
-            && self.reader().database(name).await?.is_some()
-        {
-            let message = format!("there is a database {name} already: choose another name");
-            return Err(EngineError::Conflict { field: "target", message });
+        match &backup.subject {
+            Subject::Database(_) => self.check_database_target(&backup, &target).await?,
+            Subject::Volume(volume) => self.check_volume_target(&backup, volume, &target).await?,
         }
         let other = self.reader().restores_under_way().await?;
         if other.iter().any(|restore| restore.backup == id && restore.target == target) {
@@ -35,9 +26,28 @@ impl Engine {
         let restore = self.0.writer.begin_restore(id, target, self.now()).await?;
         let (engine, begun) = (self.clone(), restore.clone());
         self.0.tasks.spawn(async move {
-            engine.until_shutdown(Box::pin(engine.carry_out_restore(begun, database))).await;
+            engine.until_shutdown(Box::pin(engine.carry_out_restore(begun))).await;
         });
         Ok(restore)
+    }
+
+    /// Refuses what a backup of a database cannot become.
+    async fn check_database_target(&self, backup: &Backup, target: &Target) -> Result<(), EngineError> {
+        let database = self.database_of(backup).await?;
+        let refuse = |message| Err(EngineError::Conflict { field: "target", message });
+        if database.deleted.is_some() && *target == Target::InPlace {
+            return refuse(format!(
+                "the database {} was deleted: restore into a new one, or bring it back from the trash first",
+                backup.name
+            ));
+        }
+        match target {
+            Target::New(name) if self.reader().database(name).await?.is_some() => {
+                refuse(format!("there is a database {name} already: choose another name"))
+            }
+            Target::NewVolume(_) => refuse("what a database holds cannot become a volume".to_owned()),
+            Target::New(_) | Target::Check | Target::InPlace => Ok(()),
+        }
     }
 
     /// Waits until a restore has ended; why, if it came to nothing.
@@ -69,35 +79,22 @@ impl Engine {
         found.ok_or(EngineError::Conflict { field: "backup", message })
     }
 
-    async fn carry_out_restore(&self, restore: Restore, database: Database) {
+    async fn carry_out_restore(&self, restore: Restore) {
         let done = async {
             let _turn = self.0.backups.turns.acquire().await?;
             let backup = self.backup(restore.backup).await?;
             tracing::info!(backup = backup.id.0, target = ?restore.target, "restore begun");
             self.failpoint("restore-begun");
-            match &restore.target {
-                Target::Check => self.check(&backup, &restore, &database).await,
-                Target::InPlace => self.restore_in_place(&backup, &restore, &database).await,
-                Target::New(name) => {
-                    let wanted = WantedDatabase {
-                        slug: name.clone(),
-                        project: database.project.slug.clone(),
-                        kind: database.kind,
-                        settings: Settings { public: None, ..database.settings.clone() },
-                        user: database.kind.has_names().then(|| database.credentials.user.clone()),
-                        database: database.kind.has_names().then(|| database.credentials.database.clone()),
-                    };
-                    let made = self.create_database(wanted).await?;
-                    let filled = async {
-                        let made = self.up(&made).await?;
-                        let items = self.fill(&made, &backup).await?;
-                        compare(&backup, items)
-                    };
-                    let filled = filled.await;
-                    if filled.is_err() {
-                        self.remove_scratch(&made).await?;
+            match &backup.subject {
+                Subject::Volume(volume) => self.restore_volume(&backup, &restore, volume).await,
+                Subject::Database(_) => {
+                    let database = self.database_of(&backup).await?;
+                    match &restore.target {
+                        Target::Check => self.check(&backup, &restore, &database).await,
+                        Target::InPlace => self.restore_in_place(&backup, &restore, &database).await,
+                        Target::New(name) => self.restore_into_new(&backup, name, &database).await,
+                        Target::NewVolume(_) => Err(Failure("this is no volume".to_owned())),
                     }
-                    filled.map(drop)
                 }
             }
         };
@@ -115,6 +112,34 @@ impl Engine {
         self.0.backups.moved.send_replace(());
     }
 
+    async fn restore_into_new(
+        &self,
+        backup: &Backup,
+        name: &Slug,
+        database: &Database,
+    ) -> Result<(), Failure> {
+        let has_names = database.kind.has_names();
+        let wanted = WantedDatabase {
+            slug: name.clone(),
+            project: database.project.slug.clone(),
+            kind: database.kind,
+            settings: Settings { public: None, ..database.settings.clone() },
+            user: has_names.then(|| database.credentials.user.clone()),
+            database: has_names.then(|| database.credentials.database.clone()),
+        };
+        let made = self.create_database(wanted).await?;
+        let filled = async {
+            let made = self.up(&made).await?;
+            let items = self.fill(&made, backup).await?;
+            compare(backup, items)
+        };
+        let filled = filled.await;
+        if filled.is_err() {
+            self.remove_scratch(&made).await?;
+        }
+        filled.map(drop)
+    }
+
     async fn check(&self, backup: &Backup, restore: &Restore, like: &Database) -> Result<(), Failure> {
         let name = scratch_name(&backup.name, restore)?;
         let tried = async {
@@ -126,6 +151,15 @@ impl Engine {
         if let Some(scratch) = self.reader().database(&name).await? {
             self.remove_scratch(&scratch).await?;
         }
+        self.store_verdict(backup, tried).await
+    }
+
+    /// Stores what came of a check.
+    pub(super) async fn store_verdict(
+        &self,
+        backup: &Backup,
+        tried: Result<String, Failure>,
+    ) -> Result<(), Failure> {
         let (good, found) = match &tried {
             Ok(found) => (true, found.clone()),
             Err(Failure(reason)) => (false, reason.clone()),
@@ -207,29 +241,40 @@ impl Engine {
     /// left.
     pub(super) async fn recover_restore(&self, restore: &Restore) -> Result<(), EngineError> {
         let backup = self.backup(restore.backup).await?;
+        let swapped = match &backup.subject {
+            Subject::Volume(volume) => self.recover_volume(restore, volume).await?,
+            Subject::Database(_) => {
+                self.recover_database_restore(restore, &backup).await?;
+                restore.swapped
+            }
+        };
+        let failure = (!swapped)
+            .then(|| "rivetr ended meanwhile; nothing was changed, so it can be asked for again".to_owned());
+        self.end_restore(restore, failure).await;
+        Ok(())
+    }
+
+    async fn recover_database_restore(&self, restore: &Restore, backup: &Backup) -> Result<(), EngineError> {
         let scratch = match &restore.target {
-            Target::Check | Target::InPlace => scratch_name(&backup.name, restore)?,
             Target::New(name) => name.clone(),
+            Target::Check | Target::InPlace | Target::NewVolume(_) => scratch_name(&backup.name, restore)?,
         };
         if restore.swapped {
             let gone = self.reader().trashed_databases().await?;
             if let Some(scratch) = gone.iter().find(|database| database.slug == scratch) {
                 self.tend(scratch.id, false).await?;
             }
-            let database = self.database_of(&backup).await?;
+            let database = self.database_of(backup).await?;
             self.up(&database).await?;
         } else if let Some(scratch) = self.reader().database(&scratch).await? {
             self.remove_scratch(&scratch).await?;
         }
-        let failure = (!restore.swapped)
-            .then(|| "rivetr ended meanwhile; nothing was changed, so it can be asked for again".to_owned());
-        self.end_restore(restore, failure).await;
         Ok(())
     }
 }
 
-/// What was counted, in words; an error if that cannot be all.
-fn compare(backup: &Backup, items: u64) -> Result<String, Failure> {
+/// What was counted, in words; an error if that cannot be all. The files of an archive are those that were counted.
+pub(super) fn compare(backup: &Backup, items: u64) -> Result<String, Failure> {
     let word = tools::items(backup.form);
     let State::Done { file, .. } = &backup.state else {
         return Err(Failure("it is not there".to_owned()));
@@ -237,6 +282,9 @@ fn compare(backup: &Backup, items: u64) -> Result<String, Failure> {
     match file.items {
         Some(before) if before > 0 && items == 0 => {
             Err(Failure(format!("it has none of the {before} {word} that there were")))
+        }
+        Some(before) if before != items && backup.form == Form::Tar => {
+            Err(Failure(format!("it has {items} {word}, and {before} were put into it")))
         }
         Some(before) if before != items => Ok(format!("{items} {word}; {before} when it was begun")),
         Some(_) | None => Ok(format!("{items} {word}")),

@@ -34,6 +34,7 @@ impl Engine {
                 settings: Settings { public: None, ..like.settings.clone() },
                 credentials: Credentials { password, root_password, ..like.credentials.clone() },
                 volume,
+                scratch: true,
             }
         };
         let scratch = self.0.writer.create_database(new, self.now()).await?;

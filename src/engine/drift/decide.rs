@@ -169,6 +169,7 @@ impl Engine {
                 }
                 Ok(())
             }
+            Owner::Volume(volume) => self.tend_volume_backups(volume).await,
             Owner::Commands(_) | Owner::OneOff(_) => Ok(()),
         };
         done.map_err(|error: ApplyError| error.into())

@@ -21,10 +21,10 @@ impl Engine {
         };
         let rest = match concerns.len() - 1 {
             0 => String::new(),
-            more => format!(" ({more} other databases too)"),
+            more => format!(" ({more} more too)"),
         };
-        let detail = format!("{}: {}{rest}; {last}", first.database, first.message);
-        Check::warn("backups", detail, format!("rivetr backups list {}", first.database))
+        let detail = format!("{}: {}{rest}; {last}", first.source.name(), first.message);
+        Check::warn("backups", detail, format!("rivetr backups list {}", first.source.name()))
     }
 
     /// When the newest backup that is there was made.

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::super::{Engine, EngineError};
 use super::Check;
+use crate::domain::backup::Subject;
 use crate::domain::domain::Domain;
 use crate::engine::dns::Dns;
 use crate::host::systemd::ActiveState;
@@ -16,7 +17,7 @@ const DNS_LIMIT: Duration = Duration::from_secs(8);
 /// How many names a person is shown.
 const SHOWN: usize = 3;
 /// Units that end by themselves, and of which other checks tell.
-const RUNS: [&str; 4] = ["rivetr-job-", "rivetr-backup-", "rivetr-build-", "rivetr-run-"];
+const RUNS: [&str; 5] = ["rivetr-job-", "rivetr-backup-", "rivetr-volume-", "rivetr-build-", "rivetr-run-"];
 
 impl Engine {
     /// Looks for files that somebody changed by hand.
@@ -79,6 +80,9 @@ impl Engine {
                 Owner::Project(slug) => self.reader().project(slug).await?.is_some(),
                 Owner::Database(slug) => self.reader().database(slug).await?.is_some(),
                 Owner::Service(slug) => self.reader().service(slug).await?.is_some(),
+                Owner::Volume(volume) => {
+                    self.reader().schedule(&Subject::Volume(volume.clone())).await?.is_some()
+                }
             };
             if !known {
                 strangers.push(owner.folder());

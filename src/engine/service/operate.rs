@@ -133,6 +133,7 @@ impl Engine {
             let volumes = podman.volumes_labelled(LABEL).await.map_err(EngineError::internal)?;
             for volume in volumes.into_iter().filter(|volume| volume.name.starts_with(&own)) {
                 podman.remove_volume(&volume.name).await.map_err(EngineError::internal)?;
+                self.forget_volume(&volume.name).await?;
                 tracing::info!(service = %service.slug, volume = volume.name, "volume deleted");
             }
         }

@@ -15,6 +15,8 @@ use crate::domain::deployment::ImageId;
 
 /// How the manifest of an image is written that keeps its identity in Docker's archive alone.
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// The label by which a container says which unit runs it.
+const UNIT_LABEL: &str = "PODMAN_SYSTEMD_UNIT";
 /// Names that only this machine knows begin with it.
 const LOCAL: &str = "localhost/";
 
@@ -73,11 +75,22 @@ struct ListedVolume {
     labels: Option<BTreeMap<String, String>>,
 }
 
+/// A container that runs and mounts a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounting {
+    /// Its name.
+    pub name: String,
+    /// The unit that runs it; none: systemd does not.
+    pub unit: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ListedContainer {
     #[serde(default)]
     names: Option<Vec<String>>,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
 }
 
 impl ImageFacts {
@@ -170,13 +183,31 @@ impl Podman {
     }
 
     /// The containers that run and mount a volume.
-    pub async fn running_with(&self, volume: &str) -> Result<Vec<String>, PodmanError> {
+    pub async fn running_with(&self, volume: &str) -> Result<Vec<Mounting>, PodmanError> {
+        self.mounting(volume, "running").await
+    }
+
+    /// Lets all go on that mounts a volume and is paused; how many that were.
+    pub async fn unpause_with(&self, volume: &str) -> Result<usize, PodmanError> {
+        let paused = self.mounting(volume, "paused").await?;
+        for Mounting { name, unit: _ } in &paused {
+            let what = format!("let the container {name} go on");
+            let path = format!("/libpod/containers/{}/unpause", raw::encode(name));
+            self.raw.ask(&what, Method::POST, &path).await?.accepted(&what)?;
+        }
+        Ok(paused.len())
+    }
+
+    async fn mounting(&self, volume: &str, status: &str) -> Result<Vec<Mounting>, PodmanError> {
         let what = format!("list the containers of the volume {volume}");
-        let filters = json!({ "volume": [volume], "status": ["running"] }).to_string();
+        let filters = json!({ "volume": [volume], "status": [status] }).to_string();
         let path = format!("/libpod/containers/json?filters={}", raw::encode(&filters));
         let answer = self.raw.ask(&what, Method::GET, &path).await?.accepted(&what)?;
         let listed: Option<Vec<ListedContainer>> = answer.read(&what)?;
-        let first = |container: ListedContainer| container.names.unwrap_or_default().into_iter().next();
-        Ok(listed.unwrap_or_default().into_iter().filter_map(first).collect())
+        let mounting = |ListedContainer { names, labels }| {
+            let unit = labels.and_then(|mut labels| labels.remove(UNIT_LABEL));
+            Some(Mounting { name: names?.into_iter().next()?, unit })
+        };
+        Ok(listed.unwrap_or_default().into_iter().filter_map(mounting).collect())
     }
 }

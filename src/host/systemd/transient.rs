@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use zbus::{OwnedVariant, Variant};
 
+/// How long what comes in the end may take.
+const RELEASE_LIMIT: Duration = Duration::from_mins(5);
+
 /// One command to run as a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transient {
@@ -45,12 +48,14 @@ pub struct Sequence {
     pub output_file: PathBuf,
     /// How long it may take.
     pub limit: Duration,
+    /// How large a file they may write, in bytes; none: as large as there is room.
+    pub file_max: Option<u64>,
 }
 
 impl Sequence {
     /// As `StartTransientUnit` takes them.
     pub(super) fn properties(&self) -> zbus::Result<Vec<(String, OwnedVariant)>> {
-        let Self { name: _, description, commands, finally, output_file, limit } = self;
+        let Self { name: _, description, commands, finally, output_file, limit, file_max } = self;
         let lines = |commands: &[Vec<String>], flags: &[&str]| {
             let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
             let line =
@@ -58,7 +63,7 @@ impl Sequence {
             commands.iter().map(line).collect::<Vec<_>>()
         };
         let output = output_file.to_string_lossy();
-        let list = vec![
+        let mut list = vec![
             text("Description", description),
             text("Type", "oneshot"),
             property("ExecStartEx", lines(commands, &["no-env-expand"])),
@@ -69,7 +74,10 @@ impl Sequence {
             text("CollectMode", "inactive-or-failed"),
             property("Delegate", true),
             property("TimeoutStartUSec", microseconds(*limit)),
+            // What lets others go on waits for nobody long.
+            property("TimeoutStopUSec", microseconds(RELEASE_LIMIT)),
         ];
+        list.extend(file_max.map(|bytes| property("LimitFSIZE", bytes)));
         list.into_iter().map(|(key, value)| Ok((key.to_owned(), value.try_into_owned()?))).collect()
     }
 }

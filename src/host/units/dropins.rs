@@ -88,9 +88,12 @@ fn is_of(owner: &Owner, unit: &str) -> bool {
             })
         }
         Owner::Database(slug) => unit.strip_prefix("rivetr-db-") == Some(slug.as_str()),
-        Owner::Commands(_) | Owner::OneOff(_) | Owner::Project(_) | Owner::Service(_) | Owner::Jobs(_) => {
-            false
-        }
+        Owner::Commands(_)
+        | Owner::OneOff(_)
+        | Owner::Project(_)
+        | Owner::Service(_)
+        | Owner::Jobs(_)
+        | Owner::Volume(_) => false,
     }
 }
 

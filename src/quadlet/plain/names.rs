@@ -102,7 +102,7 @@ impl Names {
                 let target = option(text, "target").unwrap_or("secret");
                 format!("{slug}-{}", target.rsplit('/').next().unwrap_or(target))
             }),
-            Owner::Commands(_) | Owner::OneOff(_) | Owner::Project(_) => None,
+            Owner::Commands(_) | Owner::OneOff(_) | Owner::Project(_) | Owner::Volume(_) => None,
         };
         let new = match wish {
             Some(wish) => self.claim_secret(&format!("{}-{}", found.project, fit(&wish))),
@@ -135,7 +135,7 @@ fn readable(found: &Found, old: &str, kind: &str) -> String {
             let bare = old.strip_suffix(&format!("-{kind}")).unwrap_or(old);
             bare.trim_start_matches("rivetr-svc-").to_owned()
         }
-        (Owner::Jobs(_) | Owner::Commands(_) | Owner::OneOff(_), _) => {
+        (Owner::Jobs(_) | Owner::Commands(_) | Owner::OneOff(_) | Owner::Volume(_), _) => {
             old.trim_start_matches("rivetr-job-").replace('_', "-")
         }
     }

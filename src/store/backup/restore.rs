@@ -12,6 +12,7 @@ use crate::domain::database::DatabaseId;
 use crate::domain::name::Slug;
 use crate::domain::secret::Sealed;
 use crate::domain::time::Timestamp;
+use crate::domain::volume::VolumeName;
 
 /// What a database is to have from now on.
 #[derive(Debug, Clone)]
@@ -94,6 +95,17 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Says that a restore is about to have, or has not, put its data in the place of those that were there.
+    pub async fn set_swapped(&self, id: RestoreId, swapped: bool) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute("UPDATE restore SET swapped = ?2 WHERE id = ?1", (id.0, swapped))?;
+            Ok(())
+        })
+        .await
+    }
+}
+
 impl Reader {
     /// What was restored from a backup, newest first.
     pub async fn restores_of(&self, backup: BackupId) -> Result<Vec<Restore>, StoreError> {
@@ -112,6 +124,7 @@ fn word(target: &Target) -> String {
         Target::Check => "check".to_owned(),
         Target::InPlace => "in-place".to_owned(),
         Target::New(name) => format!("new/{name}"),
+        Target::NewVolume(name) => format!("new-volume/{name}"),
     }
 }
 
@@ -119,7 +132,11 @@ fn target(text: &str) -> Option<Target> {
     match text {
         "check" => Some(Target::Check),
         "in-place" => Some(Target::InPlace),
-        _ => Slug::parse(text.strip_prefix("new/")?).ok().map(Target::New),
+        _ => match text.split_once('/')? {
+            ("new", name) => Slug::parse(name).ok().map(Target::New),
+            ("new-volume", name) => VolumeName::parse(name).ok().map(Target::NewVolume),
+            _ => None,
+        },
     }
 }
 

@@ -8,8 +8,8 @@ use super::super::error::StoreError;
 use super::super::reader::Reader;
 use super::super::row;
 use super::super::writer::Writer;
-use super::{BackupError, destination};
-use crate::domain::backup::{Place, Retention, Schedule, Subject, When};
+use super::{BackupError, destination, read_hold};
+use crate::domain::backup::{Hold, Place, Retention, Schedule, Subject, When};
 use crate::domain::time::Timestamp;
 
 impl Writer {
@@ -20,7 +20,7 @@ impl Writer {
         schedule: Schedule,
         now: Timestamp,
     ) -> Result<(), BackupError> {
-        let Schedule { when, place, retention, check_days } = schedule;
+        let Schedule { when, place, retention, check_days, hold } = schedule;
         let Retention { count, days, bytes } = retention;
         self.write(move |tx| {
             if !destination::exists(tx, &place)? {
@@ -35,13 +35,14 @@ impl Writer {
                 bytes.map(|bytes| i64::try_from(bytes.get()).unwrap_or(i64::MAX)),
                 check_days,
                 now.0,
+                hold.map(Hold::word),
             );
             tx.execute(
                 "INSERT INTO backup_schedule \
-                 (subject, at, place, keep_count, keep_days, keep_bytes, check_days, since) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                 (subject, at, place, keep_count, keep_days, keep_bytes, check_days, since, hold) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
                  ON CONFLICT (subject) DO UPDATE SET at = ?2, place = ?3, keep_count = ?4, keep_days = ?5, \
-                 keep_bytes = ?6, check_days = ?7, since = ?8",
+                 keep_bytes = ?6, check_days = ?7, since = ?8, hold = ?9",
                 columns,
             )
             .map_err(StoreError::from)?;
@@ -90,6 +91,7 @@ fn read(row: &Row<'_>) -> Result<(Schedule, Timestamp), StoreError> {
         place: row::parsed(row, "place", Place::parse)?,
         retention,
         check_days: row::number(row, "check_days")?,
+        hold: read_hold(row)?,
     };
     Ok((schedule, row::time(row, "since")?))
 }

@@ -8,6 +8,7 @@ use crate::domain::database::{Credentials, DatabaseId, DatabaseKind, DatabaseWor
 use crate::domain::runtime::Limits;
 use crate::domain::s3::{BucketName, Endpoint, Location, Prefix, Region};
 use crate::domain::secret::Sealed;
+use crate::domain::volume::{VolumeId, VolumeName};
 
 const LATER: Timestamp = Timestamp(NOW.0 + 1000);
 
@@ -20,6 +21,7 @@ fn new(number: i64, place: Place) -> NewBackup {
         place,
         form: Form::Postgres,
         recipient: "age1x".to_owned(),
+        hold: None,
     }
 }
 
@@ -122,11 +124,26 @@ async fn schedules_and_keys_are_kept_as_they_are() {
         days: std::num::NonZeroU32::new(30),
         bytes: std::num::NonZeroU64::new(1 << 40),
     };
-    let subject = Subject::Volume("rivetr-vol-blog-data".to_owned());
-    for schedule in [Schedule::usual(), Schedule { retention, check_days: None, ..Schedule::usual() }] {
+    let subject = Subject::Volume(VolumeId::parse("rivetr-vol-blog-data").unwrap());
+    let other = Schedule { retention, check_days: None, hold: Some(Hold::Stop), ..Schedule::usual() };
+    for schedule in [Schedule::usual(), other] {
         store.writer.put_schedule(subject.clone(), schedule.clone(), NOW).await.unwrap();
         assert_eq!(store.reader.schedule(&subject).await.unwrap(), Some((schedule, NOW)));
     }
+    let held = NewBackup {
+        subject: subject.clone(),
+        hold: Some(Hold::Stop),
+        form: Form::Tar,
+        ..new(1, Place::Disk)
+    };
+    let backup = store.writer.queue_backup(held, NOW).await.unwrap();
+    assert_eq!(store.reader.backups_of(&subject).await.unwrap(), std::slice::from_ref(&backup));
+    store.writer.move_backup(backup.id, |state| state.begin(NOW)?.finish(stored(), NOW)).await.unwrap();
+    let beside = Target::NewVolume(VolumeName::parse("copy_1").unwrap());
+    let restore = store.writer.begin_restore(backup.id, beside, NOW).await.unwrap();
+    store.writer.set_swapped(restore.id, true).await.unwrap();
+    let under_way = store.reader.restores_under_way().await.unwrap();
+    assert_eq!(under_way, [Restore { swapped: true, ..restore }]);
     let key = |recipient: &str, secret| BackupKey {
         recipient: recipient.to_owned(),
         secret: Sealed(vec![secret]),
@@ -157,7 +174,15 @@ async fn two_databases_change_places_in_one_step() {
             public: None,
         };
         let (slug, project, kind) = (slug(name), slug("default"), DatabaseKind::Postgres);
-        let new = NewDatabase { slug, project, kind, settings, credentials, volume: format!("v-{name}") };
+        let new = NewDatabase {
+            slug,
+            project,
+            kind,
+            settings,
+            credentials,
+            volume: format!("v-{name}"),
+            scratch: true,
+        };
         made.push(store.writer.create_database(new, NOW).await.unwrap());
     }
     let backup = store.writer.queue_backup(new(made[0].id.0, Place::Disk), NOW).await.unwrap();

@@ -25,6 +25,7 @@ fn new(name: &str, port: Option<&str>) -> NewDatabase {
             root_password: Sealed(vec![2]),
         },
         volume: format!("rivetr-db-{name}_{}", port.unwrap_or("0")),
+        scratch: false,
     }
 }
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::super::error::StoreError;
 use super::super::reader::Reader;
 use super::super::writer::Writer;
-use super::super::{route, row};
+use super::super::{quota, route, row};
+use super::ServiceError;
 use crate::domain::runtime::PublishedPort;
 use crate::domain::secret::Sealed;
 use crate::domain::service::{Part, Revision, RevisionId, RevisionState, ServiceId};
@@ -34,17 +35,18 @@ const KEPT: u32 = 30;
 
 impl Writer {
     /// Stores a revision that is asked for, in place of those that wait.
-    pub async fn add_revision(&self, new: NewRevision, now: Timestamp) -> Result<Revision, StoreError> {
+    pub async fn add_revision(&self, new: NewRevision, now: Timestamp) -> Result<Revision, ServiceError> {
         self.write(move |tx| {
             let NewRevision { service, number, back_to, parts, content } = new;
             let waiting = "UPDATE revision SET state = 'superseded', ended = ?2 WHERE service = ?1 AND state = 'queued'";
-            tx.execute(waiting, (service.0, now.0))?;
+            quota::of_revision(tx, service, &parts)?.map_err(ServiceError::OverQuota)?;
+            tx.execute(waiting, (service.0, now.0)).map_err(StoreError::from)?;
             let insert = "INSERT INTO revision (service, number, state, back_to, parts, content, created) \
                           VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6) RETURNING id";
             let row = (service.0, number, back_to, to_json(&parts)?, content.0, now.0);
-            let id: i64 = tx.query_row(insert, row, |row| row.get(0))?;
+            let id: i64 = tx.query_row(insert, row, |row| row.get(0)).map_err(StoreError::from)?;
             forget_old(tx, service)?;
-            by_id(tx, RevisionId(id))?.ok_or(StoreError::Malformed("revision"))
+            Ok(by_id(tx, RevisionId(id))?.ok_or(StoreError::Malformed("revision"))?)
         })
         .await
     }
@@ -154,13 +156,17 @@ struct Stored {
     published: Vec<String>,
     ports: Vec<u16>,
     checked: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cpus: Option<u64>,
 }
 
 fn to_json(parts: &[Part]) -> Result<String, StoreError> {
     let stored = parts.iter().map(|part| {
-        let Part { name, image, units, addresses, published, ports, checked } = part.clone();
+        let Part { name, image, units, addresses, published, ports, checked, memory, cpus } = part.clone();
         let published = published.iter().map(ToString::to_string).collect();
-        Stored { name, image, units, addresses, published, ports, checked }
+        Stored { name, image, units, addresses, published, ports, checked, memory, cpus }
     });
     serde_json::to_string(&stored.collect::<Vec<_>>()).map_err(|_| StoreError::Malformed("parts"))
 }
@@ -169,10 +175,10 @@ pub(in super::super) fn from_json(text: &str) -> Result<Vec<Part>, StoreError> {
     let malformed = || StoreError::Malformed("parts");
     let stored: Vec<Stored> = serde_json::from_str(text).map_err(|_| malformed())?;
     let part = |stored: Stored| {
-        let Stored { name, image, units, addresses, published, ports, checked } = stored;
+        let Stored { name, image, units, addresses, published, ports, checked, memory, cpus } = stored;
         let published = published.iter().map(|text| PublishedPort::parse(text));
         let published = published.collect::<Result<_, _>>().map_err(|_| malformed())?;
-        Ok(Part { name, image, units, addresses, published, ports, checked })
+        Ok(Part { name, image, units, addresses, published, ports, checked, memory, cpus })
     };
     stored.into_iter().map(part).collect()
 }
@@ -209,6 +215,8 @@ mod tests {
             published: vec![PublishedPort::parse("0.0.0.0:8080:80").unwrap()],
             ports: vec![80],
             checked: true,
+            memory: Some(1 << 30),
+            cpus: None,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::domain::source::Source;
 use crate::engine::metrics::AppCounts;
 use crate::engine::{ByHand, Engine, UnitSummary};
 use crate::web::app::{Head, ShownHead, find, head};
+use crate::web::backups::{self, Alarm};
 use crate::web::deployment::Line;
 use crate::web::error::PageError;
 use crate::web::live::{Live, Look, Sent, Viewer};
@@ -31,6 +32,7 @@ pub(super) struct Page {
     head: Head,
     about: About,
     standing: Standing,
+    alarms: Vec<Alarm>,
     lines: Vec<Line>,
     wrong: String,
 }
@@ -110,9 +112,13 @@ async fn index(
 
 /// The tab, with what could not be done.
 pub(super) async fn page(engine: &Engine, shell: Shell, app: &App, wrong: String) -> Result<Page, PageError> {
-    let (head, standing, lines) =
-        tokio::try_join!(head(engine, app, "overview"), Standing::of(engine, app), lines(engine, app))?;
-    Ok(Page { shell, head, about: About::of(engine, app), standing, lines, wrong })
+    let (head, standing, lines, alarms) = tokio::try_join!(
+        head(engine, app, "overview"),
+        Standing::of(engine, app),
+        lines(engine, app),
+        backups::alarms_of_app(engine, &app.slug)
+    )?;
+    Ok(Page { shell, head, about: About::of(engine, app), standing, alarms, lines, wrong })
 }
 
 async fn lines(engine: &Engine, app: &App) -> Result<Vec<Line>, PageError> {

@@ -10,9 +10,11 @@ use crate::api::wire;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
 use crate::domain::app::App;
+use crate::domain::backup::Subject;
 use crate::domain::database::{Connection, Database, Prefix};
 use crate::domain::name::Slug;
 use crate::engine::{ByHand, Engine};
+use crate::web::backups::{self, Alarm};
 use crate::web::error::PageError;
 use crate::web::form::Errors;
 use crate::web::live::{Live, Viewer};
@@ -33,6 +35,7 @@ pub(super) struct Page {
     in_use: Vec<InUse>,
     /// With the password where somebody asked for it.
     reach: wire::DatabaseCredentials,
+    alarms: Vec<Alarm>,
     revealed: bool,
     links: Vec<wire::DatabaseLink>,
     /// The apps that could be told too.
@@ -103,6 +106,7 @@ pub(super) async fn page(engine: &Engine, shell: Shell, database: &Database) -> 
         about: About::of(engine, database),
         in_use: in_use(engine, database).await,
         reach: hidden(engine, database),
+        alarms: backups::alarms_of(engine, &Subject::Database(database.id)).await?,
         revealed: false,
         links: links.collect(),
         apps,

@@ -66,6 +66,8 @@ struct Fields {
     cpus: String,
     public_port: String,
     allow: String,
+    /// Anything: no backup is made before another image runs.
+    without_backup: String,
 }
 
 /// What a page is told behind the question mark.
@@ -126,7 +128,7 @@ async fn save(
 ) -> Result<Response, PageError> {
     let before = find(engine.reader(), &visit.person, &id).await?;
     let change = |now: &Database| fields.settings(now).map_err(Refused::Form);
-    match engine.change_database(&before.slug, change).await {
+    match engine.change_database(&before.slug, !fields.without_backup.is_empty(), change).await {
         Ok(after) => {
             let deed = Deed::new("database.changed", format!("database {}", after.slug));
             visit.record(deed.before(written_down(&before)).after(written_down(&after))).await;
@@ -206,6 +208,7 @@ impl Fields {
             cpus: text(settings.limits.cpus.map(|cpus| cpus.to_string())),
             public_port: text(public.map(|public| public.port.to_string())),
             allow: text(public.map(|public| public.allowed().replace(' ', "\n"))),
+            without_backup: String::new(),
         }
     }
 
@@ -240,6 +243,7 @@ impl Fields {
             // Without a port nobody comes in, whoever is named.
             allow: (public_port != Patch::Reset).then_some(allow),
             public_port,
+            without_backup: false,
         };
         match change.parse(before.kind, &before.settings)? {
             AskedChange::Settings(settings) => Ok(settings),

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::backups::{self, Alarm};
 use super::super::error::PageError;
 use super::super::form::{Confirm, Errors, Form};
 use super::super::live::{Live, Viewer};
@@ -22,6 +23,7 @@ use crate::auth::gate::{Manage, Read};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
 use crate::domain::service::{Revision, Service};
+use crate::domain::volume::VolumeOf;
 use crate::engine::{Engine, EngineError, PartStatus, ServiceStatus};
 
 #[derive(Template)]
@@ -31,6 +33,7 @@ struct Page {
     head: Head,
     /// Unit files of it that somebody changed by hand.
     edited: Vec<String>,
+    alarms: Vec<Alarm>,
     parts: Vec<PartStatus>,
     in_use: Vec<InUse>,
     revisions: Vec<RevisionRow>,
@@ -92,6 +95,7 @@ async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageEr
         shell,
         head: Head::of(&status, "overview"),
         edited: engine.edited_of_service(slug).await?,
+        alarms: backups::alarms_of_volumes(engine, &VolumeOf::Service(slug.clone())).await?,
         revisions: revisions(engine, &status),
         in_use: in_use(&status),
         urls: engine.service_urls(&status.service),

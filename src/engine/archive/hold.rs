@@ -1,0 +1,105 @@
+//! How all that uses a volume is held still while its files are read or changed, and how it goes on: as commands of a unit,
+//! so that systemd sees to the second whatever becomes of the first.
+
+use std::collections::BTreeSet;
+
+use super::super::{Engine, EngineError};
+use super::words;
+use crate::domain::backup::Hold;
+use crate::domain::volume::{VolumeId, VolumeOf};
+use crate::host::podman::Mounting;
+use crate::host::systemd::ActiveState;
+
+/// How the names of units begin that stay up, and can be stopped and started again.
+const LASTING: [&str; 2] = ["rivetr-app-", "rivetr-svc-"];
+
+/// Commands that hold what uses a volume, and those that let it go on.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) hold: Vec<Vec<String>>,
+    pub(super) release: Vec<Vec<String>>,
+}
+
+/// The units that are stopped for a volume, and those that are to be up again after it.
+pub(super) struct Halting {
+    stop: BTreeSet<String>,
+    start: BTreeSet<String>,
+    manager: &'static str,
+}
+
+impl Engine {
+    /// How what uses a volume now is held.
+    pub(super) async fn held(&self, volume: &str, hold: Hold) -> Result<Held, EngineError> {
+        match hold {
+            Hold::Pause => {
+                let using =
+                    self.machine().podman.running_with(volume).await.map_err(EngineError::internal)?;
+                let names: Vec<String> = using.into_iter().map(|one| one.name).collect();
+                if names.is_empty() {
+                    return Ok(Held::default());
+                }
+                let pause = ["podman", "pause"].into_iter().chain(names.iter().map(String::as_str));
+                // One by one: a container that has ended meanwhile keeps no other from going on.
+                let release = names.iter().map(|name| words(["podman", "unpause", name])).collect();
+                Ok(Held { hold: vec![words(pause)], release })
+            }
+            Hold::Stop => {
+                let halting = self.halting(volume).await?;
+                Ok(Held { hold: halting.stop(), release: halting.start(false) })
+            }
+        }
+    }
+
+    /// The units that use a volume now. Others of their owner may be bound to them, and go down and come up with them.
+    pub(super) async fn halting(&self, volume: &str) -> Result<Halting, EngineError> {
+        let mut stop = BTreeSet::new();
+        for Mounting { name, unit } in
+            self.machine().podman.running_with(volume).await.map_err(EngineError::internal)?
+        {
+            match unit.filter(|unit| LASTING.iter().any(|prefix| unit.starts_with(prefix))) {
+                Some(unit) => stop.insert(unit),
+                None => {
+                    let message = format!(
+                        "the container {name} uses the volume {volume} and cannot be stopped and started again: wait \
+                         until it has ended"
+                    );
+                    return Err(EngineError::Conflict { field: "volume", message });
+                }
+            };
+        }
+        let mut start = stop.clone();
+        let pattern = match VolumeId::parse(volume).as_ref().map(VolumeId::of) {
+            Ok(VolumeOf::App(app)) => format!("rivetr-app-{app}-*.service"),
+            Ok(VolumeOf::Service(service)) => format!("rivetr-svc-{service}-*.service"),
+            Err(error) => {
+                return Err(EngineError::Invalid { field: "volume", message: error.to_string() });
+            }
+        };
+        if !stop.is_empty() {
+            let listed = self.machine().systemd.list(&[&pattern]).await.map_err(EngineError::internal)?;
+            let up = listed.into_iter().filter(|unit| unit.active_state == ActiveState::Active);
+            start.extend(up.map(|unit| unit.unit));
+        }
+        Ok(Halting { stop, start, manager: self.machine().layout.manager.option() })
+    }
+}
+
+impl Halting {
+    /// Stops them.
+    pub(super) fn stop(&self) -> Vec<Vec<String>> {
+        self.all(&["stop"], &self.stop)
+    }
+
+    /// Starts them again, and waits until they are up where somebody wants to know.
+    pub(super) fn start(&self, wait: bool) -> Vec<Vec<String>> {
+        self.all(if wait { &["start"] } else { &["start", "--no-block"] }, &self.start)
+    }
+
+    fn all(&self, verb: &[&str], units: &BTreeSet<String>) -> Vec<Vec<String>> {
+        if units.is_empty() {
+            return Vec::new();
+        }
+        let command = ["systemctl", self.manager].into_iter().chain(verb.iter().copied());
+        vec![words(command.chain(units.iter().map(String::as_str)))]
+    }
+}
