@@ -84,7 +84,9 @@ pub use reader::Reader;
 pub use registry::Registry;
 pub use reseal::Resealed;
 pub use scale::ScaleError;
-pub use service::{NewRevision, NewServiceDomain, ServiceDomainError, ServiceError, ServiceRoute};
+pub use service::{
+    NewRevision, NewServiceDomain, ReadRevision, ServiceDomainError, ServiceError, ServiceRoute,
+};
 pub use session::{Begin, Factor, Over, Session, SessionId};
 pub use team::{Member, Team};
 pub use token::{NewToken, Token, TokenId};

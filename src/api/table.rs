@@ -46,6 +46,7 @@ pub fn table() -> Vec<Route<Api>> {
         databases::of_trashed_databases(),
         services::of_all(),
         services::of_one(),
+        services::of_webhooks(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -433,10 +434,10 @@ fn of_webhooks() -> Vec<Route<Api>> {
             .about("One delivery, with what was sent")
             .gives::<wire::ShownDelivery>(StatusCode::OK),
         Route::post("/api/webhook-deliveries/{id}/replay", webhook::replay)
-            .about("Look at a delivery once more, as the app is set now")
+            .about("Look at a delivery once more, as the app or service is set now")
             .gives::<wire::Delivery>(StatusCode::OK),
         Route::post("/webhooks/{provider}/{app}", hooks::receive)
-            .about("For providers: a signed delivery")
+            .about("For providers: a signed delivery to an app, or to a service as service.NAME")
             .gives::<wire::DeliveryAnswer>(StatusCode::ACCEPTED),
         Route::post("/webhooks/{provider}/{app}/{secret}", hooks::receive_at_secret)
             .about("For Docker Hub, which does not sign: a delivery to an address that is the secret")

@@ -66,8 +66,9 @@ pub use report::{Report, ReportedFile, ReportedKey, ReportedObject, ReportedUnit
 pub use requests::Requests;
 pub use route::{Route, RouteMatch, RouteTarget};
 pub use service::{
-    CreateService, CreateServiceDomain, Revision, Service, ServiceContainer, ServiceDomain, ServiceFiles,
-    ServicePreview, ServiceStatus, SubmittedRevision,
+    CreateService, CreateServiceDomain, FollowedRepository, Revision, RevisionLog, Service, ServiceContainer,
+    ServiceDomain, ServiceFiles, ServicePreview, ServiceRepository, ServiceStatus, SetServiceSource,
+    SubmittedRevision,
 };
 pub use source::SetSource;
 pub use template::{Template, TemplateVariable};

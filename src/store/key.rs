@@ -30,13 +30,13 @@ pub enum DeleteKeyError {
     /// There is no such key.
     #[error("there is no key {0}")]
     NoKey(Slug),
-    /// Apps are fetched with it.
-    #[error("the key {key} is used by {}: give these apps another source first", names(apps))]
+    /// Apps or services are fetched with it.
+    #[error("the key {key} is used by {}: give them another source first", names(users))]
     Used {
         /// The key.
         key: Slug,
-        /// The apps.
-        apps: Vec<Slug>,
+        /// The apps and services.
+        users: Vec<Slug>,
     },
     /// The database failed.
     #[error(transparent)]
@@ -59,12 +59,13 @@ impl Writer {
         .await
     }
 
-    /// Forgets a key that no app uses.
+    /// Forgets a key that no app and no service uses.
     pub async fn delete_key(&self, name: Slug) -> Result<(), DeleteKeyError> {
         self.write(move |tx| {
-            let apps = users(tx, &name)?;
-            if !apps.is_empty() {
-                return Err(DeleteKeyError::Used { key: name, apps });
+            let mut users = users(tx, &name)?;
+            users.extend(services(tx, &name)?);
+            if !users.is_empty() {
+                return Err(DeleteKeyError::Used { key: name, users });
             }
             let deleted = tx.execute("DELETE FROM key WHERE name = ?1", [name.as_str()]);
             if deleted.map_err(StoreError::from)? == 0 { Err(DeleteKeyError::NoKey(name)) } else { Ok(()) }
@@ -148,6 +149,12 @@ fn known_as(connection: &Connection, host: &SshHost) -> Result<Vec<KnownHost>, S
 /// The apps whose source names a key.
 fn users(tx: &Transaction<'_>, name: &Slug) -> Result<Vec<Slug>, StoreError> {
     let select = "SELECT slug FROM app WHERE json_extract(source, '$.git.access.key') = ?1 ORDER BY slug";
+    row::all(tx, select, [name.as_str()], |row| row::parsed(row, "slug", Slug::parse))
+}
+
+/// The services whose repository is opened by a key.
+fn services(tx: &Transaction<'_>, name: &Slug) -> Result<Vec<Slug>, StoreError> {
+    let select = "SELECT slug FROM service WHERE json_extract(source, '$.git.access.key') = ?1 ORDER BY slug";
     row::all(tx, select, [name.as_str()], |row| row::parsed(row, "slug", Slug::parse))
 }
 

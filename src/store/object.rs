@@ -93,10 +93,15 @@ impl Reader {
             Object::Database => of_database(tx, &name),
             Object::TrashedDatabase => database(tx, "WHERE database.id = ?1 AND deleted IS NOT NULL", &name),
             Object::Domain => numbered(tx, "JOIN domain ON domain.app = app.id WHERE domain.id = ?1", &name),
-            Object::Delivery => {
-                let rest = "JOIN webhook_delivery AS d ON d.app = app.id WHERE d.id = ?1";
-                numbered(tx, rest, &name)
-            }
+            Object::Delivery => match name.parse::<i64>() {
+                Ok(id) => {
+                    let sql = "SELECT project.team AS team FROM webhook_delivery AS d \
+                               LEFT JOIN app ON app.id = d.app LEFT JOIN service ON service.id = d.service \
+                               JOIN project ON project.id = ifnull(app.project, service.project) WHERE d.id = ?1";
+                    by(tx, sql, [id])
+                }
+                Err(_) => Ok(None),
+            },
             Object::Project => {
                 by(tx, "SELECT team FROM project WHERE slug = ?1 AND deleting = 0", [name.as_str()])
             }
