@@ -27,9 +27,11 @@ impl Checkout {
             let words = format!("it has more than {most} bytes, which is the limit: put data into volumes");
             return Err(Error::new(ErrorKind::FileTooLarge, words));
         }
-        fs::read_to_string(real).map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => Error::new(ErrorKind::InvalidData, "it is no text (UTF-8)"),
-            kind => Error::from(kind),
+        fs::read_to_string(real).map_err(|error| {
+            if error.kind() == ErrorKind::InvalidData {
+                return Error::new(ErrorKind::InvalidData, "it is no text (UTF-8)");
+            }
+            Error::from(error.kind())
         })
     }
 
@@ -76,9 +78,9 @@ impl Checkout {
             };
             real.push(part);
             walked.push(part);
-            kind = fs::symlink_metadata(&real).map_err(|error| match error.kind() {
-                ErrorKind::NotADirectory => Error::from(ErrorKind::NotFound),
-                kind => Error::from(kind),
+            kind = fs::symlink_metadata(&real).map_err(|error| {
+                let below_a_file = error.kind() == ErrorKind::NotADirectory;
+                Error::from(if below_a_file { ErrorKind::NotFound } else { error.kind() })
             })?;
             if kind.is_symlink() {
                 let words = format!(

@@ -286,7 +286,7 @@ async fn create(
 fn asked(fields: &Fields, projects: &[Slug]) -> Result<crate::engine::NewService, Errors> {
     let Fields { name, project, compose, env, repository, branch, file, git_key, git_token } = fields.clone();
     let (name, project, compose, env) = (&name, &project, &compose, &env);
-    let repository = source::asked([&repository, &branch, &file, &git_key, &git_token, &env]);
+    let repository = source::asked([&repository, &branch, &file, &git_key, &git_token, env]);
     let files = [("compose.yaml", compose.as_str()), (".env", env.as_str())];
     // With both, what is wrong is said of the repository.
     let files = if repository.is_some() && compose.trim().is_empty() {

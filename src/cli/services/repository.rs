@@ -11,7 +11,7 @@ use super::super::table::harmless;
 use super::Named;
 use super::change::finish;
 use crate::api::wire::{
-    FollowedRepository, Hidden, RevisionLog, Service, ServiceRepository, SetServiceSource,
+    FollowedRepository, Hidden, List, Revision, RevisionLog, Service, ServiceRepository, SetServiceSource,
 };
 use crate::domain::name::Slug;
 use crate::domain::source::{Branch, GitUrl, TokenUser};
@@ -25,8 +25,8 @@ const ENV_FILE_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Repository {
     /// A repository that the files come from, with what they build
-    #[arg(long, value_name = "URL", value_parser = GitUrl::parse)]
-    repository: Option<GitUrl>,
+    #[arg(id = "repository", long = "repository", value_name = "URL", value_parser = GitUrl::parse)]
+    url: Option<GitUrl>,
     /// The branch that is followed [default: main]
     #[arg(long, requires = "repository", value_parser = Branch::parse)]
     branch: Option<Branch>,
@@ -88,8 +88,8 @@ impl Repository {
         file: Option<&Path>,
         env_file: Option<&Path>,
     ) -> Result<Option<ServiceRepository>, Failure> {
-        let Self { repository, branch, git_key, git_token_file, git_token_user } = self;
-        let Some(url) = repository else { return Ok(None) };
+        let Self { url, branch, git_key, git_token_file, git_token_user } = self;
+        let Some(url) = url else { return Ok(None) };
         let token = git_token_file.as_deref().map(|path| input::text(path, TOKEN_FILE_MAX)).transpose()?;
         let variables = env_file.map(|path| input::text(path, ENV_FILE_MAX)).transpose()?;
         Ok(Some(ServiceRepository {
@@ -134,20 +134,19 @@ impl Deploy {
 impl BuildLog {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         let Self { service: Named { name }, revision } = self;
-        let number = match revision {
-            Some(number) => number,
-            None => {
-                let answer = session.client.get(&format!("/api/services/{name}/revisions")).await?;
-                let revisions: crate::api::wire::List<crate::api::wire::Revision> = answer.decode()?;
-                revisions.items.first().map_or(1, |newest| newest.number)
-            }
+        let number = if let Some(number) = revision {
+            number
+        } else {
+            let answer = session.client.get(&format!("/api/services/{name}/revisions")).await?;
+            let revisions: List<Revision> = answer.decode()?;
+            revisions.items.first().map_or(1, |newest| newest.number)
         };
         let answer = session.client.get(&format!("/api/services/{name}/revisions/{number}/log")).await?;
         session.show(&answer, |log: RevisionLog| {
             if log.text.is_empty() {
                 return format!("Nothing was fetched or built for revision {number} of {name}.\n");
             }
-            log.text.lines().map(|line| format!("{}\n", harmless(line))).collect()
+            log.text.lines().flat_map(|line| [harmless(line), "\n".to_owned()]).collect()
         })
     }
 }

@@ -119,8 +119,8 @@ impl Engine {
             let watched = log::watch_file(self.clone(), file.clone(), unit.clone(), over, || ());
             self.0.tasks.spawn(watched);
         };
-        let built = self.build_image(&build, || Ok(Vec::new()), |line| log.say(&line), watch).await;
-        let Err(halt) = built else { return Ok(()) };
+        let made = self.build_image(&build, || Ok(Vec::new()), |line| log.say(&line), watch).await;
+        let Err(halt) = made else { return Ok(()) };
         match Unread::from(halt) {
             Unread::Because(why) => {
                 let said = workspace.tail(&build.log, TAIL).unwrap_or_default();

@@ -73,13 +73,13 @@ fn options(build: &Build) -> Result<BuildOptions, (&'static str, String)> {
     };
     let containerfile = match &build.dockerfile {
         None => None,
-        Some(file) => match Path::new(file).strip_prefix(&build.context) {
-            Ok(file) => within("dockerfile", file)?,
-            Err(_) => {
-                let message = "it lies outside of the context: name a folder that holds both".to_owned();
-                return Err(("dockerfile", message));
-            }
-        },
+        Some(file) => {
+            let within_context = Path::new(file).strip_prefix(&build.context);
+            let file = within_context.map_err(|_| {
+                ("dockerfile", "it lies outside of the context: name a folder that holds both".to_owned())
+            })?;
+            within("dockerfile", file)?
+        }
     };
     let args = build.args.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
     let args = args.map(|arg| BuildArg::parse(&arg)).collect::<Result<_, _>>();
@@ -161,7 +161,8 @@ mod tests {
         match take(&mut stack, &Slug::parse("shop").unwrap(), 7) {
             Ok(taken) => Ok((stack, taken)),
             Err(notes) => {
-                Err(notes.into_iter().map(|note| format!("{}: {}\n", note.key, note.message)).collect())
+                let lines = notes.iter().map(|note| format!("{}: {}", note.key, note.message));
+                Err(lines.collect::<Vec<_>>().join("\n"))
             }
         }
     }

@@ -10,6 +10,7 @@ use super::content::Content;
 use super::gather::gather;
 use super::reading::{Handed, invalid};
 use super::{NewRepository, Submitted, place};
+use crate::domain::build::RepoPath;
 use crate::domain::name::Slug;
 use crate::domain::secret::Secret;
 use crate::domain::service::{BYTES_MAX, COMPOSE_NAMES, FileName, Followed, Revision, Service};
@@ -216,7 +217,7 @@ impl Engine {
         let short = commit.short().to_owned();
         let read = tokio::task::spawn_blocking(move || -> Result<_, Vec<String>> {
             let checkout = Checkout::at(source);
-            let origin = origin(&checkout, file.as_ref().map(|file| file.as_str()), &short)?;
+            let origin = origin(&checkout, file.as_ref().map(RepoPath::as_str), &short)?;
             let files = gather(&checkout, &origin, name, &variables)?;
             Ok((origin, files))
         });
@@ -287,8 +288,8 @@ fn origin(checkout: &Checkout, named: Option<&str>, commit: &str) -> Result<File
             Err(error) => return Err(vec![format!("{name}: it cannot be read: {error}")]),
         }
     }
-    let names = COMPOSE_NAMES.join(", ");
-    Err(vec![format!("the repository has none of {names} at its root at {commit}: name the file")])
+    let usual = COMPOSE_NAMES.join(", ");
+    Err(vec![format!("the repository has none of {usual} at its root at {commit}: name the file")])
 }
 
 #[cfg(test)]

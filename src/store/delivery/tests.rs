@@ -168,7 +168,7 @@ async fn a_delivery_to_a_service_asks_for_a_revision_of_nobody_in_particular() {
             name: Some(name.to_owned()),
             event: "push".to_owned(),
             body: Some(name.as_bytes().to_vec()),
-            body_hash: Some([name.len() as u8; 32]),
+            body_hash: Some([u8::try_from(name.len()).unwrap(); 32]),
             judgement: Verdict::Deployed.because("a test"),
             injected: Vec::new(),
             replay_of: None,

@@ -71,7 +71,7 @@ async fn check_out(
     let written = engine.check_out(&repo, commit, &dest, from, |line| context.say(deployment, line)).await;
     written.map_err(|error| match error {
         FetchError::Git(error) => Halt::because("checking out", error),
-        other => other.into(),
+        error @ (FetchError::Remote(_) | FetchError::File { .. } | FetchError::Store(_)) => error.into(),
     })
 }
 
