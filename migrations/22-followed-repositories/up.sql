@@ -1,5 +1,5 @@
 -- Services may follow a repository, and webhooks may be theirs.
-ALTER TABLE service ADD COLUMN source TEXT CHECK (json_valid(source)); -- the repository; none: its files are handed in
+ALTER TABLE service ADD COLUMN source TEXT CHECK (source IS NULL OR json_valid(source)); -- the repository; none: its files are handed in
 ALTER TABLE service ADD COLUMN compose_file TEXT; -- its path in the repository; none: the usual names are tried
 ALTER TABLE service ADD COLUMN variables BLOB; -- the text of an .env beside the repository's own; sealed for service-variables/<id>
 
