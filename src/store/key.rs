@@ -231,7 +231,7 @@ mod tests {
         let (shown, users) = store.reader.key(&slug("deploy")).await.unwrap().unwrap();
         assert_eq!((shown, users), (key("deploy"), vec![slug("blog")]));
         let refused = store.writer.delete_key(slug("deploy")).await.unwrap_err().to_string();
-        assert_eq!(refused, "the key deploy is used by blog: give these apps another source first");
+        assert_eq!(refused, "the key deploy is used by blog: give them another source first");
         store.writer.set_source(app.id, app.source).await.unwrap();
         store.writer.delete_key(slug("deploy")).await.unwrap();
         assert!(matches!(store.writer.delete_key(slug("deploy")).await, Err(DeleteKeyError::NoKey(_))));
