@@ -661,6 +661,8 @@ mod tests {
             ("DELETE /api/services/{id}", manage),
             ("GET /api/services/{id}/files", manage),
             ("PUT /api/services/{id}/files", manage),
+            ("PUT /api/services/{id}/source", manage),
+            ("POST /api/services/{id}/deploy", deploy),
             ("POST /api/services/{id}/preview", manage),
             ("POST /api/services/{id}/start", deploy),
             ("POST /api/services/{id}/stop", deploy),
@@ -669,10 +671,14 @@ mod tests {
             ("POST /api/services/{id}/containers/{container}/exec", manage),
             ("GET /api/services/{id}/revisions", read),
             ("GET /api/services/{id}/revisions/{number}", read),
+            ("GET /api/services/{id}/revisions/{number}/log", read),
             ("POST /api/services/{id}/revisions/{number}/rollback", manage),
             ("GET /api/services/{id}/domains", read),
             ("POST /api/services/{id}/domains", manage),
             ("DELETE /api/services/{id}/domains/{host}", manage),
+            ("GET /api/services/{id}/webhooks", read),
+            ("POST /api/services/{id}/webhooks", manage),
+            ("DELETE /api/services/{id}/webhooks/{provider}", manage),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();
