@@ -244,6 +244,9 @@ impl Engine {
     /// Makes the units what the live revision says: after one that failed, at each start, and when somebody says so.
     async fn restore(&self, service: &Service) -> Result<(), EngineError> {
         let content = self.live_content(service).await?;
+        if let (Some(content), Some(live), false) = (&content, service.live, service.stopped) {
+            self.build_again(service, &self.revision(live).await?, content).await?;
+        }
         match self.converge_service(service, content.as_ref(), service.unsettled).await {
             // It was live and does not come up now: systemd goes on trying, and the status says so.
             Err(EngineError::Internal(error)) => match error.downcast::<ApplyError>() {
@@ -261,6 +264,22 @@ impl Engine {
         }
         if let (Some(content), Some(live)) = (&content, service.live) {
             self.tidy_service(service, &self.revision(live).await?, content).await?;
+        }
+        Ok(())
+    }
+
+    /// Builds what the live revision has built where its images are gone: they are on no registry.
+    async fn build_again(
+        &self,
+        service: &Service,
+        live: &Revision,
+        content: &Content,
+    ) -> Result<(), EngineError> {
+        if content.builds()?.is_empty() {
+            return Ok(());
+        }
+        if let Some(why) = self.build_for(service, live, content).await? {
+            tracing::error!(service = %service.slug, why, "an image of the live revision is gone and cannot be built");
         }
         Ok(())
     }
