@@ -140,15 +140,10 @@ fn a_service_follows_its_repository_and_a_wrong_push_changes_nothing() {
     };
     scene.code.write("deploy/compose.yaml", &COMPOSE.replace("stop_signal", "stop_signall"));
     fails("A key that nobody knows", "deploy/compose.yaml:5:");
-    for (path, words) in
-        [("../../../etc/passwd", "outside of the repository"), ("/etc/passwd", "outside of the repository")]
-    {
+    for path in ["../../../etc/passwd", "/etc/passwd"] {
         scene.code.write("deploy/compose.yaml", &COMPOSE.replace("web.env", path));
-        fails(
-            "A file from outside",
-            &format!("deploy/compose.yaml:6: services.web.env_file: the file {}", "/etc/passwd"),
-        );
-        scene.services(["show", "shop"]).succeeds().says(words);
+        fails("A file from outside", "deploy/compose.yaml:6: services.web.env_file: the file /etc/passwd");
+        scene.services(["show", "shop"]).succeeds().says("outside of the repository");
     }
     std::os::unix::fs::symlink("/etc/hostname", scene.code.path().join("deploy/link")).unwrap();
     scene.code.write("deploy/compose.yaml", &COMPOSE.replace("web.env", "link"));
@@ -254,7 +249,7 @@ fn what_a_service_builds_is_built_of_its_repository() {
     scene.code.write("app/more", "more\n");
     scene.code.write("deploy/compose.yaml", built);
     scene.commit("A build");
-    scene.create().succeeds().says("Revision 1 of shop is building").says("Revision 1 of shop is live");
+    scene.create().succeeds().says("Revision 1 of shop is live");
     scene.serves();
     assert_eq!(soon(|| scene.page(), |page| page == "one\n"), "one\n");
     assert_eq!(scene.images(), ["localhost/rivetr-service/shop:1-web"]);
@@ -262,7 +257,8 @@ fn what_a_service_builds_is_built_of_its_repository() {
         .services(["build-log", "shop", "1"])
         .succeeds()
         .says("-----> Building localhost/rivetr-service/shop:1-web");
-    assert_eq!(scene.host.list("/var/lib/rivetr/services/shop"), ["1.log", "repo.git"]);
+    let left = || scene.host.list("/var/lib/rivetr/services/shop");
+    assert_eq!(soon(left, |left| left.len() == 2), ["1.log", "repo.git"]);
 
     scene.code.write("deploy/compose.yaml", &built.replace("one", "two"));
     scene.commit("Another word");
