@@ -58,7 +58,7 @@ pub struct SetSource {
     #[arg(long, requires = "repository", value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Files are handed in from now on; those that run stay
-    #[arg(long, conflicts_with = "repository")]
+    #[arg(long, conflicts_with_all = ["repository", "file", "env_file"])]
     files: bool,
 }
 
