@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod calendar;
 pub mod certificates;
 pub mod cgroup;
+pub mod checkout;
 pub mod git;
 pub mod instance;
 pub mod journal;

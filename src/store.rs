@@ -84,7 +84,7 @@ pub use reader::Reader;
 pub use registry::Registry;
 pub use reseal::Resealed;
 pub use scale::ScaleError;
-pub use service::{NewRevision, ServiceError};
+pub use service::{NewRevision, ReadRevision, ServiceError};
 pub use session::{Begin, Factor, Over, Session, SessionId};
 pub use team::{Member, Team};
 pub use token::{NewToken, Token, TokenId};

@@ -2,7 +2,7 @@
 //! is asked. One file a provider says how it signs and what its payloads mean; none of them does anything.
 //!
 //! These routes are open: each request is counted by peer, its body is bounded, and whoever cannot sign learns
-//! neither whether the app is there nor what is wrong.
+//! neither whether the app or service is there nor what is wrong.
 
 mod bitbucket;
 mod desk;
@@ -24,10 +24,8 @@ use tokio::time::Instant;
 use super::error::ApiError;
 use super::{input, wire};
 use crate::auth::gate::Open;
-use crate::domain::app::App;
-use crate::domain::name::Slug;
 use crate::domain::webhook::{Event, Key, Provider, Webhook};
-use crate::engine::hooks::{Outcome, Received, sha256};
+use crate::engine::hooks::{Hooked, Outcome, Received, sha256};
 use crate::engine::{Engine, EngineError};
 
 pub use desk::Desk;
@@ -99,20 +97,20 @@ async fn take(
     desk.admit(headers, Instant::now())?;
     let mut room = desk.room();
     let body = input::whole(body, BODY_MAX, |length| room.grow(length)).await?;
-    // Asked last: how long it takes to refuse tells nobody which apps there are.
-    let Some((app, webhook)) = addressed(engine, provider, app).await? else { return Err(refusal()) };
+    // Asked last: how long it takes to refuse tells nobody what there is.
+    let Some((hooked, webhook)) = addressed(engine, provider, app).await? else { return Err(refusal()) };
     let Dialect { event, delivery, .. } = dialect(webhook.provider);
     let event = field(headers, event).unwrap_or("push").to_owned();
-    if let Err(why) = verify(engine, &app, &webhook, secret, headers, &body)? {
+    if let Err(why) = verify(engine, &webhook, secret, headers, &body)? {
         if desk.notes_refusal(Instant::now()) {
-            engine.refuse_delivery(&app, webhook.provider, &event, why).await?;
+            engine.refuse_delivery(webhook.target, webhook.provider, &event, why).await?;
         }
         return Err(refusal());
     }
     let read = read(webhook.provider, &event, &body);
     let name = field(headers, delivery).map(str::to_owned);
     let received = Received { name, event, body_hash: sha256(&body), body };
-    let outcome = engine.deliver(&app, &webhook, received, &read).await?;
+    let outcome = engine.deliver(&hooked, &webhook, received, &read).await?;
     let status = match (outcome.again, read.is_err()) {
         (true, _) => StatusCode::OK,
         (false, true) => StatusCode::BAD_REQUEST,
@@ -121,18 +119,21 @@ async fn take(
     Ok((status, Json(answer(&outcome))).into_response())
 }
 
-/// The app and its webhook, if the address names both.
-async fn addressed(engine: &Engine, provider: &str, app: &str) -> Result<Option<(App, Webhook)>, ApiError> {
-    let (Some(provider), Ok(slug)) = (Provider::parse(provider), Slug::parse(app)) else { return Ok(None) };
-    let Some(app) = engine.reader().app(&slug).await? else { return Ok(None) };
-    let webhook = engine.reader().webhook(app.id, provider).await?;
-    Ok(webhook.map(|webhook| (app, webhook)))
+/// The app or service and its webhook, if the address names both.
+async fn addressed(
+    engine: &Engine,
+    provider: &str,
+    name: &str,
+) -> Result<Option<(Hooked, Webhook)>, ApiError> {
+    let Some(provider) = Provider::parse(provider) else { return Ok(None) };
+    let Some(hooked) = engine.hooked_at(name).await? else { return Ok(None) };
+    let webhook = engine.reader().webhook(hooked.target(), provider).await?;
+    Ok(webhook.map(|webhook| (hooked, webhook)))
 }
 
-/// Whether the sender has the secret; otherwise what is wrong, for the app's own log.
+/// Whether the sender has the secret; otherwise what is wrong, for the log of whom it was for.
 fn verify(
     engine: &Engine,
-    app: &App,
     webhook: &Webhook,
     in_address: Option<&str>,
     headers: &HeaderMap,
@@ -140,7 +141,7 @@ fn verify(
 ) -> Result<Result<(), &'static str>, EngineError> {
     Ok(match (&webhook.key, in_address) {
         (Key::Sealed(sealed), None) => {
-            let secret = engine.webhook_secret(app, webhook.provider, sealed)?;
+            let secret = engine.webhook_secret(webhook.target, webhook.provider, sealed)?;
             (dialect(webhook.provider).verify)(secret.reveal(), headers, body)
         }
         (Key::Hash(hash), Some(secret)) if sign::same(&sha256(secret.as_bytes()), hash) => Ok(()),
@@ -157,7 +158,8 @@ fn answer(Outcome { delivery, again }: &Outcome) -> wire::DeliveryAnswer {
         (delivery.verdict.as_str().to_owned(), delivery.reason.clone())
     };
     let deployment = delivery.deployment.map(|id| id.0);
-    wire::DeliveryAnswer { delivery: delivery.id.0, verdict, reason, deployment }
+    let revision = delivery.revision;
+    wire::DeliveryAnswer { delivery: delivery.id.0, verdict, reason, deployment, revision }
 }
 
 /// The same for every stranger.

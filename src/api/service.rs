@@ -48,6 +48,7 @@ pub(super) async fn create(
         let found = Slug::parse(name).map_err(|_| ApiError::not_found("template", name))?;
         new.files = engine.files_of_template(&engine.template(&found)?, &said)?;
     }
+    let follows = new.repository.as_ref().map(|one| one.followed.git.url.to_string());
     let project = engine.reader().project(&new.project).await?;
     // One of another team is as little there as any other.
     let seen = project.filter(|project| by.caller.sees(project.team));
@@ -55,7 +56,10 @@ pub(super) async fn create(
     by.caller.require_in(Right::Manage, project.team, "project", project.slug.as_str())?;
     let submitted = engine.create_service(new, by.caller.may(Right::Administer)).await?;
     let deed = Deed::new("service.created", named(&submitted.service.slug)).of(project.team);
-    by.record(deed.after(json!({ "project": project.slug.as_str(), "template": template }))).await;
+    by.record(deed.after(json!({
+        "project": project.slug.as_str(), "template": template, "repository": follows
+    })))
+    .await;
     Ok((StatusCode::CREATED, Json(told(&submitted))))
 }
 
@@ -135,6 +139,42 @@ pub(super) async fn update(
     let what = json!({ "revision": submitted.revision.number });
     by.record(Deed::new("service.updated", named(&slug)).after(what)).await;
     Ok((StatusCode::ACCEPTED, Json(told(&submitted))))
+}
+
+pub(super) async fn set_source(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Input(source): Input<wire::SetServiceSource>,
+) -> Result<Json<wire::Service>, ApiError> {
+    let (slug, source) = (slug(&id)?, source.parse()?);
+    let before = one(&engine, &slug).await?.followed.as_ref().map(wire::FollowedRepository::from);
+    let service = engine.set_service_source(&slug, source).await?;
+    let after = service.followed.as_ref().map(wire::FollowedRepository::from);
+    let deed = Deed::new("service.source_changed", named(&slug));
+    by.record(deed.before(wire::value(&before)).after(wire::value(&after))).await;
+    found(&engine, &slug).await
+}
+
+pub(super) async fn deploy(
+    by: Authorized<Deploy>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let slug = slug(&id)?;
+    let submitted = engine.deploy_service(&slug, by.caller.may(Right::Administer)).await?;
+    let what = json!({ "revision": submitted.revision.number });
+    by.record(Deed::new("service.deployed", named(&slug)).after(what)).await;
+    Ok((StatusCode::ACCEPTED, Json(told(&submitted))))
+}
+
+pub(super) async fn revision_log(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path((id, number)): Path<(String, u32)>,
+) -> Result<Json<wire::RevisionLog>, ApiError> {
+    let text = engine.revision_log(&slug(&id)?, number).await?.unwrap_or_default();
+    Ok(Json(wire::RevisionLog { text }))
 }
 
 pub(super) async fn preview(
@@ -294,6 +334,7 @@ async fn shown(engine: &Engine, service: &Service) -> Result<wire::Service, ApiE
         deleting: service.deleting,
         revision: live.map(|one| one.number),
         latest: revisions.first().map(wire::Revision::from),
+        repository: service.followed.as_ref().map(wire::FollowedRepository::from),
         urls: engine.service_urls(service),
         created: wire::time(service.created),
     })

@@ -46,6 +46,7 @@ pub fn table() -> Vec<Route<Api>> {
         databases::of_trashed_databases(),
         services::of_all(),
         services::of_one(),
+        services::of_webhooks(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -433,10 +434,10 @@ fn of_webhooks() -> Vec<Route<Api>> {
             .about("One delivery, with what was sent")
             .gives::<wire::ShownDelivery>(StatusCode::OK),
         Route::post("/api/webhook-deliveries/{id}/replay", webhook::replay)
-            .about("Look at a delivery once more, as the app is set now")
+            .about("Look at a delivery once more, as the app or service is set now")
             .gives::<wire::Delivery>(StatusCode::OK),
         Route::post("/webhooks/{provider}/{app}", hooks::receive)
-            .about("For providers: a signed delivery")
+            .about("For providers: a signed delivery to an app, or to a service as service.NAME")
             .gives::<wire::DeliveryAnswer>(StatusCode::ACCEPTED),
         Route::post("/webhooks/{provider}/{app}/{secret}", hooks::receive_at_secret)
             .about("For Docker Hub, which does not sign: a delivery to an address that is the secret")
@@ -660,6 +661,8 @@ mod tests {
             ("DELETE /api/services/{id}", manage),
             ("GET /api/services/{id}/files", manage),
             ("PUT /api/services/{id}/files", manage),
+            ("PUT /api/services/{id}/source", manage),
+            ("POST /api/services/{id}/deploy", deploy),
             ("POST /api/services/{id}/preview", manage),
             ("POST /api/services/{id}/start", deploy),
             ("POST /api/services/{id}/stop", deploy),
@@ -668,12 +671,16 @@ mod tests {
             ("POST /api/services/{id}/containers/{container}/exec", manage),
             ("GET /api/services/{id}/revisions", read),
             ("GET /api/services/{id}/revisions/{number}", read),
+            ("GET /api/services/{id}/revisions/{number}/log", read),
             ("POST /api/services/{id}/revisions/{number}/rollback", manage),
             ("GET /api/services/{id}/domains", read),
             ("POST /api/services/{id}/domains", manage),
             ("DELETE /api/services/{id}/domains/{host}", manage),
             ("GET /api/services/{id}/traffic", read),
             ("PATCH /api/services/{id}/traffic", manage),
+            ("GET /api/services/{id}/webhooks", read),
+            ("POST /api/services/{id}/webhooks", manage),
+            ("DELETE /api/services/{id}/webhooks/{provider}", manage),
         ];
         let name = |route: &Route<Api>| {
             let method = serde_json::to_value(&route.method).unwrap();

@@ -9,27 +9,39 @@ use http::StatusCode;
 
 use super::app::{self, Page};
 use super::error::ApiError;
-use super::hooks;
 use super::input::{Input, Params};
-use super::wire;
+use super::{hooks, service, wire};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Deploy, Manage, Read};
-use crate::domain::app::App;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::{Delivery, DeliveryId, Provider, Webhook};
 use crate::engine::Engine;
+use crate::engine::hooks::Hooked;
 use crate::store::Reader;
 
 pub(super) async fn list(
     _: Authorized<Read>,
-    State(reader): State<Reader>,
+    State(engine): State<Engine>,
     Path(id): Path<String>,
     Params(page): Params<Page>,
 ) -> Result<Json<wire::Webhooks>, ApiError> {
-    let app = app::find(&reader, &id).await?;
-    let webhooks = reader.webhooks(Some(app.id)).await?.iter().map(wire::Webhook::from).collect();
+    listed(&engine, &of_app(&engine, &id).await?, page).await
+}
+
+pub(super) async fn list_of_service(
+    _: Authorized<Read>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Params(page): Params<Page>,
+) -> Result<Json<wire::Webhooks>, ApiError> {
+    listed(&engine, &of_service(&engine, &id).await?, page).await
+}
+
+async fn listed(engine: &Engine, hooked: &Hooked, page: Page) -> Result<Json<wire::Webhooks>, ApiError> {
+    let (reader, target) = (engine.reader(), hooked.target());
+    let webhooks = reader.webhooks(Some(target)).await?.iter().map(wire::Webhook::from).collect();
     let (before, limit) = page.bounds();
-    let found = reader.deliveries(app.id, before.map(DeliveryId), limit + 1).await?;
+    let found = reader.deliveries(target, before.map(DeliveryId), limit + 1).await?;
     let (items, next) = Page::cut(found, limit, |delivery| delivery.id.0);
     let items = items.iter().map(wire::Delivery::from).collect();
     Ok(Json(wire::Webhooks { webhooks, items, next }))
@@ -41,27 +53,47 @@ pub(super) async fn enable(
     Path(id): Path<String>,
     Input(wish): Input<wire::EnableWebhook>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let hooked = of_app(&engine, &id).await?;
+    made(&by, &engine, &hooked, wish).await
+}
+
+pub(super) async fn enable_of_service(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Input(wish): Input<wire::EnableWebhook>,
+) -> Result<impl IntoResponse, ApiError> {
+    let hooked = of_service(&engine, &id).await?;
+    made(&by, &engine, &hooked, wish).await
+}
+
+async fn made(
+    by: &Authorized<Manage>,
+    engine: &Engine,
+    hooked: &Hooked,
+    wish: wire::EnableWebhook,
+) -> Result<(StatusCode, Json<wire::EnabledWebhook>), ApiError> {
     let (provider, watch) = wish.parse()?;
-    let app = app::find(engine.reader(), &id).await?;
-    let provider = match provider.or_else(|| Provider::of(&app.source)) {
+    let usual = || hooked.source().as_ref().and_then(Provider::of);
+    let provider = match provider.or_else(usual) {
         Some(provider) => provider,
         None => wire::parse_provider("")?,
     };
-    let (webhook, secret) = engine.enable_webhook(&app, provider, watch).await?;
-    by.record(Deed::new("webhook.enabled", format!("webhook {provider} of app {}", app.slug))).await;
-    let enabled = enabled(&engine, &app, &webhook, &secret).map_err(ApiError::internal)?;
+    let (webhook, secret) = engine.enable_webhook(hooked, provider, watch).await?;
+    by.record(Deed::new("webhook.enabled", format!("webhook {provider} of {}", hooked.named()))).await;
+    let enabled = enabled(engine, hooked, &webhook, &secret).map_err(ApiError::internal)?;
     Ok((StatusCode::CREATED, Json(enabled)))
 }
 
 /// What the sender is told, once: where to send, and how to sign.
 pub fn enabled(
     engine: &Engine,
-    app: &App,
+    hooked: &Hooked,
     webhook: &Webhook,
     secret: &Secret,
 ) -> Result<wire::EnabledWebhook, FromUtf8Error> {
     let provider = webhook.provider;
-    let mut path = format!("/webhooks/{provider}/{}", app.slug);
+    let mut path = format!("/webhooks/{provider}/{}", hooked.target().address(hooked.slug()));
     let text = String::from_utf8(secret.reveal().to_vec())?;
     if !provider.signs() {
         path = format!("{path}/{text}");
@@ -82,12 +114,30 @@ pub(super) async fn disable(
     State(engine): State<Engine>,
     Path((id, provider)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let app = app::find(engine.reader(), &id).await?;
-    let parsed = wire::parse_provider(&provider)?;
-    if !engine.disable_webhook(&app, parsed).await? {
-        return Err(ApiError::not_found("webhook", &provider));
+    let hooked = of_app(&engine, &id).await?;
+    ended(&by, &engine, &hooked, &provider).await
+}
+
+pub(super) async fn disable_of_service(
+    by: Authorized<Manage>,
+    State(engine): State<Engine>,
+    Path((id, provider)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let hooked = of_service(&engine, &id).await?;
+    ended(&by, &engine, &hooked, &provider).await
+}
+
+async fn ended(
+    by: &Authorized<Manage>,
+    engine: &Engine,
+    hooked: &Hooked,
+    provider: &str,
+) -> Result<StatusCode, ApiError> {
+    let parsed = wire::parse_provider(provider)?;
+    if !engine.disable_webhook(hooked, parsed).await? {
+        return Err(ApiError::not_found("webhook", provider));
     }
-    by.record(Deed::new("webhook.disabled", format!("webhook {provider} of app {}", app.slug))).await;
+    by.record(Deed::new("webhook.disabled", format!("webhook {provider} of {}", hooked.named()))).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -114,11 +164,20 @@ pub(super) async fn replay(
         };
         ApiError::new(StatusCode::CONFLICT, "conflict", message)
     })?;
-    let app = app::find(engine.reader(), delivery.app_slug.as_str()).await?;
+    let hooked = engine.hooked(delivery.target).await?;
+    let hooked = hooked.ok_or_else(|| ApiError::not_found("delivery", &id))?;
     let event = hooks::read(delivery.provider, &delivery.event, &body);
-    let outcome = engine.replay_delivery(&app, &delivery, &event).await?;
-    by.record(Deed::new("webhook.replayed", format!("delivery {id} of app {}", app.slug))).await;
+    let outcome = engine.replay_delivery(&hooked, &delivery, &event).await?;
+    by.record(Deed::new("webhook.replayed", format!("delivery {id} of {}", hooked.named()))).await;
     Ok(Json(wire::Delivery::from(&outcome.delivery)))
+}
+
+async fn of_app(engine: &Engine, id: &str) -> Result<Hooked, ApiError> {
+    Ok(Hooked::App(Box::new(app::find(engine.reader(), id).await?)))
+}
+
+async fn of_service(engine: &Engine, id: &str) -> Result<Hooked, ApiError> {
+    Ok(Hooked::Service(Box::new(service::one(engine, &service::slug(id)?).await?)))
 }
 
 async fn find(reader: &Reader, id: &str) -> Result<(Delivery, Option<Vec<u8>>), ApiError> {

@@ -66,8 +66,8 @@ pub use report::{Report, ReportedFile, ReportedKey, ReportedObject, ReportedUnit
 pub use requests::Requests;
 pub use route::{Route, RouteMatch, RouteTarget};
 pub use service::{
-    CreateService, Revision, Service, ServiceContainer, ServiceFiles, ServicePreview, ServiceStatus,
-    SubmittedRevision,
+    CreateService, FollowedRepository, Revision, RevisionLog, Service, ServiceContainer, ServiceFiles,
+    ServicePreview, ServiceRepository, ServiceStatus, SetServiceSource, SubmittedRevision,
 };
 pub use source::SetSource;
 pub use template::{Template, TemplateVariable};

@@ -3,6 +3,7 @@
 mod change;
 mod domains;
 mod gather;
+mod repository;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -21,7 +22,7 @@ pub enum Services {
     /// List the services
     #[command(after_help = "Example: rivetr services list --json")]
     List,
-    /// Create a service from a compose file, and wait until it runs
+    /// Create a service from a compose file or from a repository, and wait until it runs
     #[command(after_help = "Example: rivetr services create shop --file compose.yaml")]
     Create(change::Create),
     /// Show one service and its containers
@@ -30,6 +31,19 @@ pub enum Services {
     /// Replace the files of a service, and wait until what is new runs
     #[command(after_help = "Example: rivetr services update shop --file compose.yaml")]
     Update(change::Update),
+    /// Have the files of a service come from a repository, or be handed in
+    #[command(
+        after_help = "Example: rivetr services source shop --repository https://git.example.org/shop.git --branch main\n\n\
+                      The source is said whole: what is left out is not kept from before. It counts from the next \
+                      `rivetr services deploy` or push on."
+    )]
+    Source(repository::SetSource),
+    /// Fetch what the repository of a service has, and wait until it runs
+    #[command(after_help = "Example: rivetr services deploy shop")]
+    Deploy(repository::Deploy),
+    /// Print what was fetched and built for a revision of a service
+    #[command(after_help = "Example: rivetr services build-log shop 4")]
+    BuildLog(repository::BuildLog),
     /// Show what an update would do, and change nothing
     #[command(after_help = "Example: rivetr services diff shop --file compose.yaml --units")]
     Diff(change::Diff),
@@ -122,6 +136,9 @@ impl Services {
             Self::Create(create) => create.run(session).await,
             Self::Show(Named { name }) => show::one(session, &name).await,
             Self::Update(update) => update.run(session).await,
+            Self::Source(source) => source.run(session).await,
+            Self::Deploy(deploy) => deploy.run(session).await,
+            Self::BuildLog(log) => log.run(session).await,
             Self::Diff(diff) => diff.run(session).await,
             Self::Files(files) => files.run(session).await,
             Self::Start(Named { name }) => act(session, &name, "start", "is started").await,

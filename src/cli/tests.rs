@@ -979,6 +979,7 @@ async fn webhooks() {
         ("DELETE /api/apps/blog/webhooks/github", ""),
         ("GET /api/apps/blog/webhooks?limit=20", page),
         ("GET /api/apps/shop/webhooks?limit=20", r#"{"webhooks":[],"items":[],"next":null}"#),
+        ("GET /api/services/shop/webhooks?limit=20", r#"{"webhooks":[],"items":[],"next":null}"#),
         ("GET /api/webhook-deliveries/12", shown),
         ("POST /api/webhook-deliveries/12/replay", DELIVERY),
     ]);
@@ -991,13 +992,18 @@ async fn webhooks() {
     api.check(
         "webhooks list blog",
         "blog takes webhooks of github: api/** !**/*.md.\n\n\
-         ID  RECEIVED             FROM    EVENT  VERDICT   DEPLOYMENT  WHY\n\
-         12  2026-11-23 11:30:00  github  push   deployed  43          a push to the branch\n",
+         ID  RECEIVED             FROM    EVENT  VERDICT   ASKED FOR      WHY\n\
+         12  2026-11-23 11:30:00  github  push   deployed  deployment 43  a push to the branch\n",
     )
     .await;
     api.check(
         "webhooks list shop",
         "shop takes no webhooks. `rivetr webhooks enable shop` lets it.\nNothing was delivered yet.\n",
+    )
+    .await;
+    api.check(
+        "webhooks list shop --service",
+        "shop takes no webhooks. `rivetr webhooks enable shop --service` lets it.\nNothing was delivered yet.\n",
     )
     .await;
     let (written, _) = api.run("webhooks show 12").await;

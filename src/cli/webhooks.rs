@@ -6,10 +6,11 @@ mod list;
 mod replay;
 mod show;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::failure::Failure;
 use super::session::Session;
+use crate::domain::name::Slug;
 use crate::domain::webhook::Provider;
 
 /// What can be done with webhooks.
@@ -19,12 +20,31 @@ pub enum Webhooks {
     Enable(enable::Enable),
     /// Take webhooks of a provider no more
     Disable(disable::Disable),
-    /// List an app's webhooks and what was delivered to them
+    /// List the webhooks of an app or a service, and what was delivered to them
     List(list::List),
     /// Show a delivery and what was sent
     Show(show::Show),
-    /// Look at a delivery once more, as the app is set now
+    /// Look at a delivery once more, as whom it was for is set now
     Replay(replay::Replay),
+}
+
+/// Whose webhooks are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Whose {
+    /// The app; with --service, the service
+    #[arg(value_parser = Slug::parse)]
+    name: Slug,
+    /// The name is that of a service that follows a repository
+    #[arg(long)]
+    service: bool,
+}
+
+impl Whose {
+    /// Where the API has them.
+    fn path(&self) -> String {
+        let noun = if self.service { "services" } else { "apps" };
+        format!("/api/{noun}/{}/webhooks", self.name)
+    }
 }
 
 impl Webhooks {

@@ -1,7 +1,9 @@
 //! Services: the containers of a compose file, and the revisions of it that were applied.
 //!
 //! A revision becomes the live one when all of its containers have come up. One that fails gives way to the one
-//! that was live before.
+//! that was live before. What a service that follows a repository is made of is in `followed.rs`.
+
+mod followed;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +16,10 @@ use super::name::{InvalidName, Slug};
 use super::project::Project;
 use super::runtime::PublishedPort;
 use super::secret::Sealed;
+use super::source::CommitId;
 use super::time::Timestamp;
+
+pub use self::followed::{COMPOSE_NAMES, Followed};
 
 /// A service's number in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +52,8 @@ pub struct Service {
     pub created: Timestamp,
     /// Where its containers answer.
     pub domains: Vec<Domain>,
+    /// The repository that its files come from; none: they are handed in.
+    pub followed: Option<Followed>,
 }
 
 /// The files of a service as somebody handed them in, once.
@@ -66,8 +73,14 @@ pub struct Revision {
     pub failure: Option<String>,
     /// Its containers.
     pub parts: Vec<Part>,
-    /// Its files, units and secrets.
-    pub content: Sealed,
+    /// Its files, units and secrets; none: it was not read yet.
+    pub content: Option<Sealed>,
+    /// What of the repository it is.
+    pub commit: Option<CommitId>,
+    /// What is not quite as its files say.
+    pub warnings: Vec<String>,
+    /// Who asked for it may give what only administrators may.
+    pub administrator: bool,
     /// When it was asked for.
     pub created: Timestamp,
     /// When it was live or had failed.
@@ -79,8 +92,12 @@ pub struct Revision {
 pub enum RevisionState {
     /// It waits for its turn.
     Queued,
+    /// Its repository is fetched and read; what runs is not touched.
+    Fetching,
     /// Its images are fetched; what runs is not touched.
     Pulling,
+    /// What is built of its repository is built; what runs is not touched.
+    Building,
     /// What is other than before is started anew.
     Starting,
     /// It runs.
@@ -142,15 +159,28 @@ pub fn unit_prefix(slug: &Slug) -> String {
 
 impl RevisionState {
     /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Pulling, Self::Starting, Self::Live, Self::Failed, Self::Superseded];
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Fetching,
+        Self::Pulling,
+        Self::Building,
+        Self::Starting,
+        Self::Live,
+        Self::Failed,
+        Self::Superseded,
+    ];
+    /// Those of one that is on its way. After a crash it begins again.
+    const UNDER_WAY: [Self; 5] =
+        [Self::Queued, Self::Fetching, Self::Pulling, Self::Building, Self::Starting];
 
     /// Its word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Fetching => "fetching",
             Self::Pulling => "pulling",
+            Self::Building => "building",
             Self::Starting => "starting",
             Self::Live => "live",
             Self::Failed => "failed",
@@ -170,14 +200,24 @@ impl RevisionState {
         matches!(self, Self::Live | Self::Failed | Self::Superseded)
     }
 
+    /// Its repository is fetched. Again after a crash.
+    pub fn fetch(self) -> Result<Self, IllegalStep> {
+        self.step(Self::Fetching, &[Self::Queued, Self::Fetching])
+    }
+
     /// Its images are fetched. Again after a crash.
     pub fn pull(self) -> Result<Self, IllegalStep> {
-        self.step(Self::Pulling, &[Self::Queued, Self::Pulling, Self::Starting])
+        self.step(Self::Pulling, &Self::UNDER_WAY)
+    }
+
+    /// What it has built is built.
+    pub fn build(self) -> Result<Self, IllegalStep> {
+        self.step(Self::Building, &[Self::Pulling])
     }
 
     /// Its containers are started.
     pub fn start(self) -> Result<Self, IllegalStep> {
-        self.step(Self::Starting, &[Self::Pulling])
+        self.step(Self::Starting, &[Self::Pulling, Self::Building])
     }
 
     /// All of them have come up.
@@ -187,7 +227,7 @@ impl RevisionState {
 
     /// It does not come up.
     pub fn fail(self) -> Result<Self, IllegalStep> {
-        self.step(Self::Failed, &[Self::Queued, Self::Pulling, Self::Starting])
+        self.step(Self::Failed, &Self::UNDER_WAY)
     }
 
     /// Another one takes its place.
@@ -235,8 +275,7 @@ impl fmt::Display for FileName {
 /// The compose file among files, by the names that Docker Compose looks for.
 #[must_use]
 pub fn compose_file(files: &Files) -> Option<&FileName> {
-    let names = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
-    names.into_iter().find_map(|name| files.keys().find(|file| file.as_str() == name))
+    COMPOSE_NAMES.into_iter().find_map(|name| files.keys().find(|file| file.as_str() == name))
 }
 
 #[cfg(test)]
@@ -248,6 +287,9 @@ mod tests {
         let queued = RevisionState::Queued;
         let starting = queued.pull().and_then(RevisionState::start).unwrap();
         assert_eq!(starting.pull(), Ok(RevisionState::Pulling), "after a crash it begins again");
+        let built = queued.fetch().and_then(RevisionState::pull).and_then(RevisionState::build);
+        assert_eq!(built.and_then(RevisionState::start), Ok(starting));
+        assert!(starting.fetch().is_err() && queued.build().is_err());
         let live = starting.go_live().unwrap();
         assert_eq!(live.supersede(), Ok(RevisionState::Superseded));
         assert!(live.fail().is_err() && starting.supersede().is_err() && queued.go_live().is_err());

@@ -284,10 +284,10 @@ impl GitUrl {
         self.0.get(..self.0.len() - after.len() + length).unwrap_or(&self.0)
     }
 
-    /// What a token of an app is sealed for: the server that it opens.
+    /// What a token is sealed for: whose it is, such as `app/blog`, and the server that it opens.
     #[must_use]
-    pub fn token_place(&self, app: &Slug) -> String {
-        format!("app/{app}/git-token/{}", self.origin())
+    pub fn token_place(&self, whose: &str) -> String {
+        format!("{whose}/git-token/{}", self.origin())
     }
 
     /// The host whose key is looked at over SSH.

@@ -1,7 +1,8 @@
-//! Webhooks: what a provider tells of a push or an image, and what an app makes of it.
+//! Webhooks: what a provider tells of a push or an image, and what an app, or a service that follows a repository, makes
+//! of it.
 //!
-//! [`judge`] is the whole rule. Nothing that a sender says is deployed: it decides whether the head of the app's
-//! own branch is fetched anew, and no more. Who may send is decided elsewhere, before anything is read.
+//! [`judge`] is the whole rule. Nothing that a sender says is deployed: it decides whether the head of the branch that is
+//! followed is fetched anew, and no more. Who may send is decided elsewhere, before anything is read.
 
 use std::fmt;
 
@@ -9,10 +10,13 @@ use super::app::AppId;
 use super::deployment::DeploymentId;
 use super::name::Slug;
 use super::secret::Sealed;
+use super::service::ServiceId;
 use super::source::{CommitId, GitSource, GitUrl, Reference, Source};
 use super::time::Timestamp;
 use super::watch::Watch;
 
+/// What the name of a service begins with in the address that a provider sends to.
+pub const SERVICE_ADDRESS: &str = "service.";
 /// The longest reason, in characters.
 const REASON_MAX: usize = 400;
 
@@ -35,11 +39,20 @@ pub enum Provider {
     Generic,
 }
 
-/// What lets one app take deliveries of one provider.
+/// Who takes deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// An app.
+    App(AppId),
+    /// A service that follows a repository.
+    Service(ServiceId),
+}
+
+/// What lets one app or service take deliveries of one provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The app.
-    pub app: AppId,
+    /// Who takes them.
+    pub target: Target,
     /// Who may send.
     pub provider: Provider,
     /// What tells the sender from others.
@@ -113,13 +126,13 @@ pub enum Verdict {
     Deployed,
     /// It was a test of the connection.
     Ping,
-    /// It does not concern this app.
+    /// It does not concern who takes it.
     Ignored,
-    /// It concerns this app and was not wanted.
+    /// It concerns who takes it and was not wanted.
     Skipped,
     /// Its signature was missing or wrong.
     Refused,
-    /// It could not be read, or the app could not be deployed.
+    /// It could not be read, or nothing could be deployed.
     Failed,
 }
 
@@ -130,7 +143,7 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Why, in words.
     pub reason: String,
-    /// The head of the app's branch, as the sender says: what was judged once is not news after a restart.
+    /// The head of the branch that is followed, as the sender says: what was judged once is not news after a restart.
     pub head: Option<CommitId>,
 }
 
@@ -143,10 +156,10 @@ pub struct DeliveryId(pub i64);
 pub struct Delivery {
     /// Its number in the store.
     pub id: DeliveryId,
-    /// The app it was for.
-    pub app: AppId,
-    /// The name of that app.
-    pub app_slug: Slug,
+    /// Whom it was for.
+    pub target: Target,
+    /// The name of that app or service.
+    pub slug: Slug,
     /// Who sent it.
     pub provider: Provider,
     /// The number the provider gave it.
@@ -159,10 +172,41 @@ pub struct Delivery {
     pub verdict: Verdict,
     /// Why.
     pub reason: String,
-    /// The deployment that it asked for.
+    /// The deployment of the app that it asked for.
     pub deployment: Option<DeploymentId>,
+    /// The revision of the service that it asked for, by its number there.
+    pub revision: Option<u32>,
     /// It is another one, looked at once more.
     pub replay_of: Option<DeliveryId>,
+}
+
+impl Target {
+    /// What people call it.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::App(_) => "app",
+            Self::Service(_) => "service",
+        }
+    }
+
+    /// Its name in the address that a provider sends to: that of a service has what no name of an app has.
+    #[must_use]
+    pub fn address(self, slug: &Slug) -> String {
+        match self {
+            Self::App(_) => slug.to_string(),
+            Self::Service(_) => format!("{SERVICE_ADDRESS}{slug}"),
+        }
+    }
+
+    /// What the secret of its webhook of a provider is sealed for.
+    #[must_use]
+    pub fn place(self, provider: Provider) -> String {
+        match self {
+            Self::App(AppId(app)) => format!("webhook/{app}/{provider}"),
+            Self::Service(ServiceId(service)) => format!("webhook/service-{service}/{provider}"),
+        }
+    }
 }
 
 impl Provider {
@@ -197,7 +241,7 @@ impl Provider {
         Self::ALL.into_iter().find(|provider| provider.as_str() == word)
     }
 
-    /// The one that an app's repository lies at, where its host says so.
+    /// The one that a repository lies at, where its host says so.
     #[must_use]
     pub fn of(source: &Source) -> Option<Self> {
         let Source::Git(GitSource { url, .. }) = source else { return None };
@@ -216,7 +260,7 @@ impl Provider {
         self != Self::Dockerhub
     }
 
-    /// Whether an app of this source can use it; otherwise why not.
+    /// Whether what has this source can use it; otherwise why not.
     pub fn fits(self, source: &Source) -> Result<(), String> {
         match (source, self) {
             (Source::Push { .. }, _) => Err("this app is deployed by `git push` to rivetr, which needs no \
@@ -237,7 +281,7 @@ impl Provider {
             }
             (Source::Image { .. }, Self::Dockerhub | Self::Ghcr | Self::Generic) => Ok(()),
             (Source::Git(_), Self::Dockerhub | Self::Ghcr) => {
-                Err(format!("{self} tells of images, and this app is built from a repository"))
+                Err(format!("{self} tells of images, and this comes from a repository"))
             }
             (Source::Git(_), Self::Github | Self::Gitlab | Self::Gitea | Self::Bitbucket | Self::Generic) => {
                 Ok(())
@@ -285,7 +329,7 @@ impl Verdict {
     }
 }
 
-/// What an app of this source makes of an event.
+/// What follows of an event for what has this source.
 #[must_use]
 pub fn judge(source: &Source, watch: &Watch, event: &Event) -> Judgement {
     match event {
@@ -319,7 +363,7 @@ fn judge_push(source: &Source, watch: &Watch, repository: &[String], changes: &[
         Reference::Branch(branch) => (format!("refs/heads/{branch}"), format!("the branch {branch}")),
         Reference::Tag(tag) => (format!("refs/tags/{tag}"), format!("the tag {tag}")),
         Reference::Commit(commit) => {
-            let reason = format!("this app is deployed from the one commit {}", commit.short());
+            let reason = format!("only the one commit {} is deployed", commit.short());
             return Verdict::Ignored.because(reason);
         }
     };
@@ -327,8 +371,8 @@ fn judge_push(source: &Source, watch: &Watch, repository: &[String], changes: &[
         return Verdict::Ignored.because(match changes.first().map(|change| change.reference.as_str()) {
             None => "the push moves nothing".to_owned(),
             Some(other) => match (other.strip_prefix("refs/heads/"), other.strip_prefix("refs/tags/")) {
-                (Some(other), _) => format!("the branch {other}, and this app follows {followed}"),
-                (_, Some(tag)) => format!("the tag {tag}, and this app follows {followed}"),
+                (Some(other), _) => format!("the branch {other}, and {followed} is followed"),
+                (_, Some(tag)) => format!("the tag {tag}, and {followed} is followed"),
                 _ => format!("{other} is not {followed}"),
             },
         });
@@ -344,7 +388,7 @@ fn judge_change(watch: &Watch, change: &Change) -> Judgement {
         return Verdict::Skipped.because(format!("the message of the head commit has {marker}"));
     }
     if watch.is_everything() {
-        return Verdict::Deployed.because("a push of what this app follows");
+        return Verdict::Deployed.because("a push of what is followed");
     }
     match &change.files {
         Files::Unknown(why) => {

@@ -30,7 +30,8 @@ impl Engine {
         }
         let _sealing = self.0.sealing.read().await;
         self.seal_first(&mut new)?;
-        new.source = self.sealed_source(&new.slug, new.source, new.git_token.take())?;
+        let whose = format!("app/{}", new.slug);
+        new.source = self.sealed_source(&whose, new.source, new.git_token.take())?;
         let app = self.0.writer.create_app(new, automatic, self.now()).await?;
         self.prepare(&app).await?;
         self.hosts_changed();
@@ -46,7 +47,7 @@ impl Engine {
     ) -> Result<App, EngineError> {
         let app = self.reader().app(slug).await?.ok_or_else(|| EngineError::no_app(slug))?;
         let _sealing = self.0.sealing.read().await;
-        let source = self.sealed_source(slug, source, token)?;
+        let source = self.sealed_source(&format!("app/{slug}"), source, token)?;
         self.0.writer.set_source(app.id, source).await?;
         self.reader().app_by_id(app.id).await?.ok_or_else(|| EngineError::no_app(slug))
     }
@@ -141,10 +142,11 @@ impl Engine {
         host.map(Some).map_err(|error| EngineError::Invalid { field: "name", message: error.to_string() })
     }
 
-    /// The source as it is stored: over a transport that may be used, and its token sealed.
-    fn sealed_source(
+    /// The source as it is stored: over a transport that may be used, and its token sealed for `whose` it is, such as
+    /// `app/blog`.
+    pub(super) fn sealed_source(
         &self,
-        app: &Slug,
+        whose: &str,
         source: Source,
         token: Option<GitToken>,
     ) -> Result<Source, EngineError> {
@@ -162,7 +164,7 @@ impl Engine {
             return Err(EngineError::Invalid { field: "git", message });
         }
         if let Some(GitToken { user, token }) = token {
-            let sealed = self.vault().seal(&git.url.token_place(app), &token);
+            let sealed = self.vault().seal(&git.url.token_place(whose), &token);
             git.access = GitAccess::Token { user, token: sealed.map_err(EngineError::internal)? };
         }
         Ok(Source::Git(git))

@@ -1,19 +1,98 @@
 //! Webhooks: made and ended, and what is done with a delivery that a face has verified and read.
 //!
-//! What a sender says decides only whether an app's own branch is fetched anew; what is deployed is what its
-//! repository has then.
+//! What a sender says decides only whether the branch that an app or a service follows is fetched anew; what is deployed
+//! is what the repository has then.
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
+use crate::domain::name::Slug;
+use crate::domain::project::Project;
 use crate::domain::secret::{Sealed, Secret};
+use crate::domain::service::{Followed, Service};
+use crate::domain::source::Source;
 use crate::domain::watch::Watch;
-use crate::domain::webhook::{self, Delivery, DeliveryId, Event, Judgement, Key, Provider, Verdict, Webhook};
+use crate::domain::webhook::{
+    self, Delivery, DeliveryId, Event, Judgement, Key, Provider, Target, Verdict, Webhook,
+};
 use crate::store::{NewDelivery, Taken};
 
 /// The largest body that is kept for a replay, in bytes: the payloads of most pushes are below 30 KiB.
 const BODY_KEPT: usize = 256 * 1024;
 /// The longest of a sender's own words that is kept, in characters.
 const WORD_MAX: usize = 100;
+
+/// Who takes deliveries, with what they are judged by.
+#[derive(Debug, Clone)]
+pub enum Hooked {
+    /// An app.
+    App(Box<App>),
+    /// A service.
+    Service(Box<Service>),
+}
+
+impl Hooked {
+    /// Who it is to the store.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        match self {
+            Self::App(app) => Target::App(app.id),
+            Self::Service(service) => Target::Service(service.id),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn slug(&self) -> &Slug {
+        match self {
+            Self::App(app) => &app.slug,
+            Self::Service(service) => &service.slug,
+        }
+    }
+
+    /// Its project.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        match self {
+            Self::App(app) => &app.project,
+            Self::Service(service) => &service.project,
+        }
+    }
+
+    /// Where its code comes from; none: it is a service whose files are handed in.
+    #[must_use]
+    pub fn source(&self) -> Option<Source> {
+        match self {
+            Self::App(app) => Some(app.source.clone()),
+            Self::Service(service) => service.followed.as_ref().map(Followed::source),
+        }
+    }
+
+    /// In the words of the audit: `app blog`.
+    #[must_use]
+    pub fn named(&self) -> String {
+        format!("{} {}", self.target().what(), self.slug())
+    }
+
+    /// Whether deliveries of a provider are of any use to it; otherwise why not.
+    pub fn fits(&self, provider: Provider) -> Result<(), String> {
+        match self.source() {
+            Some(source) => provider.fits(&source),
+            None => Err(format!(
+                "the files of this service are handed in: there is nothing that rivetr could fetch when a webhook comes. \
+                 `rivetr services source {} --repository URL` has it follow a repository",
+                self.slug()
+            )),
+        }
+    }
+
+    fn judge(&self, watch: &Watch, event: &Result<Event, String>) -> Judgement {
+        match (event, self.source()) {
+            (Ok(event), Some(source)) => webhook::judge(&source, watch, event),
+            (Ok(_), None) => Verdict::Ignored.because("this service follows no repository"),
+            (Err(why), _) => Verdict::Failed.because(why),
+        }
+    }
+}
 
 /// A delivery whose signature was looked at.
 #[derive(Debug)]
@@ -38,62 +117,88 @@ pub struct Outcome {
 }
 
 impl Engine {
-    /// Lets an app take deliveries of a provider, with a new secret. Without `watch` an earlier one is kept.
+    /// Whom a delivery was for; none: it is gone.
+    pub async fn hooked(&self, target: Target) -> Result<Option<Hooked>, EngineError> {
+        Ok(match target {
+            Target::App(app) => self.reader().app_by_id(app).await?.map(|app| Hooked::App(Box::new(app))),
+            Target::Service(service) => {
+                let found = self.reader().service_by_id(service).await?;
+                found.map(|service| Hooked::Service(Box::new(service)))
+            }
+        })
+    }
+
+    /// Who is called so in the address that a provider sends to.
+    pub async fn hooked_at(&self, address: &str) -> Result<Option<Hooked>, EngineError> {
+        let (name, is_service) = match address.strip_prefix(webhook::SERVICE_ADDRESS) {
+            Some(name) => (name, true),
+            None => (address, false),
+        };
+        let Ok(slug) = Slug::parse(name) else { return Ok(None) };
+        if is_service {
+            let found = self.reader().service(&slug).await?;
+            return Ok(found.map(|service| Hooked::Service(Box::new(service))));
+        }
+        Ok(self.reader().app(&slug).await?.map(|app| Hooked::App(Box::new(app))))
+    }
+
+    /// Lets an app or a service take deliveries of a provider, with a new secret. Without `watch` an earlier one is kept.
     pub async fn enable_webhook(
         &self,
-        app: &App,
+        hooked: &Hooked,
         provider: Provider,
         watch: Option<Watch>,
     ) -> Result<(Webhook, Secret), EngineError> {
         let refused = |message| EngineError::Conflict { field: "provider", message };
-        provider.fits(&app.source).map_err(refused)?;
+        hooked.fits(provider).map_err(refused)?;
+        let target = hooked.target();
         let secret = new_secret()?;
         let _sealing = self.0.sealing.read().await;
         let key = if provider.signs() {
-            let sealed = self.vault().seal(&place(app, provider), &secret);
+            let sealed = self.vault().seal(&target.place(provider), &secret);
             Key::Sealed(sealed.map_err(|error| EngineError::Unavailable(error.to_string()))?)
         } else {
             Key::Hash(sha256(secret.reveal()))
         };
-        let before = self.reader().webhook(app.id, provider).await?.map(|before| before.watch);
+        let before = self.reader().webhook(target, provider).await?.map(|before| before.watch);
         let watch = watch.or(before).unwrap_or_default();
-        let webhook = Webhook { app: app.id, provider, key, watch, created: self.now() };
+        let webhook = Webhook { target, provider, key, watch, created: self.now() };
         self.0.writer.put_webhook(webhook.clone()).await?;
         Ok((webhook, secret))
     }
 
     /// Ends a webhook; false: there was none.
-    pub async fn disable_webhook(&self, app: &App, provider: Provider) -> Result<bool, EngineError> {
-        Ok(self.0.writer.remove_webhook(app.id, provider).await?)
+    pub async fn disable_webhook(&self, hooked: &Hooked, provider: Provider) -> Result<bool, EngineError> {
+        Ok(self.0.writer.remove_webhook(hooked.target(), provider).await?)
     }
 
     /// The secret with which a provider signs.
     pub fn webhook_secret(
         &self,
-        app: &App,
+        target: Target,
         provider: Provider,
         sealed: &Sealed,
     ) -> Result<Secret, EngineError> {
-        self.vault().open(&place(app, provider), sealed).map_err(EngineError::internal)
+        self.vault().open(&target.place(provider), sealed).map_err(EngineError::internal)
     }
 
     /// Does what a delivery asks for, once. An event that could not be read comes with the reason.
     pub async fn deliver(
         &self,
-        app: &App,
+        hooked: &Hooked,
         webhook: &Webhook,
         received: Received,
         event: &Result<Event, String>,
     ) -> Result<Outcome, EngineError> {
         let Received { name, event: word, body, body_hash } = received;
         self.take(NewDelivery {
-            app: app.id,
+            target: hooked.target(),
             provider: webhook.provider,
             name: name.map(|name| shortened(&name)),
             event: shortened(&word),
             body: (body.len() <= BODY_KEPT).then_some(body),
             body_hash: Some(body_hash),
-            judgement: judgement(app, &webhook.watch, event),
+            judgement: hooked.judge(&webhook.watch, event),
             injected: Vec::new(),
             replay_of: None,
         })
@@ -103,13 +208,13 @@ impl Engine {
     /// Notes that somebody sent what does not have the right signature.
     pub async fn refuse_delivery(
         &self,
-        app: &App,
+        target: Target,
         provider: Provider,
         word: &str,
         why: &str,
     ) -> Result<(), EngineError> {
         let refused = NewDelivery {
-            app: app.id,
+            target,
             provider,
             name: None,
             event: shortened(word),
@@ -122,23 +227,23 @@ impl Engine {
         self.take(refused).await.map(drop)
     }
 
-    /// Looks at an earlier delivery once more, as the app is set now.
+    /// Looks at an earlier delivery once more, as whom it is for is set now.
     pub async fn replay_delivery(
         &self,
-        app: &App,
+        hooked: &Hooked,
         delivery: &Delivery,
         event: &Result<Event, String>,
     ) -> Result<Outcome, EngineError> {
-        let webhook = self.reader().webhook(app.id, delivery.provider).await?;
+        let webhook = self.reader().webhook(hooked.target(), delivery.provider).await?;
         let webhook = webhook.ok_or_else(|| EngineError::Conflict {
             field: "delivery",
-            message: format!("{} has no webhook of {} any more", app.slug, delivery.provider),
+            message: format!("{} has no webhook of {} any more", hooked.slug(), delivery.provider),
         })?;
         let DeliveryId(number) = delivery.id;
-        let Judgement { verdict, reason, head } = judgement(app, &webhook.watch, event);
+        let Judgement { verdict, reason, head } = hooked.judge(&webhook.watch, event);
         let reason = format!("replay of delivery {number}: {reason}");
         self.take(NewDelivery {
-            app: app.id,
+            target: hooked.target(),
             provider: delivery.provider,
             name: delivery.name.clone(),
             event: delivery.event.clone(),
@@ -151,11 +256,12 @@ impl Engine {
         .await
     }
 
-    /// Stores a delivery with what it asks for; the deployment is seen to after the answer.
+    /// Stores a delivery with what it asks for, which is seen to after the answer.
     async fn take(&self, mut new: NewDelivery) -> Result<Outcome, EngineError> {
         let _sealing = self.0.sealing.read().await;
         if new.judgement.verdict == Verdict::Deployed
-            && let Some(app) = self.reader().app_by_id(new.app).await?
+            && let Target::App(app) = new.target
+            && let Some(app) = self.reader().app_by_id(app).await?
         {
             new.injected = self.injected(&app).await?;
         }
@@ -163,9 +269,13 @@ impl Engine {
             Taken::Again(delivery) => return Ok(Outcome { delivery, again: true }),
             Taken::First { delivery, enqueued } => (delivery, enqueued),
         };
-        let Delivery { id, app_slug, provider, event, verdict, reason, .. } = &delivery;
-        let verdict = verdict.as_str();
-        tracing::info!(app = %app_slug, delivery = id.0, %provider, event, verdict, reason, "webhook");
+        let Delivery { id, target, slug, provider, event, verdict, reason, .. } = &delivery;
+        let (whose, verdict) = (target.what(), verdict.as_str());
+        tracing::info!(whose, name = %slug, delivery = id.0, %provider, event, verdict, reason, "webhook");
+        if let (Target::Service(service), Some(_)) = (target, delivery.revision) {
+            self.0.stirred.send_replace(());
+            self.work_on(*service);
+        }
         if let Some(enqueued) = enqueued {
             let engine = self.clone();
             self.0.tasks.spawn(async move {
@@ -177,18 +287,6 @@ impl Engine {
         }
         Ok(Outcome { delivery, again: false })
     }
-}
-
-fn judgement(app: &App, watch: &Watch, event: &Result<Event, String>) -> Judgement {
-    match event {
-        Ok(event) => webhook::judge(&app.source, watch, event),
-        Err(why) => Verdict::Failed.because(why),
-    }
-}
-
-/// What a sealed secret is bound to.
-fn place(app: &App, provider: Provider) -> String {
-    format!("webhook/{}/{provider}", app.id.0)
 }
 
 /// 32 random bytes in hexadecimal, as providers take it.

@@ -16,7 +16,7 @@ use crate::vault::OpenError;
 #[derive(Debug, Error)]
 pub enum RemoteError {
     /// The key is gone.
-    #[error("there is no key {0}: make it anew, or give the app another source")]
+    #[error("there is no key {0}: make it anew, or give another source")]
     NoKey(Slug),
     /// The private half does not open.
     #[error("the private half of the key {name} cannot be opened: {cause}")]
@@ -27,7 +27,7 @@ pub enum RemoteError {
         cause: OpenError,
     },
     /// The token does not open.
-    #[error("the token of the app's repository cannot be opened: {0}")]
+    #[error("the token of the repository cannot be opened: {0}")]
     Token(OpenError),
     /// The database failed.
     #[error(transparent)]
@@ -54,7 +54,7 @@ impl Engine {
         Ok(key)
     }
 
-    /// Forgets a key that no app uses.
+    /// Forgets a key that no app and no service uses.
     pub async fn delete_key(&self, name: Slug) -> Result<(), EngineError> {
         Ok(self.0.writer.delete_key(name).await?)
     }
@@ -72,19 +72,28 @@ impl Engine {
     /// branch or tag. For an app whose code does not come from elsewhere, none.
     pub async fn head(&self, app: &App) -> Result<Option<CommitId>, EngineError> {
         let Source::Git(git) = &app.source else { return Ok(None) };
-        let remote = self.remote(&app.slug, git).await.map_err(EngineError::internal)?;
+        self.head_of(&format!("app/{}", app.slug), git).await
+    }
+
+    /// The same of any repository; `whose` its token is, such as `app/blog`.
+    pub(super) async fn head_of(
+        &self,
+        whose: &str,
+        git: &GitSource,
+    ) -> Result<Option<CommitId>, EngineError> {
+        let remote = self.remote(whose, git).await.map_err(EngineError::internal)?;
         let (commit, met) = self.git().head(&remote, &git.reference).await?;
         self.pin(met).await?;
         Ok(commit)
     }
 
-    /// A repository with what opens it.
-    pub(super) async fn remote(&self, app: &Slug, git: &GitSource) -> Result<Remote, RemoteError> {
+    /// A repository with what opens it: a token of `whose`, such as `app/blog`, or a key.
+    pub(super) async fn remote(&self, whose: &str, git: &GitSource) -> Result<Remote, RemoteError> {
         let url = git.url.clone();
         let credential = match &git.access {
             GitAccess::Public => Credential::None,
             GitAccess::Token { user, token } => {
-                let token = self.vault().open(&url.token_place(app), token).map_err(RemoteError::Token)?;
+                let token = self.vault().open(&url.token_place(whose), token).map_err(RemoteError::Token)?;
                 Credential::Token { user: user.clone(), token }
             }
             GitAccess::Key(name) => {

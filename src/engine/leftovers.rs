@@ -110,7 +110,7 @@ impl Engine {
     }
 
     /// That no build runs, and none begins as long as this is held.
-    async fn no_build_runs(&self) -> Option<SemaphorePermit<'_>> {
+    pub(super) async fn no_build_runs(&self) -> Option<SemaphorePermit<'_>> {
         let all = u32::try_from(self.0.settings.build.concurrency).unwrap_or(u32::MAX);
         let alone = self.0.builds.try_acquire_many(all).ok()?;
         // A build of an earlier run of rivetr may not be picked up yet.

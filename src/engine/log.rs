@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::SeekFrom;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::{Stream, StreamExt as _, stream};
@@ -125,21 +125,35 @@ fn tail_of(bytes: &[u8], from: u64, lines: usize, is_over: bool) -> LogTail {
     }
 }
 
-/// Follows what a unit writes into a log, a build above all, until `over`; ends the unit when the log is too long.
-pub(super) async fn watch_file(
+/// Follows what a unit writes into the log of a deployment, until `over`; ends the unit when the log is too long.
+pub(super) fn watch_deployment(
     engine: Engine,
-    deployment: Deployment,
+    deployment: &Deployment,
     unit: String,
     over: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static + use<> {
+    let (id, log) = (deployment.id, engine.machine().workspace.log(deployment));
+    let hub = engine.clone();
+    watch_file(engine, log, unit, over, move || hub.0.logs.bump(id))
+}
+
+/// Follows what a unit writes into a log, a build above all, until `over`, and tells that it has grown; ends the unit when
+/// the log is too long.
+pub(super) async fn watch_file(
+    engine: Engine,
+    log: PathBuf,
+    unit: String,
+    over: CancellationToken,
+    grown: impl Fn() + Send,
 ) {
     let watched = async {
         let inotify = Inotify::init()?;
-        inotify.watches().add(engine.machine().workspace.log(&deployment), WatchMask::MODIFY)?;
+        inotify.watches().add(&log, WatchMask::MODIFY)?;
         let mut events = inotify.into_event_stream([0; 1024])?;
         while let Some(event) = events.next().await {
             event?;
-            engine.0.logs.bump(deployment.id);
-            if is_too_long(&engine, &deployment) {
+            grown();
+            if is_too_long(&engine, &log) {
                 tracing::warn!(unit, "the log is too long; the unit is ended");
                 engine.machine().systemd.stop(&unit).await.map_err(std::io::Error::other)?;
                 return Ok(());
@@ -150,14 +164,14 @@ pub(super) async fn watch_file(
     tokio::select! {
         () = over.cancelled() => {}
         outcome = watched => if let Err(error) = outcome {
-            tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "build log not followed");
+            tracing::warn!(unit, %error, "build log not followed");
         }
     }
 }
 
-/// Whether a deployment's log is longer than it may become.
-pub(super) fn is_too_long(engine: &Engine, deployment: &Deployment) -> bool {
-    let found = std::fs::metadata(engine.machine().workspace.log(deployment));
+/// Whether a log is longer than it may become.
+pub(super) fn is_too_long(engine: &Engine, log: &Path) -> bool {
+    let found = std::fs::metadata(log);
     found.is_ok_and(|found| found.len() > engine.0.settings.log_limit)
 }
 

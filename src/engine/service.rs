@@ -1,6 +1,11 @@
-//! Services: what people ask for. Reading compose files is in `reading.rs`, bringing a revision up in `work.rs`.
+//! Services: what people ask for. Reading compose files is in `reading.rs`, bringing a revision up in `work.rs`, following a
+//! repository in `follow.rs`.
 
+mod build;
+mod builds;
 mod content;
+mod follow;
+mod gather;
 mod operate;
 mod pull;
 mod reading;
@@ -13,12 +18,15 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use self::content::Content;
-use self::reading::Prepared;
+use self::reading::{Handed, Prepared};
 use super::{Engine, EngineError};
 use crate::domain::name::Slug;
 use crate::domain::quota::OverQuota;
 use crate::domain::secret::Secret;
-use crate::domain::service::{BYTES_MAX, FILES_MAX, Files, Revision, RevisionId, Service, unit_prefix};
+use crate::domain::service::{
+    BYTES_MAX, FILES_MAX, Files, Followed, Revision, RevisionId, Service, unit_prefix,
+};
+use crate::domain::source::GitToken;
 use crate::plan;
 use crate::store::{NewRevision, ServiceError};
 
@@ -33,6 +41,19 @@ pub struct NewService {
     pub project: Slug,
     /// Its files.
     pub files: Files,
+    /// The repository that they come from, in place of those.
+    pub repository: Option<NewRepository>,
+}
+
+/// A repository that a service is to follow, with what is not sealed yet.
+#[derive(Debug, Clone)]
+pub struct NewRepository {
+    /// The repository.
+    pub followed: Followed,
+    /// The token that opens it.
+    pub token: Option<GitToken>,
+    /// The text of an `.env` besides the repository's own; none: as before, and empty: none of them.
+    pub variables: Option<Secret>,
 }
 
 /// What an update would do.
@@ -58,20 +79,24 @@ pub struct Submitted {
 }
 
 impl Engine {
-    /// Creates a service from its files, and brings it up.
+    /// Creates a service from its files, or from what its repository has, and brings it up.
     pub async fn create_service(
         &self,
         new: NewService,
         administrator: bool,
     ) -> Result<Submitted, EngineError> {
-        let NewService { slug, project, files } = new;
+        let NewService { slug, project, files, repository } = new;
         check_size(&files)?;
         let _alone = self.0.changing.lock().await;
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|error| EngineError::Unavailable(error.to_string()))?;
         let salt = hex(&salt);
         let service = self.0.writer.create_service(&slug, &project, salt, administrator, self.now()).await?;
-        match self.submit(&service, files, None, administrator).await {
+        let begun = match repository {
+            None => self.submit(&service, Handed::by_hand(files), None, administrator).await,
+            Some(repository) => self.begin_following(&service, repository, administrator).await,
+        };
+        match begun {
             Ok(submitted) => Ok(submitted),
             Err(error) => {
                 // Nothing of it has begun.
@@ -80,6 +105,18 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    async fn begin_following(
+        &self,
+        service: &Service,
+        repository: NewRepository,
+        administrator: bool,
+    ) -> Result<Submitted, EngineError> {
+        self.follow(service, Some(repository)).await?;
+        let service = self.service(&service.slug).await?;
+        let revision = self.ask_for_revision(&service, administrator).await?;
+        Ok(Submitted { service, revision, warnings: Vec::new() })
     }
 
     /// Takes other files for a service, and brings up what they say.
@@ -92,7 +129,15 @@ impl Engine {
         check_size(&files)?;
         let _alone = self.0.changing.lock().await;
         let service = self.service(slug).await?;
-        self.submit(&service, files, None, administrator).await
+        if let Some(followed) = &service.followed {
+            let message = format!(
+                "the files of {slug} come from {}: change them there, or have them handed in from now on \
+                 (rivetr services source {slug} --files)",
+                followed.git.url
+            );
+            return Err(EngineError::Conflict { field: "files", message });
+        }
+        self.submit(&service, Handed::by_hand(files), None, administrator).await
     }
 
     /// Brings back the files of an earlier revision.
@@ -105,8 +150,8 @@ impl Engine {
         let _alone = self.0.changing.lock().await;
         let service = self.service(slug).await?;
         let revision = self.revision_numbered(&service, number).await?;
-        let files = self.open_revision(&revision)?.files()?;
-        self.submit(&service, files, Some(number), administrator).await
+        let handed = self.open_revision(&revision)?.handed(&revision)?;
+        self.submit(&service, handed, Some(number), administrator).await
     }
 
     /// What an update with these files would do; nothing is changed.
@@ -118,7 +163,9 @@ impl Engine {
     ) -> Result<ServicePreview, EngineError> {
         check_size(files)?;
         let service = self.service(slug).await?;
-        let prepared = self.prepare_service(&service, files, administrator, false).await?;
+        let number = self.reader().next_revision(service.id).await?;
+        let handed = Handed::by_hand(files.clone());
+        let prepared = self.prepare_service(&service, &handed, number, administrator, false).await?;
         let Prepared { rendered, warnings, .. } = prepared;
         let (wanted, observed, known) = self.service_plan(&service, &rendered.files, true).await?;
         let steps = plan::plan_over(&wanted, &observed, &known).to_string();
@@ -132,12 +179,15 @@ impl Engine {
         let revision = match (number, service.live) {
             (Some(number), _) => self.revision_numbered(&service, number).await?,
             (None, Some(live)) => self.revision(live).await?,
-            (None, None) => match self.reader().revisions(service.id).await?.into_iter().next() {
-                Some(newest) => newest,
-                None => return Ok(Files::new()),
-            },
+            (None, None) => {
+                let revisions = self.reader().revisions(service.id).await?;
+                match revisions.into_iter().find(|one| one.content.is_some()) {
+                    Some(newest) => newest,
+                    None => return Ok(Files::new()),
+                }
+            }
         };
-        self.open_revision(&revision)?.files()
+        Ok(self.open_revision(&revision)?.handed(&revision)?.files)
     }
 
     /// Where people find a service: one address for each domain at which it answers.
@@ -165,7 +215,7 @@ impl Engine {
     async fn submit(
         &self,
         service: &Service,
-        files: Files,
+        handed: Handed,
         back_to: Option<u32>,
         administrator: bool,
     ) -> Result<Submitted, EngineError> {
@@ -173,15 +223,16 @@ impl Engine {
             let message = format!("the service {} is being deleted", service.slug);
             return Err(EngineError::Conflict { field: "service", message });
         }
-        let Prepared { rendered, images, warnings } =
-            self.prepare_service(service, &files, administrator, true).await?;
         let number = self.reader().next_revision(service.id).await?;
-        let parts = rendered.parts.clone();
-        let content = Content::new(&files, rendered, images);
+        let prepared = self.prepare_service(service, &handed, number, administrator, true).await?;
+        let (parts, warnings) = (prepared.rendered.parts.clone(), prepared.warnings.clone());
+        let content = Content::new(&handed, prepared);
         let _sealing = self.0.sealing.read().await;
         let sealed = self.vault().seal(&place(service, number), &Secret::new(content.to_bytes()?));
         let content = sealed.map_err(|error| EngineError::Unavailable(error.to_string()))?;
-        let new = NewRevision { service: service.id, number, back_to, parts, content };
+        let (commit, told) = (handed.commit, warnings.clone());
+        let new =
+            NewRevision { service: service.id, number, back_to, parts, content, commit, warnings: told };
         let revision = self.0.writer.add_revision(new, self.now()).await?;
         self.stir();
         self.work_on(service.id);
@@ -202,7 +253,11 @@ impl Engine {
 
     fn open_revision(&self, revision: &Revision) -> Result<Content, EngineError> {
         let place = format!("revision/{}/{}", revision.service.0, revision.number);
-        let opened = self.vault().open(&place, &revision.content);
+        let Some(content) = &revision.content else {
+            let message = format!("revision {} was never read, and has no files", revision.number);
+            return Err(EngineError::Conflict { field: "revision", message });
+        };
+        let opened = self.vault().open(&place, content);
         let opened = opened.map_err(|error| EngineError::Invalid {
             field: "revision",
             message: format!("revision {} cannot be opened: {error}", revision.number),
@@ -253,8 +308,11 @@ impl From<ServiceError> for EngineError {
                 Self::Conflict { field: "name", message }
             }
             ServiceError::NoProject(_) => Self::Invalid { field: "project", message },
+            ServiceError::NoKey(_) => Self::Invalid { field: "git_key", message },
             ServiceError::NoService => Self::NotFound { what: "service", name: String::new() },
-            ServiceError::Deleting(_) => Self::Conflict { field: "service", message },
+            ServiceError::Deleting(_) | ServiceError::NotFollowing(_) => {
+                Self::Conflict { field: "service", message }
+            }
             ServiceError::UnitTaken { .. } => Self::Conflict { field: "files", message },
             ServiceError::OverQuota(OverQuota { field: "name", .. }) => {
                 Self::Invalid { field: "name", message }

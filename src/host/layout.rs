@@ -196,6 +196,12 @@ impl Layout {
         self.deployment(app, number).join("source")
     }
 
+    /// All that a service keeps on disk besides its units.
+    #[must_use]
+    pub fn service(&self, service: &Slug) -> PathBuf {
+        self.state.join("services").join(service.as_str())
+    }
+
     /// What was uploaded for an app and waits to be deployed.
     #[must_use]
     pub fn uploads(&self, app: &Slug) -> PathBuf {

@@ -1,6 +1,8 @@
 //! Where deployments leave their files: an upload that waits, a checkout while it is built, and a log for each.
 //!
-//! [`Layout`] says where each lies; here they are made and removed.
+//! [`Layout`] says where each lies; here they are made and removed. Those of services are in `workspace/service.rs`.
+
+mod service;
 
 use std::path::{Path, PathBuf};
 
@@ -62,11 +64,11 @@ impl Workspace {
         std::fs::canonicalize(path).ok()
     }
 
-    /// A file or directory of a deployment's checkout, every link followed; none if it is not there, or if it leads
-    /// out of the checkout.
+    /// A file or directory of a checkout, every link followed; none if it is not there, or if it leads out of the
+    /// checkout.
     #[must_use]
-    pub fn in_source(&self, deployment: &Deployment, path: &Path) -> Option<PathBuf> {
-        let source = self.real_path(&self.source(deployment))?;
+    pub fn within(&self, checkout: &Path, path: &Path) -> Option<PathBuf> {
+        let source = self.real_path(checkout)?;
         self.real_path(&source.join(path)).filter(|real| real.starts_with(&source))
     }
 
@@ -126,9 +128,9 @@ impl Workspace {
         self.0.deployment(&deployment.app_slug, deployment.number).join("image")
     }
 
-    /// What stands there; none if there is no such file.
-    pub fn image_said(&self, deployment: &Deployment) -> Result<Option<String>, FileError> {
-        files::read_text(&self.image_file(deployment))
+    /// What stands in such a file; none if it is not there.
+    pub fn said(&self, file: &Path) -> Result<Option<String>, FileError> {
+        files::read_text(file)
     }
 
     /// Writes down that builds were killed of which the oldest began then.

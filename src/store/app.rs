@@ -249,7 +249,7 @@ fn create(
 }
 
 /// The key that a source names and that the team, which `sql` selects, has not got.
-fn missing_key(
+pub(super) fn missing_key(
     tx: &Transaction<'_>,
     source: &Source,
     sql: &str,

@@ -30,13 +30,13 @@ pub enum DeleteKeyError {
     /// There is no such key.
     #[error("there is no key {0}")]
     NoKey(Slug),
-    /// Apps are fetched with it.
-    #[error("the key {key} is used by {}: give these apps another source first", names(apps))]
+    /// Apps or services are fetched with it.
+    #[error("the key {key} is used by {}: give them another source first", names(users))]
     Used {
         /// The key.
         key: Slug,
-        /// The apps.
-        apps: Vec<Slug>,
+        /// The apps and services.
+        users: Vec<Slug>,
     },
     /// The database failed.
     #[error(transparent)]
@@ -59,12 +59,13 @@ impl Writer {
         .await
     }
 
-    /// Forgets a key that no app uses.
+    /// Forgets a key that no app and no service uses.
     pub async fn delete_key(&self, name: Slug) -> Result<(), DeleteKeyError> {
         self.write(move |tx| {
-            let apps = users(tx, &name)?;
-            if !apps.is_empty() {
-                return Err(DeleteKeyError::Used { key: name, apps });
+            let mut users = users(tx, &name)?;
+            users.extend(services(tx, &name)?);
+            if !users.is_empty() {
+                return Err(DeleteKeyError::Used { key: name, users });
             }
             let deleted = tx.execute("DELETE FROM key WHERE name = ?1", [name.as_str()]);
             if deleted.map_err(StoreError::from)? == 0 { Err(DeleteKeyError::NoKey(name)) } else { Ok(()) }
@@ -151,6 +152,12 @@ fn users(tx: &Transaction<'_>, name: &Slug) -> Result<Vec<Slug>, StoreError> {
     row::all(tx, select, [name.as_str()], |row| row::parsed(row, "slug", Slug::parse))
 }
 
+/// The services whose repository is opened by a key.
+fn services(tx: &Transaction<'_>, name: &Slug) -> Result<Vec<Slug>, StoreError> {
+    let select = "SELECT slug FROM service WHERE json_extract(source, '$.git.access.key') = ?1 ORDER BY slug";
+    row::all(tx, select, [name.as_str()], |row| row::parsed(row, "slug", Slug::parse))
+}
+
 fn read(row: &Row<'_>) -> Result<Key, StoreError> {
     Ok(Key {
         name: row::parsed(row, "name", Slug::parse)?,
@@ -224,7 +231,7 @@ mod tests {
         let (shown, users) = store.reader.key(&slug("deploy")).await.unwrap().unwrap();
         assert_eq!((shown, users), (key("deploy"), vec![slug("blog")]));
         let refused = store.writer.delete_key(slug("deploy")).await.unwrap_err().to_string();
-        assert_eq!(refused, "the key deploy is used by blog: give these apps another source first");
+        assert_eq!(refused, "the key deploy is used by blog: give them another source first");
         store.writer.set_source(app.id, app.source).await.unwrap();
         store.writer.delete_key(slug("deploy")).await.unwrap();
         assert!(matches!(store.writer.delete_key(slug("deploy")).await, Err(DeleteKeyError::NoKey(_))));

@@ -106,10 +106,15 @@ impl Reader {
                 }
                 Err(_) => Ok(None),
             },
-            Object::Delivery => {
-                let rest = "JOIN webhook_delivery AS d ON d.app = app.id WHERE d.id = ?1";
-                numbered(tx, rest, &name)
-            }
+            Object::Delivery => match name.parse::<i64>() {
+                Ok(id) => {
+                    let sql = "SELECT project.team AS team FROM webhook_delivery AS d \
+                               LEFT JOIN app ON app.id = d.app LEFT JOIN service ON service.id = d.service \
+                               JOIN project ON project.id = ifnull(app.project, service.project) WHERE d.id = ?1";
+                    by(tx, sql, [id])
+                }
+                Err(_) => Ok(None),
+            },
             Object::Project => {
                 by(tx, "SELECT team FROM project WHERE slug = ?1 AND deleting = 0", [name.as_str()])
             }

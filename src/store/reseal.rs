@@ -10,7 +10,6 @@ use super::writer::Writer;
 use super::{settings, source};
 use crate::domain::app::Settings;
 use crate::domain::mount::MountedFile;
-use crate::domain::name::Slug;
 use crate::domain::secret::Sealed;
 use crate::domain::source::{GitAccess, GitSource, Source};
 use crate::domain::variable::Variable;
@@ -23,12 +22,16 @@ struct Column {
     place: &'static str,
 }
 
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 16] = [
     Column { table: "key", name: "private", place: "'key/' || name" },
     Column { table: "database", name: "password", place: "'database/' || volume" },
     Column { table: "database", name: "root_password", place: "'database/' || volume" },
     Column { table: "variable", name: "value", place: "'env/' || key" },
-    Column { table: "webhook", name: "sealed", place: "'webhook/' || app || '/' || provider" },
+    Column {
+        table: "webhook",
+        name: "sealed",
+        place: "'webhook/' || ifnull(app, 'service-' || service) || '/' || provider",
+    },
     Column { table: "mounted_file", name: "content", place: "'file/' || path" },
     Column { table: "registry", name: "password", place: "'registry/' || host" },
     Column { table: "acme_account", name: "key", place: "'acme-account/' || directory" },
@@ -38,6 +41,7 @@ const COLUMNS: [Column; 15] = [
     Column { table: "certificate", name: "key", place: "'certificate/' || name" },
     Column { table: "own_certificate", name: "key", place: "'own-certificate/' || name" },
     Column { table: "revision", name: "content", place: "'revision/' || service || '/' || number" },
+    Column { table: "service", name: "variables", place: "'service-variables/' || id" },
     Column { table: "user", name: "totp", place: "'totp/' || id" },
 ];
 
@@ -73,7 +77,8 @@ impl Writer {
             for column in &COLUMNS {
                 of_column(tx, column, &mut each)?;
             }
-            of_sources(tx, &mut each)?;
+            of_sources(tx, "app", &mut each)?;
+            of_sources(tx, "service", &mut each)?;
             of_deployments(tx, &mut each)?;
             Ok(done)
         })
@@ -101,20 +106,23 @@ fn of_column<E: From<StoreError>>(
     Ok(())
 }
 
-/// The tokens of apps for their repositories.
+/// The tokens of apps and of services for their repositories.
 fn of_sources<E: From<StoreError>>(
     tx: &Transaction<'_>,
+    table: &'static str,
     each: &mut impl FnMut(&str, &str, &mut Sealed) -> Result<(), E>,
 ) -> Result<(), E> {
-    let select = "SELECT id, slug, source FROM app WHERE id > ?1 ORDER BY id LIMIT 1";
+    let select = format!(
+        "SELECT id, slug, source FROM {table} WHERE id > ?1 AND source IS NOT NULL ORDER BY id LIMIT 1"
+    );
+    let update = format!("UPDATE {table} SET source = ?2 WHERE id = ?1");
     let mut last = 0_i64;
-    while let Some((id, slug, json)) = next::<String>(tx, select, last)? {
+    while let Some((id, slug, json)) = next::<String>(tx, &select, last)? {
         let mut source = source::from_json(&json)?;
         if let Source::Git(GitSource { url, access: GitAccess::Token { token, .. }, .. }) = &mut source {
-            let app = Slug::parse(&slug).map_err(|_| StoreError::Malformed("slug"))?;
-            each(&slug, &url.token_place(&app), token)?;
+            each(&slug, &url.token_place(&format!("{table}/{slug}")), token)?;
             let json = source::to_json(&source)?;
-            tx.execute("UPDATE app SET source = ?2 WHERE id = ?1", (id, json)).map_err(StoreError::from)?;
+            tx.execute(&update, (id, json)).map_err(StoreError::from)?;
         }
         last = id;
     }

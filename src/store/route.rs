@@ -21,7 +21,7 @@ impl Reader {
             row::all(tx, sql, [], |row| {
                 let inlet = domain::inlet(row)?.ok_or(StoreError::Malformed("container"))?;
                 let stopped: bool = row::number(row, "stopped")?;
-                let parts = row::parsed(row, "parts", service::parts_from_json)?;
+                let parts = row::parsed(row, "parts", service::parts)?;
                 let part = parts.into_iter().filter(|_| !stopped).find(|part| part.name == inlet.container);
                 let targets = part.map(|part| {
                     let at = part.addresses.iter().map(|ip| SocketAddrV4::new(*ip, inlet.port.get()));

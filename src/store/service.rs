@@ -1,6 +1,7 @@
 //! Services, as people create and delete them.
 
 mod revision;
+mod source;
 
 use std::net::Ipv4Addr;
 
@@ -19,8 +20,8 @@ use crate::domain::quota::OverQuota;
 use crate::domain::service::{RevisionId, Service, ServiceId};
 use crate::domain::time::Timestamp;
 
-pub use self::revision::NewRevision;
-pub(super) use self::revision::from_json as parts;
+pub use self::revision::{NewRevision, ReadRevision};
+pub(super) use self::revision::{enqueue, from_json as parts};
 
 /// Why a service could not be created or changed.
 #[derive(Debug, Error)]
@@ -31,6 +32,14 @@ pub enum ServiceError {
     /// There is no such project.
     #[error("there is no project {0}: `rivetr projects create {0}` makes it")]
     NoProject(Slug),
+    /// Its files are handed in.
+    #[error(
+        "the service {0} follows no repository: `rivetr services source {0} --repository URL` has it follow one"
+    )]
+    NotFollowing(Slug),
+    /// There is no such key.
+    #[error("there is no key {0}: make it first, with `rivetr keys create {0}`")]
+    NoKey(Slug),
     /// Volumes of that name may be here, and they are another team's.
     #[error(
         "a service {0} of another team was here, and its volumes may still be: choose another name, or ask who \
@@ -287,5 +296,6 @@ fn read(row: &Row<'_>) -> Result<Service, StoreError> {
         deleting: row::number(row, "deleting")?,
         created: row::time(row, "created")?,
         domains: Vec::new(),
+        followed: source::of(row)?,
     })
 }

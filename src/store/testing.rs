@@ -14,6 +14,7 @@ use crate::domain::name::{EnvKey, HostName, Slug};
 use crate::domain::person::TeamId;
 use crate::domain::project::Project;
 use crate::domain::secret::Sealed;
+use crate::domain::service::Service;
 use crate::domain::source::{Branch, CommitId, Source};
 use crate::domain::time::Timestamp;
 use crate::domain::variable::{Usage, Variable};
@@ -71,6 +72,13 @@ impl Fixture {
     pub(super) async fn app(&self, name: &str) -> App {
         self.project("default").await;
         self.writer.create_app(new_app(name), None, NOW).await.unwrap()
+    }
+
+    /// A service without files.
+    pub(super) async fn service(&self, name: &str) -> Service {
+        self.project("default").await;
+        let (name, project) = (slug(name), slug("default"));
+        self.writer.create_service(&name, &project, "s".to_owned(), false, NOW).await.unwrap()
     }
 
     pub(super) async fn enqueue(&self, app: &App) -> Deployment {

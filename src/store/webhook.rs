@@ -1,4 +1,4 @@
-//! Which apps take webhooks of whom, and what tells the sender from others.
+//! Which apps and services take webhooks of whom, and what tells the sender from others.
 
 use rusqlite::{Row, Transaction};
 
@@ -8,57 +8,81 @@ use super::row;
 use super::writer::Writer;
 use crate::domain::app::AppId;
 use crate::domain::secret::Sealed;
+use crate::domain::service::ServiceId;
 use crate::domain::watch::Watch;
-use crate::domain::webhook::{Key, Provider, Webhook};
+use crate::domain::webhook::{Key, Provider, Target, Webhook};
 
 impl Writer {
-    /// Stores a webhook; it takes the place of the app's earlier one of the same provider.
+    /// Stores a webhook; it takes the place of the earlier one of the same provider.
     pub async fn put_webhook(&self, webhook: Webhook) -> Result<(), StoreError> {
         self.write(move |tx| put(tx, &webhook)).await
     }
 
     /// Forgets a webhook; whether there was one. What was delivered to it stays in the log.
-    pub async fn remove_webhook(&self, app: AppId, provider: Provider) -> Result<bool, StoreError> {
+    pub async fn remove_webhook(&self, target: Target, provider: Provider) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let delete = "DELETE FROM webhook WHERE app = ?1 AND provider = ?2";
-            Ok(tx.execute(delete, (app.0, provider.as_str()))? > 0)
+            let (app, service) = columns(target);
+            let delete = "DELETE FROM webhook WHERE app IS ?1 AND service IS ?2 AND provider = ?3";
+            Ok(tx.execute(delete, (app, service, provider.as_str()))? > 0)
         })
         .await
     }
 }
 
 impl Reader {
-    /// Every webhook of an app, or of all.
-    pub async fn webhooks(&self, app: Option<AppId>) -> Result<Vec<Webhook>, StoreError> {
+    /// Every webhook of an app or a service, or of all.
+    pub async fn webhooks(&self, target: Option<Target>) -> Result<Vec<Webhook>, StoreError> {
         self.read(move |tx| {
-            let sql = "SELECT * FROM webhook WHERE ?1 IS NULL OR app = ?1 ORDER BY app, provider";
-            row::all(tx, sql, [app.map(|app| app.0)], read)
+            let Some(target) = target else {
+                return row::all(tx, "SELECT * FROM webhook ORDER BY app, service, provider", [], read);
+            };
+            let sql = "SELECT * FROM webhook WHERE app IS ?1 AND service IS ?2 ORDER BY provider";
+            row::all(tx, sql, columns(target), read)
         })
         .await
     }
 
-    /// An app's webhook of a provider.
-    pub async fn webhook(&self, app: AppId, provider: Provider) -> Result<Option<Webhook>, StoreError> {
+    /// The webhook of a provider.
+    pub async fn webhook(&self, target: Target, provider: Provider) -> Result<Option<Webhook>, StoreError> {
         self.read(move |tx| {
-            let sql = "SELECT * FROM webhook WHERE app = ?1 AND provider = ?2";
-            row::first(tx, sql, (app.0, provider.as_str()), read)
+            let (app, service) = columns(target);
+            let sql = "SELECT * FROM webhook WHERE app IS ?1 AND service IS ?2 AND provider = ?3";
+            row::first(tx, sql, (app, service, provider.as_str()), read)
         })
         .await
     }
 }
 
+/// The two columns that say whose a row is.
+pub(super) fn columns(target: Target) -> (Option<i64>, Option<i64>) {
+    match target {
+        Target::App(AppId(app)) => (Some(app), None),
+        Target::Service(ServiceId(service)) => (None, Some(service)),
+    }
+}
+
+/// Whose a row is, by those columns.
+pub(super) fn target(row: &Row<'_>) -> Result<Target, StoreError> {
+    match (row::number(row, "app")?, row::number(row, "service")?) {
+        (Some(app), None) => Ok(Target::App(AppId(app))),
+        (None, Some(service)) => Ok(Target::Service(ServiceId(service))),
+        (Some(_), Some(_)) | (None, None) => Err(StoreError::Malformed("app")),
+    }
+}
+
 fn put(tx: &Transaction<'_>, webhook: &Webhook) -> Result<(), StoreError> {
-    let Webhook { app, provider, key, watch, created } = webhook;
+    let Webhook { target, provider, key, watch, created } = webhook;
+    let (app, service) = columns(*target);
     let (sealed, hash) = match key {
         Key::Sealed(Sealed(bytes)) => (Some(bytes.as_slice()), None),
         Key::Hash(hash) => (None, Some(hash.as_slice())),
     };
     let watch = serde_json::to_string(watch.patterns()).map_err(|_| StoreError::Malformed("watch"))?;
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO webhook (app, provider, sealed, hash, watch, created) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO webhook (app, service, provider, sealed, hash, watch, created) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute((app.0, provider.as_str(), sealed, hash, watch, created.0))?;
+    .execute((app, service, provider.as_str(), sealed, hash, watch, created.0))?;
     Ok(())
 }
 
@@ -69,7 +93,7 @@ fn read(row: &Row<'_>) -> Result<Webhook, StoreError> {
         None => Key::Hash(row::number(row, "hash")?),
     };
     Ok(Webhook {
-        app: AppId(row::number(row, "app")?),
+        target: target(row)?,
         provider: row::parsed(row, "provider", row::word(Provider::parse))?,
         key,
         watch: row::parsed(row, "watch", row::word(parse_watch))?,
@@ -93,7 +117,8 @@ mod tests {
         let app = store.app("blog").await;
         let watch = Watch::parse(&["api/**"]).unwrap();
         let sealed = Key::Sealed(Sealed(vec![1, 2, 3]));
-        let first = Webhook { app: app.id, provider: Provider::Github, key: sealed, watch, created: NOW };
+        let target = Target::App(app.id);
+        let first = Webhook { target, provider: Provider::Github, key: sealed, watch, created: NOW };
         let second = Webhook {
             provider: Provider::Dockerhub,
             key: Key::Hash([7; 32]),
@@ -104,12 +129,36 @@ mod tests {
         for webhook in [&first, &second, &renewed] {
             store.writer.put_webhook(webhook.clone()).await.unwrap();
         }
-        assert_eq!(store.reader.webhooks(Some(app.id)).await.unwrap(), [second.clone(), renewed.clone()]);
-        assert_eq!(store.reader.webhook(app.id, Provider::Github).await.unwrap(), Some(renewed));
-        assert_eq!(store.reader.webhook(app.id, Provider::Gitea).await.unwrap(), None);
-        assert!(store.writer.remove_webhook(app.id, Provider::Github).await.unwrap());
-        assert!(!store.writer.remove_webhook(app.id, Provider::Github).await.unwrap());
+        assert_eq!(store.reader.webhooks(Some(target)).await.unwrap(), [second.clone(), renewed.clone()]);
+        assert_eq!(store.reader.webhook(target, Provider::Github).await.unwrap(), Some(renewed));
+        assert_eq!(store.reader.webhook(target, Provider::Gitea).await.unwrap(), None);
+        assert!(store.writer.remove_webhook(target, Provider::Github).await.unwrap());
+        assert!(!store.writer.remove_webhook(target, Provider::Github).await.unwrap());
         assert_eq!(store.reader.webhooks(None).await.unwrap(), [second]);
+    }
+
+    #[tokio::test]
+    async fn an_app_and_a_service_of_one_number_have_webhooks_of_their_own() {
+        let store = Fixture::new();
+        let app = store.app("blog").await;
+        let shop = store.service("shop").await;
+        assert_eq!(app.id.0, shop.id.0);
+        let (of_app, of_shop) = (Target::App(app.id), Target::Service(shop.id));
+        let hook = |target, byte| {
+            let (provider, watch) = (Provider::Github, Watch::default());
+            Webhook { target, provider, key: Key::Sealed(Sealed(vec![byte])), watch, created: NOW }
+        };
+        for webhook in [hook(of_app, 1), hook(of_shop, 2), hook(of_shop, 3)] {
+            store.writer.put_webhook(webhook).await.unwrap();
+        }
+        let found = async |target| store.reader.webhook(target, Provider::Github).await.unwrap();
+        assert_eq!(found(of_app).await, Some(hook(of_app, 1)));
+        assert_eq!(store.reader.webhooks(Some(of_shop)).await.unwrap(), [hook(of_shop, 3)]);
+        assert!(store.writer.remove_webhook(of_app, Provider::Github).await.unwrap());
+        assert_eq!(store.reader.webhooks(None).await.unwrap(), [hook(of_shop, 3)]);
+        store.writer.begin_service_deletion(shop.id, false).await.unwrap();
+        store.writer.finish_service_deletion(shop.id).await.unwrap();
+        assert_eq!(store.reader.webhooks(None).await.unwrap(), []);
     }
 
     #[tokio::test]
@@ -118,7 +167,8 @@ mod tests {
         let app = store.app("blog").await;
         let key = Key::Hash([7; 32]);
         let watch = Watch::default();
-        let webhook = Webhook { app: app.id, provider: Provider::Generic, key, watch, created: NOW };
+        let webhook =
+            Webhook { target: Target::App(app.id), provider: Provider::Generic, key, watch, created: NOW };
         store.writer.put_webhook(webhook).await.unwrap();
         store.writer.begin_deletion(app.id, false).await.unwrap();
         store.writer.finish_deletion(app.id).await.unwrap();

@@ -1,7 +1,10 @@
-//! Services: the list, a new one from a compose file, and what stands around the tabs of one of them.
+//! Services: the list, a new one from a compose file or a repository, and what stands around the tabs of one of them.
 
 mod files;
 mod one;
+mod source;
+
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::State;
@@ -50,10 +53,12 @@ pub(super) struct Head {
     pub failure: String,
     /// A revision is live.
     pub is_live: bool,
-    /// The tab that is open: `overview`, `logs`, `domains`, `traffic`, `terminal`, `files`.
+    /// The tab that is open: `overview`, `logs`, `domains`, `traffic`, `terminal`, `files`, `source`, `webhooks`.
     pub tab: &'static str,
     /// Somebody stopped it.
     pub stopped: bool,
+    /// Its files come from a repository.
+    pub follows: bool,
     /// The team whose service it is.
     pub team: TeamId,
 }
@@ -110,6 +115,11 @@ struct Fields {
     project: String,
     compose: String,
     env: String,
+    repository: String,
+    branch: String,
+    file: String,
+    git_key: String,
+    git_token: String,
 }
 
 /// The routes of this noun.
@@ -119,7 +129,7 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/services/new", new),
         Route::post("/services/new", create),
     ];
-    own.into_iter().chain(one::routes()).chain(files::routes()).collect()
+    own.into_iter().chain(one::routes()).chain(files::routes()).chain(source::routes()).collect()
 }
 
 async fn index(
@@ -158,6 +168,7 @@ impl Head {
             is_live: service.live.is_some(),
             tab,
             stopped: service.stopped,
+            follows: service.followed.is_some(),
             team: service.project.team,
         }
     }
@@ -210,13 +221,24 @@ pub(super) fn mark(service: &Service, latest: Option<&Revision>) -> Mark {
     }
     match latest.map(|latest| latest.state) {
         None => mark("", "unknown", "nothing yet"),
-        Some(RevisionState::Queued) => mark("moving", "moving", "queued"),
-        Some(RevisionState::Pulling) => mark("moving", "moving", "pulling"),
-        Some(RevisionState::Starting) => mark("moving", "moving", "starting"),
-        Some(RevisionState::Live) => mark("good", "ok", "live"),
         Some(RevisionState::Failed) => mark("bad", "failed", "last revision failed"),
-        Some(RevisionState::Superseded) => mark("", "unknown", "superseded"),
+        Some(state) => revision_mark(state),
     }
+}
+
+/// How far a revision is.
+fn revision_mark(state: RevisionState) -> Mark {
+    let (class, icon) = match state {
+        RevisionState::Queued
+        | RevisionState::Fetching
+        | RevisionState::Pulling
+        | RevisionState::Building
+        | RevisionState::Starting => ("moving", "moving"),
+        RevisionState::Live => ("good", "live"),
+        RevisionState::Failed => ("bad", "failed"),
+        RevisionState::Superseded => ("", "done"),
+    };
+    Mark { class, icon, word: state.as_str() }
 }
 
 async fn new(
@@ -242,8 +264,9 @@ async fn create(
             Ok(made) => {
                 let service = made.service;
                 let deed = Deed::new("service.created", format!("service {}", service.slug));
-                let deed = deed.of(service.project.team).after(json!({ "project": fields.project }));
-                visit.record(deed).await;
+                let follows = service.followed.as_ref().map(|followed| followed.git.url.to_string());
+                let what = json!({ "project": fields.project, "repository": follows });
+                visit.record(deed.of(service.project.team).after(what)).await;
                 return Ok(view::go(hx, &format!("/services/{}", service.slug)));
             }
             Err(error) => Errors::of_engine(error)?,
@@ -253,14 +276,23 @@ async fn create(
 }
 
 fn asked(fields: &Fields, projects: &[Slug]) -> Result<crate::engine::NewService, Errors> {
-    let Fields { name, project, compose, env } = fields;
-    let files = files::gathered([("compose.yaml", compose.as_str()), (".env", env.as_str())]);
+    let Fields { name, project, compose, env, repository, branch, file, git_key, git_token } = fields.clone();
+    let (name, project, compose, env) = (&name, &project, &compose, &env);
+    let repository = source::asked([&repository, &branch, &file, &git_key, &git_token, env]);
+    let files = [("compose.yaml", compose.as_str()), (".env", env.as_str())];
+    // With both, what is wrong is said of the repository.
+    let files = if repository.is_some() && compose.trim().is_empty() {
+        BTreeMap::new()
+    } else {
+        files::gathered(files)
+    };
     let new = CreateService {
         name: name.trim().to_owned(),
         project: Some(project.clone()),
         files,
+        repository,
         template: None,
-        variables: std::collections::BTreeMap::new(),
+        variables: BTreeMap::new(),
     };
     let new = new.parse().map_err(Errors::from)?;
     if projects.contains(&new.project) {

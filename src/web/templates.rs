@@ -130,7 +130,7 @@ fn asked(engine: &Engine, template: &Template, page: &OnePage) -> Result<NewServ
         .filter_map(|(field, value)| Some((field.strip_prefix(FIELD)?.to_owned(), value.trim().to_owned())));
     let files = engine.files_of_template(template, &said.collect());
     match files {
-        Ok(files) => Ok(NewService { slug, project, files }),
+        Ok(files) => Ok(NewService { slug, project, files, repository: None }),
         Err(error) => Err(Errors::one("", error.to_string())),
     }
 }

@@ -1,4 +1,4 @@
-//! Webhooks of an app, what was delivered to them, and one delivery, which can be looked at once more.
+//! Webhooks of an app or a service, what was delivered to them, and one delivery, which can be looked at once more.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -11,16 +11,16 @@ use super::form::{Errors, Form};
 use super::moment::Moment;
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
-use super::{Route, Web};
+use super::{Route, Web, services};
 use crate::api::wire::{self, EnabledWebhook};
 use crate::api::{enabled_webhook, read_delivery};
 use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Deploy, Manage, Read};
-use crate::domain::app::App;
 use crate::domain::right::Right;
-use crate::domain::webhook::{Delivery, DeliveryId, Provider, Verdict};
+use crate::domain::webhook::{Delivery, DeliveryId, Provider, Target, Verdict};
 use crate::engine::Engine;
+use crate::engine::hooks::Hooked;
 
 /// Deliveries on one page.
 const SHOWN: u32 = 50;
@@ -32,6 +32,23 @@ struct Page {
     shell: Shell,
     head: Head,
     part: &'static str,
+    shown: Shown,
+}
+
+/// The webhooks of a service.
+#[derive(Template)]
+#[template(path = "webhooks/service.html")]
+struct ServicePage {
+    shell: Shell,
+    head: services::Head,
+    shown: Shown,
+}
+
+/// What a page of webhooks shows, whoever takes them.
+struct Shown {
+    /// Where whoever takes them has its pages: `/apps/blog`.
+    base: String,
+    may_manage: bool,
     hooks: Vec<Hook>,
     providers: Vec<Choice>,
     refusal: String,
@@ -42,13 +59,29 @@ struct Page {
     next: Option<i64>,
 }
 
-/// One delivery.
+/// One delivery to an app.
 #[derive(Template)]
 #[template(path = "webhooks/delivery.html")]
 struct DeliveryPage {
     shell: Shell,
     head: Head,
     part: &'static str,
+    shown: ShownDelivery,
+}
+
+/// One delivery to a service.
+#[derive(Template)]
+#[template(path = "webhooks/service_delivery.html")]
+struct ServiceDeliveryPage {
+    shell: Shell,
+    head: services::Head,
+    shown: ShownDelivery,
+}
+
+/// What the page of a delivery shows, whoever took it.
+struct ShownDelivery {
+    base: String,
+    may_deploy: bool,
     row: Row,
     name: String,
     body: Option<String>,
@@ -76,6 +109,7 @@ struct Row {
     mark: Mark,
     reason: String,
     deployment: Option<i64>,
+    revision: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,9 +133,20 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/apps/{id}/webhooks", index),
         Route::post("/apps/{id}/webhooks", enable),
         Route::post("/apps/{id}/webhooks/{provider}/disable", disable),
+        Route::get("/services/{id}/webhooks", index_of_service),
+        Route::post("/services/{id}/webhooks", enable_of_service),
+        Route::post("/services/{id}/webhooks/{provider}/disable", disable_of_service),
         Route::get("/webhook-deliveries/{id}", show),
         Route::post("/webhook-deliveries/{id}/replay", replay),
     ]
+}
+
+async fn of_app(engine: &Engine, person: &Person, id: &str) -> Result<Hooked, PageError> {
+    Ok(Hooked::App(Box::new(app::find(engine.reader(), person, id).await?)))
+}
+
+async fn of_service(engine: &Engine, person: &Person, id: &str) -> Result<Hooked, PageError> {
+    Ok(Hooked::Service(Box::new(services::find(engine, person, id).await?)))
 }
 
 async fn index(
@@ -111,8 +156,19 @@ async fn index(
     Path(id): Path<String>,
     Query(Told { before }): Query<Told>,
 ) -> Result<Response, PageError> {
-    let app = app::find(engine.reader(), &visit.person, &id).await?;
-    view::show(&page(&engine, shell, &app, Extra { before, ..Extra::default() }).await?)
+    let hooked = of_app(&engine, &visit.person, &id).await?;
+    page(&engine, shell, &hooked, Extra { before, ..Extra::default() }).await
+}
+
+async fn index_of_service(
+    visit: Visit<Read>,
+    shell: Shell,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Query(Told { before }): Query<Told>,
+) -> Result<Response, PageError> {
+    let hooked = of_service(&engine, &visit.person, &id).await?;
+    page(&engine, shell, &hooked, Extra { before, ..Extra::default() }).await
 }
 
 async fn enable(
@@ -122,24 +178,49 @@ async fn enable(
     Path(id): Path<String>,
     Form(wish): Form<Wish>,
 ) -> Result<Response, PageError> {
-    let app = app::find(engine.reader(), &visit.person, &id).await?;
-    match make(&engine, &app, &wish).await? {
+    let hooked = of_app(&engine, &visit.person, &id).await?;
+    enabled(&visit, &engine, shell, &hooked, wish).await
+}
+
+async fn enable_of_service(
+    visit: Visit<Manage>,
+    shell: Shell,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    Form(wish): Form<Wish>,
+) -> Result<Response, PageError> {
+    let hooked = of_service(&engine, &visit.person, &id).await?;
+    enabled(&visit, &engine, shell, &hooked, wish).await
+}
+
+async fn enabled(
+    visit: &Visit<Manage>,
+    engine: &Engine,
+    shell: Shell,
+    hooked: &Hooked,
+    wish: Wish,
+) -> Result<Response, PageError> {
+    match make(engine, hooked, &wish).await? {
         Ok(enabled) => {
             let provider = &enabled.provider;
-            let deed = Deed::new("webhook.enabled", format!("webhook {provider} of app {}", app.slug));
+            let deed = Deed::new("webhook.enabled", format!("webhook {provider} of {}", hooked.named()));
             visit.record(deed).await;
             // The one answer that holds the secret: it is not in any address, and nothing leads back to it.
             let state = Extra { enabled: Some(enabled), ..Extra::default() };
-            view::show(&page(&engine, shell, &app, state).await?)
+            page(engine, shell, hooked, state).await
         }
         Err(errors) => {
             let state = Extra { errors, watch: Some(wish.watch), ..Extra::default() };
-            view::wrong(&page(&engine, shell, &app, state).await?)
+            page(engine, shell, hooked, state).await
         }
     }
 }
 
-async fn make(engine: &Engine, app: &App, wish: &Wish) -> Result<Result<EnabledWebhook, Errors>, PageError> {
+async fn make(
+    engine: &Engine,
+    hooked: &Hooked,
+    wish: &Wish,
+) -> Result<Result<EnabledWebhook, Errors>, PageError> {
     let lines = wish.watch.lines().map(str::trim).filter(|line| !line.is_empty());
     let watch = Some(lines.map(str::to_owned).collect());
     let asked = wire::EnableWebhook { provider: Some(wish.provider.clone()), watch };
@@ -148,9 +229,9 @@ async fn make(engine: &Engine, app: &App, wish: &Wish) -> Result<Result<EnabledW
         Ok((None, _)) => return Ok(Err(Errors::one("provider", "choose who sends"))),
         Err(errors) => return Ok(Err(errors.into())),
     };
-    match engine.enable_webhook(app, provider, watch).await {
+    match engine.enable_webhook(hooked, provider, watch).await {
         Ok((webhook, secret)) => {
-            enabled_webhook(engine, app, &webhook, &secret).map(Ok).map_err(PageError::internal)
+            enabled_webhook(engine, hooked, &webhook, &secret).map(Ok).map_err(PageError::internal)
         }
         Err(error) => Errors::of_engine(error).map(Err),
     }
@@ -162,14 +243,34 @@ async fn disable(
     State(engine): State<Engine>,
     Path((id, provider)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
-    let app = app::find(engine.reader(), &visit.person, &id).await?;
-    let parsed = Provider::parse(&provider).ok_or(PageError::NotFound)?;
-    if !engine.disable_webhook(&app, parsed).await? {
+    let hooked = of_app(&engine, &visit.person, &id).await?;
+    disabled(&visit, hx, &engine, &hooked, &provider).await
+}
+
+async fn disable_of_service(
+    visit: Visit<Manage>,
+    hx: Hx,
+    State(engine): State<Engine>,
+    Path((id, provider)): Path<(String, String)>,
+) -> Result<Response, PageError> {
+    let hooked = of_service(&engine, &visit.person, &id).await?;
+    disabled(&visit, hx, &engine, &hooked, &provider).await
+}
+
+async fn disabled(
+    visit: &Visit<Manage>,
+    hx: Hx,
+    engine: &Engine,
+    hooked: &Hooked,
+    provider: &str,
+) -> Result<Response, PageError> {
+    let parsed = Provider::parse(provider).ok_or(PageError::NotFound)?;
+    if !engine.disable_webhook(hooked, parsed).await? {
         return Err(PageError::NotFound);
     }
-    let deed = Deed::new("webhook.disabled", format!("webhook {provider} of app {}", app.slug));
+    let deed = Deed::new("webhook.disabled", format!("webhook {provider} of {}", hooked.named()));
     visit.record(deed).await;
-    Ok(view::go(hx, &format!("/apps/{}/webhooks", app.slug)))
+    Ok(view::go(hx, &format!("{}/webhooks", base(hooked))))
 }
 
 async fn show(
@@ -179,7 +280,7 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let found = find(&engine, &visit.person, &id).await?;
-    view::show(&delivery_page(&engine, shell, found, "").await?)
+    delivery_page(&engine, shell, found, "").await
 }
 
 async fn replay(
@@ -189,38 +290,49 @@ async fn replay(
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let (app, delivery, body) = find(&engine, &visit.person, &id).await?;
-    // The address names no app.
-    if !visit.person.reach.allows_in(Right::Deploy, app.project.team) {
+    let (hooked, delivery, body) = find(&engine, &visit.person, &id).await?;
+    // The address names no app and no service.
+    if !visit.person.reach.allows_in(Right::Deploy, hooked.project().team) {
         return Err(PageError::NotFound);
     }
     let Some(bytes) = &body else {
         let wrong = "what was sent was not kept, so it cannot be looked at once more";
-        return view::wrong(&delivery_page(&engine, shell, (app, delivery, body), wrong).await?);
+        return delivery_page(&engine, shell, (hooked, delivery, body), wrong).await;
     };
     let event = read_delivery(delivery.provider, &delivery.event, bytes);
-    match engine.replay_delivery(&app, &delivery, &event).await {
+    match engine.replay_delivery(&hooked, &delivery, &event).await {
         Ok(outcome) => {
-            let deed = Deed::new("webhook.replayed", format!("delivery {id} of app {}", app.slug));
+            let deed = Deed::new("webhook.replayed", format!("delivery {id} of {}", hooked.named()));
             visit.record(deed).await;
             Ok(view::go(hx, &format!("/webhook-deliveries/{}", outcome.delivery.id.0)))
         }
         Err(error) => {
             let errors = Errors::of_engine(error)?;
             let wrong = errors.others(&[]).join("; ");
-            view::wrong(&delivery_page(&engine, shell, (app, delivery, body), &wrong).await?)
+            delivery_page(&engine, shell, (hooked, delivery, body), &wrong).await
         }
     }
 }
 
-type Found = (App, Delivery, Option<Vec<u8>>);
+type Found = (Hooked, Delivery, Option<Vec<u8>>);
 
-/// A delivery, and its app, if the person may know of it.
+/// A delivery, and whom it was for, if the person may know of it.
 async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Found, PageError> {
     let id = id.parse().map(DeliveryId).map_err(|_| PageError::NotFound)?;
     let (delivery, body) = engine.reader().delivery(id).await?.ok_or(PageError::NotFound)?;
-    let app = app::find(engine.reader(), person, delivery.app_slug.as_str()).await?;
-    Ok((app, delivery, body))
+    let hooked = match delivery.target {
+        Target::App(_) => of_app(engine, person, delivery.slug.as_str()).await?,
+        Target::Service(_) => of_service(engine, person, delivery.slug.as_str()).await?,
+    };
+    Ok((hooked, delivery, body))
+}
+
+/// Where whoever takes deliveries has its pages.
+fn base(hooked: &Hooked) -> String {
+    match hooked {
+        Hooked::App(app) => format!("/apps/{}", app.slug),
+        Hooked::Service(service) => format!("/services/{}", service.slug),
+    }
 }
 
 /// What a page of webhooks shows besides what is stored.
@@ -232,34 +344,57 @@ struct Extra {
     enabled: Option<EnabledWebhook>,
 }
 
-async fn page(engine: &Engine, shell: Shell, app: &App, state: Extra) -> Result<Page, PageError> {
+/// The page; with errors, as the answer to what was wrong.
+async fn page(engine: &Engine, shell: Shell, hooked: &Hooked, state: Extra) -> Result<Response, PageError> {
+    let is_wrong = !state.errors.is_empty();
+    let mut shown = shown(engine, hooked, state).await?;
+    match hooked {
+        Hooked::App(app) => {
+            let head = app::head(engine, app, "settings").await?;
+            shown.may_manage = head.may_manage(&shell) && !head.deleting;
+            answer(&Page { shell, head, part: "webhooks", shown }, is_wrong)
+        }
+        Hooked::Service(service) => {
+            let status = engine.service_status(&service.slug).await?;
+            let head = services::Head::of(&status, "webhooks");
+            shown.may_manage = head.may_manage(&shell) && !service.deleting;
+            answer(&ServicePage { shell, head, shown }, is_wrong)
+        }
+    }
+}
+
+fn answer(page: &impl Template, is_wrong: bool) -> Result<Response, PageError> {
+    if is_wrong { view::wrong(page) } else { view::show(page) }
+}
+
+async fn shown(engine: &Engine, hooked: &Hooked, state: Extra) -> Result<Shown, PageError> {
     let Extra { before, watch, errors, enabled } = state;
-    let head = app::head(engine, app, "settings").await?;
-    let now = engine.now();
-    let stored = engine.reader().webhooks(Some(app.id)).await?;
+    let (now, target) = (engine.now(), hooked.target());
+    let stored = engine.reader().webhooks(Some(target)).await?;
     let hooks = stored.iter().map(|hook| Hook {
         provider: hook.provider,
         watch: hook.watch.patterns().to_vec(),
         made: Moment::of(hook.created, now),
     });
     let hooks: Vec<Hook> = hooks.collect();
-    let (providers, refusal) = choices(app);
-    let mut found = engine.reader().deliveries(app.id, before.map(DeliveryId), SHOWN + 1).await?;
+    let (providers, refusal) = choices(hooked);
+    let mut found = engine.reader().deliveries(target, before.map(DeliveryId), SHOWN + 1).await?;
     let more = found.len() > usize::try_from(SHOWN).unwrap_or(usize::MAX);
     found.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let next = found.last().filter(|_| more).map(|last| last.id.0);
     let rows = found.iter().map(|delivery| Row::of(delivery, now)).collect();
     let watch = watch.unwrap_or_default();
-    Ok(Page { shell, head, part: "webhooks", hooks, providers, refusal, watch, errors, enabled, rows, next })
+    let base = base(hooked);
+    Ok(Shown { base, may_manage: false, hooks, providers, refusal, watch, errors, enabled, rows, next })
 }
 
-/// Who may send for this app; or why nobody may.
-fn choices(app: &App) -> (Vec<Choice>, String) {
-    let usual = Provider::of(&app.source);
+/// Who may send; or why nobody may.
+fn choices(hooked: &Hooked) -> (Vec<Choice>, String) {
+    let usual = hooked.source().as_ref().and_then(Provider::of);
     let mut refusal = String::new();
     let mut fitting = Vec::new();
     for provider in Provider::ALL {
-        match provider.fits(&app.source) {
+        match hooked.fits(provider) {
             Ok(()) => fitting.push(Choice { word: provider.as_str(), chosen: usual == Some(provider) }),
             Err(why) => refusal = why,
         }
@@ -270,20 +405,32 @@ fn choices(app: &App) -> (Vec<Choice>, String) {
 async fn delivery_page(
     engine: &Engine,
     shell: Shell,
-    (app, delivery, body): Found,
+    (hooked, delivery, body): Found,
     wrong: &str,
-) -> Result<DeliveryPage, PageError> {
-    let head = app::head(engine, &app, "settings").await?;
-    Ok(DeliveryPage {
-        shell,
-        head,
-        part: "webhooks",
+) -> Result<Response, PageError> {
+    let is_wrong = !wrong.is_empty();
+    let mut shown = ShownDelivery {
+        base: base(&hooked),
+        may_deploy: false,
         row: Row::of(&delivery, engine.now()),
         name: delivery.name.unwrap_or_default(),
         body: body.map(|body| readable(&body)),
         replay_of: delivery.replay_of.map(|first| first.0),
         wrong: wrong.to_owned(),
-    })
+    };
+    match &hooked {
+        Hooked::App(app) => {
+            let head = app::head(engine, app, "settings").await?;
+            shown.may_deploy = head.may_deploy(&shell) && !head.deleting;
+            answer(&DeliveryPage { shell, head, part: "webhooks", shown }, is_wrong)
+        }
+        Hooked::Service(service) => {
+            let status = engine.service_status(&service.slug).await?;
+            let head = services::Head::of(&status, "webhooks");
+            shown.may_deploy = head.may_deploy(&shell) && !service.deleting;
+            answer(&ServiceDeliveryPage { shell, head, shown }, is_wrong)
+        }
+    }
 }
 
 /// A payload as people read it: JSON with its lines, anything else as it came.
@@ -303,6 +450,7 @@ impl Row {
             mark: mark(delivery.verdict),
             reason: delivery.reason.clone(),
             deployment: delivery.deployment.map(|id| id.0),
+            revision: delivery.revision,
         }
     }
 }

@@ -50,6 +50,7 @@ mod rollback;
 mod s3;
 mod seeing;
 mod services;
+mod services_git;
 mod setup;
 mod sources;
 mod switches;

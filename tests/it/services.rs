@@ -272,7 +272,7 @@ fn what_a_service_may_not_have_is_refused_with_its_line() {
         ("    volumes: [./data:/x]\n", "make it a volume"),
         ("    ports: [\"80:80\"]\n", "compose.yaml:5: services.web.ports"),
         ("    ports: [\"7480:80\"]\n", "rivetr itself"),
-        ("    build: .\n", "build it as an app"),
+        ("    build: .\n", "have it follow the repository"),
         ("    networks: [other]\nnetworks:\n  other: {external: true}\n", "compose.yaml:7"),
         ("    nonsense: 1\n", "compose.yaml:5"),
     ] {

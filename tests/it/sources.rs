@@ -138,7 +138,7 @@ fn a_deploy_key_opens_and_a_server_that_changes_is_refused() {
     std::fs::write(&authorized, &made.stdout).unwrap();
     host.run(["chown", "git:git", "/srv/git/.ssh/authorized_keys"]).succeeds();
 
-    fails(&host, "stranger", &["--git", &url, "--git-key", "stranger"], "does not accept the app's key");
+    fails(&host, "stranger", &["--git", &url, "--git-key", "stranger"], "does not accept the key");
     host.rivetr(["keys", "hosts", "list"]).succeeds().says("No server is known yet");
     let live = goes_live(&host, "blog", &["--git", &url, "--git-key", "deploy"], "over ssh\n");
     live.says("127.0.0.1:22 is known by SHA256:");

@@ -18,9 +18,58 @@ struct Scene {
     secret: String,
 }
 
-struct Answer {
-    status: u16,
-    body: Value,
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+/// What GitHub signs a body with.
+pub fn signature(secret: &str, body: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signed = hmac::sign(&key, body.as_bytes());
+    let digits = signed.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    format!("sha256={}", digits.collect::<String>())
+}
+
+/// Sends a body through the proxy as GitHub does.
+pub fn post(address: &str, path: &str, id: &str, signature: &str, body: &str) -> std::io::Result<Answer> {
+    let mut stream = TcpStream::connect((address, 80))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {length}\r\n\
+         content-type: application/json\r\nx-github-event: push\r\nx-github-delivery: {id}\r\n\
+         x-hub-signature-256: {signature}\r\n\r\n"
+    );
+    // Who is refused early is not read to the end; the answer says so.
+    let sent = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("not an answer: {answer:?}, {sent:?}"));
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Ok(Answer { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+}
+
+/// Puts the main branch of some code on the host's Git server.
+pub fn publish(host: &Host, code: &Repository, name: &str) {
+    let bundle = format!("/srv/{name}.bundle");
+    let there = host.path(&bundle);
+    code.git(["bundle", "create", "--quiet", there.to_str().unwrap(), "main"]).succeeds();
+    let repository = format!("--git-dir=/srv/git/{name}.git");
+    let fetch = ["git", &repository, "fetch", "--quiet", &bundle, "+main:main"];
+    host.as_user("git", fetch).succeeds();
+}
+
+/// What GitHub tells of the last commit.
+pub fn told(code: &Repository, url: &str, text: &str, file: &str) -> Value {
+    let name = |what| code.git(["rev-parse", what]).succeeds().stdout.trim().to_owned();
+    let commit = json!({ "message": text, "added": [], "removed": [], "modified": [file] });
+    json!({
+        "ref": "refs/heads/main", "before": name("main~1"), "after": name("main"),
+        "created": false, "deleted": false, "forced": false,
+        "repository": { "clone_url": url }, "commits": [commit], "head_commit": commit,
+    })
 }
 
 impl Scene {
@@ -46,11 +95,7 @@ impl Scene {
 
     /// Puts the branch on the git server.
     fn publish(&self) {
-        let bundle = self.host.path("/srv/code.bundle");
-        self.code.git(["bundle", "create", "--quiet", bundle.to_str().unwrap(), "main"]).succeeds();
-        let fetch =
-            ["git", "--git-dir=/srv/git/code.git", "fetch", "--quiet", "/srv/code.bundle", "main:main"];
-        self.host.as_user("git", fetch).succeeds();
+        publish(&self.host, &self.code, "code");
     }
 
     /// A commit with this text as the page, on the git server, and the payload that tells of it.
@@ -58,20 +103,11 @@ impl Scene {
         self.code.write("index.html", text);
         self.code.commit(text);
         self.publish();
-        let name = |what| self.code.git(["rev-parse", what]).succeeds().stdout.trim().to_owned();
-        let commit = json!({ "message": text, "added": [], "removed": [], "modified": ["index.html"] });
-        json!({
-            "ref": "refs/heads/main", "before": name("main~1"), "after": name("main"),
-            "created": false, "deleted": false, "forced": false,
-            "repository": { "clone_url": self.url }, "commits": [commit], "head_commit": commit,
-        })
+        told(&self.code, &self.url, text, "index.html")
     }
 
     fn signature(&self, body: &str) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
-        let signed = hmac::sign(&key, body.as_bytes());
-        let digits = signed.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        format!("sha256={}", digits.collect::<String>())
+        signature(&self.secret, body)
     }
 
     /// Sends a payload through the proxy, well signed.
@@ -81,22 +117,7 @@ impl Scene {
     }
 
     fn post(&self, path: &str, id: &str, signature: &str, body: &str) -> std::io::Result<Answer> {
-        let mut stream = TcpStream::connect((self.host.address(), 80))?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let (host, length) = (self.host.address(), body.len());
-        let head = format!(
-            "POST {path} HTTP/1.0\r\nhost: {host}\r\ncontent-length: {length}\r\n\
-             content-type: application/json\r\nx-github-event: push\r\nx-github-delivery: {id}\r\n\
-             x-hub-signature-256: {signature}\r\n\r\n"
-        );
-        // Who is refused early is not read to the end; the answer says so.
-        let sent = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("not an answer: {answer:?}, {sent:?}"));
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        Ok(Answer { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+        post(self.host.address(), path, id, signature, body)
     }
 
     /// Waits until a deployment has ended.
@@ -122,7 +143,7 @@ impl Scene {
 
 impl Answer {
     #[track_caller]
-    fn is(self, status: u16, verdict: &str, words: &str) -> Self {
+    pub fn is(self, status: u16, verdict: &str, words: &str) -> Self {
         assert_eq!((self.status, self.body["verdict"].as_str()), (status, Some(verdict)), "{}", self.body);
         let reason = self.body["reason"].as_str().unwrap();
         assert!(reason.contains(words), "{words:?} is not in {reason:?}");

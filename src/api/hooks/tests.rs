@@ -161,12 +161,7 @@ fn docker_hub_cannot_sign() {
 fn github_pushes() {
     let (here, push) = ((GITHUB, "master"), sent(Provider::Github, "push", "push"));
     push.check(here, &[], Verdict::Deployed, "a push");
-    push.check(
-        (GITHUB, "main"),
-        &[],
-        Verdict::Ignored,
-        "the branch master, and this app follows the branch main",
-    );
+    push.check((GITHUB, "main"), &[], Verdict::Ignored, "the branch master, and the branch main is followed");
     push.check(("https://github.com/a/b.git", "master"), &[], Verdict::Ignored, "another repository");
     push.check(here, &["docs/**"], Verdict::Deployed, "first push");
     let later = push.with(&json!({ "/created": false }));

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use utoipa::openapi::schema::Type;
 
-use super::super::{Api, Route, domain, exec, service, template, traffic, wire};
+use super::super::{Api, Route, domain, exec, service, template, traffic, webhook, wire};
 
 /// Templates, services, and what their files are.
 pub(super) fn of_all() -> Vec<Route<Api>> {
@@ -16,7 +16,7 @@ pub(super) fn of_all() -> Vec<Route<Api>> {
             .gives::<wire::Template>(StatusCode::OK),
         Route::get("/api/services", service::list).about("Every service").lists::<wire::Service>(),
         Route::post("/api/services", service::create)
-            .about("Create a service from a compose file, and bring it up")
+            .about("Create a service from a compose file or a repository, and bring it up")
             .takes::<wire::CreateService>()
             .gives::<wire::SubmittedRevision>(StatusCode::CREATED),
         Route::get("/api/services/{id}", service::show)
@@ -33,6 +33,13 @@ pub(super) fn of_all() -> Vec<Route<Api>> {
         Route::put("/api/services/{id}/files", service::update)
             .about("Replace the files of a service, and bring up what they say")
             .takes::<wire::ServiceFiles>()
+            .gives::<wire::SubmittedRevision>(StatusCode::ACCEPTED),
+        Route::put("/api/services/{id}/source", service::set_source)
+            .about("Have the files of a service come from a repository, or be handed in, from its next revision on")
+            .takes::<wire::SetServiceSource>()
+            .gives::<wire::Service>(StatusCode::OK),
+        Route::post("/api/services/{id}/deploy", service::deploy)
+            .about("Fetch what the repository of a service has, and bring it up")
             .gives::<wire::SubmittedRevision>(StatusCode::ACCEPTED),
         Route::post("/api/services/{id}/preview", service::preview)
             .about("The units that these files would become, and what an update would do")
@@ -71,6 +78,9 @@ pub(super) fn of_one() -> Vec<Route<Api>> {
             .about("One revision")
             .query("wait", Type::Boolean, "Whether to wait a while for its end")
             .gives::<wire::Revision>(StatusCode::OK),
+        Route::get("/api/services/{id}/revisions/{number}/log", service::revision_log)
+            .about("What was fetched and built for a revision")
+            .gives::<wire::RevisionLog>(StatusCode::OK),
         Route::post("/api/services/{id}/revisions/{number}/rollback", service::roll_back)
             .about("Bring back the files of a revision")
             .gives::<wire::SubmittedRevision>(StatusCode::ACCEPTED),
@@ -93,5 +103,23 @@ pub(super) fn of_one() -> Vec<Route<Api>> {
             .about("Change what the proxy does with the requests of a service; null brings an option back to its default")
             .takes::<wire::TrafficOptions>()
             .gives::<wire::TrafficOptions>(StatusCode::OK),
+    ]
+}
+
+/// The webhooks of services.
+pub(super) fn of_webhooks() -> Vec<Route<Api>> {
+    vec![
+        Route::get("/api/services/{id}/webhooks", webhook::list_of_service)
+            .about("The webhooks of a service and what was delivered to them, newest first")
+            .query("limit", Type::Integer, "How many deliveries; 20 if not said, at most 100")
+            .query("before", Type::Integer, "Only deliveries older than this id")
+            .gives::<wire::Webhooks>(StatusCode::OK),
+        Route::post("/api/services/{id}/webhooks", webhook::enable_of_service)
+            .about("Take webhooks of a provider for a service, with a new secret that is shown once")
+            .takes::<wire::EnableWebhook>()
+            .gives::<wire::EnabledWebhook>(StatusCode::CREATED),
+        Route::delete("/api/services/{id}/webhooks/{provider}", webhook::disable_of_service)
+            .about("Take webhooks of a provider for a service no more")
+            .answers_nothing(),
     ]
 }

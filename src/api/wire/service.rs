@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Domain, FieldErrors, Unit, time};
+use super::{Domain, FieldErrors, Hidden, SetSource, Unit, time};
+use crate::domain::build::RepoPath;
 use crate::domain::name::Slug;
+use crate::domain::secret::Secret;
 use crate::domain::service as domain;
-use crate::domain::service::{FileName, Files};
-use crate::engine::NewService;
+use crate::domain::service::{FileName, Files, Followed};
+use crate::domain::source::{GitAccess, Source};
+use crate::engine::{NewRepository, NewService};
 
 /// A service to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -24,12 +27,78 @@ pub struct CreateService {
     /// them with a template.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// The repository that its files come from, in place of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<ServiceRepository>,
     /// The template that it is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
     /// What is said about the template's variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
+}
+
+/// A repository that the files of a service come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceRepository {
+    /// Its address.
+    pub url: String,
+    /// The branch that is followed; `main` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Where the compose file lies in it; the first of `compose.yaml`, `compose.yml`, `docker-compose.yaml` and
+    /// `docker-compose.yml` at its root if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The name of the key that opens it over SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_key: Option<String>,
+    /// The token that opens it over HTTPS; never shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub git_token: Option<Hidden>,
+    /// The user name that goes with the token; `git` if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_token_user: Option<String>,
+    /// The text of an `.env` whose variables are added to those of the repository's own, and win; as before if not said,
+    /// none if it is empty. Kept sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub variables: Option<Hidden>,
+}
+
+/// Where the files of a service come from, said whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetServiceSource {
+    /// The repository; without it, files are handed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<ServiceRepository>,
+}
+
+/// What a service follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FollowedRepository {
+    /// The address of the repository.
+    pub url: String,
+    /// What of it: `branch main`.
+    pub reference: String,
+    /// Where the compose file lies in it; null: one of the usual names at its root.
+    pub file: Option<String>,
+    /// How rivetr is let in: `public`, `token` or `key`.
+    pub access: String,
+    /// The name of the key, if it is one.
+    pub git_key: Option<String>,
+    /// Whether there are variables besides those of the repository.
+    pub has_variables: bool,
+}
+
+/// What was fetched and built for a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RevisionLog {
+    /// What it said, line by line; empty: nothing was fetched, or it is forgotten.
+    pub text: String,
 }
 
 /// The files of a service.
@@ -55,6 +124,8 @@ pub struct Service {
     pub revision: Option<u32>,
     /// Its newest revision, however it went.
     pub latest: Option<Revision>,
+    /// The repository that its files come from; null: they are handed in.
+    pub repository: Option<FollowedRepository>,
     /// Where people find it.
     pub urls: Vec<String>,
     /// When it was created (RFC 3339).
@@ -66,10 +137,14 @@ pub struct Service {
 pub struct Revision {
     /// Its number in the service.
     pub number: u32,
-    /// `queued`, `pulling`, `starting`, `live`, `failed` or `superseded`.
+    /// `queued`, `fetching`, `pulling`, `building`, `starting`, `live`, `failed` or `superseded`.
     pub state: String,
     /// The revision whose files it brings back.
     pub back_to: Option<u32>,
+    /// The commit of the repository that it is; null: its files were handed in, or nothing is fetched yet.
+    pub commit: Option<String>,
+    /// What is not quite as its files say, with file and line.
+    pub warnings: Vec<String>,
     /// Why it failed.
     pub failure: Option<String>,
     /// Its containers.
@@ -136,10 +211,13 @@ impl CreateService {
     /// The service that is asked for, or what is wrong with each field. The files of one that is made of a template are for
     /// the caller to add.
     pub fn parse(self) -> Result<NewService, FieldErrors> {
-        let Self { name, project, files, template, variables } = self;
+        let Self { name, project, files, repository, template, variables } = self;
         let mut errors = FieldErrors::default();
         if template.is_some() && !files.is_empty() {
             errors.put("files", "a service is made either of files or of a template");
+        }
+        if repository.is_some() && (template.is_some() || !files.is_empty()) {
+            errors.put("repository", "a service is made of one of files, a template and a repository");
         }
         if template.is_none() && !variables.is_empty() {
             errors.put("variables", "only a template has variables: write those of a compose file into .env");
@@ -148,9 +226,65 @@ impl CreateService {
         let project =
             errors.take("project", Slug::parse(project.as_deref().unwrap_or(super::DEFAULT_PROJECT)));
         let files = parse_files(files, &mut errors);
+        let repository = repository.and_then(|repository| repository.parse_into(&mut errors));
         match (slug, project) {
-            (Some(slug), Some(project)) if errors.0.is_empty() => Ok(NewService { slug, project, files }),
+            (Some(slug), Some(project)) if errors.0.is_empty() => {
+                Ok(NewService { slug, project, files, repository })
+            }
             _ => Err(errors),
+        }
+    }
+}
+
+impl ServiceRepository {
+    /// The repository with what goes with it, with the errors added to those of other fields.
+    fn parse_into(self, errors: &mut FieldErrors) -> Option<NewRepository> {
+        let Self { url, branch, file, git_key, git_token, git_token_user, variables } = self;
+        let file = file.filter(|file| !file.is_empty()).map(|file| RepoPath::parse(&file)).transpose();
+        let file = errors.take("file", file);
+        let source =
+            SetSource { git: Some(url), branch, git_key, git_token, git_token_user, ..SetSource::default() };
+        match source.parse_into(errors)? {
+            (Source::Git(git), token) => {
+                let variables = variables.map(|text| Secret::from(text.0.as_str()));
+                Some(NewRepository {
+                    followed: Followed { git, file: file?, variables: None },
+                    token,
+                    variables,
+                })
+            }
+            (Source::Push { .. } | Source::Image { .. } | Source::Upload | Source::Inline { .. }, _) => None,
+        }
+    }
+}
+
+impl SetServiceSource {
+    /// What is to be followed, or what is wrong with each field.
+    pub fn parse(self) -> Result<Option<NewRepository>, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let parsed = self.repository.map(|repository| repository.parse_into(&mut errors));
+        match parsed {
+            None => Ok(None),
+            Some(Some(followed)) if errors.0.is_empty() => Ok(Some(followed)),
+            Some(_) => Err(errors),
+        }
+    }
+}
+
+impl From<&Followed> for FollowedRepository {
+    fn from(Followed { git, file, variables }: &Followed) -> Self {
+        let (access, git_key) = match &git.access {
+            GitAccess::Public => ("public", None),
+            GitAccess::Token { .. } => ("token", None),
+            GitAccess::Key(name) => ("key", Some(name.to_string())),
+        };
+        Self {
+            url: git.url.to_string(),
+            reference: git.reference.to_string(),
+            file: file.as_ref().map(ToString::to_string),
+            access: access.to_owned(),
+            git_key,
+            has_variables: variables.is_some(),
         }
     }
 }
@@ -176,6 +310,8 @@ impl From<&domain::Revision> for Revision {
             number: revision.number,
             state: revision.state.as_str().to_owned(),
             back_to: revision.back_to,
+            commit: revision.commit.as_ref().map(ToString::to_string),
+            warnings: revision.warnings.clone(),
             failure: revision.failure.clone(),
             containers: revision.parts.iter().map(|part| part.name.clone()).collect(),
             created: time(revision.created),

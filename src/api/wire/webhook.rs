@@ -45,7 +45,7 @@ impl fmt::Debug for EnabledWebhook {
     }
 }
 
-/// The webhooks of an app and one page of what was delivered.
+/// The webhooks of an app or a service and one page of what was delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Webhooks {
     /// The webhooks.
@@ -72,8 +72,10 @@ pub struct Webhook {
 pub struct Delivery {
     /// Its number.
     pub id: i64,
-    /// The name of the app it was for.
-    pub app: String,
+    /// The name of the app it was for; null: it was for a service.
+    pub app: Option<String>,
+    /// The name of the service it was for; null: it was for an app.
+    pub service: Option<String>,
     /// Who sent it.
     pub provider: String,
     /// The number that the provider gave it.
@@ -86,8 +88,10 @@ pub struct Delivery {
     pub verdict: String,
     /// Why.
     pub reason: String,
-    /// The deployment that it asked for.
+    /// The deployment of the app that it asked for.
     pub deployment: Option<i64>,
+    /// The revision of the service that it asked for.
+    pub revision: Option<u32>,
     /// The delivery that it looks at once more.
     pub replay_of: Option<i64>,
 }
@@ -110,8 +114,10 @@ pub struct DeliveryAnswer {
     pub verdict: String,
     /// Why.
     pub reason: String,
-    /// The deployment that it asked for.
+    /// The deployment of the app that it asked for.
     pub deployment: Option<i64>,
+    /// The revision of the service that it asked for.
+    pub revision: Option<u32>,
 }
 
 impl EnableWebhook {
@@ -144,8 +150,8 @@ impl From<&webhook::Delivery> for Delivery {
     fn from(delivery: &webhook::Delivery) -> Self {
         let webhook::Delivery {
             id,
-            app: _,
-            app_slug,
+            target,
+            slug,
             provider,
             name,
             event,
@@ -153,11 +159,17 @@ impl From<&webhook::Delivery> for Delivery {
             verdict,
             reason,
             deployment,
+            revision,
             replay_of,
         } = delivery;
+        let (app, service) = match target {
+            webhook::Target::App(_) => (Some(slug.to_string()), None),
+            webhook::Target::Service(_) => (None, Some(slug.to_string())),
+        };
         Self {
             id: id.0,
-            app: app_slug.to_string(),
+            app,
+            service,
             provider: provider.to_string(),
             name: name.clone(),
             event: event.clone(),
@@ -165,6 +177,7 @@ impl From<&webhook::Delivery> for Delivery {
             verdict: verdict.as_str().to_owned(),
             reason: reason.clone(),
             deployment: deployment.map(|id| id.0),
+            revision: *revision,
             replay_of: replay_of.map(|id| id.0),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -11,15 +11,16 @@ use super::super::session::Session;
 use super::super::table::harmless;
 use super::Named;
 use super::gather::gather;
-use crate::api::wire::{CreateService, Revision, ServicePreview, SubmittedRevision};
+use super::repository::Repository;
+use crate::api::wire::{CreateService, Revision, ServiceFiles, ServicePreview, SubmittedRevision};
 use crate::domain::name::Slug;
 
 /// The files that are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Sources {
-    /// The compose file; files of its folder that it names go along
-    #[arg(long, short, value_name = "FILE", default_value = "compose.yaml")]
-    file: PathBuf,
+    /// The compose file; files of its folder that it names go along [default: compose.yaml]
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Take variables from this file in place of the .env beside the compose file
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
@@ -30,10 +31,17 @@ pub struct Sources {
 pub struct Create {
     #[command(flatten)]
     service: Named,
+    /// The compose file; files of its folder that it names go along [default: compose.yaml]. With a repository, its path
+    /// there [default: the first of compose.yaml, compose.yml, docker-compose.yaml and docker-compose.yml]
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Take variables from this file in place of the .env beside the compose file; with a repository, besides its own
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
     #[command(flatten)]
-    sources: Sources,
+    repository: Repository,
     /// Make it of this template, in place of files; see `rivetr templates list`
-    #[arg(long, value_name = "TEMPLATE", value_parser = Slug::parse, conflicts_with_all = ["file", "env_file"])]
+    #[arg(long, value_name = "TEMPLATE", value_parser = Slug::parse, conflicts_with_all = ["file", "env_file", "repository"])]
     template: Option<Slug>,
     /// Say a variable of the template; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", requires = "template", value_parser = parse_pair)]
@@ -95,17 +103,35 @@ pub struct Delete {
     yes: bool,
 }
 
+impl Sources {
+    fn gather(&self) -> Result<ServiceFiles, Failure> {
+        let file = self.file.as_deref().unwrap_or(Path::new("compose.yaml"));
+        gather(file, self.env_file.as_deref())
+    }
+}
+
 impl Create {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { service: Named { name }, sources, template, variables, project, no_wait } = self;
-        let files = match &template {
-            Some(_) => BTreeMap::new(),
-            None => gather(&sources.file, sources.env_file.as_deref())?.files,
+        let Self {
+            service: Named { name },
+            file,
+            env_file,
+            repository,
+            template,
+            variables,
+            project,
+            no_wait,
+        } = self;
+        let repository = repository.asked(file.as_deref(), env_file.as_deref())?;
+        let files = match (&template, &repository) {
+            (None, None) => Sources { file, env_file }.gather()?.files,
+            (Some(_), _) | (_, Some(_)) => BTreeMap::new(),
         };
         let request = CreateService {
             name: name.to_string(),
             project: project.map(|project| project.to_string()),
             files,
+            repository,
             template: template.map(|template| template.to_string()),
             variables: variables.into_iter().collect(),
         };
@@ -117,7 +143,7 @@ impl Create {
 impl Update {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         let Self { service: Named { name }, sources, no_wait } = self;
-        let files = gather(&sources.file, sources.env_file.as_deref())?;
+        let files = sources.gather()?;
         let answer = session.client.put(&format!("/api/services/{name}/files"), &files).await?;
         finish(session, answer.decode()?, no_wait).await
     }
@@ -126,7 +152,7 @@ impl Update {
 impl Diff {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         let Self { service: Named { name }, sources, units } = self;
-        let files = gather(&sources.file, sources.env_file.as_deref())?;
+        let files = sources.gather()?;
         let answer = session.client.post_patiently(&format!("/api/services/{name}/preview"), &files).await?;
         session.show(&answer, |preview: ServicePreview| {
             let ServicePreview { units: texts, steps, warnings } = preview;
@@ -169,12 +195,21 @@ impl Delete {
     }
 }
 
-/// Says what was taken and waits for how it ends.
-async fn finish(session: &mut Session, taken: SubmittedRevision, no_wait: bool) -> Result<(), Failure> {
-    let SubmittedRevision { service, revision, warnings } = taken;
-    for warning in &warnings {
+fn warn(warnings: &[String]) -> Result<(), Failure> {
+    for warning in warnings {
         writeln!(std::io::stderr(), "warning: {}", harmless(warning))?;
     }
+    Ok(())
+}
+
+/// Says what was taken and waits for how it ends.
+pub(super) async fn finish(
+    session: &mut Session,
+    taken: SubmittedRevision,
+    no_wait: bool,
+) -> Result<(), Failure> {
+    let SubmittedRevision { service, revision, warnings } = taken;
+    warn(&warnings)?;
     if no_wait {
         let words = format!("Revision {} of {service} is on its way.", revision.number);
         return if session.json { session.document(&revision) } else { session.line(&words) };
@@ -194,7 +229,11 @@ async fn finish(session: &mut Session, taken: SubmittedRevision, no_wait: bool) 
         if session.json {
             session.document(&revision)?;
         }
-        let Revision { number, failure, .. } = revision;
+        let Revision { number, failure, warnings: found, .. } = revision;
+        if warnings.is_empty() {
+            // What comes from a repository was not read yet when it was taken.
+            warn(&found)?;
+        }
         return match state.as_str() {
             "live" if session.json => Ok(()),
             "live" => session.line(&format!("Revision {number} of {service} is live.")),

@@ -7,6 +7,7 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::{facts, harmless, or_dash, table, time};
 use super::Named;
+use super::repository;
 use crate::api::wire::{List, Revision, Service, ServiceContainer, ServiceFiles, ServiceStatus};
 use crate::domain::name::Slug;
 
@@ -69,12 +70,14 @@ pub(super) async fn revisions(session: &mut Session, name: &Slug) -> Result<(), 
     session.show(&answer, |revisions: List<Revision>| {
         let row = |revision: &Revision| {
             let back = revision.back_to.map(|number| format!("brings back {number}"));
+            let commit = revision.commit.as_deref().and_then(|commit| commit.get(..8));
+            let commit = commit.map(|commit| format!("commit {commit}"));
             let why = revision.failure.as_deref().and_then(|why| why.lines().next()).map(harmless);
             [
                 revision.number.to_string(),
                 revision.state.clone(),
                 time(&revision.created),
-                or_dash(why.or(back).as_deref()),
+                or_dash(why.or(back).or(commit).as_deref()),
             ]
         };
         table(
@@ -111,6 +114,9 @@ fn words(status: &ServiceStatus) -> String {
         ("state", state(service)),
         ("revision", or_dash(revision.as_deref())),
     ];
+    if let Some(followed) = &service.repository {
+        known.push(("follows", repository::words(followed)));
+    }
     let failure = service.latest.as_ref().and_then(|latest| latest.failure.as_deref());
     if let Some(failure) = failure {
         known.push(("failure", failure.lines().map(harmless).collect::<Vec<_>>().join("\n          ")));

@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::table::facts;
-use super::parse_provider;
+use super::{Whose, parse_provider};
 use crate::api::wire::{EnableWebhook, EnabledWebhook};
 use crate::domain::name::Slug;
 use crate::domain::webhook::Provider;
@@ -15,9 +15,8 @@ use crate::domain::webhook::Provider;
 #[command(after_help = "Example: rivetr webhooks enable blog --watch 'api/**' --watch '!**/*.md'\n\n\
                   Enabling it again makes a new secret; the old one is worthless at once.")]
 pub struct Enable {
-    /// The app
-    #[arg(value_parser = Slug::parse)]
-    name: Slug,
+    #[command(flatten)]
+    whose: Whose,
     /// Who sends: github, gitlab, gitea (also Forgejo), bitbucket, dockerhub, ghcr or generic [default: as the
     /// repository's host says]
     #[arg(long, value_parser = parse_provider)]
@@ -29,17 +28,17 @@ pub struct Enable {
 
 impl Enable {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { name, provider, watch } = self;
+        let Self { whose, provider, watch } = self;
         let request = EnableWebhook {
             provider: provider.map(|provider| provider.to_string()),
             watch: (!watch.is_empty()).then_some(watch),
         };
-        let answer = session.client.post(&format!("/api/apps/{name}/webhooks"), &request).await?;
-        session.show(&answer, |enabled: EnabledWebhook| words(&name, enabled))
+        let answer = session.client.post(&whose.path(), &request).await?;
+        session.show(&answer, |enabled: EnabledWebhook| words(&whose.name, enabled))
     }
 }
 
-fn words(app: &Slug, enabled: EnabledWebhook) -> String {
+fn words(name: &Slug, enabled: EnabledWebhook) -> String {
     let EnabledWebhook { provider, url, path, secret, signing_token, watch } = enabled;
     let advice = Provider::parse(&provider).map_or("", advice);
     let mut rows = vec![("url", url.unwrap_or_else(|| format!("http://HOST{path}")))];
@@ -49,7 +48,7 @@ fn words(app: &Slug, enabled: EnabledWebhook) -> String {
         rows.push(("watched", watch.join(" ")));
     }
     format!(
-        "{app} takes webhooks of {provider}. The secret is shown this once.\n\n{}\n{advice}\n",
+        "{name} takes webhooks of {provider}. The secret is shown this once.\n\n{}\n{advice}\n",
         facts(&rows)
     )
 }

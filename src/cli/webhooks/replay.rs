@@ -1,4 +1,4 @@
-//! `rivetr webhooks replay`: a delivery once more, as the app is set now.
+//! `rivetr webhooks replay`: a delivery once more, as whom it was for is set now.
 
 use clap::Args;
 
@@ -21,9 +21,10 @@ impl Replay {
         let path = format!("/api/webhook-deliveries/{}/replay", self.id);
         let answer = session.client.post(&path, &serde_json::json!({})).await?;
         session.show(&answer, |delivery: Delivery| {
-            let asked = match delivery.deployment {
-                Some(id) => format!("Deployment {id} was asked for.\n"),
-                None => String::new(),
+            let asked = match (delivery.deployment, delivery.revision) {
+                (Some(id), _) => format!("Deployment {id} was asked for.\n"),
+                (None, Some(number)) => format!("Revision {number} was asked for.\n"),
+                (None, None) => String::new(),
             };
             format!("{}: {}\n{asked}", delivery.verdict, harmless(&delivery.reason))
         })

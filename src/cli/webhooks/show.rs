@@ -24,19 +24,34 @@ impl Show {
 }
 
 fn words(ShownDelivery { delivery, body }: &ShownDelivery) -> String {
-    let Delivery { id, app, provider, name, event, received, verdict, reason, deployment, replay_of } =
-        delivery;
+    let Delivery {
+        id,
+        app,
+        service,
+        provider,
+        name,
+        event,
+        received,
+        verdict,
+        reason,
+        deployment,
+        revision,
+        replay_of,
+    } = delivery;
     let number = |number: &Option<i64>| or_dash(number.map(|number| number.to_string()).as_deref());
     let facts = facts(&[
         ("delivery", id.to_string()),
-        ("app", app.clone()),
+        (if service.is_some() { "service" } else { "app" }, or_dash(service.as_deref().or(app.as_deref()))),
         ("from", provider.clone()),
         ("number there", or_dash(name.as_deref().map(harmless).as_deref())),
         ("event", harmless(event)),
         ("received", time(received)),
         ("verdict", verdict.clone()),
         ("why", harmless(reason)),
-        ("deployment", number(deployment)),
+        match revision {
+            Some(revision) => ("revision", revision.to_string()),
+            None => ("deployment", number(deployment)),
+        },
         ("replay of", number(replay_of)),
     ]);
     match body {

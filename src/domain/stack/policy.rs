@@ -143,8 +143,9 @@ impl Check<'_> {
         if let ImageSource::Build { .. } = container.image {
             self.refuse(
                 at("build"),
-                "a service is made of images that are there already: build it as an app (rivetr apps create), or name \
-                 an image of a registry",
+                "a service whose files are handed in is made of images that are there already: have it follow the \
+                 repository (rivetr services source NAME --repository URL), and it is built from there; or name an image \
+                 of a registry",
             );
         }
         self.powers(key, container);

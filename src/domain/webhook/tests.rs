@@ -47,7 +47,7 @@ fn events() {
         &[],
         &push(change("refs/heads/other")),
         Verdict::Ignored,
-        "the branch other, and this app follows the branch main",
+        "the branch other, and the branch main is followed",
     );
     check(&[], &push(change("refs/heads/main2")), Verdict::Ignored, "the branch main2");
     check(&[], &push(change("refs/tags/main")), Verdict::Ignored, "the tag main");

@@ -114,6 +114,7 @@ impl Engine {
     async fn finish_deleting(&self, service: &Service) -> Result<(), EngineError> {
         let owner = Owner::Service(service.slug.clone());
         self.end_pull_for(&owner).await?;
+        self.end_builds_of_service(service).await?;
         let _alone = self.0.serving.take(service.id).await;
         if self.reader().service_by_id(service.id).await?.is_none() {
             return Ok(());
@@ -138,6 +139,9 @@ impl Engine {
             }
         }
         self.end_pull_for(&owner).await?;
+        self.end_builds_of_service(service).await?;
+        self.remove_all_service_images(service).await?;
+        self.machine().workspace.remove_service(&service.slug).map_err(EngineError::internal)?;
         self.0.writer.finish_service_deletion(service.id).await?;
         self.stir();
         self.hosts_changed();

@@ -2,15 +2,17 @@
 //! generator before any of it is stored.
 
 use std::collections::BTreeMap;
-use std::io::{Error, ErrorKind};
+use std::io::{self, Error, ErrorKind};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use super::super::{Engine, EngineError};
+use super::builds::{self, ServiceBuild};
 use super::secret_name;
 use crate::compose::{self, Notice, Reading, Request};
 use crate::domain::dotenv;
 use crate::domain::service::{FileName, Files, Service, compose_file};
+use crate::domain::source::CommitId;
 use crate::domain::stack::policy::{self, Circumstances};
 use crate::host::layout::Manager;
 use crate::host::units::UnitsError;
@@ -20,9 +22,28 @@ use crate::quadlet::service::{Place, RenderError, Rendered, adapt, images, rende
 use crate::quadlet::stack::Note;
 
 /// The folder that stands for the files which were handed in. Nothing on the machine is read there.
-const FOLDER: &str = "/compose";
+pub(super) const FOLDER: &str = "/compose";
 /// The most lines that are said of what is wrong.
 const LINES_MAX: usize = 100;
+
+/// Files, and where they come from.
+#[derive(Debug, Clone)]
+pub(super) struct Handed {
+    /// The files, by their names below the folder.
+    pub(super) files: Files,
+    /// Which of them is the compose file; none: the one that has a usual name.
+    pub(super) origin: Option<FileName>,
+    /// The commit of the repository that they come from, with which goes what they have built; none: somebody handed them
+    /// in.
+    pub(super) commit: Option<CommitId>,
+}
+
+impl Handed {
+    /// Files that somebody handed in.
+    pub(super) fn by_hand(files: Files) -> Self {
+        Self { files, origin: None, commit: None }
+    }
+}
 
 /// Files that may be applied.
 pub(super) struct Prepared {
@@ -30,32 +51,48 @@ pub(super) struct Prepared {
     pub(super) rendered: Rendered,
     /// The images, and whether each is fetched although it is there.
     pub(super) images: BTreeMap<String, bool>,
+    /// What is built of the repository.
+    pub(super) builds: Vec<ServiceBuild>,
     /// What is not quite as the files say.
     pub(super) warnings: Vec<String>,
 }
 
 impl Engine {
-    /// Makes units of files. With `claim` their names and addresses are taken; without, nothing is changed, and a container
+    /// Makes units of files, for the revision of that number. With `claim` their names and addresses are taken; without, nothing is changed, and a container
     /// that is new has no address yet.
     pub(super) async fn prepare_service(
         &self,
         service: &Service,
-        files: &Files,
+        handed: &Handed,
+        number: u32,
         administrator: bool,
         claim: bool,
     ) -> Result<Prepared, EngineError> {
-        let origin = compose_file(files).map(FileName::to_string);
+        let files = &handed.files;
+        let origin = handed.origin.as_ref().or_else(|| compose_file(files)).map(FileName::to_string);
         let origin =
             origin.ok_or_else(|| invalid(vec!["there is no compose.yaml among the files".to_owned()]))?;
         let read = {
             let (files, origin, name) = (files.clone(), origin.clone(), service.slug.to_string());
-            tokio::task::spawn_blocking(move || read(&files, &origin, name))
+            tokio::task::spawn_blocking(move || read_handed(&files, &origin, name))
         };
         let reading = read.await.map_err(EngineError::internal)?;
         let reading = reading.map_err(|refusal| invalid(refusal.problems.iter().map(said).collect()))?;
         let socket = &self.machine().layout.podman_socket;
-        let (stack, adapted) = adapt(reading.stack.clone(), &service.slug, Path::new(FOLDER), files, socket);
-        let refusals = self.judge(service, &stack, administrator).await?;
+        let (mut stack, mut adapted) =
+            adapt(reading.stack.clone(), &service.slug, Path::new(FOLDER), files, socket);
+        let mut refusals = Vec::new();
+        let mut built = Vec::new();
+        if handed.commit.is_some() {
+            match builds::take(&mut stack, &service.slug, number) {
+                Ok((found, notes)) => {
+                    built = found;
+                    adapted.extend(notes);
+                }
+                Err(notes) => refusals = notes,
+            }
+        }
+        refusals.extend(self.judge(service, &stack, administrator).await?);
         let at = |note: &Note| said(&placed(&reading, &origin, note));
         if !refusals.is_empty() {
             return Err(invalid(refusals.iter().map(at).collect()));
@@ -66,7 +103,7 @@ impl Engine {
             addresses: &BTreeMap::new(),
             features: self.podman_features().await?,
             origin: &origin,
-            variables: &variables(files),
+            variables: &variables(files, &origin),
             name: &|value| secret_name(service, value),
         };
         let written = |outcome: Result<Rendered, RenderError>| {
@@ -87,7 +124,7 @@ impl Engine {
         }
         let notes = adapted.iter().chain(&rendered.notes).map(at);
         let warnings = reading.warnings.iter().map(said).chain(notes).collect();
-        Ok(Prepared { images: images(&stack), rendered, warnings })
+        Ok(Prepared { images: images(&stack), rendered, builds: built, warnings })
     }
 
     async fn judge(
@@ -132,37 +169,45 @@ impl Engine {
 }
 
 /// Reads the files as if they lay in the folder, with nothing else there and no variables but theirs.
-fn read(files: &Files, origin: &str, name: String) -> Result<Reading, compose::Refusal> {
-    let folder = Path::new(FOLDER);
+fn read_handed(files: &Files, origin: &str, name: String) -> Result<Reading, compose::Refusal> {
     let text = |path: &Path| {
-        let below = path.strip_prefix(folder).map_err(|_| Error::from(ErrorKind::NotFound))?;
+        let below = path.strip_prefix(FOLDER).map_err(|_| Error::from(ErrorKind::NotFound))?;
         let found = files.iter().find(|(name, _)| Path::new(name.as_str()) == below);
         found.map(|(_, text)| text.clone()).ok_or_else(|| Error::from(ErrorKind::NotFound))
     };
-    let request = Request {
-        file: folder.join(origin),
-        text: files
-            .iter()
-            .find(|(name, _)| name.as_str() == origin)
-            .map(|(_, text)| text.clone())
-            .unwrap_or_default(),
-        project_name: Some(name),
-        profiles: Vec::new(),
-        environment: BTreeMap::from([("PWD".to_owned(), FOLDER.to_owned())]),
-        env_files: Vec::new(),
-    };
-    compose::read(&request, &text)
+    read(&text, origin, name)
 }
 
-/// The variables of `.env`; what is wrong with it is said where it is read.
-fn variables(files: &Files) -> BTreeMap<String, String> {
-    let text = files.iter().find(|(name, _)| name.as_str() == ".env").map_or("", |(_, text)| text.as_str());
+/// Reads a compose file of the folder; `text` has what lies there.
+pub(super) fn read(
+    text: &dyn Fn(&Path) -> io::Result<String>,
+    origin: &str,
+    name: String,
+) -> Result<Reading, compose::Refusal> {
+    let file = Path::new(FOLDER).join(origin);
+    let folder = file.parent().unwrap_or(Path::new(FOLDER)).display().to_string();
+    let request = Request {
+        text: text(&file).unwrap_or_default(),
+        file,
+        project_name: Some(name),
+        profiles: Vec::new(),
+        environment: BTreeMap::from([("PWD".to_owned(), folder)]),
+        env_files: Vec::new(),
+    };
+    compose::read(&request, text)
+}
+
+/// The variables of the `.env` beside the compose file; what is wrong with it is said where it is read.
+fn variables(files: &Files, origin: &str) -> BTreeMap<String, String> {
+    let beside = Path::new(origin).with_file_name(".env");
+    let found = files.iter().find(|(name, _)| Path::new(name.as_str()) == beside);
+    let text = found.map_or("", |(_, text)| text.as_str());
     let read = dotenv::parse(text).unwrap_or_default();
     read.into_iter().map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned())).collect()
 }
 
 /// A note with the line that it is about.
-fn placed(reading: &Reading, origin: &str, note: &Note) -> Notice {
+pub(super) fn placed(reading: &Reading, origin: &str, note: &Note) -> Notice {
     let Note { key, message } = note.clone();
     let place = reading.place(&key.split('.').collect::<Vec<_>>());
     let (file, line) =
@@ -171,12 +216,13 @@ fn placed(reading: &Reading, origin: &str, note: &Note) -> Notice {
 }
 
 /// A notice as people read it, with the file as they know it.
-fn said(notice: &Notice) -> String {
+pub(super) fn said(notice: &Notice) -> String {
     let file = notice.file.strip_prefix(FOLDER).unwrap_or(&notice.file).to_path_buf();
-    Notice { file, ..notice.clone() }.to_string()
+    let message = notice.message.replace(&format!("{FOLDER}/"), "");
+    Notice { file, message, ..notice.clone() }.to_string()
 }
 
-fn invalid(mut lines: Vec<String>) -> EngineError {
+pub(super) fn invalid(mut lines: Vec<String>) -> EngineError {
     let more = lines.len().saturating_sub(LINES_MAX);
     lines.truncate(LINES_MAX);
     if more > 0 {

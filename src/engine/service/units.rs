@@ -59,7 +59,8 @@ impl Engine {
     /// Every text that rivetr may have written for a service.
     async fn known_units(&self, service: &Service) -> Result<Known, EngineError> {
         let mut known = Known::new();
-        for revision in self.reader().revisions(service.id).await? {
+        let revisions = self.reader().revisions(service.id).await?;
+        for revision in revisions.into_iter().filter(|one| one.content.is_some()) {
             let files = match self.open_revision(&revision).and_then(|content| content.units(&service.slug)) {
                 Ok(files) => files,
                 Err(error) => {

@@ -1,4 +1,4 @@
-//! Bringing a revision up: its images, then what is other than before, then the wait until all of it runs. What does not
+//! Bringing a revision up: its repository, its images, then what is other than before, then the wait until all of it runs. What does not
 //! come up gives way to the revision before. Each step can be run twice: after a crash it begins again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::super::apply::ApplyError;
 use super::super::{Engine, EngineError};
 use super::content::Content;
+use super::follow::Unread;
 use crate::domain::service::{Revision, RevisionState, Service, ServiceId};
 use crate::domain::time::Timestamp;
 use crate::host::systemd::{ActiveState, InvocationId, StartError, UnitStatus};
@@ -68,16 +69,25 @@ impl Engine {
 
     /// Brings a revision to its end.
     async fn bring_revision_up(&self, service: &Service, revision: &Revision) -> Result<(), EngineError> {
-        let state = revision.state.pull().map_err(EngineError::internal)?;
+        let (content, state) = match self.content_of(service, revision).await {
+            Ok(read) => read,
+            Err(Unread::Because(why)) => return self.give_up(service, revision, why).await,
+            Err(Unread::Lost(error)) => return Err(error),
+        };
+        let mut state = state.pull().map_err(EngineError::internal)?;
         self.0.writer.move_revision(revision.id, state).await?;
         self.stir();
         self.failpoint("service-pulling");
-        let content = match self.open_revision(revision) {
-            Ok(content) => content,
-            Err(error) => return self.give_up(service, revision, error.to_string()).await,
-        };
         if let Some(why) = self.pull_images(service, &content.images).await? {
             return self.give_up(service, revision, why).await;
+        }
+        if !content.builds()?.is_empty() {
+            state = state.build().map_err(EngineError::internal)?;
+            self.0.writer.move_revision(revision.id, state).await?;
+            self.failpoint("service-building");
+            if let Some(why) = self.build_for(service, revision, &content).await? {
+                return self.give_up(service, revision, why).await;
+            }
         }
         let state = state.start().map_err(EngineError::internal)?;
         match self.refuse_drift(&[Owner::Service(service.slug.clone())]).await {
@@ -99,6 +109,22 @@ impl Engine {
         self.stir();
         self.publish_routes().await?;
         self.tidy_service(service, revision, &content).await
+    }
+
+    /// What a revision is made of, read now where it was not, and how far it has come.
+    async fn content_of(
+        &self,
+        service: &Service,
+        revision: &Revision,
+    ) -> Result<(Content, RevisionState), Unread> {
+        if revision.content.is_some() {
+            return match self.open_revision(revision) {
+                Ok(content) => Ok((content, revision.state)),
+                Err(error) => Err(Unread::Because(error.to_string())),
+            };
+        }
+        let content = self.read_revision(service, revision).await?;
+        Ok((content, RevisionState::Fetching))
     }
 
     /// Starts what is to run and waits until it does; why not, if it does not.
@@ -203,6 +229,9 @@ impl Engine {
         tracing::warn!(service = %service.slug, revision = revision.number, why, "a revision did not come up");
         self.0.writer.fail_revision(revision.id, why, self.now()).await?;
         self.stir();
+        if let Err(error) = self.machine().workspace.remove_revision(&service.slug, revision.number) {
+            tracing::warn!(service = %service.slug, %error, "the checkout of a revision is not removed");
+        }
         self.failpoint("service-failed");
         Ok(())
     }
@@ -217,6 +246,9 @@ impl Engine {
     /// Makes the units what the live revision says: after one that failed, at each start, and when somebody says so.
     async fn restore(&self, service: &Service) -> Result<(), EngineError> {
         let content = self.live_content(service).await?;
+        if let (Some(content), Some(live), false) = (&content, service.live, service.stopped) {
+            self.build_again(service, &self.revision(live).await?, content).await?;
+        }
         match self.converge_service(service, content.as_ref(), service.unsettled).await {
             // It was live and does not come up now: systemd goes on trying, and the status says so.
             Err(EngineError::Internal(error)) => match error.downcast::<ApplyError>() {
@@ -238,6 +270,22 @@ impl Engine {
         Ok(())
     }
 
+    /// Builds what the live revision has built where its images are gone: they are on no registry.
+    async fn build_again(
+        &self,
+        service: &Service,
+        live: &Revision,
+        content: &Content,
+    ) -> Result<(), EngineError> {
+        if content.builds()?.is_empty() {
+            return Ok(());
+        }
+        if let Some(why) = self.build_for(service, live, content).await? {
+            tracing::error!(service = %service.slug, why, "an image of the live revision is gone and cannot be built");
+        }
+        Ok(())
+    }
+
     /// Removes what no revision that runs needs any more: names of units, addresses, secrets, networks.
     async fn tidy_service(
         &self,
@@ -246,7 +294,7 @@ impl Engine {
         content: &Content,
     ) -> Result<(), EngineError> {
         // What a revision that is being read has claimed is not taken from it.
-        let _alone = self.0.changing.lock().await;
+        let alone = self.0.changing.lock().await;
         let unfinished = self.reader().revisions(service.id).await?;
         if unfinished.iter().any(|one| one.id != live.id && !one.state.is_end()) {
             return Ok(()); // it may need them
@@ -260,7 +308,9 @@ impl Engine {
             self.machine().podman.remove_network(network).await.map_err(EngineError::internal)?;
         }
         self.0.writer.release_units(service.id, gone).await?;
-        self.sweep_service_secrets(service, &content.secrets.keys().cloned().collect()).await
+        self.sweep_service_secrets(service, &content.secrets.keys().cloned().collect()).await?;
+        drop(alone);
+        self.tidy_builds(service).await
     }
 
     /// Goes on with all services, at start.

@@ -99,9 +99,11 @@ async fn run(
     let over = CancellationToken::new();
     let _watch = over.clone().drop_guard();
     let unit = wanted.running.first().cloned().unwrap_or_default();
-    engine.0.tasks.spawn(log::watch_file(engine.clone(), deployment.clone(), unit, over));
+    engine.0.tasks.spawn(log::watch_deployment(engine.clone(), deployment, unit, over));
     match engine.carry_out(&wanted, &observed, &owner, &wanted.running).await {
-        Err(ApplyError::Start(StartError::Failed(_))) if log::is_too_long(&engine, deployment) => {
+        Err(ApplyError::Start(StartError::Failed(_)))
+            if log::is_too_long(&engine, &engine.machine().workspace.log(deployment)) =>
+        {
             Err(Halt::because(format!("the command {when} the switch was ended"), log::too_long(&engine)))
         }
         Err(ApplyError::Start(StartError::Failed(failure))) => {

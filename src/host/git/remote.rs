@@ -60,19 +60,19 @@ pub enum NotLetIn {
     /// Nothing was given to show.
     #[error(
         "it wants a user name and a token, as it also does where there is no such repository: check the address, or \
-         give the app a token with --git-token-file"
+         give a token with --git-token-file"
     )]
     WantsToken,
     /// The token is worth nothing there.
     #[error(
         "it does not accept the token: it was mistyped, has expired or was revoked. Make another one there and give \
-         it to the app with --git-token-file"
+         it with --git-token-file"
     )]
     BadToken,
     /// The token does not reach as far.
     #[error(
         "the token may not read this repository: give it the right to read the repository's contents there, or give \
-         the app another one with --git-token-file"
+         another one with --git-token-file"
     )]
     Forbidden,
     /// It is somewhere else now.
@@ -81,11 +81,11 @@ pub enum NotLetIn {
     )]
     Redirected,
     /// An address of SSH, and no key for it.
-    #[error("it is reached over SSH, and there is no key for it: give the app one with --git-key")]
+    #[error("it is reached over SSH, and there is no key for it: give one with --git-key")]
     WantsKey,
     /// The server of SSH does not take the key.
     #[error(
-        "it does not accept the app's key: add its public half there as a deploy key; `rivetr keys show NAME` prints it"
+        "it does not accept the key: add its public half there as a deploy key; `rivetr keys show NAME` prints it"
     )]
     KeyRefused,
     /// The server shows another key than before.
@@ -366,7 +366,7 @@ mod tests {
         check(ssh, &key, changed, &words);
         let other = "No ED25519 host key is known for x and you have requested strict checking.";
         check(ssh, &key, other, "one of another kind");
-        check(ssh, &key, "git@example.org: Permission denied (publickey).", "does not accept the app's key");
+        check(ssh, &key, "git@example.org: Permission denied (publickey).", "does not accept the key");
         let curl = "fatal: unable to access 'https://example.org/a.git/': ";
         let silent =
             format!("{curl}Operation too slow. Less than 1000 bytes/sec transferred the last 30 seconds");

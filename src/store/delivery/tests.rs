@@ -8,7 +8,7 @@ fn new(app: &App, name: &str, body: &str, verdict: Verdict) -> NewDelivery {
     let mut body_hash = [0; 32];
     body_hash[..body.len()].copy_from_slice(body.as_bytes());
     NewDelivery {
-        app: app.id,
+        target: Target::App(app.id),
         provider: Provider::Github,
         name: Some(name.to_owned()),
         event: "push".to_owned(),
@@ -61,7 +61,13 @@ async fn a_delivery_asks_for_one_deployment_however_often_it_comes() {
     let other = store.app("other").await;
     let gitea = NewDelivery { provider: Provider::Gitea, ..delivery.clone() };
     first(store.writer.take_delivery(gitea, NOW).await.unwrap());
-    first(store.writer.take_delivery(NewDelivery { app: other.id, ..delivery.clone() }, NOW).await.unwrap());
+    first(
+        store
+            .writer
+            .take_delivery(NewDelivery { target: Target::App(other.id), ..delivery.clone() }, NOW)
+            .await
+            .unwrap(),
+    );
     first(store.writer.take_delivery(delivery, at(7)).await.unwrap());
 }
 
@@ -85,16 +91,16 @@ async fn what_was_refused_or_is_a_replay_keeps_nothing_out() {
     let replay = NewDelivery { replay_of: Some(taken.id), ..refused(&app) };
     let (replayed, _) = first(store.writer.take_delivery(replay, NOW).await.unwrap());
     assert_eq!(replayed.replay_of, Some(taken.id));
-    let listed = store.reader.deliveries(app.id, None, 10).await.unwrap();
+    let listed = store.reader.deliveries(Target::App(app.id), None, 10).await.unwrap();
     assert_eq!(listed.iter().map(|one| one.id.0).collect::<Vec<_>>(), [3, 2, 1]);
-    assert_eq!(store.reader.deliveries(app.id, Some(taken.id), 10).await.unwrap().len(), 1);
+    assert_eq!(store.reader.deliveries(Target::App(app.id), Some(taken.id), 10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn the_log_is_bounded_and_strangers_push_nothing_out() {
     let store = Fixture::new();
     let app = store.app("blog").await;
-    let kept = async || store.reader.deliveries(app.id, None, 2000).await.unwrap();
+    let kept = async || store.reader.deliveries(Target::App(app.id), None, 2000).await.unwrap();
     store.writer.take_delivery(new(&app, "mine", "mine", Verdict::Ping), NOW).await.unwrap();
     for _ in 0..REFUSED_MAX + 20 {
         store.writer.take_delivery(refused(&app), NOW).await.unwrap();
@@ -129,14 +135,14 @@ async fn an_app_that_goes_takes_its_deliveries_with_it_and_is_not_deployed() {
 async fn a_commit_that_was_judged_is_no_news() {
     let store = Fixture::new();
     let (app, other) = (store.app("blog").await, store.app("other").await);
-    assert!(!store.reader.knows_commit(app.id, &commit()).await.unwrap());
+    assert!(!store.reader.knows_commit(Target::App(app.id), &commit()).await.unwrap());
     let mut skipped = new(&app, "a", "a", Verdict::Skipped);
     skipped.judgement.head = Some(commit());
     store.writer.take_delivery(skipped, NOW).await.unwrap();
-    assert!(store.reader.knows_commit(app.id, &commit()).await.unwrap());
-    assert!(!store.reader.knows_commit(other.id, &commit()).await.unwrap());
+    assert!(store.reader.knows_commit(Target::App(app.id), &commit()).await.unwrap());
+    assert!(!store.reader.knows_commit(Target::App(other.id), &commit()).await.unwrap());
     store.live(&other).await;
-    assert!(store.reader.knows_commit(other.id, &commit()).await.unwrap());
+    assert!(store.reader.knows_commit(Target::App(other.id), &commit()).await.unwrap());
 }
 
 #[tokio::test]
@@ -149,4 +155,41 @@ async fn a_delivery_counts_once_also_when_the_clock_is_set_back() {
         let again = store.writer.take_delivery(delivery.clone(), at(days)).await.unwrap();
         assert_eq!(again, Taken::Again(taken.clone()));
     }
+}
+
+#[tokio::test]
+async fn a_delivery_to_a_service_asks_for_a_revision_of_nobody_in_particular() {
+    let store = Fixture::new();
+    let shop = store.service("shop").await;
+    let to_shop = |name: &str| {
+        let of_app = NewDelivery {
+            target: Target::Service(shop.id),
+            provider: Provider::Github,
+            name: Some(name.to_owned()),
+            event: "push".to_owned(),
+            body: Some(name.as_bytes().to_vec()),
+            body_hash: Some([u8::try_from(name.len()).unwrap(); 32]),
+            judgement: Verdict::Deployed.because("a test"),
+            injected: Vec::new(),
+            replay_of: None,
+        };
+        store.writer.take_delivery(of_app, NOW)
+    };
+    let (refused, _) = first(to_shop("1").await.unwrap());
+    assert_eq!((refused.verdict, refused.revision), (Verdict::Failed, None), "{}", refused.reason);
+
+    let url = crate::domain::source::GitUrl::parse("https://git.example.org/shop.git").unwrap();
+    let branch = crate::domain::source::Branch::parse("main").unwrap();
+    let reference = crate::domain::source::Reference::Branch(branch);
+    let git = crate::domain::source::GitSource::new(url, reference);
+    let followed = crate::domain::service::Followed { git, file: None, variables: None };
+    store.writer.set_service_source(shop.id, Some(followed)).await.unwrap();
+    let (taken, enqueued) = first(to_shop("22").await.unwrap());
+    assert!(enqueued.is_none());
+    assert_eq!((taken.verdict, taken.revision, taken.slug.as_str()), (Verdict::Deployed, Some(1), "shop"));
+    assert!(matches!(to_shop("22").await.unwrap(), Taken::Again(_)));
+    let asked = store.reader.revisions(shop.id).await.unwrap();
+    assert_eq!((asked.len(), asked[0].administrator), (1, false));
+    let listed = store.reader.deliveries(Target::Service(shop.id), None, 10).await.unwrap();
+    assert_eq!(listed, [taken, refused]);
 }

@@ -9,10 +9,11 @@ use super::super::error::StoreError;
 use super::super::reader::Reader;
 use super::super::writer::Writer;
 use super::super::{quota, route, row};
-use super::ServiceError;
+use super::{ServiceError, by_id as service_by_id};
 use crate::domain::runtime::PublishedPort;
 use crate::domain::secret::Sealed;
 use crate::domain::service::{Part, Revision, RevisionId, RevisionState, ServiceId};
+use crate::domain::source::CommitId;
 use crate::domain::time::Timestamp;
 
 /// A revision that is asked for.
@@ -28,6 +29,23 @@ pub struct NewRevision {
     pub parts: Vec<Part>,
     /// Its files, units and secrets.
     pub content: Sealed,
+    /// What of the repository it is.
+    pub commit: Option<CommitId>,
+    /// What is not quite as its files say.
+    pub warnings: Vec<String>,
+}
+
+/// What a revision turned out to be once its repository was fetched and read.
+#[derive(Debug, Clone)]
+pub struct ReadRevision {
+    /// The commit.
+    pub commit: CommitId,
+    /// Its containers.
+    pub parts: Vec<Part>,
+    /// What is not quite as its files say.
+    pub warnings: Vec<String>,
+    /// Its files, units and secrets.
+    pub content: Sealed,
 }
 
 /// How many revisions of a service are remembered, besides the live one.
@@ -37,16 +55,46 @@ impl Writer {
     /// Stores a revision that is asked for, in place of those that wait.
     pub async fn add_revision(&self, new: NewRevision, now: Timestamp) -> Result<Revision, ServiceError> {
         self.write(move |tx| {
-            let NewRevision { service, number, back_to, parts, content } = new;
-            let waiting = "UPDATE revision SET state = 'superseded', ended = ?2 WHERE service = ?1 AND state = 'queued'";
+            let NewRevision { service, number, back_to, parts, content, commit, warnings } = new;
             quota::of_revision(tx, service, &parts)?.map_err(ServiceError::OverQuota)?;
-            tx.execute(waiting, (service.0, now.0)).map_err(StoreError::from)?;
-            let insert = "INSERT INTO revision (service, number, state, back_to, parts, content, created) \
-                          VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6) RETURNING id";
-            let row = (service.0, number, back_to, to_json(&parts)?, content.0, now.0);
+            supersede_waiting(tx, service, now)?;
+            let insert = "INSERT INTO revision (service, number, state, back_to, parts, content, commit_id, warnings, created) \
+                          VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id";
+            let commit = commit.as_ref().map(CommitId::as_str);
+            let (parts, warnings) = (to_json(&parts)?, lines_to_json(&warnings)?);
+            let row = (service.0, number, back_to, parts, content.0, commit, warnings, now.0);
             let id: i64 = tx.query_row(insert, row, |row| row.get(0)).map_err(StoreError::from)?;
             forget_old(tx, service)?;
             Ok(by_id(tx, RevisionId(id))?.ok_or(StoreError::Malformed("revision"))?)
+        })
+        .await
+    }
+
+    /// Asks for a revision of what the repository of a service has by then, in place of those that wait.
+    pub async fn ask_revision(
+        &self,
+        service: ServiceId,
+        administrator: bool,
+        now: Timestamp,
+    ) -> Result<Revision, ServiceError> {
+        self.write(move |tx| enqueue(tx, service, administrator, now)).await
+    }
+
+    /// Stores what a revision turned out to be.
+    pub async fn fill_revision(
+        &self,
+        service: ServiceId,
+        id: RevisionId,
+        read: ReadRevision,
+    ) -> Result<(), ServiceError> {
+        self.write(move |tx| {
+            let ReadRevision { commit, parts, warnings, content } = read;
+            quota::of_revision(tx, service, &parts)?.map_err(ServiceError::OverQuota)?;
+            let sql =
+                "UPDATE revision SET commit_id = ?2, parts = ?3, warnings = ?4, content = ?5 WHERE id = ?1";
+            let (parts, warnings) = (to_json(&parts)?, lines_to_json(&warnings)?);
+            tx.execute(sql, (id.0, commit.as_str(), parts, warnings, content.0)).map_err(StoreError::from)?;
+            Ok(())
         })
         .await
     }
@@ -115,6 +163,36 @@ impl Reader {
     }
 }
 
+/// Asks for a revision of what the repository of a service has, in the transaction at hand.
+pub(in crate::store) fn enqueue(
+    tx: &Transaction<'_>,
+    service: ServiceId,
+    administrator: bool,
+    now: Timestamp,
+) -> Result<Revision, ServiceError> {
+    let found = service_by_id(tx, service)?.ok_or(ServiceError::NoService)?;
+    if found.deleting {
+        return Err(ServiceError::Deleting(found.slug));
+    }
+    if found.followed.is_none() {
+        return Err(ServiceError::NotFollowing(found.slug));
+    }
+    supersede_waiting(tx, service, now)?;
+    let insert = "INSERT INTO revision (service, number, state, parts, administrator, created) \
+                  SELECT ?1, ifnull(max(number), 0) + 1, 'queued', '[]', ?2, ?3 FROM revision WHERE service = ?1 \
+                  RETURNING id";
+    let id = tx.query_row(insert, (service.0, administrator, now.0), |row| row.get(0));
+    forget_old(tx, service)?;
+    let found = by_id(tx, RevisionId(id.map_err(StoreError::from)?))?;
+    found.ok_or(ServiceError::Store(StoreError::Malformed("revision")))
+}
+
+fn supersede_waiting(tx: &Transaction<'_>, service: ServiceId, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE revision SET state = 'superseded', ended = ?2 WHERE service = ?1 AND state = 'queued'";
+    tx.execute(sql, (service.0, now.0))?;
+    Ok(())
+}
+
 fn set(tx: &Transaction<'_>, id: RevisionId, state: RevisionState) -> Result<(), StoreError> {
     tx.execute("UPDATE revision SET state = ?2 WHERE id = ?1", (id.0, state.as_str()))?;
     Ok(())
@@ -140,7 +218,10 @@ fn read(row: &Row<'_>) -> Result<Revision, StoreError> {
         back_to: row::number(row, "back_to")?,
         failure: row::number(row, "failure")?,
         parts: row::parsed(row, "parts", from_json)?,
-        content: Sealed(row::number(row, "content")?),
+        content: row::number::<Option<Vec<u8>>>(row, "content")?.map(Sealed),
+        commit: row::maybe_parsed(row, "commit_id", CommitId::parse)?,
+        warnings: row::parsed(row, "warnings", |text| serde_json::from_str(text))?,
+        administrator: row::number(row, "administrator")?,
         created: row::time(row, "created")?,
         ended: row::maybe_time(row, "ended")?,
     })
@@ -160,6 +241,10 @@ struct Stored {
     memory: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cpus: Option<u64>,
+}
+
+fn lines_to_json(lines: &[String]) -> Result<String, StoreError> {
+    serde_json::to_string(lines).map_err(|_| StoreError::Malformed("warnings"))
 }
 
 fn to_json(parts: &[Part]) -> Result<String, StoreError> {
@@ -200,10 +285,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1);
 
     async fn service(store: &Fixture, name: &str) -> Service {
-        store.app("any").await;
-        let slug = |text: &str| Slug::parse(text).unwrap();
-        let (name, project) = (slug(name), slug("default"));
-        store.writer.create_service(&name, &project, "s".to_owned(), false, NOW).await.unwrap()
+        store.service(name).await
     }
 
     fn part(unit: &str) -> Part {
@@ -228,7 +310,8 @@ mod tests {
             let number = store.reader.next_revision(shop.id).await.unwrap();
             let content = Sealed(b"sealed".to_vec());
             let parts = vec![part("rivetr-svc-shop-web")];
-            let new = NewRevision { service: shop.id, number, back_to, parts, content };
+            let (commit, warnings) = (None, Vec::new());
+            let new = NewRevision { service: shop.id, number, back_to, parts, content, commit, warnings };
             store.writer.add_revision(new, NOW).await.unwrap()
         };
         let first = add(None).await;

@@ -171,8 +171,17 @@ mod tests {
             let mark = crate::web::view::Mark { class: "good", icon: "ok", word: "live" };
             let (failure, project) = (String::new(), Slug::parse("default").unwrap());
             let team = crate::domain::person::TeamId::FIRST;
-            let head =
-                Head { slug, project, mark, failure, is_live: true, tab: "files", stopped: false, team };
+            let head = Head {
+                slug,
+                project,
+                mark,
+                failure,
+                is_live: true,
+                tab: "files",
+                stopped: false,
+                follows: true,
+                team,
+            };
             let page = Page::new(Shell::for_test("root"), head, files);
             Page { preview, ..page.wrong(wrong) }.render().unwrap()
         };

@@ -14,9 +14,9 @@ use super::super::moment::Moment;
 use super::super::operate::{self, Act, Operated, Operation};
 use super::super::shell::{Hx, Shell, Visit};
 use super::super::usage::InUse;
-use super::super::view;
+use super::super::view::{self, Mark};
 use super::super::{Route, Web};
-use super::{Following, Head, find};
+use super::{Following, Head, find, revision_mark};
 use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
@@ -63,10 +63,13 @@ pub(super) struct ShownRevisions<'a> {
 /// One revision.
 pub(super) struct RevisionRow {
     number: u32,
-    state: &'static str,
+    mark: Mark,
     back_to: Option<u32>,
+    commit: Option<String>,
+    warnings: Vec<String>,
     created: Moment,
-    is_live: bool,
+    /// It can be brought back: it is known what it was made of, and it does not serve.
+    may_return: bool,
 }
 
 /// How a service goes.
@@ -108,10 +111,12 @@ async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageEr
 pub(super) fn revisions(engine: &Engine, status: &ServiceStatus) -> Vec<RevisionRow> {
     let row = |revision: &Revision| RevisionRow {
         number: revision.number,
-        state: revision.state.as_str(),
+        mark: revision_mark(revision.state),
         back_to: revision.back_to,
+        commit: revision.commit.as_ref().map(|commit| commit.short().to_owned()),
+        warnings: revision.warnings.clone(),
         created: Moment::of(revision.created, engine.now()),
-        is_live: status.service.live == Some(revision.id),
+        may_return: status.service.live != Some(revision.id) && revision.content.is_some(),
     };
     status.revisions.iter().map(row).collect()
 }

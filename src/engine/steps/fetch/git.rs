@@ -2,9 +2,9 @@
 
 use crate::domain::deployment::Deployment;
 use crate::domain::source::{Branch, CommitId, GitSource, Reference};
-use crate::engine::RemoteError;
 use crate::engine::context::{Context, Halt};
-use crate::host::git::{self, Fetched, GitError, Remote};
+use crate::engine::repository::{FetchError, Keeping};
+use crate::host::git::Remote;
 
 /// The commit that was pushed to rivetr.
 pub(super) async fn pushed(
@@ -49,23 +49,11 @@ async fn fetch(
     source: &GitSource,
 ) -> Result<(CommitId, Remote), Halt> {
     let engine = context.engine.clone();
-    let mut remote = engine.remote(&deployment.app_slug, source).await?;
     let wanted = deployment.commit.clone().map_or_else(|| source.reference.clone(), Reference::Commit);
-    context.say(deployment, format!("-----> Fetching {wanted} of {}", source.url));
     let repo = engine.repo(&deployment.app_slug);
-    let alone = engine.0.repositories.take(deployment.app).await;
-    // A fetch that was cancelled was killed, and may have left its locks.
-    git::unlock(&repo).map_err(|error| Halt::because("making the repository ready", error))?;
-    let progress = |line: &str| context.say(deployment, format!("       {line}"));
-    let Fetched { commit, met } = engine.git().fetch(&repo, &remote, &wanted, progress).await?;
-    drop(alone);
-    for met in &met {
-        let shown = format!("       {} is known by {} from now on", met.host, met.key.fingerprint());
-        context.say(deployment, shown);
-    }
-    remote.learn(&met);
-    engine.pin(met).await?;
-    Ok((commit, remote))
+    let keeping = Keeping { repo, whose: format!("app/{}", deployment.app_slug), source };
+    let _alone = engine.0.repositories.take(deployment.app).await;
+    Ok(engine.fetch_commit(&keeping, &wanted, |line| context.say(deployment, line)).await?)
 }
 
 /// Writes the commit's files, and those of its submodules where these are asked for.
@@ -79,31 +67,19 @@ async fn check_out(
     let repo = engine.repo(&deployment.app_slug);
     let dest = engine.machine().workspace.make_source(deployment);
     let dest = dest.map_err(|error| Halt::because("making room for the checkout", error))?;
-    let large_files = from.and_then(|(source, remote)| source.lfs.then_some(remote));
-    let exported = engine.git().export(&repo, commit, &dest, large_files).await;
-    let exported = exported.map_err(|error| Halt::because("checking out", error))?;
-    let with_submodules = from.filter(|(source, _)| source.submodules);
-    for note in exported.notes.iter().filter(|note| with_submodules.is_none() || !note.is_submodule()) {
-        context.say(deployment, format!("       Note: {note}"));
-    }
-    if let Some((source, remote)) = with_submodules {
-        let progress = |line: &str| context.say(deployment, format!("       {line}"));
-        engine.git().fill_submodules(&repo, remote, commit, &dest, source.lfs, progress).await?;
-    }
-    Ok(())
+    let from = from.map(|(source, remote)| (source, remote));
+    let written = engine.check_out(&repo, commit, &dest, from, |line| context.say(deployment, line)).await;
+    written.map_err(|error| match error {
+        FetchError::Git(error) => Halt::because("checking out", error),
+        error @ (FetchError::Remote(_) | FetchError::File { .. } | FetchError::Store(_)) => error.into(),
+    })
 }
 
-impl From<GitError> for Halt {
-    fn from(error: GitError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<RemoteError> for Halt {
-    fn from(error: RemoteError) -> Self {
+impl From<FetchError> for Halt {
+    fn from(error: FetchError) -> Self {
         match error {
-            RemoteError::Store(error) => error.into(),
-            error @ (RemoteError::NoKey(_) | RemoteError::Key { .. } | RemoteError::Token(_)) => {
+            FetchError::Store(error) => error.into(),
+            error @ (FetchError::Git(_) | FetchError::Remote(_) | FetchError::File { .. }) => {
                 Self::Failed(error.to_string())
             }
         }

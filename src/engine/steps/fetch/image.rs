@@ -67,7 +67,7 @@ async fn pull(context: &mut Context, deployment: &Deployment, image: &ImageRef) 
         unit: unit.clone(),
     };
     let watch = |over| {
-        let watched = log::watch_file(engine.clone(), deployment.clone(), unit.clone(), over);
+        let watched = log::watch_deployment(engine.clone(), deployment, unit.clone(), over);
         engine.0.tasks.spawn(watched);
     };
     engine.pull(&pull, |line| context.say(deployment, line), watch).await.map_err(Halt::Failed)

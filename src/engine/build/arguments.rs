@@ -1,10 +1,10 @@
-//! What `podman build` is told: where it finds what it builds, and the options of the app.
+//! What `podman build` is told: where it finds what it builds, and its options.
 
 use std::path::{Path, PathBuf};
 
 use crate::build::{self, Recipe};
 use crate::domain::build::{BuildOptions, RepoPath};
-use crate::domain::deployment::Deployment;
+use crate::engine::build::Build;
 use crate::engine::context::Halt;
 use crate::host::workspace::Workspace;
 
@@ -17,14 +17,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Finds both in a deployment's checkout.
-    pub(super) fn find(workspace: &Workspace, deployment: &Deployment) -> Result<Self, Halt> {
-        let options = &deployment.settings.build;
+    /// Finds both in the checkout.
+    pub(super) fn find(workspace: &Workspace, of: &Build<'_>) -> Result<Self, Halt> {
+        let options = of.options;
         let base = options.base_dir.as_ref().map_or("", RepoPath::as_str);
         let within = |path: &Path| {
             let missing =
                 || format!("there is no {} in the repository, or it leads out of it", path.display());
-            workspace.in_source(deployment, path).ok_or_else(|| Halt::Failed(missing()))
+            workspace.within(&of.source, path).ok_or_else(|| Halt::Failed(missing()))
         };
         let context = within(Path::new(base))?;
         let name = if let Some(path) = &options.containerfile {
@@ -49,28 +49,21 @@ impl Place {
 
 /// The whole command. Left to itself, Podman runs each step in a scope beside the build's unit: neither capped nor
 /// stopped with it.
-pub(super) fn arguments(
-    deployment: &Deployment,
-    place: &Place,
-    cgroup: &str,
-    image_file: &Path,
-    inputs: &[String],
-) -> Vec<String> {
+pub(super) fn arguments(build: &Build<'_>, place: &Place, cgroup: &str, inputs: &[String]) -> Vec<String> {
     let mut words = vec![
         "podman".to_owned(),
         "--cgroup-manager=cgroupfs".to_owned(),
         "build".to_owned(),
         // Not the unit's own cgroup: Podman empties the one it is given.
         format!("--cgroup-parent={cgroup}/steps"),
-        format!("--tag={}", deployment.image_tag()),
-        format!("--label=io.rivetr.app={}", deployment.app_slug),
-        format!("--label=io.rivetr.deployment={}", deployment.number),
+        format!("--tag={}", build.tag),
         format!("--file={}", place.containerfile.display()),
     ];
-    words.extend(options(&deployment.settings.build));
-    words.extend(deployment.settings.build.args.iter().map(|arg| format!("--build-arg={arg}")));
+    words.extend(build.labels.iter().map(|label| format!("--label={label}")));
+    words.extend(options(build.options));
+    words.extend(build.options.args.iter().map(|arg| format!("--build-arg={arg}")));
     words.extend_from_slice(inputs);
-    words.push(format!("--iidfile={}", image_file.display()));
+    words.push(format!("--iidfile={}", build.image_file.display()));
     words.extend(["--".to_owned(), place.context.display().to_string()]);
     words
 }
