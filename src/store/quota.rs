@@ -377,7 +377,15 @@ mod tests {
             };
             let number = store.reader.next_revision(shop.id).await.unwrap();
             let (service, content) = (shop.id, Sealed(vec![0]));
-            let new = NewRevision { service, number, back_to: None, parts: vec![part], content };
+            let new = NewRevision {
+                service,
+                number,
+                back_to: None,
+                parts: vec![part],
+                content,
+                commit: None,
+                warnings: vec![],
+            };
             store.writer.add_revision(new, NOW).await.map_err(|error| error.to_string())
         };
         assert!(revision(None).await.unwrap_err().contains("give this one a limit"));

@@ -180,7 +180,7 @@ impl Engine {
         let sealed = self.vault().seal(&place(service, revision.number), &Secret::new(content.to_bytes()?));
         let sealed = sealed.map_err(|error| EngineError::Unavailable(error.to_string()))?;
         let read = ReadRevision { commit, parts, warnings, content: sealed };
-        self.0.writer.fill_revision(service.id, revision.id, read).await?;
+        self.0.writer.fill_revision(service.id, revision.id, read).await.map_err(EngineError::from)?;
         Ok(content)
     }
 

@@ -78,7 +78,7 @@ pub(super) fn routes() -> Vec<Route<Web>> {
 
 async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageError> {
     let status = engine.service_status(slug).await?;
-    let log = match &status.latest {
+    let log = match status.latest() {
         Some(latest) => engine.revision_log(slug, latest.number).await?.unwrap_or_default(),
         None => String::new(),
     };
