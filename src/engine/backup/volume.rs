@@ -44,7 +44,7 @@ impl Engine {
         let counts = &mut items;
         let source = |to: DuplexStream| async move {
             *counts = counted(archive, to).await?;
-            Ok(())
+            Ok::<_, Failure>(())
         };
         let packed = self.write_file(backup, identity.recipient(), source).await?;
         Ok((packed, Some(items)))
@@ -137,7 +137,7 @@ impl Engine {
         let counts = &mut items;
         let sink = |from: DuplexStream| async move {
             *counts = counted(from, file).await?;
-            Ok(())
+            Ok::<_, Failure>(())
         };
         self.read_file(backup, identity, sink).await?;
         let found = compare(backup, items)?;
