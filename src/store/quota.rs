@@ -310,14 +310,8 @@ mod tests {
         let all = store.reader.read(move |tx| read(tx)).await.unwrap();
         assert_eq!(all, [(blog.id, blog.slug.clone(), Share::of(&limited("1G")))]);
     }
-    #[tokio::test]
-    async fn databases_and_services_count_as_apps_do() {
-        let store = Fixture::new();
-        let blog = store.app("blog").await;
-        store.writer.change_app(blog.id, limited("1G"), None).await.unwrap();
-        let quota = Quota { apps: Some(3), memory: Memory::parse("2G").ok(), cpus: None };
-        store.writer.set_quota(TeamId::FIRST, quota).await.unwrap();
-        let database = |name: &str, memory: &str, scratch| NewDatabase {
+    fn database(name: &str, memory: &str, scratch: bool) -> NewDatabase {
+        NewDatabase {
             slug: slug(name),
             project: slug("default"),
             kind: DatabaseKind::Valkey,
@@ -335,7 +329,30 @@ mod tests {
             },
             volume: format!("v-{name}"),
             scratch,
-        };
+        }
+    }
+
+    fn part(memory: Option<u64>) -> Part {
+        Part {
+            name: "web".to_owned(),
+            image: String::new(),
+            units: vec!["a".to_owned(), "b".to_owned()],
+            addresses: Vec::new(),
+            published: Vec::new(),
+            ports: Vec::new(),
+            checked: false,
+            memory,
+            cpus: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn databases_and_services_count_as_apps_do() {
+        let store = Fixture::new();
+        let blog = store.app("blog").await;
+        store.writer.change_app(blog.id, limited("1G"), None).await.unwrap();
+        let quota = Quota { apps: Some(3), memory: Memory::parse("2G").ok(), cpus: None };
+        store.writer.set_quota(TeamId::FIRST, quota).await.unwrap();
         let over = |error: DatabaseError| {
             let DatabaseError::OverQuota(over) = error else { panic!("{error}") };
             (over.field, over.message)
@@ -364,17 +381,7 @@ mod tests {
         };
         let shop = service("shop").await.unwrap();
         let revision = async |memory: Option<u64>| {
-            let part = Part {
-                name: "web".to_owned(),
-                image: String::new(),
-                units: vec!["a".to_owned(), "b".to_owned()],
-                addresses: Vec::new(),
-                published: Vec::new(),
-                ports: Vec::new(),
-                checked: false,
-                memory,
-                cpus: None,
-            };
+            let part = part(memory);
             let number = store.reader.next_revision(shop.id).await.unwrap();
             let (service, content) = (shop.id, Sealed(vec![0]));
             let new = NewRevision {

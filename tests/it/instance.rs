@@ -224,7 +224,7 @@ fn a_passphrase_opens_it_and_nothing_else_does() {
     let (code, shown) = typed(&host, &command, &[PASSPHRASE, PASSPHRASE]);
     assert!(code == 0 && !shown.contains("horse"), "{shown}");
     let mut written = host.list("/root");
-    written.retain(|name| name.ends_with(".age"));
+    written.retain(|name| name.rsplit_once('.').is_some_and(|(_, kind)| kind == "age"));
     assert_eq!(written, ["piped.age", "rivetr.age"]);
     let sealed = fs::read(host.path(FILE)).unwrap();
     assert!(sealed.starts_with(b"age-encryption.org/v1\n-> scrypt "));

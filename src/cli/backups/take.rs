@@ -24,20 +24,27 @@ pub struct Take {
     /// It is its time by the schedule
     #[arg(long)]
     scheduled: bool,
+    #[command(flatten)]
+    hold: Hold,
+    /// Do not wait until it is there
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// What becomes of what uses a volume while its files are copied.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+struct Hold {
     /// Stop what uses the volume while its files are copied, in place of what the schedule says
     #[arg(long, conflicts_with = "pause")]
     stop: bool,
     /// Pause it
     #[arg(long)]
     pause: bool,
-    /// Do not wait until it is there
-    #[arg(long)]
-    no_wait: bool,
 }
 
 impl Take {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { of, to, scheduled, stop, pause, no_wait } = self;
+        let Self { of, to, scheduled, hold: Hold { stop, pause }, no_wait } = self;
         let wish = TakeBackup { place: to, scheduled, hold: hold(stop, pause) };
         let answer = session.client.post(&format!("{}/backups", of.path()), &wish).await?;
         if no_wait {

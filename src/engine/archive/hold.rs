@@ -56,16 +56,14 @@ impl Engine {
         for Mounting { name, unit } in
             self.machine().podman.running_with(volume).await.map_err(EngineError::internal)?
         {
-            match unit.filter(|unit| LASTING.iter().any(|prefix| unit.starts_with(prefix))) {
-                Some(unit) => stop.insert(unit),
-                None => {
-                    let message = format!(
-                        "the container {name} uses the volume {volume} and cannot be stopped and started again: wait \
-                         until it has ended"
-                    );
-                    return Err(EngineError::Conflict { field: "volume", message });
-                }
+            let Some(unit) = unit.filter(|unit| LASTING.iter().any(|prefix| unit.starts_with(prefix))) else {
+                let message = format!(
+                    "the container {name} uses the volume {volume} and cannot be stopped and started again: wait \
+                     until it has ended"
+                );
+                return Err(EngineError::Conflict { field: "volume", message });
             };
+            stop.insert(unit);
         }
         let mut start = stop.clone();
         let pattern = match VolumeId::parse(volume).as_ref().map(VolumeId::of) {

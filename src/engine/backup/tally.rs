@@ -112,16 +112,13 @@ impl Tally {
 
 /// A number as headers have it: octal digits, or binary where those do not reach.
 fn number(field: &[u8]) -> Option<u64> {
-    match field.split_first()? {
-        (0x80, rest) => rest
-            .iter()
-            .try_fold(0_u64, |number, byte| number.checked_mul(256).map(|number| number | u64::from(*byte))),
-        _ => {
-            let text = std::str::from_utf8(field).ok()?;
-            let text = text.trim_matches(['\0', ' ']);
-            if text.is_empty() { Some(0) } else { u64::from_str_radix(text, 8).ok() }
-        }
+    if let (0x80, rest) = field.split_first()? {
+        let add = |number: u64, byte: &u8| number.checked_mul(256).map(|number| number | u64::from(*byte));
+        return rest.iter().try_fold(0_u64, add);
     }
+    let text = std::str::from_utf8(field).ok()?;
+    let text = text.trim_matches(['\0', ' ']);
+    if text.is_empty() { Some(0) } else { u64::from_str_radix(text, 8).ok() }
 }
 
 /// Whether a header has the sum that it says.
