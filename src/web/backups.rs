@@ -246,7 +246,7 @@ mod tests {
             href: "/volumes/x".to_owned(),
         }];
         let groups = vec![Group { team: "main".to_owned(), rows: vec![row], bare }];
-        let html = Page { shell: Shell::default(), groups }.render().unwrap();
+        let html = Page { shell: Shell::for_test("root"), groups }.render().unwrap();
         for words in [
             "late",
             "#warn",
@@ -259,7 +259,7 @@ mod tests {
             assert!(html.contains(words), "{words} is not in {html}");
         }
         assert!(!html.contains("<img"), "{html}");
-        let html = Page { shell: Shell::default(), groups: Vec::new() }.render().unwrap();
+        let html = Page { shell: Shell::for_test("root"), groups: Vec::new() }.render().unwrap();
         assert!(html.contains("nothing to back up"), "{html}");
     }
 
