@@ -141,6 +141,8 @@ impl Engine {
             self.publish_routes().await?;
         }
         if after.settings.image != before.settings.image || after.settings.config != before.settings.config {
+            // Who pulls an image that is wanted no more hears of it.
+            self.stir();
             self.restart_soon(&after);
         } else {
             self.tend_soon(after.id, false);

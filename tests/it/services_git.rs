@@ -161,7 +161,7 @@ fn a_service_follows_its_repository_and_a_wrong_push_changes_nothing() {
     scene.services(["source", "shop", "--repository", &scene.url]).succeeds().says("follows");
     scene.services(["deploy", "shop"]).succeeds();
     scene.services(["source", "shop", "--repository", &scene.url, "--branch", "gone"]).succeeds();
-    scene.services(["deploy", "shop"]).exits(1).says("has no branch gone");
+    scene.services(["deploy", "shop"]).exits(1).says("has no branch \"gone\"");
     scene.services(["rollback", "shop", "1"]).succeeds();
     assert_eq!(soon(|| scene.page(), |page| page.starts_with("first")), "first\nhello\n");
     scene.services(["source", "shop", "--files"]).succeeds().says("handed in");

@@ -8,7 +8,7 @@ use super::words;
 use crate::domain::backup::Hold;
 use crate::domain::volume::{VolumeId, VolumeOf};
 use crate::host::podman::Mounting;
-use crate::host::systemd::ActiveState;
+use crate::host::systemd::{ActiveState, UnitSummary};
 
 /// How the names of units begin that stay up, and can be stopped and started again.
 const LASTING: [&str; 2] = ["rivetr-app-", "rivetr-svc-"];
@@ -75,8 +75,12 @@ impl Engine {
         };
         if !stop.is_empty() {
             let listed = self.machine().systemd.list(&[&pattern]).await.map_err(EngineError::internal)?;
-            let up = listed.into_iter().filter(|unit| unit.active_state == ActiveState::Active);
-            start.extend(up.map(|unit| unit.unit));
+            // What was stopped for the backup before may still wait for what it depends on.
+            let up = |unit: &UnitSummary| {
+                unit.start_pending
+                    || matches!(unit.active_state, ActiveState::Active | ActiveState::Activating)
+            };
+            start.extend(listed.into_iter().filter(up).map(|unit| unit.unit));
         }
         Ok(Halting { stop, start, manager: self.machine().layout.manager.option() })
     }

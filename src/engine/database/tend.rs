@@ -112,7 +112,7 @@ impl Engine {
             None if database.wish == Wish::Stop => return Ok(()),
             Some(_) | None => match self.pull_or_say(database).await? {
                 Some(image) => image,
-                // Whoever stopped it tends it next.
+                // Whoever stopped it or gave it another image tends it next.
                 None => return Ok(()),
             },
         };
@@ -129,12 +129,12 @@ impl Engine {
         Ok(found.id)
     }
 
-    /// The image of a database, pulled; none: it is to run no more.
+    /// The image of a database, pulled; none: it is not wanted any more.
     async fn pull_or_say(&self, database: &Database) -> Result<Option<ImageId>, Problem> {
         let image = tokio::select! {
             pulled = self.pull_image_of(database) => pulled.map_err(Problem::Said)?,
-            stopped = self.is_stopped(database.id) => {
-                stopped?;
+            needless = self.needs_no_more(database) => {
+                needless?;
                 self.end_pull_for(&owner(database)).await?;
                 return Ok(None);
             }
@@ -144,12 +144,14 @@ impl Engine {
         Ok(Some(image))
     }
 
-    /// Returns once a database is to run no more.
-    async fn is_stopped(&self, id: DatabaseId) -> Result<(), EngineError> {
+    /// Returns once a database is to run no more, or another image.
+    async fn needs_no_more(&self, before: &Database) -> Result<(), EngineError> {
         let mut stirs = self.0.stirred.subscribe();
+        let wants = |now: &Database| {
+            now.wish == Wish::Run && now.deleted.is_none() && now.settings.image == before.settings.image
+        };
         loop {
-            let database = self.reader().database_by_id(id).await?;
-            if database.is_none_or(|database| database.wish == Wish::Stop || database.deleted.is_some()) {
+            if !self.reader().database_by_id(before.id).await?.as_ref().is_some_and(wants) {
                 return Ok(());
             }
             if stirs.changed().await.is_err() {

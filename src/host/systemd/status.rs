@@ -54,6 +54,8 @@ pub struct UnitSummary {
     pub active_state: ActiveState,
     /// The state in its kind's own words.
     pub sub_state: String,
+    /// Whether it waits to be started.
+    pub start_pending: bool,
 }
 
 pub(super) type ListRow =
@@ -61,8 +63,9 @@ pub(super) type ListRow =
 
 impl UnitSummary {
     pub(super) fn from_row(row: ListRow) -> Self {
-        let (unit, _description, load, active, sub_state, ..) = row;
+        let (unit, _description, load, active, sub_state, _following, _path, _job, job, _job_path) = row;
         Self {
+            start_pending: job == "start",
             unit,
             load_state: LoadState::parse(&load),
             active_state: ActiveState::parse(&active),
