@@ -66,7 +66,7 @@ test('a service: create, log, terminal, change, bring back, delete', { as: admin
 
   await tab(page, 'Domains').click();
   await page.getByLabel('Host', { exact: true }).fill('pair.example.org');
-  await page.getByLabel('Container').selectOption('web');
+  await page.getByLabel('Container', { exact: true }).selectOption('web');
   await page.getByRole('button', { name: 'Add the domain' }).click();
   await page.locator('#port-wrong:not(:empty)').waitFor();
   await page.getByLabel('Port in the container').fill('80');
