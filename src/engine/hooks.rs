@@ -273,7 +273,7 @@ impl Engine {
         let (whose, verdict) = (target.what(), verdict.as_str());
         tracing::info!(whose, name = %slug, delivery = id.0, %provider, event, verdict, reason, "webhook");
         if let (Target::Service(service), Some(_)) = (target, delivery.revision) {
-            self.0.stirred.send_replace(());
+            self.stir();
             self.work_on(*service);
         }
         if let Some(enqueued) = enqueued {

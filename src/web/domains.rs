@@ -8,9 +8,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use self::form::{Add, Change, Refused};
+use self::form::{Add, Change};
 use super::error::PageError;
-use super::form::{Confirm, Errors, Form};
+use super::form::{Confirm, Errors, Form, Refused};
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
 use super::{Route, Web, app, services};

@@ -30,6 +30,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     }
 }
 
+/// Why nothing was stored.
+pub(super) enum Refused {
+    /// A field is wrong.
+    Form(Errors),
+    /// The engine does not do it.
+    Engine(EngineError),
+}
+
+impl Refused {
+    /// What belongs to the form.
+    pub fn errors(self) -> Result<Errors, PageError> {
+        match self {
+            Self::Form(errors) => Ok(errors),
+            Self::Engine(error) => Errors::of_engine(error),
+        }
+    }
+}
+
+impl From<EngineError> for Refused {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
 /// A name, typed once more before something is lost.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

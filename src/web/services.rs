@@ -137,21 +137,21 @@ async fn index(
     shell: Shell,
     State(engine): State<Engine>,
 ) -> Result<Response, PageError> {
-    let mut rows = Vec::new();
-    for service in engine.reader().services().await? {
-        if !view::sees(&visit.person, &service.project) {
-            continue;
-        }
-        let latest = engine.reader().revisions(service.id).await?.into_iter().next();
-        rows.push(Row {
-            mark: mark(&service, latest.as_ref()),
-            containers: latest.as_ref().map_or(0, |latest| latest.parts.len()),
+    let reader = engine.reader();
+    let (mut services, newest) = tokio::try_join!(reader.services(), reader.newest_revisions())?;
+    services.retain(|service| view::sees(&visit.person, &service.project));
+    let row = |service: Service| {
+        let latest = newest.get(&service.id);
+        Row {
+            mark: mark(&service, latest),
+            containers: latest.map_or(0, |latest| latest.parts.len()),
             url: engine.service_urls(&service).into_iter().next(),
             changed: latest.map(|latest| Moment::of(latest.created, engine.now())),
             project: service.project.slug,
             slug: service.slug,
-        });
-    }
+        }
+    };
+    let rows = services.into_iter().map(row).collect();
     view::show(&Page { shell, rows })
 }
 

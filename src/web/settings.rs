@@ -22,7 +22,7 @@ use self::diff::UnitDiff;
 use self::fields::Group;
 use super::app::{self, Head};
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Errors, Form, Refused};
 use super::shell::{Hx, Shell, Visit};
 use super::{Route, Web, view};
 use crate::api::wire::{BuildOptions, ChangeApp, DeployOptions, HealthOptions, RuntimeOptions};
@@ -161,30 +161,6 @@ async fn store(engine: &Engine, app: &App, sent: &Sent, administrator: bool) -> 
         engine.scale(&app.slug, replicas).await?;
     }
     Ok(changed.needs_deployment)
-}
-
-/// Why nothing was stored.
-pub(super) enum Refused {
-    /// A field is wrong.
-    Form(Errors),
-    /// The engine does not do it.
-    Engine(EngineError),
-}
-
-impl Refused {
-    /// What belongs to the form.
-    pub fn errors(self) -> Result<Errors, PageError> {
-        match self {
-            Self::Form(errors) => Ok(errors),
-            Self::Engine(error) => Errors::of_engine(error),
-        }
-    }
-}
-
-impl From<EngineError> for Refused {
-    fn from(error: EngineError) -> Self {
-        Self::Engine(error)
-    }
 }
 
 /// What an app is set to, in the words of the API.

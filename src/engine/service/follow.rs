@@ -148,7 +148,7 @@ impl Engine {
         administrator: bool,
     ) -> Result<Revision, EngineError> {
         let revision = self.0.writer.ask_revision(service.id, administrator, self.now()).await?;
-        self.0.stirred.send_replace(());
+        self.stir();
         self.work_on(service.id);
         Ok(revision)
     }

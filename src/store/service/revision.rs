@@ -1,5 +1,6 @@
 //! The revisions of services: each is a row before anything is done for it.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use rusqlite::{Connection, Row, Transaction};
@@ -149,10 +150,11 @@ impl Reader {
         self.read(move |tx| row::all(tx, sql, [service.0], read)).await
     }
 
-    /// The newest revision of every service.
-    pub async fn newest_revisions(&self) -> Result<Vec<Revision>, StoreError> {
+    /// The newest revision of every service that has one.
+    pub async fn newest_revisions(&self) -> Result<BTreeMap<ServiceId, Revision>, StoreError> {
         let sql = "SELECT *, max(number) FROM revision GROUP BY service";
-        self.read(move |tx| row::all(tx, sql, [], read)).await
+        let newest = self.read(move |tx| row::all(tx, sql, [], read)).await?;
+        Ok(newest.into_iter().map(|revision| (revision.service, revision)).collect())
     }
 
     /// The live revision of every service that has one.

@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 
-use super::super::error::PageError;
 use super::super::form::Errors;
 use crate::api::wire::{ChangeDomain, CreateDomain, CreateServiceDomain, Patch};
 use crate::domain::domain::Site;
-use crate::engine::{EngineError, NewServiceDomain};
+use crate::engine::NewServiceDomain;
 
 /// A new domain as a form sends it.
 #[derive(Debug, Default, Deserialize)]
@@ -36,28 +35,6 @@ pub(super) struct Change {
     pub redirect_to: String,
     #[serde(default)]
     pub https_redirect: bool,
-}
-
-/// Why a change was not made.
-pub(super) enum Refused {
-    Form(Errors),
-    Engine(EngineError),
-}
-
-impl Refused {
-    /// What of it belongs to the form.
-    pub fn errors(self) -> Result<Errors, PageError> {
-        match self {
-            Self::Form(errors) => Ok(errors),
-            Self::Engine(error) => Errors::of_engine(error),
-        }
-    }
-}
-
-impl From<EngineError> for Refused {
-    fn from(error: EngineError) -> Self {
-        Self::Engine(error)
-    }
 }
 
 impl Add {

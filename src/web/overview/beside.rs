@@ -1,7 +1,5 @@
 //! What runs beside the apps of a project: its databases and services.
 
-use std::collections::BTreeMap;
-
 use super::super::error::PageError;
 use super::super::view::Mark;
 use super::super::{database, services};
@@ -40,7 +38,6 @@ pub(in super::super) async fn read(
     databases.retain(|database| counts(&database.project));
     services.retain(|service| counts(&service.project));
     let standings = engine.database_standings(&databases).await?;
-    let newest: BTreeMap<_, _> = newest.into_iter().map(|revision| (revision.service, revision)).collect();
     let services = services.into_iter().map(|service| {
         let latest = newest.get(&service.id);
         Beside {

@@ -83,17 +83,15 @@ async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageEr
         None => String::new(),
     };
     let followed = status.service.followed.as_ref();
+    let now = followed.map(FollowedRepository::from);
     let fields = followed.map(|followed| Fields {
         repository: followed.git.url.to_string(),
         branch: followed.source().branch().map(ToString::to_string).unwrap_or_default(),
         file: followed.file.as_ref().map(ToString::to_string).unwrap_or_default(),
+        git_key: now.as_ref().and_then(|now| now.git_key.clone()).unwrap_or_default(),
         ..Fields::default()
     });
-    let now = followed.map(FollowedRepository::from);
-    let fields = Fields {
-        git_key: now.as_ref().and_then(|now| now.git_key.clone()).unwrap_or_default(),
-        ..fields.unwrap_or_default()
-    };
+    let fields = fields.unwrap_or_default();
     let head = Head::of(&status, "source");
     Ok(Page { shell, head, now, fields, errors: Errors::default(), log })
 }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::super::app::{self, Head};
 use super::super::error::PageError;
-use super::super::form::{Errors, Form};
+use super::super::form::{Errors, Form, Refused};
 use super::super::shell::{Hx, Shell, Visit};
 use super::super::{Route, Web, view};
-use super::{Refused, Told};
+use super::Told;
 use crate::api::wire::{Hidden, SetSource};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};

@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::super::domains::{Kind, page_of, word_for};
 use super::super::error::PageError;
-use super::super::form::{Errors, Form};
+use super::super::form::{Errors, Form, Refused};
 use super::super::shell::{Hx, Shell, Visit};
 use super::super::{Route, Web, app, services, view};
 use super::fields::{self, Group};
-use super::{Refused, Sent, Told, tables};
+use super::{Sent, Told, tables};
 use crate::api::wire::{Hidden, NewPassword, Patch, TrafficOptions};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
