@@ -5,14 +5,14 @@
 readonly UNUSED_BASE_DAYS=14
 
 host_prepare() {
-  local suite=trixie
+  local suite suites=()
   while [ $# -gt 0 ]; do
     case $1 in
-      --suite) suite=$(value_of "$@"); shift 2 ;;
+      --suite) suites+=("$(value_of "$@")"); shift 2 ;;
       *) fail "prepare: unknown argument \"$1\"" ;;
     esac
   done
-  prepare_base "$suite" >/dev/null
+  for suite in "${suites[@]:-trixie}"; do prepare_base "$suite" >/dev/null; done
   prepare_stock >/dev/null
 }
 

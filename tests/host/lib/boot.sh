@@ -76,6 +76,7 @@ claim_index() {
   for index in {0..255}; do
     [ ! -e "/sys/class/net/$LINK_PREFIX$index" ] || continue
     if mkdir "$root/$CGROUP_PREFIX$index" 2>/dev/null; then
+      printf '%s\n' "$root/$CGROUP_PREFIX$index" >"$dir/cgroup"
       printf '%s\n' "$index" >"$dir/index"
       return
     fi
@@ -84,7 +85,7 @@ claim_index() {
   fail "no cgroup $root/$CGROUP_PREFIX{0..255} could be made: 256 hosts are up, or it is read-only"
 }
 
-cgroup_of() { printf '%s/%s%s\n' "$(cgroup_root)" "$CGROUP_PREFIX" "$(fact "$1" index)"; }
+cgroup_of() { fact "$1" cgroup; }
 
 write_identity() {
   local dir=$1 name=$2

@@ -29,16 +29,17 @@ host_list() {
 
 # Holds the host's lock to the end: a launcher that comes late finds it taken and gives up.
 remove_host() {
-  local dir index alive
+  local dir index cgroup alive
   dir=$(host_dir "$1")
   [ -d "$dir" ] || return 0
   exec {alive}>"$dir/alive"
   index=$(fact "$1" index) || index=""
   if [ -n "$index" ]; then
-    kill_cgroup "$(cgroup_root)/$CGROUP_PREFIX$index"
+    cgroup=$(cgroup_of "$1")
+    kill_cgroup "$cgroup"
     flock --timeout "$KILL_SECONDS" "$alive" || fail "the processes of $1 do not end"
     ip link delete "$LINK_PREFIX$index" 2>/dev/null || true
-    remove_cgroup "$(cgroup_root)/$CGROUP_PREFIX$index"
+    remove_cgroup "$cgroup"
   fi
   rm -rf --one-file-system "$dir"
   exec {alive}>&-

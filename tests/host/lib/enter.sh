@@ -36,12 +36,11 @@ run_in() (
 
 # The same, but this process becomes the command.
 enter() {
-  local pid cgroup user=$2 entry uid gid home shell environment become slice
+  local pid cgroup user=$2 name uid gid home shell environment become slice
   pid=$(fact "$1" pid) cgroup=$(cgroup_of "$1")
   shift 2
-  entry=$(awk -F: -v user="$user" '$1 == user' "/proc/$pid/root/etc/passwd")
-  [ -n "$entry" ] || fail "there is no user $user in the host"
-  IFS=: read -r _ _ uid gid _ home shell <<<"$entry"
+  while IFS=: read -r name _ uid gid _ home shell && [ "$name" != "$user" ]; do :; done <"/proc/$pid/root/etc/passwd"
+  [ "$name" = "$user" ] || fail "there is no user $user in the host"
   environment=(
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "LANG=C.UTF-8"
     "TERM=${TERM:-dumb}" "HOME=$home" "USER=$user" "LOGNAME=$user" "SHELL=$shell"
@@ -54,7 +53,7 @@ enter() {
     if [ -d "$cgroup/user.slice/user-$uid.slice" ]; then slice=$cgroup/user.slice/user-$uid.slice; fi
   fi
   # In the host's own tree, as a login would be: systemd inside must see where it belongs.
-  mkdir -p "$slice/enter.scope"
+  [ -d "$slice/enter.scope" ] || mkdir -p "$slice/enter.scope"
   echo "$BASHPID" >"$slice/enter.scope/cgroup.procs"
   # A shell waits for the command, not nsenter: that one stops itself when its child is stopped, as
   # systemd does with every process at power-off, and then nobody wakes it and the host hangs.
