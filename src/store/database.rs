@@ -312,7 +312,8 @@ fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<Database>, Sto
     Ok(select(connection, "WHERE database.slug = ?1 AND database.deleted IS NULL", [slug.as_str()])?.pop())
 }
 
-fn by_id(connection: &Connection, id: DatabaseId) -> Result<Option<Database>, StoreError> {
+/// The database of that number, in the trash or not, in the transaction at hand.
+pub(super) fn by_id(connection: &Connection, id: DatabaseId) -> Result<Option<Database>, StoreError> {
     Ok(select(connection, "WHERE database.id = ?1", [id.0])?.pop())
 }
 

@@ -109,7 +109,7 @@ impl Engine {
         if let Err(error) = self.0.writer.end_restore(restore.id, failure, self.now()).await {
             tracing::error!(%error, restore = restore.id.0, "the end of a restore is not stored");
         }
-        self.0.backups.moved.send_replace(());
+        self.stir_backups();
     }
 
     async fn restore_into_new(
