@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use self::hold::Held;
 use super::{Engine, EngineError};
 use crate::domain::backup::Hold;
+use crate::domain::volume::VolumeId;
 use crate::host::layout::Manager;
 use crate::host::podman::NamedVolume;
 use crate::host::spool::Spooled;
@@ -47,6 +48,11 @@ impl AsyncRead for Archive {
 impl Engine {
     /// The data of a volume as an archive, as of one moment: what mounts it and runs is held meanwhile.
     pub(super) async fn archive_volume(&self, volume: &str, hold: Hold) -> Result<Archive, EngineError> {
+        // Before the other lock: who has this one waits for no archive.
+        let _steady = match VolumeId::parse(volume) {
+            Ok(volume) => Some(self.steady(volume.of()).await),
+            Err(_) => None,
+        };
         let _alone = self.0.archiving.lock().await;
         let spooled = self.machine().spool.begin().map_err(EngineError::internal)?;
         let file_max = Some(room_for(&spooled, volume)?);

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::super::{Engine, EngineError};
 use super::words;
 use crate::domain::backup::Hold;
@@ -28,6 +30,12 @@ pub(super) struct Halting {
 }
 
 impl Engine {
+    /// Waits until nobody else holds the containers of an app or a service still or brings new ones up: what is held does
+    /// not answer, and what comes up in the middle of a copy would write into it.
+    pub(in super::super) async fn steady(&self, of: &VolumeOf) -> OwnedMutexGuard<()> {
+        self.0.steady.take(of.clone()).await
+    }
+
     /// How what uses a volume now is held.
     pub(super) async fn held(&self, volume: &str, hold: Hold) -> Result<Held, EngineError> {
         match hold {

@@ -260,8 +260,9 @@ impl Engine {
             Target::Check | Target::InPlace | Target::NewVolume(_) => scratch_name(&backup.name, restore)?,
         };
         if restore.swapped {
-            let gone = self.reader().trashed_databases().await?;
-            if let Some(scratch) = gone.iter().find(|database| database.slug == scratch) {
+            let all = self.reader().every_database().await?;
+            let is_it = |database: &&Database| database.deleted.is_some() && database.slug == scratch;
+            if let Some(scratch) = all.iter().rfind(is_it) {
                 self.tend(scratch.id, false).await?;
             }
             let database = self.database_of(backup).await?;

@@ -71,7 +71,7 @@ impl Engine {
 
     async fn empty_trash_once(&self) -> Result<(), EngineError> {
         let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-        for database in self.reader().trashed_databases().await? {
+        for database in self.reader().every_database().await? {
             let over = database.deleted.is_some_and(|since| self.now().0.saturating_sub(since.0) >= kept);
             if over {
                 self.purge_database(database.id).await?;
