@@ -400,3 +400,8 @@ impl Engine {
         self.0.moved.send((deployment.id, deployment.state)).ok();
     }
 }
+
+/// A command in words of its own.
+fn words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
+    words.into_iter().map(|word| word.as_ref().to_owned()).collect()
+}

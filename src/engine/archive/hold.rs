@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::super::{Engine, EngineError};
-use super::words;
+use super::super::{Engine, EngineError, words};
 use crate::domain::backup::Hold;
 use crate::domain::volume::{VolumeId, VolumeOf};
 use crate::host::podman::Mounting;
@@ -48,7 +47,7 @@ impl Engine {
                 }
                 let pause = ["podman", "pause"].into_iter().chain(names.iter().map(String::as_str));
                 // One by one: a container that has ended meanwhile keeps no other from going on.
-                let release = names.iter().map(|name| words(["podman", "unpause", name])).collect();
+                let release = names.iter().map(|name| words(["podman", "unpause", name.as_str()])).collect();
                 Ok(Held { hold: vec![words(pause)], release })
             }
             Hold::Stop => {
