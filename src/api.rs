@@ -7,7 +7,7 @@
 mod app;
 mod around;
 mod audit;
-mod backup;
+pub mod backup;
 mod certificate;
 pub mod client;
 pub mod database;

@@ -19,9 +19,9 @@ use super::input::{Input, Params};
 use super::wire;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Administer, Authorized, Deploy, Manage, Read};
-use crate::domain::backup::{BackupId, Reason};
+use crate::domain::backup::{Backup, BackupId, Reason, Schedule};
 use crate::domain::name::Slug;
-use crate::engine::{BackupSource, Engine, ShownBackup};
+use crate::engine::{BackupSource, Engine, EngineError, ShownBackup};
 
 /// The longest that an answer waits for an end, in seconds: less than any client does.
 const WAIT_MAX: u64 = 20;
@@ -103,8 +103,7 @@ async fn taken(
     let reason = if wish.scheduled { Reason::Scheduled } else { Reason::Asked };
     let wire::AskedBackup { place, hold } = wish.parse()?;
     let backup = engine.take_backup(of, place, reason, hold).await?;
-    let deed = Deed::new("backup.taken", named(&backup.name, backup.id)).of(backup.team);
-    by.record(deed.after(json!({ "place": backup.place.to_string(), "reason": reason.word() }))).await;
+    by.record(taking(&backup)).await;
     Ok((StatusCode::ACCEPTED, Json(wire::Backup::from(&ShownBackup { backup, restores: Vec::new() }))))
 }
 
@@ -125,7 +124,7 @@ pub(super) async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let backup = engine.delete_backup(number(&id)?).await?;
-    by.record(Deed::new("backup.deleted", named(&backup.name, backup.id)).of(backup.team)).await;
+    by.record(deed("backup.deleted", &backup)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -138,8 +137,7 @@ pub(super) async fn restore(
     let backup = engine.backup(number(&id)?).await?;
     let target = wish.parse(&backup.subject)?;
     let restore = wire::Restore::from(&engine.restore_backup(backup.id, target).await?);
-    let deed = Deed::new("backup.restored", named(&backup.name, backup.id)).of(backup.team);
-    by.record(deed.after(json!({ "target": restore.target, "name": restore.name }))).await;
+    by.record(restoring(&backup, &restore)).await;
     Ok((StatusCode::ACCEPTED, Json(restore)))
 }
 
@@ -149,9 +147,18 @@ pub(super) async fn download(
     Path(id): Path<String>,
     Params(Handout { plain }): Params<Handout>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let (backup, file) = engine.download_backup(number(&id)?, plain).await?;
-    let deed = Deed::new("backup.downloaded", named(&backup.name, backup.id)).of(backup.team);
-    by.record(deed.after(json!({ "plain": plain }))).await;
+    let (deed, file) = handout(&engine, number(&id)?, plain).await?;
+    by.record(deed).await;
+    Ok(file)
+}
+
+/// The file of a backup as an answer, and that it was handed out.
+pub async fn handout(
+    engine: &Engine,
+    id: BackupId,
+    plain: bool,
+) -> Result<(Deed, impl IntoResponse + use<>), EngineError> {
+    let (backup, file) = engine.download_backup(id, plain).await?;
     let path = backup.file();
     let name = path.rsplit('/').next().unwrap_or(&path);
     let name = if plain { name.trim_end_matches(".zst.age") } else { name };
@@ -159,7 +166,8 @@ pub(super) async fn download(
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
-    Ok((fields, Body::from_stream(ReaderStream::new(file))))
+    let deed = deed("backup.downloaded", &backup).after(json!({ "plain": plain }));
+    Ok((deed, (fields, Body::from_stream(ReaderStream::new(file)))))
 }
 
 pub(super) async fn import(
@@ -190,7 +198,7 @@ async fn imported(
 ) -> Result<(StatusCode, Json<wire::Backup>), ApiError> {
     let body = StreamReader::new(body.into_data_stream().map_err(io::Error::other));
     let backup = engine.import_backup(of, body).await?;
-    by.record(Deed::new("backup.imported", named(&backup.name, backup.id)).of(backup.team)).await;
+    by.record(deed("backup.imported", &backup)).await;
     Ok((StatusCode::CREATED, Json(wire::Backup::from(&ShownBackup { backup, restores: Vec::new() }))))
 }
 
@@ -244,10 +252,8 @@ async fn put_schedule(
 ) -> Result<Json<wire::BackupSchedule>, ApiError> {
     let schedule = wish.parse()?;
     engine.set_schedule(of, Some(schedule.clone())).await?;
-    let shown = wire::BackupSchedule::from(&schedule);
-    let deed = Deed::new("backup.scheduled", of.words());
-    by.record(deed.of(of.team()).after(wire::value(&shown))).await;
-    Ok(Json(shown))
+    by.record(scheduling(of, Some(&schedule))).await;
+    Ok(Json(wire::BackupSchedule::from(&schedule)))
 }
 
 pub(super) async fn remove_schedule(
@@ -274,7 +280,7 @@ async fn unschedule(
     of: &BackupSource,
 ) -> Result<StatusCode, ApiError> {
     engine.set_schedule(of, None).await?;
-    by.record(Deed::new("backup.unscheduled", of.words()).of(of.team())).await;
+    by.record(scheduling(of, None)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -294,7 +300,7 @@ pub(super) async fn put_destination(
     let new = new.parse()?;
     let name = new.name.clone();
     engine.put_destination(new).await?;
-    by.record(Deed::new("backup_destination.put", format!("destination {name}"))).await;
+    by.record(of_destination("backup_destination.put", &name)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -305,7 +311,7 @@ pub(super) async fn remove_destination(
 ) -> Result<StatusCode, ApiError> {
     let name = Slug::parse(&name).map_err(|_| ApiError::not_found("destination", &name))?;
     engine.remove_destination(&name).await?;
-    by.record(Deed::new("backup_destination.removed", format!("destination {name}"))).await;
+    by.record(of_destination("backup_destination.removed", &name)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -313,10 +319,17 @@ pub(super) async fn key(
     by: Authorized<Administer>,
     State(engine): State<Engine>,
 ) -> Result<Json<wire::BackupKey>, ApiError> {
+    let (deed, key) = revealed_key(&engine).await?;
+    by.record(deed).await;
+    Ok(Json(key))
+}
+
+/// The key that opens backups, and that it was shown.
+pub async fn revealed_key(engine: &Engine) -> Result<(Deed, wire::BackupKey), EngineError> {
     let (recipient, key) = engine.backup_key().await?;
-    by.record(Deed::new("backup_key.revealed", format!("key {recipient}"))).await;
+    let deed = Deed::new("backup_key.revealed", format!("key {recipient}"));
     let key = String::from_utf8_lossy(key.reveal()).into_owned();
-    Ok(Json(wire::BackupKey { recipient: recipient.to_string(), key }))
+    Ok((deed, wire::BackupKey { recipient: recipient.to_string(), key }))
 }
 
 async fn database(engine: &Engine, id: &str) -> Result<BackupSource, ApiError> {
@@ -327,7 +340,38 @@ fn number(id: &str) -> Result<BackupId, ApiError> {
     id.parse().map(BackupId).map_err(|_| ApiError::not_found("backup", id))
 }
 
-/// A backup, in the words of the audit.
-fn named(of: &str, id: BackupId) -> String {
-    format!("backup {} of {of}", id.0)
+/// What was done with a backup, in the words of the audit.
+#[must_use]
+pub fn deed(action: &'static str, backup: &Backup) -> Deed {
+    Deed::new(action, format!("backup {} of {}", backup.id.0, backup.name)).of(backup.team)
+}
+
+/// That a backup was taken.
+#[must_use]
+pub fn taking(backup: &Backup) -> Deed {
+    let after = json!({ "place": backup.place.to_string(), "reason": backup.reason.word() });
+    deed("backup.taken", backup).after(after)
+}
+
+/// That one is restored.
+#[must_use]
+pub fn restoring(backup: &Backup, restore: &wire::Restore) -> Deed {
+    deed("backup.restored", backup).after(json!({ "target": restore.target, "name": restore.name }))
+}
+
+/// That something is backed up by itself from now on, or no more.
+#[must_use]
+pub fn scheduling(of: &BackupSource, schedule: Option<&Schedule>) -> Deed {
+    let action = if schedule.is_some() { "backup.scheduled" } else { "backup.unscheduled" };
+    let deed = Deed::new(action, of.words()).of(of.team());
+    match schedule {
+        Some(schedule) => deed.after(wire::value(&wire::BackupSchedule::from(schedule))),
+        None => deed,
+    }
+}
+
+/// What was done with a storage for backups.
+#[must_use]
+pub fn of_destination(action: &'static str, name: &Slug) -> Deed {
+    Deed::new(action, format!("destination {name}"))
 }

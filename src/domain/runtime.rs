@@ -2,7 +2,7 @@
 //!
 //! Each option has one grammar, and `Display` writes what `parse` reads. What an app may ask for is [`policy`].
 
-pub(super) mod amount;
+pub(crate) mod amount;
 mod label;
 mod network;
 pub mod policy;

@@ -1,5 +1,10 @@
-//! Backups: what is backed up in each team, how that goes, and what is not; and what stands above other pages where a backup
-//! failed, is late, empty or broken. To make and to restore them is the command line's.
+//! Backups: what is backed up in each team, how that goes, and what is not; the backups of one thing, and one of them; and
+//! what stands above other pages where a backup failed, is late, empty or broken.
+
+mod history;
+mod of;
+mod one;
+mod places;
 
 use std::collections::BTreeMap;
 
@@ -16,10 +21,11 @@ use super::{Route, Web};
 use crate::auth::Person;
 use crate::auth::gate::Read;
 use crate::domain::backup::{Backup, Retention, Schedule, State as Standing, Subject, Verdict};
+use crate::domain::database::DatabaseId;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::time::Timestamp;
-use crate::domain::volume::VolumeOf;
+use crate::domain::volume::{VolumeId, VolumeOf};
 use crate::engine::{BackupConcern, BackupSource, BackupTrouble, Engine, KeptThing, readable_bytes};
 use crate::store::BackupsOf;
 
@@ -70,7 +76,8 @@ pub(super) struct Alarm {
 
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![Route::get("/backups", index)]
+    let parts = [vec![Route::get("/backups", index)], of::routes(), one::routes(), places::routes()];
+    parts.into_iter().flatten().collect()
 }
 
 async fn index(
@@ -148,20 +155,29 @@ impl Alarm {
 impl Named {
     fn of(source: &BackupSource) -> Self {
         match source {
-            BackupSource::Database(database) => Self {
-                name: database.slug.to_string(),
-                kind: "database",
-                href: format!("/databases/{}", database.slug),
-            },
-            BackupSource::Volume(volume, _) => Self {
-                name: volume.to_string(),
-                kind: "volume",
-                href: match volume.of() {
-                    VolumeOf::App(_) => format!("/volumes/{volume}"),
-                    VolumeOf::Service(service) => format!("/services/{service}"),
-                },
-            },
+            BackupSource::Database(database) => {
+                Self::database(database.slug.as_str(), database.slug.as_str())
+            }
+            BackupSource::Volume(volume, _) => Self::volume(volume),
         }
+    }
+
+    /// What a backup is of, also where that has another name by now.
+    fn of_backup(backup: &Backup) -> Self {
+        match &backup.subject {
+            Subject::Database(DatabaseId(number)) => Self::database(&backup.name, &number.to_string()),
+            Subject::Volume(volume) => Self::volume(volume),
+        }
+    }
+
+    fn database(name: &str, id: &str) -> Self {
+        Self { name: name.to_owned(), kind: "database", href: format!("/databases/{id}/backups") }
+    }
+
+    fn volume(volume: &VolumeId) -> Self {
+        let (VolumeOf::App(owner) | VolumeOf::Service(owner)) = volume.of();
+        let name = format!("{owner}/{}", volume.own());
+        Self { name, kind: "volume", href: format!("/volumes/{volume}/backups") }
     }
 }
 
@@ -171,12 +187,7 @@ impl Row {
         let mark = match (concern, newest) {
             (Some((trouble, _)), _) => mark_of(*trouble),
             (None, None) => Mark { class: "", icon: "unknown", word: "none yet" },
-            (None, Some(newest)) => match newest.state {
-                Standing::Queued => Mark { class: "moving", icon: "moving", word: "queued" },
-                Standing::Running { .. } => Mark { class: "moving", icon: "moving", word: "being made" },
-                Standing::Done { .. } => Mark { class: "good", icon: "ok", word: "done" },
-                Standing::Failed { .. } => Mark { class: "bad", icon: "failed", word: "failed" },
-            },
+            (None, Some(newest)) => mark_of_state(&newest.state),
         };
         let size = |newest: &Backup| match &newest.state {
             Standing::Done { file, .. } => Some(readable_bytes(file.bytes)),
@@ -184,14 +195,9 @@ impl Row {
         };
         let place = newest.as_ref().map(|newest| newest.place.to_string());
         let planned = schedule.as_ref().map(|schedule| schedule.place.to_string());
-        let checked = checked.as_ref().map(|Verdict { at, good, found }| {
-            let mark = if *good {
-                Mark { class: "good", icon: "ok", word: "good" }
-            } else {
-                Mark { class: "bad", icon: "failed", word: "broken" }
-            };
-            (mark, Moment::of(*at, now), found.clone())
-        });
+        let checked = checked
+            .as_ref()
+            .map(|Verdict { at, good, found }| (good_or_broken(*good), Moment::of(*at, now), found.clone()));
         Self {
             of: Named::of(source),
             mark,
@@ -203,6 +209,25 @@ impl Row {
             schedule: schedule.as_ref().map(|schedule| schedule.when.to_string()),
             kept: schedule.as_ref().map(kept_words).unwrap_or_default(),
         }
+    }
+}
+
+/// How far a backup has come.
+fn mark_of_state(state: &Standing) -> Mark {
+    match state {
+        Standing::Queued => Mark { class: "moving", icon: "moving", word: "queued" },
+        Standing::Running { .. } => Mark { class: "moving", icon: "moving", word: "being made" },
+        Standing::Done { .. } => Mark { class: "good", icon: "ok", word: "done" },
+        Standing::Failed { .. } => Mark { class: "bad", icon: "failed", word: "failed" },
+    }
+}
+
+/// What came of a check.
+fn good_or_broken(good: bool) -> Mark {
+    if good {
+        Mark { class: "good", icon: "ok", word: "good" }
+    } else {
+        Mark { class: "bad", icon: "failed", word: "broken" }
     }
 }
 
