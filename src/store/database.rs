@@ -312,7 +312,8 @@ pub(super) fn of_team(
     connection: &Connection,
     team: TeamId,
 ) -> Result<Vec<(DatabaseId, Slug, Limits)>, StoreError> {
-    let rest = "WHERE project.team = ?1 AND database.deleted IS NULL AND NOT database.scratch ORDER BY database.id";
+    let rest =
+        "WHERE project.team = ?1 AND database.deleted IS NULL AND NOT database.scratch ORDER BY database.id";
     let all = select(connection, rest, [team.0])?.into_iter();
     Ok(all.map(|database| (database.id, database.slug, database.settings.limits)).collect())
 }

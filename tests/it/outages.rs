@@ -321,7 +321,8 @@ fn a_database_gets_another_name_while_its_image_is_still_on_its_way() {
     host.run(["podman", "rmi", server]).succeeds();
     relay.only(64 << 10, Then::Hang);
     let image = format!("{}/server:8", relay.address());
-    host.rivetr(["databases", "create", "orders", "--kind", "valkey", "--image", &image, "--no-wait"]).succeeds();
+    host.rivetr(["databases", "create", "orders", "--kind", "valkey", "--image", &image, "--no-wait"])
+        .succeeds();
     relay.wait_until_reached();
     // Nothing arrives any more, so that whoever waited for it would wait until the pull is given up.
     host.rivetr(["databases", "rename", "orders", "sales", "--no-wait"]).succeeds();

@@ -297,7 +297,8 @@ fn a_backup_waits_for_a_release_that_is_being_checked() {
     host.rivetr(image.into_iter().chain(runs).chain(["--volume", "data:/data"])).succeeds();
     for (release, hold) in [(1, "--pause"), (2, "--stop")] {
         let (container, up) = (format!("rivetr-app-blog-{release}"), format!("/up{release}"));
-        let tell = |command: &str| host.as_owner(["podman", "exec", &container, "sh", "-c", command]).succeeds();
+        let tell =
+            |command: &str| host.as_owner(["podman", "exec", &container, "sh", "-c", command]).succeeds();
         host.rivetr(["apps", "set", "blog", "--health-path", &up, "--health-timeout", "120"]).succeeds();
         let deploy = host.spawn(["rivetr", "deploy", "blog"]);
         let newest = || host.rivetr(["deployments", "blog", "--json"]).succeeds().json()["items"][0].clone();

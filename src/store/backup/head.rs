@@ -131,7 +131,8 @@ fn head(connection: &Connection, subject: Subject) -> Result<Option<BackupHead>,
 }
 
 fn newest(connection: &Connection, rest: &str, of: impl Params) -> Result<Option<Backup>, StoreError> {
-    let sql = format!("SELECT * FROM backup WHERE subject = ?1 AND team = ?2 {rest} ORDER BY id DESC LIMIT 1");
+    let sql =
+        format!("SELECT * FROM backup WHERE subject = ?1 AND team = ?2 {rest} ORDER BY id DESC LIMIT 1");
     row::first(connection, &sql, of, read)
 }
 
@@ -247,8 +248,10 @@ mod tests {
     async fn the_last_check_is_told_of_whichever_backup() {
         let store = Fixture::new();
         let name = "rivetr-vol-blog-data";
-        let (first, second) =
-            (made(&store, name, Reason::Asked, Ok(())).await, made(&store, name, Reason::Asked, Ok(())).await);
+        let (first, second) = (
+            made(&store, name, Reason::Asked, Ok(())).await,
+            made(&store, name, Reason::Asked, Ok(())).await,
+        );
         assert!(store.reader.last_verdicts().await.unwrap().is_empty());
         judge(&store, second, true, NOW).await;
         judge(&store, first, false, LATER).await;
