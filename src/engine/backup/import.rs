@@ -10,7 +10,7 @@ use super::super::{Engine, EngineError};
 use super::flow::Failure;
 use super::tally::{counted, is_archive};
 use super::tools;
-use crate::domain::backup::{Backup, BackupId, Form, Place, Reason, State, Stored};
+use crate::domain::backup::{Backup, BackupId, Form, Place, Reason, Source, State, Stored};
 use crate::store::NewBackup;
 use crate::vault::stream::{self, Packed};
 
