@@ -12,7 +12,7 @@ const OF_A_KIND_MAX = 3;
 /** What comes over the wire for the overview when nothing is in the browser's memory yet. */
 const FIRST_LOAD_MAX = 60 * 1024;
 /** Their pages are about one thing, which the address names. */
-const NOUNS = ['apps', 'deployments', 'domains', 'projects', 'teams', 'users', 'volumes', 'databases', 'routes', 'services', 'certificates', 'host'];
+const NOUNS = ['apps', 'backups', 'deployments', 'domains', 'projects', 'teams', 'users', 'volumes', 'databases', 'routes', 'services', 'certificates', 'host'];
 test('every page, in both themes, on a desk and on a phone', { as: administrator }, async (page, person) => {
   await seed();
   const wrong = [];

@@ -2,6 +2,7 @@
 import './first_minute.js';
 import './apps.js';
 import './databases.js';
+import './backups.js';
 import './services.js';
 import './handed.js';
 import './plain.js';

@@ -15,6 +15,12 @@ export async function run(...command) {
   return stdout;
 }
 
+/** The same as the user whose containers they are. */
+export async function asOwner(...command) {
+  const host = ['exec', setting.name, '--user', 'rivetr', '--', ...command];
+  return (await execute(`${setting.repository}/tests/host/host`, host)).stdout;
+}
+
 /** `rivetr` on the command line of the host. */
 export const rivetr = (...words) => run('rivetr', ...words);
 

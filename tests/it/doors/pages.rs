@@ -45,6 +45,8 @@ fn every_page_lets_in_who_may_come_in_and_hides_what_is_another_teams() {
     host.rivetr(["keys", "create", "deploys"]).succeeds();
     host.rivetr(["apps", "set", "blog", "--volume", "data:/data"]).succeeds();
     super::databases(&host);
+    // It is stopped: what comes of it is a backup that failed, and its page.
+    host.rivetr(["backups", "take", "orders"]).fails();
     service(&host);
     host.rivetr(["teams", "create", "others"]).succeeds();
     let client = Client::new(&host);
@@ -165,7 +167,7 @@ fn is_an_object(path: &str) -> bool {
 /// Whether it is about what no team has.
 fn is_the_instances(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap();
-    ["host", "known-hosts", "registries", "users"].contains(&first)
+    ["backup-destinations", "backup-key", "host", "known-hosts", "registries", "users"].contains(&first)
 }
 
 /// The address of a pattern, with things that are there. None: it is looked at elsewhere, for it never ends.
@@ -175,6 +177,7 @@ fn target(pattern: &str) -> Option<String> {
     }
     let names: BTreeMap<&str, &str> = BTreeMap::from([
         ("apps", "blog"),
+        ("backups", "1"),
         ("deployments", "1"),
         ("projects", "default"),
         ("volumes", "rivetr-vol-blog-data"),
