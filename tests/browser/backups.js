@@ -38,7 +38,7 @@ test('a backup of a database: taken, scheduled, restored beside and in place, de
   await page.locator('#at-wrong:not(:empty)').waitFor();
   assert.equal(await page.getByLabel('When').inputValue(), 'now and then');
   await page.getByLabel('When').fill('daily 04:30');
-  await page.getByLabel('Keep at most so many').fill('9');
+  await page.getByLabel('How many are kept').fill('9');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Saved.').waitFor();
   assert.match(await asOwner('systemctl', '--user', 'cat', `rivetr-backup-${NAME}.timer`), /OnCalendar=.*04:30/);
@@ -46,11 +46,11 @@ test('a backup of a database: taken, scheduled, restored beside and in place, de
   await ask(NAME, "INSERT INTO words VALUES ('second')");
   await page.getByRole('link', { name: /^Backup \d+$/ }).first().click();
   await page.getByRole('heading', { name: /^Backup \d+$/ }).waitFor();
-  await page.getByRole('button', { name: 'See whether it is good' }).click();
+  await page.getByRole('button', { name: 'Check it' }).click();
   await page.locator('#facts + dl .state.good').waitFor();
 
   const fetched = page.waitForEvent('download');
-  await page.getByRole('link', { name: 'Download in clear' }).click();
+  await page.getByRole('link', { name: 'In clear' }).click();
   assert.match((await fetched).suggestedFilename(), /\.pgdump$|\.dump$/);
 
   await page.getByLabel('Name of the new database').fill('Parcels Again');
@@ -67,14 +67,15 @@ test('a backup of a database: taken, scheduled, restored beside and in place, de
   assert.equal(await ask(NAME, WORDS), 'first\nsecond');
   await page.getByLabel(`Type ${NAME} to confirm`).fill(NAME);
   await page.getByRole('button', { name: 'Restore in place' }).click();
-  await page.locator('tr', { hasText: `into ${NAME}` }).getByText('done').first().waitFor();
+  const own = page.getByRole('cell', { name: `into ${NAME}`, exact: true });
+  await page.getByRole('row').filter({ has: own }).getByText('done').waitFor();
   assert.equal(await ask(NAME, WORDS), 'first');
 
   const number = /(\d+)$/.exec(page.url())[1];
   await page.getByLabel(`Type ${number} to confirm`).fill(number);
   await page.getByRole('button', { name: 'Delete the backup' }).click();
   await page.waitForURL('**/backups');
-  await page.getByRole('button', { name: 'No more by itself' }).click();
+  await page.getByRole('button', { name: 'Turn it off' }).click();
   await page.getByText('It is backed up by hand alone.').waitFor();
   for (const name of [NAME, 'parcels-again']) await rivetr('databases', 'delete', name, '--yes');
 });
