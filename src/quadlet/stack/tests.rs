@@ -190,6 +190,36 @@ fn users() {
 }
 
 #[test]
+fn what_hides_a_part_of_a_mount_is_empty() {
+    let bind = |target: &str| Mount {
+        source: MountSource::Bind {
+            path: "/srv/app".into(),
+            create: false,
+            propagation: None,
+            relabel: None,
+            recursive: None,
+            options: Vec::new(),
+        },
+        target: text(target),
+        read_only: false,
+    };
+    for (target, expect) in [
+        ("/app/secrets", "Tmpfs=/app/secrets:notmpcopyup"),
+        ("/app", "Tmpfs=/app"),
+        ("/apple", "Tmpfs=/apple"),
+    ] {
+        let tmpfs = Tmpfs { target: text(target), options: Vec::new() };
+        check(
+            |c| {
+                c.mounts = vec![bind("/app")];
+                c.tmpfs = vec![tmpfs];
+            },
+            &["Volume=/srv/app:/app", expect],
+        );
+    }
+}
+
+#[test]
 fn images() {
     check_refused(|c| c.image = ImageSource::Reference(text("--volume=/:/host")), "services.web.image: ");
     let named = |c: &mut Container| c.image = ImageSource::Reference(text("example.org/a.build"));
