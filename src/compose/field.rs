@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::keys::{Fate, Table};
 use super::log::Log;
-use super::node::{Entry, Node, Place, Scalar, Value};
-use super::units;
+use super::node::{Entry, Kind, Node, Place, Scalar, Value};
+use super::{scalar, units};
 
 /// A node of the tree, and its path.
 #[derive(Debug, Clone)]
@@ -140,6 +140,12 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Text, a date as docker compose prints it.
+    fn printed(&self, log: &mut Log) -> Option<String> {
+        let date = self.scalar().filter(|scalar| scalar.kind == Kind::Date);
+        date.and_then(|scalar| scalar::date(&scalar.text)).or_else(|| self.text(log))
+    }
+
     /// Text that is not empty.
     pub fn filled(&self, log: &mut Log) -> Option<String> {
         self.text(log).filter(|text| !text.is_empty())
@@ -228,7 +234,7 @@ impl<'a> Field<'a> {
     pub fn pairs(&self, log: &mut Log) -> BTreeMap<String, Option<String>> {
         if !self.is_list() {
             let named = self.named(log);
-            return named.into_iter().map(|(key, field)| (key.to_owned(), field.text(log))).collect();
+            return named.into_iter().map(|(key, field)| (key.to_owned(), field.printed(log))).collect();
         }
         let mut pairs = BTreeMap::new();
         for item in self.items(log) {

@@ -70,23 +70,30 @@ fn name_length(text: &str) -> usize {
     text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())
 }
 
-/// Parts what follows `${` at the brace that closes it.
+/// Parts what follows `${` at the brace that closes it; if none does, at the last one of the line.
 fn braced(text: &str) -> Option<(&str, &str)> {
+    let line = text.split_once('\n').map_or(text, |(line, _)| line);
+    let (form, rest) = text.split_at_checked(closing(text).or_else(|| line.rfind('}'))?)?;
+    Some((form, rest.strip_prefix('}')?))
+}
+
+/// Every brace opens another pair, be it of a variable or not, and what follows it at once is passed over.
+fn closing(text: &str) -> Option<usize> {
     let mut depth = 1_usize;
-    let mut opening = false;
+    let mut opened = true;
     for (at, c) in text.char_indices() {
+        if std::mem::take(&mut opened) {
+            continue;
+        }
         match c {
-            '{' if opening => depth += 1,
-            '}' => {
-                depth -= 1;
-                if depth == 0 {
-                    let (form, rest) = text.split_at_checked(at)?;
-                    return Some((form, rest.strip_prefix('}')?));
-                }
+            '{' => {
+                depth += 1;
+                opened = true;
             }
+            '}' if depth == 1 => return Some(at),
+            '}' => depth -= 1,
             _ => {}
         }
-        opening = c == '$';
     }
     None
 }
@@ -202,6 +209,11 @@ mod tests {
             ("${N:-a-b}", "a-b"),
             ("${N:-a?b}", "a?b"),
             ("${N:-{\"x\":1}}", "{\"x\":1}"),
+            ("${A:-{\"x\":{\"y\":1}}}", "a"),
+            ("${E+{{ x }}}", "{{ x }}"),
+            ("${E-{{ x }}}", "}"),
+            ("${N:-{}}z", "{}z"),
+            ("${A}{b}", "a{b}"),
             ("${N:-a$$b}", "a$b"),
             ("${N:- b }", " b "),
             ("http://${A}:80/${N:-p}", "http://a:80/p"),

@@ -62,6 +62,8 @@ pub enum Kind {
     Bool,
     Int,
     Float,
+    /// A date or a time, as it is written; [`super::scalar::date`] says how docker compose prints it.
+    Date,
 }
 
 /// What a node without text weighs, in bytes.

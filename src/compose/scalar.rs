@@ -22,7 +22,8 @@ pub fn resolve(text: &str) -> Value {
         "-.inf" | "-.Inf" | "-.INF" => return scalar("-Inf", Kind::Float),
         _ => {}
     }
-    number(text).unwrap_or_else(|| scalar(text, Kind::Text))
+    let kind = if date(text).is_some() { Kind::Date } else { Kind::Text };
+    number(text).unwrap_or_else(|| scalar(text, kind))
 }
 
 fn scalar(text: impl Into<String>, kind: Kind) -> Value {
@@ -98,6 +99,52 @@ pub fn float(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
+/// A date or a time as YAML knows them, in the words of a Go program: `2024-01-01 00:00:00 +0000 UTC`.
+pub fn date(text: &str) -> Option<String> {
+    let (day, time) = match text.find(['T', 't', ' ']) {
+        Some(at) => (text.get(..at)?, Some((text.get(at..at + 1)?, text.get(at + 1..)?))),
+        None => (text, None),
+    };
+    let is_year = |year: &str| year.len() == 4 && year.chars().all(|c| c.is_ascii_digit());
+    let (year, rest) = day.split_once('-').filter(|(year, _)| is_year(year))?;
+    let (month, day) = rest.split_once('-')?;
+    let [month, day] = [month, day].map(|part| two_digits(part, 99));
+    let day = jiff::civil::Date::new(year.parse().ok()?, month?, day?).ok()?;
+    let Some((between, time)) = time else { return Some(format!("{day} 00:00:00 +0000 UTC")) };
+    let (time, zone) = match time.find(['Z', '+', '-']) {
+        Some(at) if between != " " => time.split_at_checked(at)?,
+        None if between == " " => (time, "Z"),
+        Some(_) | None => return None,
+    };
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let mut parts = time.split(':');
+    let mut part = |most| parts.next().and_then(|part| two_digits(part, most));
+    let (hour, minute, second) = (part(23)?, part(59)?, part(59)?);
+    let fits = parts.next().is_none() && fraction.len() <= 9 && fraction.chars().all(|c| c.is_ascii_digit());
+    let zone = zone_name(zone).filter(|_| fits)?;
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{day} {hour:02}:{minute:02}:{second:02}{point}{fraction} {zone}"))
+}
+
+/// One digit or two, no more than so many.
+fn two_digits(text: &str, most: i8) -> Option<i8> {
+    let is_number = matches!(text.len(), 1 | 2) && text.chars().all(|c| c.is_ascii_digit());
+    text.parse().ok().filter(|number| is_number && *number <= most)
+}
+
+/// `Z` or `+02:00`.
+fn zone_name(zone: &str) -> Option<String> {
+    if matches!(zone, "Z" | "+00:00" | "-00:00") {
+        return Some("+0000 UTC".to_owned());
+    }
+    let (sign, offset) = zone.split_at_checked(1)?;
+    let (hours, minutes) = offset.split_once(':').filter(|_| offset.len() == 5)?;
+    two_digits(hours, 23).zip(two_digits(minutes, 59))?;
+    let offset = format!("{sign}{hours}{minutes}");
+    Some(format!("{offset} {offset}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,22 +165,7 @@ mod tests {
             check(text, "", None);
         }
         for text in [
-            "yes",
-            "no",
-            "on",
-            "off",
-            "y",
-            "22:22",
-            "1:2:3",
-            "0x",
-            "1e",
-            "-",
-            "+",
-            ".",
-            "1.2.3",
-            "08a",
-            "2024-01-01",
-            "0o9",
+            "yes", "no", "on", "off", "y", "22:22", "1:2:3", "0x", "1e", "-", "+", ".", "1.2.3", "08a", "0o9",
         ] {
             check(text, text, Some(Kind::Text));
         }
@@ -175,5 +207,36 @@ mod tests {
         }
         check("True", "true", Some(Kind::Bool));
         check("FALSE", "false", Some(Kind::Bool));
+        check("2024-01-01", "2024-01-01", Some(Kind::Date));
+    }
+
+    #[test]
+    fn dates() {
+        for (text, expect) in [
+            ("2024-01-02", "2024-01-02 00:00:00 +0000 UTC"),
+            ("2024-1-2", "2024-01-02 00:00:00 +0000 UTC"),
+            ("2024-01-02 3:04:05", "2024-01-02 03:04:05 +0000 UTC"),
+            ("2024-01-02T03:04:05Z", "2024-01-02 03:04:05 +0000 UTC"),
+            ("2024-01-02t03:04:05.1200Z", "2024-01-02 03:04:05.12 +0000 UTC"),
+            ("2024-01-02T03:04:05+05:30", "2024-01-02 03:04:05 +0530 +0530"),
+        ] {
+            assert_eq!(date(text).as_deref(), Some(expect), "{text:?}");
+        }
+        for text in [
+            "2024-13-01",
+            "2024-02-30",
+            "24-01-01",
+            "+024-01-01",
+            "2024-01",
+            "2024-01-01-x",
+            "2024-01-01T03:04:05",
+            "2024-01-01 03:04",
+            "2024-01-01 24:00:00",
+            "2024-01-01 03:04:05 +01:00",
+            "2024-01-01T03:04:05+1:00",
+            "2024-1-2é",
+        ] {
+            assert_eq!(date(text), None, "{text:?}");
+        }
     }
 }

@@ -11,13 +11,13 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// `512`, `512m`, `1.5gb`, `64 KiB`: in bytes, each unit 1024 times the one below.
+/// `512`, `512m`, `1.5gb`, `64 KiB`, `1Gi`: in bytes, each unit 1024 times the one below.
 pub fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.')? + 1;
     let (number, unit) = text.split_at_checked(end)?;
     let unit = unit.trim_start().to_ascii_lowercase();
-    let unit = unit.strip_suffix("ib").or(unit.strip_suffix('b')).unwrap_or(&unit);
+    let unit = unit.strip_suffix("ib").or(unit.strip_suffix(['b', 'i'])).unwrap_or(&unit);
     let shift = match unit {
         "" => 0,
         "k" => 10,
@@ -104,7 +104,9 @@ mod tests {
             ("1 GiB", Some(1 << 30)),
             ("0.5g", Some(1 << 29)),
             ("2t", Some(2 << 40)),
-            ("1gi", None),
+            ("1gi", Some(1 << 30)),
+            ("512Mi", Some(1 << 29)),
+            ("1gib2", None),
             ("", None),
             ("m", None),
             ("-1", None),

@@ -13,7 +13,7 @@ pub mod start;
 
 use std::collections::BTreeMap;
 
-use self::container::Container;
+use self::container::{Container, ImageSource};
 use self::mount::Volume;
 use self::network::Network;
 
@@ -28,4 +28,23 @@ pub struct Stack {
     pub networks: BTreeMap<String, Network>,
     /// The named volumes, by the name in the file.
     pub volumes: BTreeMap<String, Volume>,
+}
+
+impl Stack {
+    /// The service that builds the image of this reference: others may run it without building it.
+    #[must_use]
+    pub fn builder_of(&self, reference: &str) -> Option<&str> {
+        let builds = |container: &Container| {
+            let ImageSource::Build { reference: Some(built), .. } = &container.image else { return false };
+            container.replicas > 0 && with_tag(built) == with_tag(reference)
+        };
+        let mut all = self.containers.iter();
+        all.find(|(_, container)| builds(container)).map(|(name, _)| name.as_str())
+    }
+}
+
+/// A reference with the tag that it has where it names none.
+fn with_tag(reference: &str) -> String {
+    let name = reference.rsplit_once('/').map_or(reference, |(_, name)| name);
+    if name.contains([':', '@']) { reference.to_owned() } else { format!("{reference}:latest") }
 }

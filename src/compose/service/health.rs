@@ -56,12 +56,13 @@ fn test(field: &Field<'_>, log: &mut Log) -> Told {
             Told::Nothing
         }
         Some(("CMD", words)) => Told::Test(Test::Words(words.to_vec())),
-        Some(("CMD-SHELL", [line, others @ ..])) => {
-            if !others.is_empty() {
-                field
-                    .warn(log, "only the first word behind CMD-SHELL is the command: write all of it as one");
-            }
-            Told::Test(Test::Shell(line.clone()))
+        Some(("CMD-SHELL", [line])) => Told::Test(Test::Shell(line.clone())),
+        Some(("CMD-SHELL", words)) => {
+            field.warn(
+                log,
+                "Podman runs all that is behind CMD-SHELL, Docker the first word alone: write all of it as one",
+            );
+            Told::Test(Test::ShellWords(words.to_vec()))
         }
         Some(_) => {
             field.problem(log, "the list must begin with CMD, CMD-SHELL or NONE");

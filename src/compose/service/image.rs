@@ -4,7 +4,7 @@ use super::{Context, build, text};
 use crate::compose::field::Field;
 use crate::compose::log::Log;
 use crate::compose::{keys, units};
-use crate::domain::stack::container::{Container, ImageSource, Pull};
+use crate::domain::stack::container::{Build, Container, ImageSource, Pull};
 
 /// The registry that names without one are of.
 const DOCKER_HUB: &str = "docker.io";
@@ -29,11 +29,19 @@ pub fn read(field: &Field<'_>, container: &mut Container, context: &mut Context<
     };
     container.container_name = text(field, "container_name", log);
     container.platform = text(field, "platform", log);
-    if let (ImageSource::Build { build, .. }, Some(platform)) = (&container.image, &container.platform)
-        && !build.platforms.is_empty()
-        && !build.platforms.contains(platform)
-    {
-        field.problem(log, format!("build.platforms must name the service's own platform {platform} too"));
+    if let ImageSource::Build { build, reference } = &mut container.image {
+        platform(field, build, container.platform.as_ref(), log);
+        // Without a slash it is a name for what is built.
+        if let Some(reference) = reference
+            && let Some(said) =
+                field.get("image").filter(|said| said.text(log).is_some_and(|it| it.contains('/')))
+            && field.get("pull_policy").is_none()
+        {
+            let message = format!(
+                "the image is built here, where docker compose looks for {reference} first: remove build to have it fetched"
+            );
+            said.warn(log, message);
+        }
     }
     container.pull = pull(field, log);
     container.replicas = replicas(field, log);
@@ -43,6 +51,21 @@ pub fn read(field: &Field<'_>, container: &mut Container, context: &mut Context<
             log,
             format!("{count} containers cannot all be called {name}: remove container_name, or run one"),
         );
+    }
+}
+
+/// What starts containers builds for the one platform that they run on.
+fn platform(field: &Field<'_>, build: &mut Build, own: Option<&String>, log: &mut Log) {
+    let all = std::mem::replace(&mut build.platforms, own.into_iter().cloned().collect());
+    match own {
+        Some(own) if !all.is_empty() && !all.contains(own) => {
+            field.problem(log, format!("build.platforms must name the service's own platform {own} too"));
+        }
+        None if !all.is_empty() => field.warn(
+            log,
+            "build.platforms is left out, as docker compose up does: the image is built for this host; say platform where it must be another",
+        ),
+        Some(_) | None => {}
     }
 }
 

@@ -23,12 +23,19 @@ pub fn read(field: &Field<'_>, container: &mut Container, context: &mut Context<
     }
     for item in field.get("expose").map(|field| field.items(log)).unwrap_or_default() {
         let Some(text) = item.filled(log) else { continue };
-        let (ports, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
+        let port = text.rsplit_once(':').map_or(text.as_str(), |(_, port)| port);
+        let (ports, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
         if range(ports).is_none() || self::protocol(protocol).is_none() {
             item.problem(log, format!("{text:?} is no port: write 80, 80/udp or 3000-3005"));
-        } else {
-            container.expose.push(text);
+            continue;
         }
+        if port.len() < text.len() {
+            item.warn(
+                log,
+                format!("{text:?} publishes nothing: expose tells the port of the container alone"),
+            );
+        }
+        container.expose.push(port.to_owned());
     }
     container.expose = once(std::mem::take(&mut container.expose));
 }

@@ -43,7 +43,11 @@ fn variables() {
             "A=yes|B=off|C=true|D=5432|E=16|F=10|G=1000|H=1:30",
         ),
         ("environment: {A: '012', B: \"1.0\", C: 'null', D: ''}", "A=012|B=1.0|C=null|D="),
-        ("environment: {A: 2024-01-01}", "A=2024-01-01"),
+        (
+            "environment: {A: 2024-01-02, B: '2024-01-02', C: 2024-01-02T03:04:05Z}",
+            "A=2024-01-02 00:00:00 +0000 UTC|B=2024-01-02|C=2024-01-02 03:04:05 +0000 UTC",
+        ),
+        ("environment: [A=2024-01-02]", "A=2024-01-02"),
         ("environment: [SET, EMPTY, NOT]", "EMPTY=|SET=set|!NOT"),
         ("environment: {SET: , NOT: null}", "SET=set|!NOT"),
         ("environment:", ""),

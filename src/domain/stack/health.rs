@@ -35,4 +35,6 @@ pub enum Test {
     Words(Vec<String>),
     /// A line for the shell of the container.
     Shell(String),
+    /// A line for the shell that is written as several words.
+    ShellWords(Vec<String>),
 }

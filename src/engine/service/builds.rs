@@ -1,12 +1,13 @@
 //! What a stack builds of its repository: each becomes an image of the revision, and is built before anything stops.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::reading::FOLDER;
 use crate::domain::build::{BuildArg, BuildOptions, RepoPath, Stage};
 use crate::domain::name::Slug;
 use crate::domain::stack::Stack;
-use crate::domain::stack::container::{Build, ImageSource, Pull};
+use crate::domain::stack::container::{Build, Container, ImageSource, Pull};
 use crate::quadlet::stack::Note;
 
 /// What the names of all images begin with that services have built.
@@ -38,7 +39,12 @@ pub(super) fn number_of(slug: &Slug, name: &str) -> Option<u32> {
 /// Has each container that is built run the image that will be; or says what of it cannot be.
 pub(super) fn take(stack: &mut Stack, slug: &Slug, number: u32) -> Result<Taken, Vec<Note>> {
     let (mut builds, mut notes, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    let builders = builders(stack);
     for (name, container) in &mut stack.containers {
+        if let Some(builder) = builders.get(name) {
+            container.image = ImageSource::Reference(tag(slug, number, builder));
+            container.pull = Some(Pull::Never);
+        }
         let ImageSource::Build { build, .. } = &container.image else { continue };
         let note = |(of, message): (&str, String)| {
             let key = format!("services.{name}.build");
@@ -59,6 +65,16 @@ pub(super) fn take(stack: &mut Stack, slug: &Slug, number: u32) -> Result<Taken,
     }
     builds.retain(|build| stack.containers.get(&build.container).is_some_and(|one| one.replicas > 0));
     if wrong.is_empty() { Ok((builds, notes)) } else { Err(wrong) }
+}
+
+/// Those that run what another one builds, with its name.
+fn builders(stack: &Stack) -> BTreeMap<String, String> {
+    let builder = |container: &Container| match &container.image {
+        ImageSource::Reference(reference) => stack.builder_of(reference).map(str::to_owned),
+        ImageSource::Build { .. } => None,
+    };
+    let all = stack.containers.iter();
+    all.filter_map(|(name, container)| Some((name.clone(), builder(container)?))).collect()
 }
 
 fn options(build: &Build) -> Result<BuildOptions, (&'static str, String)> {
@@ -148,10 +164,7 @@ fn left_out(build: &Build) -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::domain::stack::container::Container;
 
     fn taken(build: Build) -> Result<(Stack, Taken), String> {
         let image = ImageSource::Build { build: Box::new(build), reference: None };
@@ -165,6 +178,25 @@ mod tests {
                 Err(lines.collect::<Vec<_>>().join("\n"))
             }
         }
+    }
+
+    #[test]
+    fn who_names_what_another_one_builds_runs_it() {
+        let build = Build { context: "/compose".to_owned(), ..Build::default() };
+        let reference = Some("docker.io/library/own".to_owned());
+        let of = |image| Container { image, replicas: 1, ..Container::default() };
+        let containers = BTreeMap::from([
+            ("web".to_owned(), of(ImageSource::Build { build: Box::new(build), reference })),
+            ("worker".to_owned(), of(ImageSource::Reference("docker.io/library/own:latest".to_owned()))),
+            ("cache".to_owned(), of(ImageSource::Reference("docker.io/library/own:2".to_owned()))),
+        ]);
+        let mut stack = Stack { containers, ..Stack::default() };
+        let (builds, _) = take(&mut stack, &Slug::parse("shop").unwrap(), 7).unwrap();
+        assert_eq!(builds.len(), 1);
+        let image = |name: &str| (stack.containers[name].image.clone(), stack.containers[name].pull);
+        let built = ImageSource::Reference("localhost/rivetr-service/shop:7-web".to_owned());
+        assert_eq!(image("worker"), (built, Some(Pull::Never)));
+        assert_eq!(image("cache").1, None);
     }
 
     #[test]

@@ -25,6 +25,12 @@ fn names(draft: &mut Draft<'_>, context: &Context<'_>, container: &Container, bu
     for tag in &build.tags {
         draft.scalar("tags", "ImageTag", tag);
     }
+    // Of those that build the same image, the others follow the first, whose layers they find.
+    let first = context.stack.builder_of(&image_of(context, container));
+    let first = first.filter(|first| *first != container.service);
+    if let Some(called) = first.and_then(|first| context.names.builds.get(first)) {
+        draft.link("After", &called.service);
+    }
     if let Some(name) = context.names.builds.get(&container.service).and_then(|called| called.told.as_ref()) {
         draft.scalar("", "ServiceName", name);
     }

@@ -55,15 +55,17 @@ pub(super) fn peer<'a>(
 }
 
 fn image(draft: &mut Draft<'_>, context: &Context<'_>, container: &Container) {
-    match &container.image {
-        ImageSource::Reference(reference) => reference_of(draft, reference),
-        ImageSource::Build { .. } => {
-            if let Some(build) = context.names.builds.get(&container.service) {
-                draft.scalar("build", "Image", &build.file);
-            }
-        }
+    let builder = match &container.image {
+        ImageSource::Reference(reference) => context.stack.builder_of(reference),
+        ImageSource::Build { .. } => Some(container.service.as_str()),
+    };
+    let build = builder.and_then(|service| context.names.builds.get(service));
+    match (build, &container.image) {
+        (Some(build), _) => draft.scalar("image", "Image", &build.file),
+        (None, ImageSource::Reference(reference)) => reference_of(draft, reference),
+        (None, ImageSource::Build { .. }) => {}
     }
-    let is_built = matches!(container.image, ImageSource::Build { .. });
+    let is_built = build.is_some();
     match container.pull {
         None => {}
         // No registry has it.

@@ -57,20 +57,29 @@ fn checked(draft: &mut Draft<'_>, check: &HealthCheck) {
 /// word a line for the shell.
 fn command(draft: &mut Draft<'_>, test: &Test) -> String {
     match test {
-        Test::Shell(line) => json(&["CMD-SHELL".to_owned(), line.clone()]),
+        Test::Shell(line) => shell(std::slice::from_ref(line)),
+        // Podman joins them.
+        Test::ShellWords(words) => shell(words),
         Test::Words(words) => match words.as_slice() {
             [word] => {
-                if word.contains(char::is_whitespace) {
-                    draft.refuse(
-                        "healthcheck.test",
-                        "a program with a blank in its name and no argument cannot be said",
-                    );
+                if !word.contains(char::is_whitespace) {
+                    return format!("CMD {word}");
                 }
-                format!("CMD {word}")
+                draft.note(
+                    "healthcheck.test",
+                    "a program with a blank in its name is looked for, as Docker does: write its words apart",
+                );
+                // Podman parts it at the blank unless a shell is told otherwise.
+                shell(&[format!("'{}'", word.replace('\'', r"'\''"))])
             }
             words => json(words),
         },
     }
+}
+
+fn shell(words: &[String]) -> String {
+    let words: Vec<String> = std::iter::once("CMD-SHELL".to_owned()).chain(words.iter().cloned()).collect();
+    json(&words)
 }
 
 /// As Go writes it.

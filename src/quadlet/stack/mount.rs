@@ -70,7 +70,7 @@ struct Bind<'a> {
 pub(super) fn write(draft: &mut Draft<'_>, context: &Context<'_>, of: &Container) {
     let mut missing = BTreeSet::new();
     for mount in &of.mounts {
-        mounted(draft, context, mount);
+        mounted(draft, context, of, mount);
         if let MountSource::Bind { path, create: true, .. } = &mount.source {
             // A socket is somebody's who runs: a folder in its place would only be in their way.
             if path.extension().is_none_or(|extension| extension != "sock") {
@@ -84,7 +84,7 @@ pub(super) fn write(draft: &mut Draft<'_>, context: &Context<'_>, of: &Container
         draft.command("volumes", "ExecStartPre", "-/usr/bin/mkdir", words);
     }
     for tmpfs in &of.tmpfs {
-        in_memory(draft, tmpfs, of.user.as_deref());
+        in_memory(draft, of, tmpfs, of.user.as_deref());
     }
     for other in &of.volumes_from {
         if let Some((name, service)) = container::peer(draft, context, "volumes_from", &other.from) {
@@ -111,7 +111,7 @@ pub(super) fn write(draft: &mut Draft<'_>, context: &Context<'_>, of: &Container
     }
 }
 
-fn mounted(draft: &mut Draft<'_>, context: &Context<'_>, mount: &Mount) {
+fn mounted(draft: &mut Draft<'_>, context: &Context<'_>, of: &Container, mount: &Mount) {
     let Mount { source, target, read_only } = mount;
     let target = match target.trim_end_matches('/') {
         "" => "/",
@@ -150,7 +150,7 @@ fn mounted(draft: &mut Draft<'_>, context: &Context<'_>, mount: &Mount) {
             let mode = mode.map(|mode| format!("mode={mode:o}"));
             let read_only = read_only.then(|| "ro".to_owned());
             let options: Vec<_> = [size, mode, read_only].into_iter().flatten().collect();
-            in_memory(draft, &Tmpfs { target: target.to_owned(), options }, None);
+            in_memory(draft, of, &Tmpfs { target: target.to_owned(), options }, None);
         }
         MountSource::Image { reference, subpath } => {
             let path = |path: &String| format!("subpath=/{}", path.trim_start_matches('/'));
@@ -253,7 +253,7 @@ fn csv(field: &str) -> String {
     }
 }
 
-fn in_memory(draft: &mut Draft<'_>, tmpfs: &Tmpfs, user: Option<&str>) {
+fn in_memory(draft: &mut Draft<'_>, of: &Container, tmpfs: &Tmpfs, user: Option<&str>) {
     let Tmpfs { target, options } = tmpfs;
     let mut words: Vec<&str> = Vec::new();
     let own = user.map(|user| user.split(':').next().unwrap_or(user));
@@ -267,8 +267,22 @@ fn in_memory(draft: &mut Draft<'_>, tmpfs: &Tmpfs, user: Option<&str>) {
             _ => draft.note("tmpfs", format!("Podman does not take {option} for {target}; it is left out")),
         }
     }
+    if lies_in_a_mount(of, target) && !words.iter().any(|word| word.ends_with("tmpcopyup")) {
+        // Podman would fill it with what it is there to hide.
+        words.push("notmpcopyup");
+    }
     let text = if words.is_empty() { target.clone() } else { format!("{target}:{}", words.join(",")) };
     draft.option("tmpfs", "Tmpfs", "--tmpfs", &text);
+}
+
+/// Whether it covers a part of a folder or volume that the container sees.
+fn lies_in_a_mount(of: &Container, target: &str) -> bool {
+    let covers = |mount: &Mount| {
+        !matches!(mount.source, MountSource::Tmpfs { .. })
+            && Path::new(target) != Path::new(&mount.target)
+            && Path::new(target).starts_with(&mount.target)
+    };
+    of.mounts.iter().any(covers)
 }
 
 /// What `Volume=` calls a volume of the stack.

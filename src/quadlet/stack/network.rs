@@ -23,6 +23,12 @@ const OPTIONS: [(&str, &str); 4] = [
 const PODMAN_OPTIONS: [&str; 8] =
     ["mtu", "metric", "vlan", "isolate", "parent", "mode", "no_default_route", "vrf"];
 
+/// The drivers that Podman brings.
+const DRIVERS: [&str; 3] = ["bridge", "ipvlan", "macvlan"];
+
+/// What Podman can have hand out addresses.
+const IPAM_DRIVERS: [&str; 3] = ["dhcp", "host-local", "none"];
+
 /// Docker's option for the interface of a bridge.
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 
@@ -43,7 +49,12 @@ pub(super) fn unit(context: &Context<'_>, key: &str, network: &Network, notes: &
             draft.note("driver", "Podman has no overlay networks: it is a bridge on this host");
             draft.scalar("driver", "Driver", "bridge");
         }
-        Some(driver) => draft.scalar("driver", "Driver", driver),
+        Some(driver) => {
+            if !DRIVERS.contains(&driver) {
+                draft.note("driver", format!("Podman needs a plugin called {driver} for its networks"));
+            }
+            draft.scalar("driver", "Driver", driver);
+        }
     }
     options(&mut draft, network);
     if network.internal {
@@ -52,8 +63,10 @@ pub(super) fn unit(context: &Context<'_>, key: &str, network: &Network, notes: &
     if network.ipv6 {
         draft.scalar("enable_ipv6", "IPv6", "true");
     }
-    if let Some(driver) = network.ipam_driver.as_deref().filter(|driver| *driver != "default") {
-        draft.scalar("ipam.driver", "IPAMDriver", driver);
+    match network.ipam_driver.as_deref() {
+        None | Some("default") => {}
+        Some(driver) if IPAM_DRIVERS.contains(&driver) => draft.scalar("ipam.driver", "IPAMDriver", driver),
+        Some(driver) => draft.note("ipam.driver", format!("Podman has no driver {driver}: its own is used")),
     }
     for name in network.ipam_options.keys() {
         draft.note(&format!("ipam.options.{name}"), "Podman has no such option; it is left out");

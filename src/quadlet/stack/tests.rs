@@ -190,6 +190,36 @@ fn users() {
 }
 
 #[test]
+fn what_hides_a_part_of_a_mount_is_empty() {
+    let bind = |target: &str| Mount {
+        source: MountSource::Bind {
+            path: "/srv/app".into(),
+            create: false,
+            propagation: None,
+            relabel: None,
+            recursive: None,
+            options: Vec::new(),
+        },
+        target: text(target),
+        read_only: false,
+    };
+    for (target, expect) in [
+        ("/app/secrets", "Tmpfs=/app/secrets:notmpcopyup"),
+        ("/app", "Tmpfs=/app"),
+        ("/apple", "Tmpfs=/apple"),
+    ] {
+        let tmpfs = Tmpfs { target: text(target), options: Vec::new() };
+        check(
+            |c| {
+                c.mounts = vec![bind("/app")];
+                c.tmpfs = vec![tmpfs];
+            },
+            &["Volume=/srv/app:/app", expect],
+        );
+    }
+}
+
+#[test]
 fn images() {
     check_refused(|c| c.image = ImageSource::Reference(text("--volume=/:/host")), "services.web.image: ");
     let named = |c: &mut Container| c.image = ImageSource::Reference(text("example.org/a.build"));
@@ -200,6 +230,14 @@ fn images() {
         c.pull = Some(Pull::Always);
     };
     check_noted(built, &["Image=shop-web.build"], "services.web.pull_policy: ");
+    // What another one builds, whichever of both writes the tag.
+    let mut builder = service("web");
+    let reference = Some(text("docker.io/library/own"));
+    builder.image = ImageSource::Build { build: Box::default(), reference };
+    let mut user = service("worker");
+    user.image = ImageSource::Reference(text("docker.io/library/own:latest"));
+    let files = write(&stack([builder, user])).unwrap().files;
+    assert!(files["shop-worker.container"].text.contains("\nImage=shop-web.build\n"));
 }
 
 #[test]
@@ -430,6 +468,9 @@ fn health() {
     ] {
         check(|c| c.health = Some(health), lines);
     }
+    let one_word = test(Test::Words(texts(&["it's one"])));
+    let line = r#"HealthCmd=["CMD-SHELL","'it'\\''s one'"]"#;
+    check_noted(|c| c.health = Some(one_word), &[line], "services.web.healthcheck.test: ");
     let every = Health::Check(HealthCheck {
         test: Some(Test::Shell(text("x"))),
         interval: Some(Duration::from_secs(90)),
