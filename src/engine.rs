@@ -79,6 +79,7 @@ use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::service::ServiceId;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Target;
 use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
@@ -117,7 +118,7 @@ pub use instance::{RestoreReport, RestoreWish};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
 pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
-pub use log::{LogEntry, LogTail};
+pub use log::{LogEntry, LogOf, LogTail};
 pub use preview::{Preview, Texts};
 pub use recover::StartError;
 pub use report::Report;
@@ -249,7 +250,7 @@ struct Inner {
     running_apart: apply::Locks,
     jobs: apply::Locks,
     pulling: apply::Locks<String>,
-    repositories: apply::Locks,
+    repositories: apply::Locks<Target>,
     uploading: tokio::sync::Mutex<()>,
     serving: apply::Locks<ServiceId>,
     stirred: tokio::sync::watch::Sender<()>,
@@ -389,7 +390,7 @@ impl Engine {
             "{} {}: {}", deployment.app_slug, deployment.number, deployment.state
         );
         self.0.ends.count(deployment.state);
-        self.0.logs.bump(deployment.id);
+        self.0.logs.bump(deployment.id.into());
         // An error says that nobody listens, which is fine.
         self.0.moved.send((deployment.id, deployment.state)).ok();
     }

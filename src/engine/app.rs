@@ -9,6 +9,7 @@ use super::{Engine, EngineError, steps};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::{GitAccess, GitToken, Source};
+use crate::domain::volume::VolumeOf;
 use crate::quadlet::path::Owner;
 
 /// How long to wait before a deletion that did not go through is tried again.
@@ -123,7 +124,7 @@ impl Engine {
         let owner = Owner::App(app.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
         if self.reader().takes_volumes_along(app.id).await? {
-            self.remove_volumes_of(app).await?;
+            self.remove_volumes_of(&VolumeOf::App(app.slug.clone())).await?;
         }
         steps::command::clear(self, app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;
