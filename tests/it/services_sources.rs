@@ -161,8 +161,11 @@ fn a_newer_push_takes_the_place_of_a_build_that_runs() {
     followed.says("it has begun").says("Superseded: a newer revision took its place");
     scene.shows("third\n");
     assert_eq!([state(1), state(2), state(3)], ["superseded", "superseded", "live"]);
-    let units = ["systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "rivetr-build-*"];
-    assert_eq!(scene.host.as_owner(units).succeeds().stdout, "");
+    let units = || {
+        let list = ["list-units", "--all", "--plain", "--no-legend", "rivetr-build-service*"];
+        scene.host.systemctl(list).succeeds().stdout
+    };
+    assert_eq!(units(), "");
     assert_eq!(
         scene.images(),
         ["localhost/rivetr-service/shop:1-web", "localhost/rivetr-service/shop:3-web"]
@@ -180,5 +183,5 @@ fn a_newer_push_takes_the_place_of_a_build_that_runs() {
     assert_eq!(soon(|| state(5), |state| state == "live"), "live");
     scene.shows("fifth\n");
     assert_eq!(state(4), "superseded");
-    assert_eq!(scene.host.as_owner(units).succeeds().stdout, "");
+    assert_eq!(units(), "");
 }
