@@ -23,6 +23,7 @@ mod export;
 mod failure;
 mod files;
 mod follow;
+mod git;
 mod in_container;
 mod input;
 mod jobs;

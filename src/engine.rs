@@ -80,6 +80,7 @@ use crate::domain::name::{HostName, Slug};
 use crate::domain::service::ServiceId;
 use crate::domain::time::Timestamp;
 use crate::domain::volume::VolumeOf;
+use crate::domain::webhook::Target;
 use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
@@ -118,7 +119,7 @@ pub use instance::{RestoreReport, RestoreWish};
 pub use inventory::{Drift, InventoryUnit, UnitFile};
 pub use jobs::{JobState, ShownJob};
 pub use keys::RemoteError;
-pub use log::{LogEntry, LogTail};
+pub use log::{LogEntry, LogOf, LogTail};
 pub use preview::{Preview, Texts};
 pub use recover::StartError;
 pub use report::Report;
@@ -253,7 +254,7 @@ struct Inner {
     running_apart: apply::Locks,
     jobs: apply::Locks,
     pulling: apply::Locks<String>,
-    repositories: apply::Locks,
+    repositories: apply::Locks<Target>,
     uploading: tokio::sync::Mutex<()>,
     serving: apply::Locks<ServiceId>,
     stirred: tokio::sync::watch::Sender<()>,
@@ -395,7 +396,7 @@ impl Engine {
             "{} {}: {}", deployment.app_slug, deployment.number, deployment.state
         );
         self.0.ends.count(deployment.state);
-        self.0.logs.bump(deployment.id);
+        self.0.logs.bump(deployment.id.into());
         // An error says that nobody listens, which is fine.
         self.0.moved.send((deployment.id, deployment.state)).ok();
     }

@@ -33,6 +33,7 @@ mod people;
 mod project;
 mod prove;
 mod registries;
+mod repository;
 mod route;
 mod routes;
 mod services;

@@ -1,11 +1,9 @@
 //! Deployments over the API: show, follow the log, cancel.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use axum::response::sse::Event;
-use axum::{BoxError, Json};
-use futures_util::{StreamExt, stream};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 
 use super::error::ApiError;
 use super::events;
@@ -13,7 +11,7 @@ use super::{Streams, app, wire};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Deploy, Read};
 use crate::domain::deployment::{Deployment, DeploymentId};
-use crate::engine::Engine;
+use crate::engine::{Engine, LogOf};
 use crate::store::Reader;
 
 pub(super) async fn show(
@@ -48,33 +46,11 @@ pub(super) async fn log(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let from = offset(&headers)?;
+    let from = events::offset(&headers)?;
     let deployment = find(&reader, &id).await?;
-    let lines = engine.log(&deployment, from).map(|entry| {
-        let entry = entry?;
-        events::event(
-            Event::default().id(entry.offset_after.to_string()),
-            &wire::DeploymentLine { text: entry.text },
-        )
-    });
-    let end = stream::once(async move {
-        let ended = engine.ended(deployment.id).await?;
-        events::event(Event::default().event("end"), &wire::Deployment::from(&ended))
-    });
-    let events = lines.chain(end).inspect(|event: &Result<Event, BoxError>| {
-        if let Err(error) = event {
-            tracing::warn!(%error, "the log of a deployment broke off");
-        }
-    });
-    Ok(events::answer(events, auth, by.caller, stopping))
-}
-
-/// Where a client that was cut off goes on.
-fn offset(headers: &HeaderMap) -> Result<u64, ApiError> {
-    let Some(last) = headers.get("last-event-id") else { return Ok(0) };
-    let offset = last.to_str().ok().and_then(|text| text.parse().ok());
-    let message = "Last-Event-ID must be the id of an event of this log: a number";
-    offset.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message))
+    let lines = engine.log(LogOf::Deployment(&deployment), from);
+    let end = async move { engine.ended(deployment.id).await.map(|ended| wire::Deployment::from(&ended)) };
+    Ok(events::answer(events::of_log(lines, end), auth, by.caller, stopping))
 }
 
 pub(super) async fn find(reader: &Reader, id: &str) -> Result<Deployment, ApiError> {

@@ -6,11 +6,15 @@ use std::time::Duration;
 use axum::BoxError;
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Sse};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::error::ApiError;
+use super::wire;
 use crate::auth::{Auth, Caller};
+use crate::engine::{EngineError, LogEntry};
 
 /// How often a comment tells the client that the stream lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -39,6 +43,32 @@ where
 /// An event of `data` as JSON, which has no line breaks to trip over.
 pub fn event<T: Serialize>(event: Event, data: &T) -> Result<Event, BoxError> {
     event.json_data(data).map_err(Into::into)
+}
+
+/// The lines of a log, each an event whose id is the offset after it; at the end one event `end` with what it is of.
+pub fn of_log<T: Serialize>(
+    lines: impl Stream<Item = Result<LogEntry, EngineError>> + Send + 'static,
+    end: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> impl Stream<Item = Result<Event, BoxError>> + Send + 'static {
+    let lines = lines.map(|entry| {
+        let entry = entry?;
+        let id = Event::default().id(entry.offset_after.to_string());
+        event(id, &wire::LogLine { text: entry.text })
+    });
+    let end = stream::once(async move { event(Event::default().event("end"), &end.await?) });
+    lines.chain(end).inspect(|event: &Result<Event, BoxError>| {
+        if let Err(error) = event {
+            tracing::warn!(%error, "a log broke off");
+        }
+    })
+}
+
+/// Where a client of [`of_log`] that was cut off goes on.
+pub(super) fn offset(headers: &HeaderMap) -> Result<u64, ApiError> {
+    let Some(last) = headers.get("last-event-id") else { return Ok(0) };
+    let offset = last.to_str().ok().and_then(|text| text.parse().ok());
+    let message = "Last-Event-ID must be the id of an event of this log: a number";
+    offset.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message))
 }
 
 /// Returns when the caller's token is worth nothing any more.

@@ -31,7 +31,7 @@ use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, State as Stands};
 use crate::engine::push::pkt::{self, PktError, Request};
 use crate::engine::push::{Push, PushError};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, LogOf};
 use crate::store::Reader;
 use answer::Answer;
 
@@ -162,7 +162,7 @@ where
 }
 
 async fn follow(engine: &Engine, deployment: &Deployment, answer: &mut Answer) {
-    let mut log = pin!(engine.log(deployment, 0));
+    let mut log = pin!(engine.log(LogOf::Deployment(deployment), 0));
     while answer.is_read() {
         match log.next().await {
             Some(Ok(entry)) => answer.say(&entry.text).await,

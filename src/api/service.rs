@@ -17,8 +17,8 @@ use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Deploy, Manage, Read};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
-use crate::domain::service::Service;
-use crate::engine::{DomainHolder, Engine, EngineError, ServicePreview, ServiceStatus, Submitted};
+use crate::domain::service::{Revision, Service};
+use crate::engine::{DomainHolder, Engine, EngineError, LogOf, ServicePreview, ServiceStatus, Submitted};
 use crate::store::ServiceError;
 
 /// How long an answer waits for a revision to reach its end.
@@ -177,16 +177,35 @@ pub(super) async fn revision_log(
     Ok(Json(wire::RevisionLog { text }))
 }
 
+/// The same as it comes.
+pub(super) async fn follow_revision_log(
+    by: Authorized<Read>,
+    State(engine): State<Engine>,
+    State(Streams { auth, stopping, .. }): State<Streams>,
+    Path((id, number)): Path<(String, u32)>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    let from = events::offset(&headers)?;
+    let service = one(&engine, &slug(&id)?).await?;
+    let revision = numbered(&engine, &service, number).await?;
+    let lines = engine.log(LogOf::Revision(&service.slug, &revision), from);
+    let end = async move {
+        engine.revision_ended(&service, &revision).await.map(|ended| wire::Revision::from(&ended))
+    };
+    Ok(events::answer(events::of_log(lines, end), auth, by.caller, stopping))
+}
+
 pub(super) async fn preview(
     by: Authorized<Manage>,
     State(engine): State<Engine>,
     Path(id): Path<String>,
-    Input(files): Input<wire::ServiceFiles>,
+    Input(of): Input<wire::PreviewService>,
 ) -> Result<Json<wire::ServicePreview>, ApiError> {
-    let preview =
-        engine.preview_service(&slug(&id)?, &files.parse()?, by.caller.may(Right::Administer)).await?;
-    let ServicePreview { units, steps, warnings } = preview;
-    Ok(Json(wire::ServicePreview { units, steps, warnings }))
+    let (slug, files) = (slug(&id)?, of.parse()?);
+    let preview = engine.preview_service(&slug, files.as_ref(), by.caller.may(Right::Administer)).await?;
+    let ServicePreview { commit, units, steps, warnings } = preview;
+    let commit = commit.map(|commit| commit.to_string());
+    Ok(Json(wire::ServicePreview { commit, units, steps, warnings }))
 }
 
 pub(super) async fn start(
@@ -279,17 +298,13 @@ pub(super) async fn revision(
     Params(Waiting { wait }): Params<Waiting>,
 ) -> Result<Json<wire::Revision>, ApiError> {
     let service = one(&engine, &slug(&id)?).await?;
-    let find = async || {
-        let found = engine.reader().revisions(service.id).await?.into_iter().find(|one| one.number == number);
-        found.ok_or_else(|| ApiError::not_found("revision", &number.to_string()))
-    };
-    let revision = find().await?;
+    let revision = numbered(&engine, &service, number).await?;
     if !wait {
         return Ok(Json(wire::Revision::from(&revision)));
     }
     match tokio::time::timeout(WAIT, engine.revision_ended(&service, &revision)).await {
         Ok(ended) => Ok(Json(wire::Revision::from(&ended?))),
-        Err(_) => Ok(Json(wire::Revision::from(&find().await?))),
+        Err(_) => Ok(Json(wire::Revision::from(&numbered(&engine, &service, number).await?))),
     }
 }
 
@@ -320,20 +335,28 @@ pub(super) async fn one(engine: &Engine, slug: &Slug) -> Result<Service, ApiErro
     found.ok_or_else(|| ApiError::not_found("service", slug.as_str()))
 }
 
+async fn numbered(engine: &Engine, service: &Service, number: u32) -> Result<Revision, ApiError> {
+    let found = engine.reader().revision_numbered(service.id, number).await?;
+    found.ok_or_else(|| ApiError::not_found("revision", &number.to_string()))
+}
+
 async fn found(engine: &Engine, slug: &Slug) -> Result<Json<wire::Service>, ApiError> {
     Ok(Json(shown(engine, &one(engine, slug).await?).await?))
 }
 
 async fn shown(engine: &Engine, service: &Service) -> Result<wire::Service, ApiError> {
-    let revisions = engine.reader().revisions(service.id).await?;
-    let live = revisions.iter().find(|one| service.live == Some(one.id));
+    let live = match service.live {
+        Some(live) => engine.reader().revision(live).await?,
+        None => None,
+    };
+    let latest = engine.reader().newest_revision(service.id).await?;
     Ok(wire::Service {
         name: service.slug.to_string(),
         project: service.project.slug.to_string(),
         stopped: service.stopped,
         deleting: service.deleting,
         revision: live.map(|one| one.number),
-        latest: revisions.first().map(wire::Revision::from),
+        latest: latest.as_ref().map(wire::Revision::from),
         repository: service.followed.as_ref().map(wire::FollowedRepository::from),
         urls: engine.service_urls(service),
         created: wire::time(service.created),

@@ -125,7 +125,7 @@ fn of_deployments() -> Vec<Route<Api>> {
             .gives::<wire::Deployment>(StatusCode::OK),
         Route::get("/api/deployments/{id}/logs", deployment::log)
             .about("The log of a deployment, until its end; Last-Event-ID goes on after that event")
-            .streams::<wire::DeploymentLine>(),
+            .streams::<wire::LogLine>(),
         Route::post("/api/deployments/{id}/cancel", deployment::cancel)
             .about("Stop a deployment that is not live yet")
             .gives::<wire::Deployment>(StatusCode::OK),
@@ -180,7 +180,7 @@ fn of_keys() -> Vec<Route<Api>> {
 fn of_volumes() -> Vec<Route<Api>> {
     vec![
         Route::get("/api/volumes", volume::list)
-            .about("Every volume that an app has or had")
+            .about("Every volume that an app or a service has or had")
             .query("size", Type::Boolean, "Whether to measure them, which looks at every file")
             .lists::<wire::Volume>(),
         Route::get("/api/volumes/{name}", volume::show)

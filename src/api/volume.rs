@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::error::ApiError;
 use super::input::Params;
-use super::seen::Seen;
 use super::wire;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Authorized, Manage, Read};
+use crate::domain::volume::VolumeOf;
 use crate::engine::{Engine, Volume};
 
 /// How much is told.
@@ -26,9 +26,8 @@ pub(super) async fn list(
     State(engine): State<Engine>,
     Params(Detail { size }): Params<Detail>,
 ) -> Result<Json<wire::List<wire::Volume>>, ApiError> {
-    let seen = Seen::apps(engine.reader(), &by.caller).await?;
-    let volumes = engine.volumes(size).await?.into_iter();
-    let items = volumes.filter(|volume| seen.has(Some(volume.app.as_str()))).map(shown).collect();
+    let sees = |volume: &Volume| by.caller.sees_all() || volume.team.is_some_and(|team| by.caller.sees(team));
+    let items = engine.volumes(size).await?.into_iter().filter(sees).map(shown).collect();
     Ok(Json(wire::List { items, next: None }))
 }
 
@@ -51,11 +50,16 @@ pub(super) async fn delete(
 }
 
 fn shown(volume: Volume) -> wire::Volume {
-    let Volume { name, app, volume, orphaned, size, created } = volume;
+    let Volume { id, team: _, orphaned, size, created } = volume;
+    let (app, service) = match id.of() {
+        VolumeOf::App(app) => (Some(app.to_string()), None),
+        VolumeOf::Service(service) => (None, Some(service.to_string())),
+    };
     wire::Volume {
-        name,
-        app: app.to_string(),
-        volume: volume.to_string(),
+        name: id.to_string(),
+        app,
+        service,
+        volume: id.own().to_owned(),
         orphaned,
         size,
         created: created.map(wire::time),

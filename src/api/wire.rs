@@ -66,10 +66,10 @@ pub use report::{Report, ReportedFile, ReportedKey, ReportedObject, ReportedUnit
 pub use requests::Requests;
 pub use route::{Route, RouteMatch, RouteTarget};
 pub use service::{
-    CreateService, FollowedRepository, Revision, RevisionLog, Service, ServiceContainer, ServiceFiles,
-    ServicePreview, ServiceRepository, ServiceStatus, SetServiceSource, SubmittedRevision,
+    CreateService, FollowedRepository, PreviewService, Revision, RevisionLog, Service, ServiceContainer,
+    ServiceFiles, ServicePreview, ServiceRepository, ServiceStatus, SetServiceSource, SubmittedRevision,
 };
-pub use source::SetSource;
+pub use source::{GitOptions, SetSource};
 pub use template::{Template, TemplateVariable};
 pub use token::{CreateToken, CreatedToken, Scope, Token};
 pub use unit::{InUse, Unit};
@@ -140,31 +140,9 @@ pub struct CreateApp {
     /// A repository to fetch from; without it, code comes by `git push` to rivetr.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<String>,
-    /// The branch that is deployed; `main` if neither tag nor commit is said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// The tag that is deployed; only of a repository elsewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// The full name of the one commit that is deployed; only of a repository elsewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    /// The name of the key that opens the repository over SSH.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_key: Option<String>,
-    /// The token that opens the repository over HTTPS; never shown again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub git_token: Option<Hidden>,
-    /// The user name that goes with the token; `git` if not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_token_user: Option<String>,
-    /// Whether submodules are fetched too.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub submodules: bool,
-    /// Whether large files are fetched too (Git LFS).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub lfs: bool,
+    /// What of the repository is deployed, and how it is opened.
+    #[serde(flatten)]
+    pub options: GitOptions,
     /// An image of a registry, in place of code: `nginx:1.29`, `ghcr.io/owner/name:tag`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -320,11 +298,13 @@ pub struct Deploy {
 pub struct Volume {
     /// Its name to Podman: `rivetr-vol-blog-data`.
     pub name: String,
-    /// The app it belongs to.
-    pub app: String,
-    /// Its name within that app.
+    /// The app it belongs to; null: it is a service's.
+    pub app: Option<String>,
+    /// The service it belongs to; null: it is an app's.
+    pub service: Option<String>,
+    /// Its name within the app or the service.
     pub volume: String,
-    /// There is no such app any more, or the app does not mount it.
+    /// What it belongs to is gone, or does not mount it any more.
     pub orphaned: bool,
     /// What it takes on disk, in bytes; null: it was not measured, which takes time.
     pub size: Option<u64>,
@@ -435,7 +415,7 @@ pub enum State {
 
 /// The data of one `message` event of a deployment's log; the event's id is the offset after the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct DeploymentLine {
+pub struct LogLine {
     /// The line, without its end.
     pub text: String,
 }

@@ -35,13 +35,7 @@ pub struct Logs {
 
 impl Logs {
     pub(super) async fn run(&self, session: &mut Session) -> Result<(), Failure> {
-        tokio::select! {
-            outcome = self.print(session) => outcome,
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                Err(Failure::new(Exit::Interrupted, ""))
-            }
-        }
+        follow::interrupted(self.print(session)).await
     }
 
     async fn print(&self, session: &mut Session) -> Result<(), Failure> {

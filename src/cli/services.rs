@@ -9,7 +9,7 @@ mod show;
 use clap::{Args, Subcommand};
 
 use super::exec::converse;
-use super::failure::{Exit, Failure};
+use super::failure::Failure;
 use super::follow;
 use super::session::Session;
 use super::traffic;
@@ -44,8 +44,11 @@ pub enum Services {
     /// Print what was fetched and built for a revision of a service
     #[command(after_help = "Example: rivetr services build-log shop 4")]
     BuildLog(repository::BuildLog),
-    /// Show what an update would do, and change nothing
-    #[command(after_help = "Example: rivetr services diff shop --file compose.yaml --units")]
+    /// Show what an update would do, or a deployment of what the repository has now, and change nothing
+    #[command(
+        after_help = "Examples:\n  rivetr services diff shop --file compose.yaml --units\n  rivetr services diff shop\n\n\
+                      Without a file, the newest commit of the repository that the service follows is looked at."
+    )]
     Diff(change::Diff),
     /// Print the files of a service, with the secrets in them
     #[command(after_help = "Example: rivetr services files shop")]
@@ -166,13 +169,7 @@ impl Logs {
         let one = container.map_or(String::new(), |container| format!("&container={container}"));
         let path = format!("/api/services/{name}/logs/stream?lines={lines}&follow={follow}{one}");
         let ends = if follow { Ends::WithEvent } else { Ends::WithStream };
-        tokio::select! {
-            outcome = follow::runtime_log(session, &path, ends) => outcome.map(drop),
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                Err(Failure::new(Exit::Interrupted, ""))
-            }
-        }
+        follow::interrupted(follow::runtime_log(session, &path, ends)).await.map(drop)
     }
 }
 

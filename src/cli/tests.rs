@@ -142,6 +142,10 @@ fn good_command_lines() {
         "services domains add shop www.example.org --redirect-to shop.example.org",
         "services domains set shop shop.example.org/api --strip false",
         "services traffic set shop --maintenance soon",
+        "services create shop --repository https://git.example.org/shop.git --tag v1 --submodules --lfs --file a/b.yaml",
+        "services source shop --repository git@git.example.org:shop.git --git-key deploys --commit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "services build-log shop 4 --follow",
+        "services diff shop --units",
         "backups take rivetr-vol-blog-data --stop",
         "backups schedule rivetr-svc-shop_data --at hourly --stop",
         "backups restore 12 --new copy_1",
@@ -280,6 +284,12 @@ fn bad_command_lines_say_why() {
         ("restore rivetr.age --identity key.txt --replace --yes --dry-run", "cannot be used with"),
         ("services domains add shop shop.example.org", "--container"),
         ("services domains add shop shop.example.org --container web", "--port"),
+        ("services create shop --tag v1", "--repository <URL>"),
+        (
+            "services source shop --repository https://example.org/a.git --branch a --tag b",
+            "cannot be used with",
+        ),
+        ("services source shop --files --repository https://example.org/a.git", "cannot be used with"),
         ("apps create Blog", "lower-case letters"),
         ("apps create ../x", "lower-case letters"),
         ("apps create blog --port 0", "invalid value '0'"),
@@ -1102,6 +1112,34 @@ async fn domains_of_services() {
     let asked = api.asked.lock().unwrap();
     let sent = r#"POST /api/services/shop/domains {"host":"shop.test","container":"web","port":8080,"path":"/api","strip":true}"#;
     assert!(asked.iter().any(|asked| asked == sent), "{asked:?}");
+}
+
+#[tokio::test]
+async fn services_that_follow_a_repository() {
+    const SHOP: &str = r#"{"name":"shop","project":"default","stopped":false,"deleting":false,"revision":3,"latest":null,"repository":{"url":"https://git.example.org/shop.git","reference":"tag v1","file":"deploy/compose.yaml","access":"public","git_key":null,"submodules":true,"lfs":true,"has_variables":false},"urls":[],"created":"2026-11-23T11:00:00.000Z"}"#;
+    let log = "id: 8\ndata: {\"text\":\"-----> Fetching\\u001b[2J\"}\n\nevent: end\ndata: {}\n\n";
+    let api = Api::of(&[
+        ("PUT /api/services/shop/source", SHOP),
+        ("GET /api/services/shop", joined(&["{\"service\":", SHOP, ",\"containers\":[],\"domains\":[]}"])),
+        (
+            "POST /api/services/shop/preview",
+            r#"{"commit":"c0ffee","units":{"a":"b"},"steps":"start a\n","warnings":[]}"#,
+        ),
+        ("GET /api/services/shop/revisions/3/log/stream", log),
+    ]);
+    api.check(
+        "services source shop --repository https://git.example.org/shop.git --tag v1 --submodules --lfs",
+        "shop follows https://git.example.org/shop.git, tag v1, deploy/compose.yaml, with submodules, with large \
+         files. `rivetr services deploy shop` fetches it now.\n",
+    )
+    .await;
+    api.check("services diff shop", "commit: c0ffee\nstart a\n").await;
+    let (written, outcome) = api.run("services build-log shop 3 --follow").await;
+    assert_eq!(outcome, Ok(()));
+    assert!(written.starts_with("-----> Fetching") && !written.contains('\u{1b}'), "{written}");
+    let asked = api.asked.lock().unwrap().join("\n");
+    let source = r#"PUT /api/services/shop/source {"repository":{"url":"https://git.example.org/shop.git","tag":"v1","submodules":true,"lfs":true}}"#;
+    assert!(asked.contains(source) && asked.contains("POST /api/services/shop/preview {}"), "{asked}");
 }
 
 #[tokio::test]

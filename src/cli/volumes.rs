@@ -1,4 +1,4 @@
-//! `rivetr volumes …`: list, show and delete what apps keep.
+//! `rivetr volumes …`: list, show and delete what apps and services keep.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -12,13 +12,13 @@ use crate::api::wire::{List, Volume};
 /// What can be done with volumes.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Volumes {
-    /// List the volumes of all apps, also those that no app mounts any more
+    /// List the volumes of all apps and services, also those that nothing mounts any more
     #[command(after_help = "Example: rivetr volumes list --size")]
     List(ListArgs),
     /// Show one volume and what it takes on disk
     #[command(after_help = "Example: rivetr volumes show rivetr-vol-blog-data")]
     Show(Named),
-    /// Delete a volume with its data; refused while an app mounts it
+    /// Delete a volume with its data; refused while something mounts it
     #[command(after_help = "Example: rivetr volumes delete rivetr-vol-blog-data --yes")]
     Delete(Delete),
 }
@@ -85,9 +85,9 @@ impl Delete {
 
 /// A path of the API is made of it.
 fn parse_name(text: &str) -> Result<String, String> {
-    let inner = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    let fine = !text.is_empty() && text.chars().all(inner);
-    fine.then(|| text.to_owned()).ok_or_else(|| "a volume's name has letters, digits, - and _".to_owned())
+    let inner = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let fine = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(inner);
+    fine.then(|| text.to_owned()).ok_or_else(|| "a volume's name has letters, digits, -, _ and .".to_owned())
 }
 
 fn words(volumes: &[Volume]) -> String {
@@ -98,23 +98,34 @@ fn words(volumes: &[Volume]) -> String {
     let row = |volume: &Volume| {
         [
             volume.name.clone(),
-            volume.app.clone(),
+            owner(volume),
             or_dash(volume.size.map(size).as_deref()),
             or_dash(volume.created.as_deref().map(time).as_deref()),
-            if volume.orphaned { "no app mounts it".to_owned() } else { "mounted".to_owned() },
+            state(volume).to_owned(),
         ]
     };
-    table(["VOLUME", "APP", "SIZE", "CREATED", "STATE"], &volumes.iter().map(row).collect::<Vec<_>>())
+    table(["VOLUME", "OF", "SIZE", "CREATED", "STATE"], &volumes.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Whose it is: `app blog`.
+fn owner(volume: &Volume) -> String {
+    let named = |kind: &str, name: &Option<String>| name.as_ref().map(|name| format!("{kind} {name}"));
+    let of = named("app", &volume.app).or_else(|| named("service", &volume.service));
+    or_dash(of.as_deref())
+}
+
+fn state(volume: &Volume) -> &'static str {
+    if volume.orphaned { "nothing mounts it" } else { "mounted" }
 }
 
 fn details(volume: &Volume) -> String {
     facts(&[
         ("volume", volume.name.clone()),
-        ("app", volume.app.clone()),
+        ("of", owner(volume)),
         ("name", volume.volume.clone()),
         ("size", or_dash(volume.size.map(size).as_deref())),
         ("created", or_dash(volume.created.as_deref().map(time).as_deref())),
-        ("state", if volume.orphaned { "no app mounts it".to_owned() } else { "mounted".to_owned() }),
+        ("state", state(volume).to_owned()),
     ])
 }
 

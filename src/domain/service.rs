@@ -69,7 +69,7 @@ pub struct Revision {
     pub state: RevisionState,
     /// The revision whose files it brings back.
     pub back_to: Option<u32>,
-    /// Why it failed.
+    /// Why it failed, or was never live.
     pub failure: Option<String>,
     /// Its containers.
     pub parts: Vec<Part>,
@@ -230,13 +230,22 @@ impl RevisionState {
         self.step(Self::Failed, &Self::UNDER_WAY)
     }
 
-    /// Another one takes its place.
+    /// Another one takes its place: as the live one, or before anything of it is started.
     pub fn supersede(self) -> Result<Self, IllegalStep> {
-        self.step(Self::Superseded, &[Self::Queued, Self::Live])
+        let from = [Self::Queued, Self::Fetching, Self::Pulling, Self::Building, Self::Live];
+        self.step(Self::Superseded, &from)
     }
 
     fn step(self, to: Self, from: &[Self]) -> Result<Self, IllegalStep> {
         if from.contains(&self) { Ok(to) } else { Err(IllegalStep { from: self, to }) }
+    }
+}
+
+impl Revision {
+    /// Whether it was the live one until another took its place. One whose place was taken before says why it was not.
+    #[must_use]
+    pub fn has_lived(&self) -> bool {
+        self.state == RevisionState::Superseded && self.failure.is_none()
     }
 }
 
@@ -290,6 +299,7 @@ mod tests {
         let built = queued.fetch().and_then(RevisionState::pull).and_then(RevisionState::build);
         assert_eq!(built.and_then(RevisionState::start), Ok(starting));
         assert!(starting.fetch().is_err() && queued.build().is_err());
+        assert_eq!(queued.pull().and_then(RevisionState::supersede), Ok(RevisionState::Superseded));
         let live = starting.go_live().unwrap();
         assert_eq!(live.supersede(), Ok(RevisionState::Superseded));
         assert!(live.fail().is_err() && starting.supersede().is_err() && queued.go_live().is_err());

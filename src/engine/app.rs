@@ -123,7 +123,7 @@ impl Engine {
         let owner = Owner::App(app.slug.clone());
         self.machine().units.remove_owner(&owner).map_err(EngineError::internal)?;
         if self.reader().takes_volumes_along(app.id).await? {
-            self.remove_volumes_of(app).await?;
+            self.remove_volumes_of(&VolumeOf::App(app.slug.clone())).await?;
         }
         steps::command::clear(self, app).await?;
         self.machine().workspace.remove_app(&app.slug).map_err(EngineError::internal)?;

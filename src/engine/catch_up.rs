@@ -78,7 +78,7 @@ impl Engine {
 
     async fn catch_up_with_service(&self, service: &Service) -> Result<(), EngineError> {
         let Some(followed) = &service.followed else { return Ok(()) };
-        let last = self.reader().revisions(service.id).await?.into_iter().next();
+        let last = self.reader().newest_revision(service.id).await?;
         if last.is_some_and(|last| !last.state.is_end() && last.commit.is_none()) {
             return Ok(()); // it fetches the head anyway
         }

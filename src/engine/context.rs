@@ -131,6 +131,6 @@ impl Context {
                 tracing::warn!(app = %deployment.app_slug, deployment = deployment.number, %error, "log not written");
             }
         }
-        self.engine.0.logs.bump(deployment.id);
+        self.engine.0.logs.bump(deployment.id.into());
     }
 }

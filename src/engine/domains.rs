@@ -102,7 +102,7 @@ impl Engine {
     /// Whether requests can enter a service there.
     async fn check_inlet(&self, service: &Service, inlet: &Inlet) -> Result<(), EngineError> {
         let (slug, name) = (&service.slug, &inlet.container);
-        let newest = self.reader().revisions(service.id).await?.into_iter().next();
+        let newest = self.reader().newest_read_revision(service.id).await?;
         let parts = newest.map(|newest| newest.parts).unwrap_or_default();
         let message = match parts.iter().find(|part| part.name == *name) {
             None => {

@@ -3,7 +3,7 @@
 //! What a sender says decides only whether the branch that an app or a service follows is fetched anew; what is deployed
 //! is what the repository has then.
 
-use super::{Engine, EngineError};
+use super::{DomainHolder, Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::name::Slug;
 use crate::domain::project::Project;
@@ -28,6 +28,15 @@ pub enum Hooked {
     App(Box<App>),
     /// A service.
     Service(Box<Service>),
+}
+
+impl From<DomainHolder> for Hooked {
+    fn from(holder: DomainHolder) -> Self {
+        match holder {
+            DomainHolder::App(app) => Self::App(app),
+            DomainHolder::Service(service) => Self::Service(service),
+        }
+    }
 }
 
 impl Hooked {

@@ -1,4 +1,5 @@
-//! The log of a deployment: one file, written by the pipeline and by the build, read by whoever watches.
+//! The log of a deployment or of a revision of a service: one file, written by what carries it out and by the build, read by
+//! whoever watches.
 
 use std::collections::HashMap;
 use std::io::SeekFrom;
@@ -14,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError};
 use crate::domain::deployment::{Deployment, DeploymentId};
+use crate::domain::name::Slug;
+use crate::domain::service::{Revision, RevisionId};
+use crate::host::workspace::Workspace;
 
 /// The longest line that is handed on whole, in bytes; a longer one comes in pieces (SECURITY, fault 21).
 const LINE_MAX: u64 = 64 * 1024;
 
-/// One line of a deployment's log.
+/// One line of such a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     /// Where the next line begins, in bytes: reading goes on from here.
@@ -27,7 +31,7 @@ pub struct LogEntry {
     pub text: String,
 }
 
-/// The end of a deployment's log as it is now.
+/// The end of such a log as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogTail {
     /// Its last lines; bytes that are not UTF-8 are replaced.
@@ -41,13 +45,66 @@ pub struct LogTail {
 /// The most that is read for the end of a log, in bytes.
 const TAIL_MAX: u64 = 256 * 1024;
 
-/// Tells readers that a log has grown or a deployment has moved.
+/// Whose log it is.
+#[derive(Debug, Clone, Copy)]
+pub enum LogOf<'a> {
+    /// A deployment's.
+    Deployment(&'a Deployment),
+    /// A revision's, of the service of that name.
+    Revision(&'a Slug, &'a Revision),
+}
+
+/// The same by its number in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum LogId {
+    Deployment(DeploymentId),
+    Revision(RevisionId),
+}
+
+impl From<DeploymentId> for LogId {
+    fn from(id: DeploymentId) -> Self {
+        Self::Deployment(id)
+    }
+}
+
+impl From<RevisionId> for LogId {
+    fn from(id: RevisionId) -> Self {
+        Self::Revision(id)
+    }
+}
+
+impl LogOf<'_> {
+    fn id(self) -> LogId {
+        match self {
+            Self::Deployment(deployment) => deployment.id.into(),
+            Self::Revision(_, revision) => revision.id.into(),
+        }
+    }
+
+    fn path(self, workspace: &Workspace) -> PathBuf {
+        match self {
+            Self::Deployment(deployment) => workspace.log(deployment),
+            Self::Revision(service, revision) => workspace.revision_log(service, revision.number),
+        }
+    }
+
+    /// Whether nothing more comes.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::Deployment(deployment) => deployment.state.is_end(),
+            Self::Revision(_, revision) => revision.state.is_end(),
+        }
+    }
+}
+
+/// Tells readers that a log has grown, or that what it is of has moved.
 #[derive(Default)]
-pub(super) struct LogHub(Mutex<HashMap<DeploymentId, watch::Sender<()>>>);
+pub(super) struct LogHub(Mutex<HashMap<LogId, watch::Sender<()>>>);
 
 impl LogHub {
-    /// The log of this deployment may have grown.
-    pub fn bump(&self, id: DeploymentId) {
+    /// This log may have grown.
+    pub fn bump(&self, id: LogId) {
         let mut readers = self.readers();
         if let Some(sender) = readers.get(&id)
             && sender.send(()).is_err()
@@ -57,56 +114,56 @@ impl LogHub {
         }
     }
 
-    fn subscribe(&self, id: DeploymentId) -> watch::Receiver<()> {
+    fn subscribe(&self, id: LogId) -> watch::Receiver<()> {
         self.readers().entry(id).or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
-    fn readers(&self) -> MutexGuard<'_, HashMap<DeploymentId, watch::Sender<()>>> {
+    fn readers(&self) -> MutexGuard<'_, HashMap<LogId, watch::Sender<()>>> {
         // The map is whole after any panic: each change of it is one call.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Engine {
-    /// The lines of a deployment's log from a byte offset on; ends when the deployment has ended and all was read.
+    /// The lines of a log from a byte offset on; ends when what it is of has ended and all was read.
     pub fn log(
         &self,
-        deployment: &Deployment,
+        of: LogOf<'_>,
         from: u64,
     ) -> impl Stream<Item = Result<LogEntry, EngineError>> + Send + 'static + use<> {
-        let tail = Tail {
-            grown: self.0.logs.subscribe(deployment.id),
-            path: self.machine().workspace.log(deployment),
-            id: deployment.id,
-            engine: self.clone(),
-            file: None,
-            offset: from,
-            partial: Vec::new(),
-        };
+        let (id, path) = (of.id(), of.path(&self.machine().workspace));
+        let grown = self.0.logs.subscribe(id);
+        let engine = self.clone();
+        let tail = Tail { grown, path, id, engine, file: None, offset: from, partial: Vec::new() };
         stream::try_unfold(tail, |mut tail| async move { Ok(tail.next().await?.map(|entry| (entry, tail))) })
             .fuse()
     }
-}
 
-impl Engine {
-    /// The last whole lines of a deployment's log, at most so many.
-    pub async fn log_tail(&self, deployment: &Deployment, lines: usize) -> Result<LogTail, EngineError> {
-        let Some(mut file) = self.log_file(deployment).await? else { return Ok(LogTail::default()) };
+    /// The last whole lines of a log, at most so many.
+    pub async fn log_tail(&self, of: LogOf<'_>, lines: usize) -> Result<LogTail, EngineError> {
+        let Some(mut file) = self.log_file(of).await? else { return Ok(LogTail::default()) };
         let length = file.metadata().await.map_err(EngineError::internal)?.len();
         let from = length.saturating_sub(TAIL_MAX);
         file.seek(SeekFrom::Start(from)).await.map_err(EngineError::internal)?;
         let mut bytes = Vec::new();
         file.take(TAIL_MAX).read_to_end(&mut bytes).await.map_err(EngineError::internal)?;
-        Ok(tail_of(&bytes, from, lines, deployment.state.is_end()))
+        Ok(tail_of(&bytes, from, lines, of.is_over()))
     }
 
-    /// The file of a deployment's log; none: nothing was written yet, or it was forgotten.
-    pub async fn log_file(&self, deployment: &Deployment) -> Result<Option<File>, EngineError> {
-        match File::open(self.machine().workspace.log(deployment)).await {
+    /// The file of a log; none: nothing was written yet, or it was forgotten.
+    pub async fn log_file(&self, of: LogOf<'_>) -> Result<Option<File>, EngineError> {
+        match File::open(of.path(&self.machine().workspace)).await {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(EngineError::internal(error)),
         }
+    }
+
+    async fn is_over(&self, id: LogId) -> Result<bool, EngineError> {
+        Ok(match id {
+            LogId::Deployment(id) => self.deployment(id).await?.state.is_end(),
+            LogId::Revision(id) => self.revision(id).await?.state.is_end(),
+        })
     }
 }
 
@@ -134,7 +191,7 @@ pub(super) fn watch_deployment(
 ) -> impl Future<Output = ()> + Send + 'static + use<> {
     let (id, log) = (deployment.id, engine.machine().workspace.log(deployment));
     let hub = engine.clone();
-    watch_file(engine, log, unit, over, move || hub.0.logs.bump(id))
+    watch_file(engine, log, unit, over, move || hub.0.logs.bump(id.into()))
 }
 
 /// Follows what a unit writes into a log, a build above all, until `over`, and tells that it has grown; ends the unit when
@@ -185,7 +242,7 @@ pub(super) fn too_long(engine: &Engine) -> String {
 
 struct Tail {
     engine: Engine,
-    id: DeploymentId,
+    id: LogId,
     path: PathBuf,
     file: Option<BufReader<File>>,
     offset: u64,
@@ -209,13 +266,13 @@ impl Tail {
             if let Some(entry) = self.read_line(false).await.map_err(EngineError::internal)? {
                 return Ok(Some(entry));
             }
-            // What an ended deployment has written lies in the file by now.
-            if self.engine.deployment(self.id).await?.state.is_end() {
+            // What has ended wrote all of it before.
+            if self.engine.is_over(self.id).await? {
                 return self.read_line(true).await.map_err(EngineError::internal);
             }
             tokio::select! {
                 () = self.engine.0.shutdown.cancelled() => {
-                    return Err(EngineError::Unavailable("rivetr is stopping; the deployment goes on".to_owned()));
+                    return Err(EngineError::Unavailable("rivetr is stopping; it goes on at the next start".to_owned()));
                 }
                 grown = self.grown.changed() => grown.map_err(EngineError::internal)?,
             }

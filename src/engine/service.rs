@@ -3,12 +3,15 @@
 
 mod build;
 mod builds;
+mod checkout;
 mod content;
 mod follow;
 mod gather;
 mod operate;
+mod preview;
 mod pull;
 mod reading;
+mod ready;
 mod status;
 mod units;
 mod work;
@@ -18,7 +21,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use self::content::Content;
-use self::reading::{Handed, Prepared};
+use self::reading::Handed;
 use super::{Engine, EngineError};
 use crate::domain::name::Slug;
 use crate::domain::quota::OverQuota;
@@ -26,7 +29,7 @@ use crate::domain::secret::Secret;
 use crate::domain::service::{
     BYTES_MAX, FILES_MAX, Files, Followed, Revision, RevisionId, Service, unit_prefix,
 };
-use crate::domain::source::GitToken;
+use crate::domain::source::{CommitId, GitToken};
 use crate::domain::volume::VolumeOf;
 use crate::plan;
 use crate::store::{NewRevision, ServiceError};
@@ -60,6 +63,8 @@ pub struct NewRepository {
 /// What an update would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePreview {
+    /// The commit whose files these are; none: they were handed in.
+    pub commit: Option<CommitId>,
     /// The units as they would be, by the name of the file.
     pub units: BTreeMap<String, String>,
     /// What would be done, in order.
@@ -157,38 +162,16 @@ impl Engine {
         self.submit(&service, handed, Some(number), administrator).await
     }
 
-    /// What an update with these files would do; nothing is changed.
-    pub async fn preview_service(
-        &self,
-        slug: &Slug,
-        files: &Files,
-        administrator: bool,
-    ) -> Result<ServicePreview, EngineError> {
-        check_size(files)?;
-        let service = self.service(slug).await?;
-        let number = self.reader().next_revision(service.id).await?;
-        let handed = Handed::by_hand(files.clone());
-        let prepared = self.prepare_service(&service, &handed, number, administrator, false).await?;
-        let Prepared { rendered, warnings, .. } = prepared;
-        let (wanted, observed, known) = self.service_plan(&service, &rendered.files, true).await?;
-        let steps = plan::plan_over(&wanted, &observed, &known).to_string();
-        let units = rendered.files.into_iter().map(|(path, text)| (path.file().to_owned(), text)).collect();
-        Ok(ServicePreview { units, steps, warnings })
-    }
-
     /// The files of a revision.
     pub async fn service_files(&self, slug: &Slug, number: Option<u32>) -> Result<Files, EngineError> {
         let service = self.service(slug).await?;
         let revision = match (number, service.live) {
             (Some(number), _) => self.revision_numbered(&service, number).await?,
             (None, Some(live)) => self.revision(live).await?,
-            (None, None) => {
-                let revisions = self.reader().revisions(service.id).await?;
-                match revisions.into_iter().find(|one| one.content.is_some()) {
-                    Some(newest) => newest,
-                    None => return Ok(Files::new()),
-                }
-            }
+            (None, None) => match self.reader().newest_read_revision(service.id).await? {
+                Some(newest) => newest,
+                None => return Ok(Files::new()),
+            },
         };
         Ok(self.open_revision(&revision)?.handed(&revision)?.files)
     }
@@ -204,13 +187,13 @@ impl Engine {
         found.ok_or_else(|| EngineError::NotFound { what: "service", name: slug.to_string() })
     }
 
-    async fn revision(&self, id: RevisionId) -> Result<Revision, EngineError> {
+    pub(super) async fn revision(&self, id: RevisionId) -> Result<Revision, EngineError> {
         let found = self.reader().revision(id).await?;
         found.ok_or_else(|| EngineError::NotFound { what: "revision", name: id.0.to_string() })
     }
 
     async fn revision_numbered(&self, service: &Service, number: u32) -> Result<Revision, EngineError> {
-        let found = self.reader().revisions(service.id).await?.into_iter().find(|one| one.number == number);
+        let found = self.reader().revision_numbered(service.id, number).await?;
         found.ok_or_else(|| EngineError::NotFound { what: "revision", name: number.to_string() })
     }
 

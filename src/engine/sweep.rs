@@ -6,6 +6,7 @@ use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::Deployment;
 use crate::domain::name::Slug;
+use crate::domain::webhook::Target;
 use crate::host::podman::PodmanError;
 
 /// More deployments than an app keeps (`keep_deployments`, and those of its images).
@@ -50,7 +51,7 @@ impl Engine {
     /// fails the caller: it is done again after the next deployment.
     pub(super) async fn tidy_repo(&self, app: App) {
         let tidied = async {
-            let _alone = self.0.repositories.take(app.id).await;
+            let _alone = self.0.repositories.take(Target::App(app.id)).await;
             let kept = self.kept(&app).await?;
             // One that has not stored its commit yet may just have fetched it.
             if kept.iter().any(|one| one.commit.is_none() && !one.state.is_end()) {

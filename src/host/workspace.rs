@@ -178,12 +178,7 @@ impl Workspace {
 
     /// Removes the checkout of the deployment of this number.
     pub fn remove_number(&self, app: &Slug, number: u32) -> Result<(), FileError> {
-        let (source, folder) = (self.0.source(app, number), self.0.deployment(app, number));
-        // Half a checkout must not pass for a whole one, if rivetr ends while it is removed.
-        if let Err(error) = files::set_aside(&source, &folder.join("removed")) {
-            tracing::warn!(%error, "a checkout is not set aside before it is removed");
-        }
-        files::remove_tree(&folder)
+        remove_checkout(&self.0.source(app, number), &self.0.deployment(app, number))
     }
 
     /// A file for what is being uploaded for an app; it goes with its handle unless it is kept.
@@ -226,6 +221,15 @@ impl Workspace {
     pub fn open_log(&self, deployment: &Deployment) -> Result<LogFile, FileError> {
         LogFile::append(&self.log(deployment))
     }
+}
+
+/// Removes a checkout and the folder that it is in.
+fn remove_checkout(source: &Path, folder: &Path) -> Result<(), FileError> {
+    // Half a checkout must not pass for a whole one, if rivetr ends while it is removed.
+    if let Err(error) = files::set_aside(source, &folder.join("removed")) {
+        tracing::warn!(%error, "a checkout is not set aside before it is removed");
+    }
+    files::remove_tree(folder)
 }
 
 /// Whether a file that a test leaves there names this point; the file is gone afterwards.

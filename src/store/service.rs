@@ -3,6 +3,7 @@
 mod revision;
 mod source;
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use rusqlite::{Connection, Row, Transaction};
@@ -209,6 +210,21 @@ impl Reader {
         self.read(move |tx| {
             let sql = "SELECT unit FROM service_unit WHERE service = ?1 ORDER BY unit";
             row::all(tx, sql, [id.0], |row| row::number(row, "unit"))
+        })
+        .await
+    }
+
+    /// The same of every service that is not on its way out, by its name.
+    pub async fn units_of_services(&self) -> Result<BTreeMap<Slug, Vec<String>>, StoreError> {
+        self.read(|tx| {
+            let sql = "SELECT slug, unit FROM service_unit JOIN service ON service.id = service_unit.service \
+                       WHERE deleting = 0 ORDER BY unit";
+            let of = |row: &Row<'_>| Ok((row::parsed(row, "slug", Slug::parse)?, row::number(row, "unit")?));
+            let mut units: BTreeMap<Slug, Vec<String>> = BTreeMap::new();
+            for (service, unit) in row::all(tx, sql, [], of)? {
+                units.entry(service).or_default().push(unit);
+            }
+            Ok(units)
         })
         .await
     }

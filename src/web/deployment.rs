@@ -5,17 +5,14 @@ mod commits;
 mod watch;
 
 use askama::Template;
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::Response;
 use serde_json::json;
-use tokio_util::io::ReaderStream;
 
 use super::app::{self, Head};
 use super::error::PageError;
 use super::form::Errors;
-use super::logs::Row;
+use super::logs::made::{self, MadeLog};
 use super::moment::{Moment, took};
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
@@ -28,12 +25,9 @@ use crate::domain::deployment::{self, Deployment, DeploymentId, State as Step, T
 use crate::domain::name::Slug;
 use crate::domain::source::Source;
 use crate::domain::time::Timestamp;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, LogOf};
 use crate::store::{Outline, Reader};
 use changes::Changes;
-
-/// The most lines of the log that stand in the page itself.
-const LINES_MAX: usize = 2000;
 
 #[derive(Template)]
 #[template(path = "deployment/show.html")]
@@ -41,7 +35,7 @@ struct Page {
     shell: Shell,
     head: Head,
     shown: Shown,
-    log: Log,
+    log: MadeLog,
     changes: Changes,
     wrong: String,
 }
@@ -84,12 +78,6 @@ struct ShownFailure {
     during: &'static str,
     reason: String,
     hint: &'static str,
-}
-
-struct Log {
-    rows: Vec<Row>,
-    cut: bool,
-    until: u64,
 }
 
 #[derive(Template)]
@@ -144,13 +132,8 @@ async fn download(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let (deployment, _) = find(&reader, &visit.person, &id).await?;
-    let name = format!("attachment; filename=\"{}-{}.log\"", deployment.app_slug, deployment.number);
-    let fields = [(CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
-    let body = match engine.log_file(&deployment).await? {
-        Some(file) => Body::from_stream(ReaderStream::new(file)),
-        None => Body::empty(),
-    };
-    Ok((fields, body).into_response())
+    let name = format!("{}-{}", deployment.app_slug, deployment.number);
+    made::as_file(&engine, LogOf::Deployment(&deployment), &name).await
 }
 
 async fn cancel(
@@ -222,9 +205,9 @@ async fn page(
     let head = app::head(engine, app, "deployments").await?;
     let events = reader.events(deployment.id).await?;
     let shown = Shown::of(deployment, app, &events, head.may_deploy(&shell), engine.now());
-    let tail = engine.log_tail(deployment, LINES_MAX).await?;
-    let rows = tail.lines.iter().map(|line| Row::plain(line)).collect();
-    let log = Log { rows, cut: tail.cut, until: tail.until };
+    let (slug, number, id) = (&deployment.app_slug, deployment.number, deployment.id.0);
+    let said = ["Log".to_owned(), format!("{slug} #{number}"), format!("/deployments/{id}/log")];
+    let log = MadeLog::read(engine, LogOf::Deployment(deployment), said).await?;
     let before = reader.live_before(deployment.app, deployment.number).await?;
     let changes = Changes::of(engine, before.as_ref(), deployment);
     Ok(Page { shell, head, shown, log, changes, wrong })

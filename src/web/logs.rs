@@ -1,5 +1,6 @@
 //! What apps, databases and services write while they run, and the lines of logs as every page shows them.
 
+pub(super) mod made;
 mod whose;
 
 use std::time::Duration;

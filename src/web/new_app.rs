@@ -14,7 +14,7 @@ use super::form::{Errors, Form};
 use super::shell::{Hx, Shell, Visit};
 use super::view;
 use super::{Route, Web};
-use crate::api::wire::{self, CreateApp, FieldErrors, HealthOptions, Hidden, Patch};
+use crate::api::wire::{self, CreateApp, FieldErrors, GitOptions, HealthOptions, Hidden, Patch};
 use crate::auth::Person;
 use crate::auth::audit::Deed;
 use crate::auth::gate::Manage;
@@ -315,10 +315,13 @@ impl Fields {
             project: project.map(str::to_owned),
             environment: environment.map(str::to_owned),
             port,
-            branch: of_git(&self.branch),
-            git_key: of_git(&self.git_key),
-            git_token: of_git(&self.git_token.0).map(Hidden),
-            git_token_user: of_git(&self.git_token_user).filter(|_| !self.git_token.0.is_empty()),
+            options: GitOptions {
+                branch: of_git(&self.branch),
+                git_key: of_git(&self.git_key),
+                git_token: of_git(&self.git_token.0).map(Hidden),
+                git_token_user: of_git(&self.git_token_user).filter(|_| !self.git_token.0.is_empty()),
+                ..GitOptions::default()
+            },
             health: HealthOptions {
                 path: said(&self.health_path).map_or(Patch::Keep, Patch::Set),
                 ..HealthOptions::default()
@@ -384,12 +387,12 @@ mod tests {
         };
         let (git, errors) = wish("github.com/ada/site");
         assert_eq!(
-            (git.git.as_deref(), git.branch.as_deref()),
+            (git.git.as_deref(), git.options.branch.as_deref()),
             (Some("https://github.com/ada/site"), Some("next"))
         );
         assert!(errors.is_empty());
         let (image, errors) = wish("nginx:1.29");
-        assert_eq!((image.image.as_deref(), image.branch), (Some("nginx:1.29"), None));
+        assert_eq!((image.image.as_deref(), image.options.branch), (Some("nginx:1.29"), None));
         assert!(errors.is_empty());
         assert!(wish("").1.contains_key("source"));
     }

@@ -1,6 +1,7 @@
 //! Services: the list, a new one from a compose file or a repository, and what stands around the tabs of one of them.
 
 mod files;
+mod log;
 mod one;
 mod source;
 
@@ -18,6 +19,7 @@ use super::error::PageError;
 use super::form::{Errors, Form};
 use super::live::{Live, Look, Sent, Viewer};
 use super::moment::Moment;
+use super::repository::{self, RepositoryFields};
 use super::shell::{Hx, Shell, Visit};
 use super::usage::ShownUsage;
 use super::view::{self, Mark};
@@ -86,20 +88,24 @@ struct NewPage {
     shell: Shell,
     fields: Fields,
     projects: Vec<Slug>,
+    keys: Vec<String>,
+    /// Nothing is kept of a service that is not there yet.
+    has_token: bool,
     errors: Errors,
     /// What is wrong with the files, one line each.
     wrong: Vec<files::Wrong>,
 }
 
 impl NewPage {
-    fn new(shell: Shell, fields: Fields, projects: Vec<Slug>, errors: Errors) -> Self {
+    fn new(shell: Shell, fields: Fields, (projects, keys): Offered, errors: Errors) -> Self {
         let id_of = |name: &str| match name {
             "compose.yaml" => Some("compose".to_owned()),
             ".env" => Some("env".to_owned()),
             _ => None,
         };
         let wrong = files::wrong_in(errors.of("files"), id_of);
-        Self { shell, fields, projects, errors, wrong }
+        let fields = Fields { repository: fields.repository.without_token(), ..fields };
+        Self { shell, fields, projects, keys, has_token: false, errors, wrong }
     }
 
     fn wrong_lines(&self, id: &str) -> String {
@@ -115,11 +121,9 @@ struct Fields {
     project: String,
     compose: String,
     env: String,
-    repository: String,
-    branch: String,
+    #[serde(flatten)]
+    repository: RepositoryFields,
     file: String,
-    git_key: String,
-    git_token: String,
 }
 
 /// The routes of this noun.
@@ -129,7 +133,12 @@ pub(super) fn routes() -> Vec<Route<Web>> {
         Route::get("/services/new", new),
         Route::post("/services/new", create),
     ];
-    own.into_iter().chain(one::routes()).chain(files::routes()).chain(source::routes()).collect()
+    own.into_iter()
+        .chain(one::routes())
+        .chain(files::routes())
+        .chain(source::routes())
+        .chain(log::routes())
+        .collect()
 }
 
 async fn index(
@@ -170,6 +179,23 @@ impl Head {
             stopped: service.stopped,
             follows: service.followed.is_some(),
             team: service.project.team,
+        }
+    }
+
+    /// The head of a service that follows a repository and is live.
+    #[cfg(test)]
+    pub fn for_test(tab: &'static str) -> Self {
+        let slug = |text| Slug::parse(text).expect("a name");
+        Self {
+            slug: slug("shop"),
+            project: slug("default"),
+            mark: Mark { class: "good", icon: "ok", word: "live" },
+            failure: String::new(),
+            is_live: true,
+            tab,
+            stopped: false,
+            follows: true,
+            team: TeamId::FIRST,
         }
     }
 
@@ -246,8 +272,8 @@ async fn new(
     shell: Shell,
     State(reader): State<Reader>,
 ) -> Result<Response, PageError> {
-    let projects = projects(&reader, &visit.person).await?;
-    view::show(&NewPage::new(shell, Fields::default(), projects, Errors::default()))
+    let offered = offered(&reader, &visit.person).await?;
+    view::show(&NewPage::new(shell, Fields::default(), offered, Errors::default()))
 }
 
 async fn create(
@@ -257,8 +283,8 @@ async fn create(
     State(engine): State<Engine>,
     Form(fields): Form<Fields>,
 ) -> Result<Response, PageError> {
-    let projects = projects(engine.reader(), &visit.person).await?;
-    let errors = match asked(&fields, &projects) {
+    let offered = offered(engine.reader(), &visit.person).await?;
+    let errors = match asked(&fields, &offered.0) {
         Err(errors) => errors,
         Ok(new) => match engine.create_service(new, visit.person.reach.allows(Right::Administer)).await {
             Ok(made) => {
@@ -272,13 +298,12 @@ async fn create(
             Err(error) => Errors::of_engine(error)?,
         },
     };
-    view::wrong(&NewPage::new(shell, fields, projects, errors))
+    view::wrong(&NewPage::new(shell, fields, offered, errors))
 }
 
 fn asked(fields: &Fields, projects: &[Slug]) -> Result<crate::engine::NewService, Errors> {
-    let Fields { name, project, compose, env, repository, branch, file, git_key, git_token } = fields.clone();
-    let (name, project, compose, env) = (&name, &project, &compose, &env);
-    let repository = source::asked([&repository, &branch, &file, &git_key, &git_token, env]);
+    let Fields { name, project, compose, env, repository, file } = fields;
+    let repository = source::asked(repository, file, env);
     let files = [("compose.yaml", compose.as_str()), (".env", env.as_str())];
     // With both, what is wrong is said of the repository.
     let files = if repository.is_some() && compose.trim().is_empty() {
@@ -302,10 +327,13 @@ fn asked(fields: &Fields, projects: &[Slug]) -> Result<crate::engine::NewService
     }
 }
 
-async fn projects(reader: &Reader, person: &Person) -> Result<Vec<Slug>, PageError> {
-    let all = reader.projects().await?.into_iter();
-    let own = all.filter(|project| person.reach.allows_in(Right::Manage, project.team));
-    Ok(own.map(|project| project.slug).collect())
+/// The projects that a service may go to, and the keys that may open its repository.
+type Offered = (Vec<Slug>, Vec<String>);
+
+async fn offered(reader: &Reader, person: &Person) -> Result<Offered, PageError> {
+    let own = |team| person.reach.allows_in(Right::Manage, team);
+    let projects = reader.projects().await?.into_iter().filter(|project| own(project.team));
+    Ok((projects.map(|project| project.slug).collect(), repository::keys(reader, own).await?))
 }
 
 /// A service that a person knows of.

@@ -1,6 +1,6 @@
-//! Volumes: which app they belong to, how large they are, and away with those that nobody wants any more.
+//! Volumes: which app or service they belong to, how large they are, and away with those that nobody wants any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -20,8 +20,9 @@ use crate::auth::gate::{Manage, Read};
 use crate::domain::app::App;
 use crate::domain::backup::Subject;
 use crate::domain::name::Slug;
-use crate::domain::right::Right;
-use crate::domain::volume::VolumeId;
+use crate::domain::right::{Reach, Right};
+use crate::domain::time::Timestamp;
+use crate::domain::volume::{Mount, VolumeId, VolumeOf};
 use crate::engine::{Engine, Volume, readable_bytes};
 
 #[derive(Template)]
@@ -53,9 +54,10 @@ struct OnePage {
 struct Row {
     name: String,
     volume: String,
-    app: Slug,
-    /// There is such an app.
+    of: VolumeOf,
+    /// There is such an app or service.
     is_there: bool,
+    /// Where an app mounts it.
     path: Option<String>,
     orphaned: bool,
     size: Option<String>,
@@ -84,8 +86,8 @@ async fn index(
     State(engine): State<Engine>,
     Query(Detail { sizes }): Query<Detail>,
 ) -> Result<Response, PageError> {
-    let seen = Sight::of(&engine, &visit.person).await?;
-    let rows = seen.rows(&engine, engine.volumes(sizes).await?);
+    let owners = Owners::read(&engine).await?;
+    let rows = owners.rows(&visit.person, engine.volumes(sizes).await?, engine.now());
     if hx.fragment {
         return view::show(&ListPart { rows, measured: sizes });
     }
@@ -132,66 +134,77 @@ async fn alarms_of(engine: &Engine, name: &str) -> Result<Vec<Alarm>, PageError>
 }
 
 async fn find(engine: &Engine, person: &Person, name: &str) -> Result<Row, PageError> {
-    let seen = Sight::of(engine, person).await?;
-    let mut rows = seen.rows(engine, vec![engine.volume(name).await?]);
+    let owners = Owners::read(engine).await?;
+    let mut rows = owners.rows(person, vec![engine.volume(name).await?], engine.now());
     rows.pop().ok_or(PageError::NotFound)
 }
 
-/// Whose volumes a person knows of.
-struct Sight {
-    all: BTreeMap<Slug, App>,
-    seen: Vec<Slug>,
-    everything: bool,
+/// What volumes are of, as far as it is there.
+struct Owners {
+    apps: BTreeMap<Slug, App>,
+    services: BTreeSet<Slug>,
 }
 
-impl Sight {
-    async fn of(engine: &Engine, person: &Person) -> Result<Self, PageError> {
-        let apps = engine.reader().apps().await?;
-        let teams = engine.reader().app_teams().await?.into_iter();
+impl Owners {
+    async fn read(engine: &Engine) -> Result<Self, PageError> {
+        let (apps, services) = tokio::try_join!(engine.reader().apps(), engine.reader().services())?;
         Ok(Self {
-            seen: teams.filter(|(_, team)| person.reach.sees(*team)).map(|(app, _)| app).collect(),
-            all: apps.into_iter().map(|app| (app.slug.clone(), app)).collect(),
-            everything: person.reach.allows(Right::Administer),
+            apps: apps.into_iter().map(|app| (app.slug.clone(), app)).collect(),
+            services: services.into_iter().map(|service| service.slug).collect(),
         })
     }
 
-    /// An app that is gone is still its team's, as long as that is known.
-    fn sees(&self, app: &Slug) -> bool {
-        self.everything || self.seen.contains(app)
+    /// Those that a person knows of. What is gone is still its team's, as long as that is known.
+    fn rows(&self, person: &Person, volumes: Vec<Volume>, now: Timestamp) -> Vec<Row> {
+        let seen = volumes.into_iter().filter(|volume| sees(&person.reach, volume));
+        seen.map(|volume| self.row(volume, now)).collect()
     }
 
-    fn rows(&self, engine: &Engine, volumes: Vec<Volume>) -> Vec<Row> {
-        let now = engine.now();
-        let seen = volumes.into_iter().filter(|volume| self.sees(&volume.app));
-        seen.map(|Volume { name, app, volume, orphaned, size, created }| {
-            let owner = self.all.get(&app);
-            let mounts = owner.map(|owner| owner.settings.runtime.mounts.as_slice()).unwrap_or_default();
-            let mount = mounts.iter().find(|mount| mount.volume() == Some(&volume));
-            Row {
-                path: mount.map(|mount| mount.at.to_string()),
-                is_there: owner.is_some(),
-                volume: volume.to_string(),
-                size: size.map(readable_bytes),
-                created: created.map(|created| Moment::of(created, now)),
-                name,
-                app,
-                orphaned,
-            }
-        })
-        .collect()
+    fn row(&self, Volume { id, team: _, orphaned, size, created }: Volume, now: Timestamp) -> Row {
+        let app = match id.of() {
+            VolumeOf::App(app) => self.apps.get(app),
+            VolumeOf::Service(_) => None,
+        };
+        let mounts = app.map(|app| app.settings.runtime.mounts.as_slice()).unwrap_or_default();
+        let is_this = |mount: &&Mount| mount.volume().is_some_and(|name| name.to_string() == id.own());
+        Row {
+            path: mounts.iter().find(is_this).map(|mount| mount.at.to_string()),
+            is_there: match id.of() {
+                VolumeOf::App(_) => app.is_some(),
+                VolumeOf::Service(service) => self.services.contains(service),
+            },
+            name: id.to_string(),
+            volume: id.own().to_owned(),
+            of: id.of().clone(),
+            size: size.map(readable_bytes),
+            created: created.map(|created| Moment::of(created, now)),
+            orphaned,
+        }
     }
+}
+
+fn sees(reach: &Reach, volume: &Volume) -> bool {
+    reach.allows(Right::Administer) || volume.team.is_some_and(|team| reach.sees(team))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::person::{Role, TeamId};
+    use crate::domain::right::{Closed, Scope};
 
     #[test]
     fn volumes_of_others_and_of_nobody_are_for_those_who_see_everything() {
-        let slug = |text| Slug::parse(text).unwrap();
-        let sight = |everything| Sight { all: BTreeMap::new(), seen: vec![slug("mine")], everything };
-        assert!(sight(false).sees(&slug("mine")) && !sight(false).sees(&slug("gone")));
-        assert!(sight(true).sees(&slug("gone")));
+        let teams = Some(BTreeMap::from([(TeamId::FIRST, Role::Viewer)]));
+        let own = Reach { teams, scope: Scope::Admin, closed: Closed::NOTHING };
+        let of = |team| {
+            let id = VolumeId::parse("rivetr-svc-shop_data").unwrap();
+            Volume { id, team, orphaned: true, size: None, created: None }
+        };
+        assert!(sees(&own, &of(Some(TeamId::FIRST))));
+        for others in [Some(TeamId(7)), None] {
+            assert!(!sees(&own, &of(others)) && sees(&Reach::ALL, &of(others)));
+        }
     }
 
     #[test]
@@ -199,7 +212,7 @@ mod tests {
         let row = Row {
             name: "rivetr-vol-blog-data".to_owned(),
             volume: "data".to_owned(),
-            app: Slug::parse("blog").unwrap(),
+            of: VolumeOf::App(Slug::parse("blog").unwrap()),
             is_there: true,
             path: Some("/<img src=x onerror=alert(1)>".to_owned()),
             orphaned: false,

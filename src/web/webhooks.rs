@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::app::{self, Head};
+use super::domains::Kind;
 use super::error::PageError;
 use super::form::{Errors, Form};
 use super::moment::Moment;
@@ -129,89 +130,68 @@ struct Wish {
 
 /// The routes of this noun.
 pub(super) fn routes() -> Vec<Route<Web>> {
-    vec![
-        Route::get("/apps/{id}/webhooks", index),
-        Route::post("/apps/{id}/webhooks", enable),
-        Route::post("/apps/{id}/webhooks/{provider}/disable", disable),
-        Route::get("/services/{id}/webhooks", index_of_service),
-        Route::post("/services/{id}/webhooks", enable_of_service),
-        Route::post("/services/{id}/webhooks/{provider}/disable", disable_of_service),
+    let app = ["/apps/{id}/webhooks", "/apps/{id}/webhooks/{provider}/disable"];
+    let service = ["/services/{id}/webhooks", "/services/{id}/webhooks/{provider}/disable"];
+    let own = [(Kind::App, app), (Kind::Service, service)].into_iter();
+    let deliveries = [
         Route::get("/webhook-deliveries/{id}", show),
         Route::post("/webhook-deliveries/{id}/replay", replay),
-    ]
+    ];
+    own.flat_map(|(kind, at)| routes_of(kind, at)).chain(deliveries).collect()
 }
 
-async fn of_app(engine: &Engine, person: &Person, id: &str) -> Result<Hooked, PageError> {
-    Ok(Hooked::App(Box::new(app::find(engine.reader(), person, id).await?)))
-}
-
-async fn of_service(engine: &Engine, person: &Person, id: &str) -> Result<Hooked, PageError> {
-    Ok(Hooked::Service(Box::new(services::find(engine, person, id).await?)))
+fn routes_of(kind: Kind, [page, end]: [&'static str; 2]) -> [Route<Web>; 3] {
+    let index =
+        move |visit: Visit<Read>,
+              shell: Shell,
+              engine: State<Engine>,
+              id: Path<String>,
+              told: Query<Told>| { index(kind, visit, shell, engine.0, id.0, told.0) };
+    let enable =
+        move |visit: Visit<Manage>,
+              shell: Shell,
+              engine: State<Engine>,
+              id: Path<String>,
+              wish: Form<Wish>| { enable(kind, visit, shell, engine.0, id.0, wish.0) };
+    let disable = move |visit: Visit<Manage>, hx: Hx, engine: State<Engine>, of: Path<(String, String)>| {
+        disable(kind, visit, hx, engine.0, of.0)
+    };
+    [Route::get(page, index), Route::post(page, enable), Route::post(end, disable)]
 }
 
 async fn index(
+    kind: Kind,
     visit: Visit<Read>,
     shell: Shell,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Query(Told { before }): Query<Told>,
+    engine: Engine,
+    id: String,
+    Told { before }: Told,
 ) -> Result<Response, PageError> {
-    let hooked = of_app(&engine, &visit.person, &id).await?;
-    page(&engine, shell, &hooked, Extra { before, ..Extra::default() }).await
-}
-
-async fn index_of_service(
-    visit: Visit<Read>,
-    shell: Shell,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Query(Told { before }): Query<Told>,
-) -> Result<Response, PageError> {
-    let hooked = of_service(&engine, &visit.person, &id).await?;
+    let hooked = kind.find(&engine, &visit.person, &id).await?.into();
     page(&engine, shell, &hooked, Extra { before, ..Extra::default() }).await
 }
 
 async fn enable(
+    kind: Kind,
     visit: Visit<Manage>,
     shell: Shell,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Form(wish): Form<Wish>,
-) -> Result<Response, PageError> {
-    let hooked = of_app(&engine, &visit.person, &id).await?;
-    enabled(&visit, &engine, shell, &hooked, wish).await
-}
-
-async fn enable_of_service(
-    visit: Visit<Manage>,
-    shell: Shell,
-    State(engine): State<Engine>,
-    Path(id): Path<String>,
-    Form(wish): Form<Wish>,
-) -> Result<Response, PageError> {
-    let hooked = of_service(&engine, &visit.person, &id).await?;
-    enabled(&visit, &engine, shell, &hooked, wish).await
-}
-
-async fn enabled(
-    visit: &Visit<Manage>,
-    engine: &Engine,
-    shell: Shell,
-    hooked: &Hooked,
+    engine: Engine,
+    id: String,
     wish: Wish,
 ) -> Result<Response, PageError> {
-    match make(engine, hooked, &wish).await? {
+    let hooked = Hooked::from(kind.find(&engine, &visit.person, &id).await?);
+    match make(&engine, &hooked, &wish).await? {
         Ok(enabled) => {
             let provider = &enabled.provider;
             let deed = Deed::new("webhook.enabled", format!("webhook {provider} of {}", hooked.named()));
             visit.record(deed).await;
             // The one answer that holds the secret: it is not in any address, and nothing leads back to it.
             let state = Extra { enabled: Some(enabled), ..Extra::default() };
-            page(engine, shell, hooked, state).await
+            page(&engine, shell, &hooked, state).await
         }
         Err(errors) => {
             let state = Extra { errors, watch: Some(wish.watch), ..Extra::default() };
-            page(engine, shell, hooked, state).await
+            page(&engine, shell, &hooked, state).await
         }
     }
 }
@@ -238,39 +218,20 @@ async fn make(
 }
 
 async fn disable(
+    kind: Kind,
     visit: Visit<Manage>,
     hx: Hx,
-    State(engine): State<Engine>,
-    Path((id, provider)): Path<(String, String)>,
+    engine: Engine,
+    (id, provider): (String, String),
 ) -> Result<Response, PageError> {
-    let hooked = of_app(&engine, &visit.person, &id).await?;
-    disabled(&visit, hx, &engine, &hooked, &provider).await
-}
-
-async fn disable_of_service(
-    visit: Visit<Manage>,
-    hx: Hx,
-    State(engine): State<Engine>,
-    Path((id, provider)): Path<(String, String)>,
-) -> Result<Response, PageError> {
-    let hooked = of_service(&engine, &visit.person, &id).await?;
-    disabled(&visit, hx, &engine, &hooked, &provider).await
-}
-
-async fn disabled(
-    visit: &Visit<Manage>,
-    hx: Hx,
-    engine: &Engine,
-    hooked: &Hooked,
-    provider: &str,
-) -> Result<Response, PageError> {
-    let parsed = Provider::parse(provider).ok_or(PageError::NotFound)?;
-    if !engine.disable_webhook(hooked, parsed).await? {
+    let hooked = Hooked::from(kind.find(&engine, &visit.person, &id).await?);
+    let parsed = Provider::parse(&provider).ok_or(PageError::NotFound)?;
+    if !engine.disable_webhook(&hooked, parsed).await? {
         return Err(PageError::NotFound);
     }
     let deed = Deed::new("webhook.disabled", format!("webhook {provider} of {}", hooked.named()));
     visit.record(deed).await;
-    Ok(view::go(hx, &format!("{}/webhooks", base(hooked))))
+    Ok(view::go(hx, &format!("{}/webhooks", base(&hooked))))
 }
 
 async fn show(
@@ -320,11 +281,12 @@ type Found = (Hooked, Delivery, Option<Vec<u8>>);
 async fn find(engine: &Engine, person: &Person, id: &str) -> Result<Found, PageError> {
     let id = id.parse().map(DeliveryId).map_err(|_| PageError::NotFound)?;
     let (delivery, body) = engine.reader().delivery(id).await?.ok_or(PageError::NotFound)?;
-    let hooked = match delivery.target {
-        Target::App(_) => of_app(engine, person, delivery.slug.as_str()).await?,
-        Target::Service(_) => of_service(engine, person, delivery.slug.as_str()).await?,
+    let kind = match delivery.target {
+        Target::App(_) => Kind::App,
+        Target::Service(_) => Kind::Service,
     };
-    Ok((hooked, delivery, body))
+    let hooked = kind.find(engine, person, delivery.slug.as_str()).await?;
+    Ok((hooked.into(), delivery, body))
 }
 
 /// Where whoever takes deliveries has its pages.

@@ -51,6 +51,7 @@ mod s3;
 mod seeing;
 mod services;
 mod services_git;
+mod services_sources;
 mod setup;
 mod sources;
 mod switches;

@@ -73,6 +73,14 @@ fn state(host: &Host, unit: &str) -> String {
     host.systemctl(show).succeeds().stdout.trim().to_owned()
 }
 
+/// The one volume that is listed.
+fn listed(host: &Host) -> Value {
+    let volumes = host.rivetr(["volumes", "list", "--json"]).succeeds().json();
+    assert_eq!(volumes["items"].as_array().unwrap().len(), 1, "{volumes}");
+    assert_eq!(volumes["items"][0]["name"], "rivetr-svc-shop_data");
+    volumes["items"][0].clone()
+}
+
 #[test]
 fn a_compose_file_runs_changes_and_goes() {
     let host = Host::boot("services");
@@ -125,7 +133,16 @@ fn a_compose_file_runs_changes_and_goes() {
     let volumes = host.names(["podman", "volume", "ls", "--quiet"], "rivetr-svc-");
     assert_eq!((networks.len(), secrets.len(), volumes), (0, 0, vec!["rivetr-svc-shop_data".to_owned()]));
     assert_eq!(host.ask("shop.example.org", "/").unwrap().status, 404);
+    let left = listed(&host);
+    assert_eq!(
+        (&left["app"], &left["service"], &left["orphaned"]),
+        (&Value::Null, &"shop".into(), &true.into())
+    );
     apply(&host, "create").succeeds();
+    let listed = listed(&host);
+    assert_eq!((&listed["service"], &listed["orphaned"]), (&"shop".into(), &false.into()), "{listed}");
+    let delete = ["volumes", "delete", "rivetr-svc-shop_data", "--yes"];
+    host.rivetr(delete).exits(5).says("the service shop has this volume");
     services(&host, ["delete", "shop", "--volumes", "--yes"]).succeeds();
     assert_eq!(host.names(["podman", "volume", "ls", "--quiet"], "rivetr-svc-"), [""; 0]);
 }

@@ -9,7 +9,7 @@ use crate::host::{Host, Ran, Repository, soon};
 use crate::webhooks::{Answer, post, publish, signature, told};
 
 /// A page that is a file of the repository, beside variables of it.
-const COMPOSE: &str = r#"services:
+pub const COMPOSE: &str = r#"services:
   web:
     image: docker.io/library/busybox:stable
     command: sh -c 'mkdir /www && { cat /page; echo $$GREETING; } > /www/index.html; exec httpd -f -p 8080 -h /www'
@@ -19,15 +19,15 @@ const COMPOSE: &str = r#"services:
     environment: {SALT: "${SALT:-none}"}
 "#;
 
-struct Scene {
-    host: Host,
-    code: Repository,
-    url: String,
+pub struct Scene {
+    pub host: Host,
+    pub code: Repository,
+    pub url: String,
 }
 
 impl Scene {
     /// A host with a repository that has its compose file in a folder.
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let host = Host::boot(name);
         host.configure("[git]\nprotocols = [\"https\", \"http\"]\n");
         let url = host.run(["git-new", "stack"]).succeeds().stdout.trim().to_owned();
@@ -41,16 +41,16 @@ impl Scene {
         scene
     }
 
-    fn commit(&self, subject: &str) {
+    pub fn commit(&self, subject: &str) {
         self.code.commit(subject);
         publish(&self.host, &self.code, "stack");
     }
 
-    fn services<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Ran {
+    pub fn services<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Ran {
         self.host.rivetr(["services"].into_iter().chain(words))
     }
 
-    fn create(&self) -> Ran {
+    pub fn create(&self) -> Ran {
         fs::write(self.host.path("/root/more.env"), "SALT=own salt 7\n").unwrap();
         let from = ["--repository", self.url.as_str(), "--file", "deploy/compose.yaml"];
         let words = ["create", "shop", "--env-file", "/root/more.env"];
@@ -58,34 +58,34 @@ impl Scene {
     }
 
     /// Has a host lead to the page, and asks for it.
-    fn serves(&self) {
+    pub fn serves(&self) {
         let domain = ["domains", "add", "shop", "shop.example.org", "--container", "web", "--port", "8080"];
         self.services(domain).succeeds();
     }
 
-    fn page(&self) -> String {
+    pub fn page(&self) -> String {
         self.host.ask("shop.example.org", "/").unwrap().body
     }
 
-    fn head(&self) -> String {
+    pub fn head(&self) -> String {
         self.code.git(["rev-parse", "HEAD"]).succeeds().stdout.trim().to_owned()
     }
 
-    fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         self.services(["show", "shop", "--json"]).succeeds().json()["service"].clone()
     }
 
-    fn revisions(&self) -> Vec<Value> {
+    pub fn revisions(&self) -> Vec<Value> {
         let shown = self.services(["revisions", "shop", "--json"]).succeeds().json();
         shown["items"].as_array().unwrap().clone()
     }
 
-    fn container(&self) -> String {
+    pub fn container(&self) -> String {
         let inspect = ["podman", "inspect", "--format", "{{.Id}}", "rivetr-svc-shop-web"];
         self.host.as_owner(inspect).succeeds().stdout.trim().to_owned()
     }
 
-    fn images(&self) -> Vec<String> {
+    pub fn images(&self) -> Vec<String> {
         let list = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"];
         let mut images = self.host.names(list, "localhost/rivetr-service/");
         images.sort();
@@ -93,7 +93,7 @@ impl Scene {
     }
 
     /// Waits until the newest revision has ended.
-    fn ended(&self, number: u64) -> Value {
+    pub fn ended(&self, number: u64) -> Value {
         let path = format!("http://localhost/api/services/shop/revisions/{number}?wait=true");
         let ask = ["curl", "--silent", "--fail", "--unix-socket", "/run/rivetr/api.sock", path.as_str()];
         let ended = soon(

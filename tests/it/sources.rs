@@ -6,7 +6,10 @@ use crate::host::{Host, Ran, Repository};
 const HTTP: &str = "http://127.0.0.1:3000";
 const SSH: &str = "ssh://git@127.0.0.1/srv/git";
 
-const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:\
+/// Who commits.
+pub const WHO: [&str; 4] = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+/// A large file that lies elsewhere.
+pub const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:\
     4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
 
 /// A host whose Git server asks for `me:canary` below `/private`, and repositories of every kind on it.
@@ -32,7 +35,7 @@ fn guard(host: &Host) {
 }
 
 /// Makes a repository on the host's Git server with everything that `code` has.
-fn publish(host: &Host, name: &str, code: &Repository) {
+pub fn publish(host: &Host, name: &str, code: &Repository) {
     if !host.path(&format!("/srv/git/{name}.git")).exists() {
         host.run(["git-new", name]).succeeds();
     }
@@ -75,8 +78,7 @@ fn branches_tags_and_commits_with_and_without_a_token() {
     code.write("index.html", "first\n");
     code.commit("First");
     let first = code.git(["rev-parse", "HEAD"]).succeeds().stdout.trim().to_owned();
-    let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
-    code.git(who.into_iter().chain(["tag", "--annotate", "--message=v1", "v1"])).succeeds();
+    code.git(WHO.into_iter().chain(["tag", "--annotate", "--message=v1", "v1"])).succeeds();
     code.git(["update-ref", "refs/heads/--upload-pack=x", "HEAD"]).succeeds();
     code.write("index.html", "second\n");
     code.commit("Second");
@@ -201,8 +203,7 @@ fn submodules_large_files_and_what_is_too_large() {
     code.write(".gitmodules", "[submodule \"sub\"]\n\tpath = sub\n\turl = ../sub.git\n");
     code.git(["add", "--all"]).succeeds();
     code.git(["update-index", "--add", "--cacheinfo", &format!("160000,{commit},sub")]).succeeds();
-    let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
-    code.git(who.into_iter().chain(["commit", "--quiet", "-m", "With a submodule"])).succeeds();
+    code.git(WHO.into_iter().chain(["commit", "--quiet", "-m", "With a submodule"])).succeeds();
     publish(&host, "super", &code);
     let url = format!("{HTTP}/super.git");
     let live = goes_live(&host, "with", &["--git", &url, "--submodules"], "of the submodule\n");
@@ -214,7 +215,7 @@ fn submodules_large_files_and_what_is_too_large() {
     large.write("photo.bin", POINTER);
     // Where git-lfs is installed here, it would take the pointer for contents.
     large.git(["-c", "filter.lfs.clean=cat", "-c", "filter.lfs.process=", "add", "--all"]).succeeds();
-    large.git(who.into_iter().chain(["commit", "--quiet", "-m", "Large"])).succeeds();
+    large.git(WHO.into_iter().chain(["commit", "--quiet", "-m", "Large"])).succeeds();
     let body = std::fs::read_to_string(large.path().join("index.html")).unwrap();
     publish(&host, "large", &large);
     let url = format!("{HTTP}/large.git");

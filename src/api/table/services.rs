@@ -42,8 +42,8 @@ pub(super) fn of_all() -> Vec<Route<Api>> {
             .about("Fetch what the repository of a service has, and bring it up")
             .gives::<wire::SubmittedRevision>(StatusCode::ACCEPTED),
         Route::post("/api/services/{id}/preview", service::preview)
-            .about("The units that these files would become, and what an update would do")
-            .takes::<wire::ServiceFiles>()
+            .about("The units that files, or what the repository has now, would become, and what would be done")
+            .takes::<wire::PreviewService>()
             .gives::<wire::ServicePreview>(StatusCode::OK),
     ]
 }
@@ -81,6 +81,9 @@ pub(super) fn of_one() -> Vec<Route<Api>> {
         Route::get("/api/services/{id}/revisions/{number}/log", service::revision_log)
             .about("What was fetched and built for a revision")
             .gives::<wire::RevisionLog>(StatusCode::OK),
+        Route::get("/api/services/{id}/revisions/{number}/log/stream", service::follow_revision_log)
+            .about("The same as it comes, until the revision has ended; Last-Event-ID goes on after that event")
+            .streams::<wire::LogLine>(),
         Route::post("/api/services/{id}/revisions/{number}/rollback", service::roll_back)
             .about("Bring back the files of a revision")
             .gives::<wire::SubmittedRevision>(StatusCode::ACCEPTED),

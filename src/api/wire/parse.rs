@@ -48,14 +48,7 @@ impl CreateApp {
             port,
             hosts,
             git,
-            branch,
-            tag,
-            commit,
-            git_key,
-            git_token,
-            git_token_user,
-            submodules,
-            lfs,
+            options,
             image,
             containerfile,
             upload,
@@ -73,20 +66,7 @@ impl CreateApp {
         let environment = errors.take("environment", Slug::parse(environment));
         let port = errors.take("port", parse_port(port.unwrap_or(DEFAULT_PORT)));
         let hosts = parse_hosts(&hosts, &mut errors);
-        let source = SetSource {
-            git,
-            branch,
-            tag,
-            commit,
-            git_key,
-            git_token,
-            git_token_user,
-            submodules,
-            lfs,
-            image,
-            containerfile,
-            upload,
-        };
+        let source = SetSource { git, options, image, containerfile, upload };
         let source = source.parse_into(&mut errors);
         let variables = parse_variables(&env, &mut errors);
         let mut settings = port.map(Settings::new);
@@ -273,7 +253,8 @@ mod tests {
         );
         let two = create(|app| (app.image, app.upload) = (Some("nginx".to_owned()), true)).unwrap_err();
         assert!(two["image"].contains("one source"), "{two:?}");
-        let branch = create(|app| (app.branch, app.upload) = (Some("main".to_owned()), true)).unwrap_err();
+        let branch =
+            create(|app| (app.options.branch, app.upload) = (Some("main".to_owned()), true)).unwrap_err();
         assert!(branch["upload"].contains("neither git nor branch"), "{branch:?}");
         assert!(
             create(|app| app.image = Some("--volume=/:/host".to_owned())).unwrap_err().contains_key("image")
@@ -288,7 +269,7 @@ mod tests {
             app.port = Some(80);
             app.hosts = vec!["good.example".to_owned(), "a b".to_owned()];
             app.git = Some("ext::sh -c id".to_owned());
-            app.branch = Some("--upload-pack=x".to_owned());
+            app.options.branch = Some("--upload-pack=x".to_owned());
             app.env = BTreeMap::from([
                 ("A-B".to_owned(), Hidden(String::new())),
                 ("GOOD".to_owned(), Hidden("a\0b".to_owned())),

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Domain, FieldErrors, Hidden, SetSource, Unit, time};
+use super::{Domain, FieldErrors, GitOptions, Hidden, Unit, time};
 use crate::domain::build::RepoPath;
 use crate::domain::name::Slug;
 use crate::domain::secret::Secret;
 use crate::domain::service as domain;
 use crate::domain::service::{FileName, Files, Followed};
-use crate::domain::source::{GitAccess, Source};
+use crate::domain::source::GitAccess;
 use crate::engine::{NewRepository, NewService};
 
 /// A service to create.
@@ -44,23 +44,13 @@ pub struct CreateService {
 pub struct ServiceRepository {
     /// Its address.
     pub url: String,
-    /// The branch that is followed; `main` if not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
+    /// What of it is followed, and how it is opened.
+    #[serde(flatten)]
+    pub options: GitOptions,
     /// Where the compose file lies in it; the first of `compose.yaml`, `compose.yml`, `docker-compose.yaml` and
     /// `docker-compose.yml` at its root if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The name of the key that opens it over SSH.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_key: Option<String>,
-    /// The token that opens it over HTTPS; never shown again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub git_token: Option<Hidden>,
-    /// The user name that goes with the token; `git` if not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git_token_user: Option<String>,
     /// The text of an `.env` whose variables are added to those of the repository's own, and win; as before if not said,
     /// none if it is empty. Kept sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +72,7 @@ pub struct SetServiceSource {
 pub struct FollowedRepository {
     /// The address of the repository.
     pub url: String,
-    /// What of it: `branch main`.
+    /// What of it: `branch main`, `tag v1`, `commit` and its name.
     pub reference: String,
     /// Where the compose file lies in it; null: one of the usual names at its root.
     pub file: Option<String>,
@@ -90,6 +80,10 @@ pub struct FollowedRepository {
     pub access: String,
     /// The name of the key, if it is one.
     pub git_key: Option<String>,
+    /// Whether submodules are fetched too.
+    pub submodules: bool,
+    /// Whether large files are fetched too (Git LFS).
+    pub lfs: bool,
     /// Whether there are variables besides those of the repository.
     pub has_variables: bool,
 }
@@ -145,7 +139,7 @@ pub struct Revision {
     pub commit: Option<String>,
     /// What is not quite as its files say, with file and line.
     pub warnings: Vec<String>,
-    /// Why it failed.
+    /// Why it failed, or was never live.
     pub failure: Option<String>,
     /// Its containers.
     pub containers: Vec<String>,
@@ -196,9 +190,21 @@ pub struct SubmittedRevision {
     pub warnings: Vec<String>,
 }
 
-/// What an update would do.
+/// What is to be looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewService {
+    /// Files by name, relative to the folder of the compose file; without them, what the repository that the service follows
+    /// has now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<BTreeMap<String, String>>,
+}
+
+/// What an update or a deployment would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServicePreview {
+    /// The commit whose files these are; null: they were handed in.
+    pub commit: Option<String>,
     /// The units as they would be, by the name of the file.
     pub units: BTreeMap<String, String>,
     /// What would be done, in order, one step a line.
@@ -239,22 +245,12 @@ impl CreateService {
 impl ServiceRepository {
     /// The repository with what goes with it, with the errors added to those of other fields.
     fn parse_into(self, errors: &mut FieldErrors) -> Option<NewRepository> {
-        let Self { url, branch, file, git_key, git_token, git_token_user, variables } = self;
+        let Self { url, options, file, variables } = self;
         let file = file.filter(|file| !file.is_empty()).map(|file| RepoPath::parse(&file)).transpose();
         let file = errors.take("file", file);
-        let source =
-            SetSource { git: Some(url), branch, git_key, git_token, git_token_user, ..SetSource::default() };
-        match source.parse_into(errors)? {
-            (Source::Git(git), token) => {
-                let variables = variables.map(|text| Secret::from(text.0.as_str()));
-                Some(NewRepository {
-                    followed: Followed { git, file: file?, variables: None },
-                    token,
-                    variables,
-                })
-            }
-            (Source::Push { .. } | Source::Image { .. } | Source::Upload | Source::Inline { .. }, _) => None,
-        }
+        let (git, token) = options.parse_into(&url, errors)?;
+        let variables = variables.map(|text| Secret::from(text.0.as_str()));
+        Some(NewRepository { followed: Followed { git, file: file?, variables: None }, token, variables })
     }
 }
 
@@ -284,8 +280,17 @@ impl From<&Followed> for FollowedRepository {
             file: file.as_ref().map(ToString::to_string),
             access: access.to_owned(),
             git_key,
+            submodules: git.submodules,
+            lfs: git.lfs,
             has_variables: variables.is_some(),
         }
+    }
+}
+
+impl PreviewService {
+    /// The files that are there, or what is wrong with each.
+    pub fn parse(self) -> Result<Option<Files>, FieldErrors> {
+        self.files.map(|files| ServiceFiles { files }.parse()).transpose()
     }
 }
 

@@ -18,6 +18,23 @@ pub struct SetSource {
     /// A repository to fetch from; without it, code comes by `git push` to rivetr.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<String>,
+    /// What of the repository is deployed, and how it is opened.
+    #[serde(flatten)]
+    pub options: GitOptions,
+    /// An image of a registry, in place of code: `nginx:1.29`, `ghcr.io/owner/name:tag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The text of a Containerfile, in place of code; it is built without any other file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containerfile: Option<String>,
+    /// The code comes as an archive with each deployment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upload: bool,
+}
+
+/// What of a repository is deployed, and how rivetr is let in: said of apps and of services alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GitOptions {
     /// The branch that is deployed; `main` if neither tag nor commit is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
@@ -43,15 +60,6 @@ pub struct SetSource {
     /// Whether large files are fetched too (Git LFS).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lfs: bool,
-    /// An image of a registry, in place of code: `nginx:1.29`, `ghcr.io/owner/name:tag`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// The text of a Containerfile, in place of code; it is built without any other file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub containerfile: Option<String>,
-    /// The code comes as an archive with each deployment.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub upload: bool,
 }
 
 impl SetSource {
@@ -64,46 +72,37 @@ impl SetSource {
 
     /// The same, with the errors added to those of other fields.
     pub(super) fn parse_into(self, errors: &mut FieldErrors) -> Option<(Source, Option<GitToken>)> {
-        let Self {
-            git,
-            branch,
-            tag,
-            commit,
-            git_key,
-            git_token,
-            git_token_user,
-            submodules,
-            lfs,
-            image,
-            containerfile,
-            upload,
-        } = self;
+        let Self { git, options, image, containerfile, upload } = self;
         let without_repository = parse_without_repository(image, containerfile, upload, errors);
         if let Some((field, _)) = &without_repository
-            && (git.is_some() || branch.is_some())
+            && (git.is_some() || options.branch.is_some())
         {
             errors.put(field, "an app that does not come from a repository has neither git nor branch");
         }
-        let only_git = [
-            ("tag", tag.is_some()),
-            ("commit", commit.is_some()),
-            ("git_key", git_key.is_some()),
-            ("git_token", git_token.is_some()),
-            ("git_token_user", git_token_user.is_some()),
-            ("submodules", submodules),
-            ("lfs", lfs),
-        ];
         let Some(url) = git else {
-            for (field, _) in only_git.iter().filter(|(_, is_said)| *is_said) {
+            for field in options.only_elsewhere() {
                 errors.put(field, "it goes with a repository to fetch from: name one in git");
             }
             if let Some((_, source)) = without_repository {
                 return source.map(|source| (source, None));
             }
-            let branch = errors.take("branch", Branch::parse(branch.as_deref().unwrap_or(DEFAULT_BRANCH)));
+            let branch = options.branch.as_deref().unwrap_or(DEFAULT_BRANCH);
+            let branch = errors.take("branch", Branch::parse(branch));
             return branch.map(|branch| (Source::Push { branch }, None));
         };
-        let url = errors.take("git", GitUrl::parse(&url));
+        options.parse_into(&url, errors).map(|(git, token)| (Source::Git(git), token))
+    }
+}
+
+impl GitOptions {
+    /// The repository of that address, and the token that opens it, with the errors added to those of other fields.
+    pub(super) fn parse_into(
+        self,
+        url: &str,
+        errors: &mut FieldErrors,
+    ) -> Option<(GitSource, Option<GitToken>)> {
+        let Self { branch, tag, commit, git_key, git_token, git_token_user, submodules, lfs } = self;
+        let url = errors.take("git", GitUrl::parse(url));
         let reference = parse_reference(branch, tag, commit, errors);
         let key = git_key.and_then(|name| errors.take("git_key", Slug::parse(&name)));
         let token = parse_token(git_token, git_token_user, errors);
@@ -118,7 +117,22 @@ impl SetSource {
             (_, Some(_), _) => errors.put("git_key", "a key goes with ssh://, a token with https://"),
         }
         let access = key.map_or(GitAccess::Public, GitAccess::Key);
-        Some((Source::Git(GitSource { url, reference, access, submodules, lfs }), token))
+        Some((GitSource { url, reference, access, submodules, lfs }, token))
+    }
+
+    /// What was said that only a repository elsewhere has.
+    fn only_elsewhere(&self) -> impl Iterator<Item = &'static str> {
+        let Self { branch: _, tag, commit, git_key, git_token, git_token_user, submodules, lfs } = self;
+        let said = [
+            ("tag", tag.is_some()),
+            ("commit", commit.is_some()),
+            ("git_key", git_key.is_some()),
+            ("git_token", git_token.is_some()),
+            ("git_token_user", git_token_user.is_some()),
+            ("submodules", *submodules),
+            ("lfs", *lfs),
+        ];
+        said.into_iter().filter(|(_, is_said)| *is_said).map(|(field, _)| field)
     }
 }
 
@@ -193,10 +207,10 @@ mod tests {
 
     fn git(
         url: &str,
-        change: impl FnOnce(&mut SetSource),
+        change: impl FnOnce(&mut GitOptions),
     ) -> Result<(Source, Option<GitToken>), Vec<String>> {
         let mut source = SetSource { git: Some(url.to_owned()), ..SetSource::default() };
-        change(&mut source);
+        change(&mut source.options);
         source.parse().map_err(|errors| errors.0.into_keys().collect())
     }
 
@@ -223,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused_where_it_stands() {
-        let check = |url: &str, change: &dyn Fn(&mut SetSource), field: &str| {
+        let check = |url: &str, change: &dyn Fn(&mut GitOptions), field: &str| {
             assert_eq!(git(url, |source| change(source)).unwrap_err(), [field], "{url}");
         };
         let (https, ssh) = ("https://example.org/a.git", "ssh://git@example.org/a.git");
@@ -252,8 +266,8 @@ mod tests {
             },
             "tag",
         );
-        let pushed =
-            SetSource { lfs: true, tag: Some("v1".to_owned()), ..SetSource::default() }.parse().unwrap_err();
+        let options = GitOptions { lfs: true, tag: Some("v1".to_owned()), ..GitOptions::default() };
+        let pushed = SetSource { options, ..SetSource::default() }.parse().unwrap_err();
         assert_eq!(pushed.0.into_keys().collect::<Vec<_>>(), ["lfs", "tag"]);
     }
 }

@@ -84,20 +84,7 @@ impl Create {
         let variables = from_file.into_iter().chain(env);
         let variables =
             variables.map(|(key, value)| (key.as_str().to_owned(), Hidden(value.as_str().to_owned())));
-        let SetSource {
-            git,
-            branch,
-            tag,
-            commit,
-            git_key,
-            git_token,
-            git_token_user,
-            submodules,
-            lfs,
-            image,
-            containerfile,
-            upload,
-        } = from.request()?;
+        let SetSource { git, options, image, containerfile, upload } = from.request()?;
         Ok(CreateApp {
             name: name.to_string(),
             project: project.map(|project| project.to_string()),
@@ -105,14 +92,7 @@ impl Create {
             port: port.map(NonZeroU16::get),
             hosts: hosts.iter().map(ToString::to_string).collect(),
             git,
-            branch,
-            tag,
-            commit,
-            git_key,
-            git_token,
-            git_token_user,
-            submodules,
-            lfs,
+            options,
             image,
             containerfile,
             upload,

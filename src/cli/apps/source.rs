@@ -1,20 +1,18 @@
 //! `rivetr apps source`: where the code of an app comes from; and the same arguments for `rivetr apps create`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::super::failure::Failure;
+use super::super::git::{GitArgs, URL};
 use super::super::input;
 use super::super::session::Session;
-use crate::api::wire::{App, Hidden, SetSource};
+use crate::api::wire::{App, SetSource};
 use crate::domain::image::ImageRef;
 use crate::domain::instructions::Instructions;
 use crate::domain::name::Slug;
-use crate::domain::source::{Branch, CommitId, GitUrl, Tag, TokenUser};
-
-/// The largest file of a token that is read, in bytes.
-const TOKEN_FILE_MAX: u64 = 16 << 10;
+use crate::domain::source::{Branch, GitUrl};
 
 /// The arguments of `rivetr apps source`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -35,40 +33,21 @@ pub struct Source {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct From {
     /// A repository to fetch from, in place of `git push` to rivetr
-    #[arg(long, value_name = "URL", value_parser = GitUrl::parse)]
+    #[arg(id = URL, long = "git", value_name = "URL", value_parser = GitUrl::parse)]
     git: Option<GitUrl>,
     /// The branch that is deployed [default: main]
     #[arg(long, value_parser = Branch::parse, conflicts_with_all = ["tag", "commit"])]
     branch: Option<Branch>,
-    /// The tag that is deployed, as it is then
-    #[arg(long, requires = "git", value_parser = Tag::parse, conflicts_with = "commit")]
-    tag: Option<Tag>,
-    /// The one commit that is deployed, by its full name
-    #[arg(long, requires = "git", value_parser = CommitId::parse)]
-    commit: Option<CommitId>,
-    /// The key that opens the repository over SSH; `rivetr keys create` makes one
-    #[arg(long, requires = "git", value_name = "NAME", value_parser = Slug::parse, conflicts_with = "git_token_file")]
-    git_key: Option<Slug>,
-    /// A file with the token that opens the repository over HTTPS; - is standard input
-    #[arg(long, requires = "git", value_name = "FILE")]
-    git_token_file: Option<PathBuf>,
-    /// The user name that goes with the token [default: git]
-    #[arg(long, requires = "git_token_file", value_name = "NAME", value_parser = TokenUser::parse)]
-    git_token_user: Option<TokenUser>,
-    /// Fetch submodules too
-    #[arg(long, requires = "git")]
-    submodules: bool,
-    /// Fetch large files too (Git LFS)
-    #[arg(long, requires = "git")]
-    lfs: bool,
+    #[command(flatten)]
+    options: GitArgs,
     /// An image of a registry, in place of code
-    #[arg(long, value_name = "IMAGE", value_parser = ImageRef::parse, conflicts_with_all = ["git", "branch"])]
+    #[arg(long, value_name = "IMAGE", value_parser = ImageRef::parse, conflicts_with_all = [URL, "branch"])]
     image: Option<ImageRef>,
     /// A Containerfile that is built without any other file, in place of code; - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "branch", "image"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [URL, "branch", "image"])]
     containerfile: Option<PathBuf>,
     /// Send the code with each `rivetr deploy --from`
-    #[arg(long, conflicts_with_all = ["git", "branch", "image", "containerfile"])]
+    #[arg(long, conflicts_with_all = [URL, "branch", "image", "containerfile"])]
     upload: bool,
 }
 
@@ -85,33 +64,12 @@ impl Source {
 impl From {
     /// What is asked of the API.
     pub(super) fn request(self) -> Result<SetSource, Failure> {
-        let Self {
-            git,
-            branch,
-            tag,
-            commit,
-            git_key,
-            git_token_file,
-            git_token_user,
-            submodules,
-            lfs,
-            image,
-            containerfile,
-            upload,
-        } = self;
+        let Self { git, branch, options, image, containerfile, upload } = self;
         let containerfile =
             containerfile.map(|path| input::text(&path, Instructions::MAX as u64)).transpose()?;
-        let token = git_token_file.as_deref().map(read_token).transpose()?;
         Ok(SetSource {
             git: git.map(|git| git.to_string()),
-            branch: branch.map(|branch| branch.to_string()),
-            tag: tag.map(|tag| tag.to_string()),
-            commit: commit.map(|commit| commit.to_string()),
-            git_key: git_key.map(|key| key.to_string()),
-            git_token: token.map(Hidden),
-            git_token_user: git_token_user.map(|user| user.as_str().to_owned()),
-            submodules,
-            lfs,
+            options: options.request(branch)?,
             image: image.map(|image| image.to_string()),
             containerfile,
             upload,
@@ -148,8 +106,4 @@ pub(super) fn reference(app: &App) -> String {
         (None, None, Some(commit)) => format!("commit {commit}"),
         (None, None, None) => "-".to_owned(),
     }
-}
-
-fn read_token(path: &Path) -> Result<String, Failure> {
-    Ok(input::text(path, TOKEN_FILE_MAX)?.trim().to_owned())
 }

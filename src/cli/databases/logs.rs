@@ -4,7 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::super::failure::{Exit, Failure};
+use super::super::failure::Failure;
 use super::super::follow;
 use super::super::session::Session;
 use crate::api::client::Ends;
@@ -30,13 +30,7 @@ impl Logs {
         let Self { name, follow, lines } = self;
         let path = format!("/api/databases/{name}/logs/stream?lines={lines}&follow={follow}");
         let ends = if *follow { Ends::WithEvent } else { Ends::WithStream };
-        let any = tokio::select! {
-            any = follow::runtime_log(session, &path, ends) => any?,
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
-                return Err(Failure::new(Exit::Interrupted, ""));
-            }
-        };
+        let any = follow::interrupted(follow::runtime_log(session, &path, ends)).await?;
         if !any && !session.json && *lines > 0 {
             writeln!(std::io::stderr(), "{name} has written nothing yet.")?;
         }

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::super::failure::{Exit, Failure};
+use super::super::git::URL;
 use super::super::session::Session;
 use super::super::table::harmless;
 use super::Named;
 use super::gather::gather;
 use super::repository::Repository;
-use crate::api::wire::{CreateService, Revision, ServiceFiles, ServicePreview, SubmittedRevision};
+use crate::api::wire::{
+    CreateService, PreviewService, Revision, ServiceFiles, ServicePreview, ServiceStatus, SubmittedRevision,
+};
 use crate::domain::name::Slug;
 
 /// The files that are meant.
@@ -41,7 +44,7 @@ pub struct Create {
     #[command(flatten)]
     repository: Repository,
     /// Make it of this template, in place of files; see `rivetr templates list`
-    #[arg(long, value_name = "TEMPLATE", value_parser = Slug::parse, conflicts_with_all = ["file", "env_file", "repository"])]
+    #[arg(long, value_name = "TEMPLATE", value_parser = Slug::parse, conflicts_with_all = ["file", "env_file", URL])]
     template: Option<Slug>,
     /// Say a variable of the template; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", requires = "template", value_parser = parse_pair)]
@@ -152,11 +155,16 @@ impl Update {
 impl Diff {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
         let Self { service: Named { name }, sources, units } = self;
-        let files = sources.gather()?;
-        let answer = session.client.post_patiently(&format!("/api/services/{name}/preview"), &files).await?;
+        let files = match sources {
+            Sources { file: None, env_file: None } if follows(session, &name).await? => None,
+            sources => Some(sources.gather()?.files),
+        };
+        let request = PreviewService { files };
+        let answer =
+            session.client.post_patiently(&format!("/api/services/{name}/preview"), &request).await?;
         session.show(&answer, |preview: ServicePreview| {
-            let ServicePreview { units: texts, steps, warnings } = preview;
-            let mut words = String::new();
+            let ServicePreview { commit, units: texts, steps, warnings } = preview;
+            let mut words = commit.map_or(String::new(), |commit| format!("commit: {commit}\n"));
             words.extend(warnings.iter().map(|line| format!("warning: {}\n", harmless(line))));
             for (name, text) in texts.iter().filter(|_| units) {
                 words.extend(["# --- ", name.as_str(), "\n"]);
@@ -193,6 +201,13 @@ impl Delete {
         session.client.delete(&format!("/api/services/{name}?volumes={volumes}")).await?;
         if session.json { Ok(()) } else { session.line(&format!("{name} is deleted.")) }
     }
+}
+
+/// Whether the files of a service come from a repository.
+async fn follows(session: &mut Session, name: &Slug) -> Result<bool, Failure> {
+    let answer = session.client.get(&format!("/api/services/{name}")).await?;
+    let status: ServiceStatus = answer.decode()?;
+    Ok(status.service.repository.is_some())
 }
 
 fn warn(warnings: &[String]) -> Result<(), Failure> {

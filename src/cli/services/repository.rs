@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::super::failure::Failure;
+use super::super::follow::{self, interrupted};
+use super::super::git::{GitArgs, URL};
 use super::super::input;
 use super::super::session::Session;
 use super::super::table::harmless;
@@ -13,11 +15,8 @@ use super::change::finish;
 use crate::api::wire::{
     FollowedRepository, Hidden, List, Revision, RevisionLog, Service, ServiceRepository, SetServiceSource,
 };
-use crate::domain::name::Slug;
-use crate::domain::source::{Branch, GitUrl, TokenUser};
+use crate::domain::source::{Branch, GitUrl};
 
-/// The largest file of a token that is read, in bytes.
-const TOKEN_FILE_MAX: u64 = 16 << 10;
 /// The largest file of variables that is read, in bytes.
 const ENV_FILE_MAX: u64 = 1 << 20;
 
@@ -25,25 +24,18 @@ const ENV_FILE_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Repository {
     /// A repository that the files come from, with what they build
-    #[arg(id = "repository", long = "repository", value_name = "URL", value_parser = GitUrl::parse)]
+    #[arg(id = URL, long = "repository", value_name = "URL", value_parser = GitUrl::parse)]
     url: Option<GitUrl>,
     /// The branch that is followed [default: main]
-    #[arg(long, requires = "repository", value_parser = Branch::parse)]
+    #[arg(long, requires = URL, value_parser = Branch::parse, conflicts_with_all = ["tag", "commit"])]
     branch: Option<Branch>,
-    /// The key that opens the repository over SSH; `rivetr keys create` makes one
-    #[arg(long, requires = "repository", value_name = "NAME", value_parser = Slug::parse, conflicts_with = "git_token_file")]
-    git_key: Option<Slug>,
-    /// A file with the token that opens the repository over HTTPS; - is standard input
-    #[arg(long, requires = "repository", value_name = "FILE")]
-    git_token_file: Option<PathBuf>,
-    /// The user name that goes with the token [default: git]
-    #[arg(long, requires = "git_token_file", value_name = "NAME", value_parser = TokenUser::parse)]
-    git_token_user: Option<TokenUser>,
+    #[command(flatten)]
+    options: GitArgs,
 }
 
 /// The arguments of `rivetr services source`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[group(id = "from", required = true, args = ["repository", "files"])]
+#[group(id = "from", required = true, args = [URL, "files"])]
 pub struct SetSource {
     #[command(flatten)]
     service: Named,
@@ -51,14 +43,14 @@ pub struct SetSource {
     repository: Repository,
     /// The compose file in the repository [default: the first of compose.yaml, compose.yml, docker-compose.yaml and
     /// docker-compose.yml]
-    #[arg(long, short, requires = "repository", value_name = "FILE")]
+    #[arg(long, short, requires = URL, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Take variables from this file besides those of the .env in the repository; an empty file takes them away, and
     /// without this they stay
-    #[arg(long, requires = "repository", value_name = "FILE")]
+    #[arg(long, requires = URL, value_name = "FILE")]
     env_file: Option<PathBuf>,
     /// Files are handed in from now on; those that run stay
-    #[arg(long, conflicts_with_all = ["repository", "file", "env_file"])]
+    #[arg(long, conflicts_with_all = [URL, "file", "env_file"])]
     files: bool,
 }
 
@@ -79,6 +71,9 @@ pub struct BuildLog {
     service: Named,
     /// The revision, by its number in `rivetr services revisions` [default: the newest]
     revision: Option<u32>,
+    /// Go on with what comes, until the revision has ended or Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
 }
 
 impl Repository {
@@ -88,17 +83,13 @@ impl Repository {
         file: Option<&Path>,
         env_file: Option<&Path>,
     ) -> Result<Option<ServiceRepository>, Failure> {
-        let Self { url, branch, git_key, git_token_file, git_token_user } = self;
+        let Self { url, branch, options } = self;
         let Some(url) = url else { return Ok(None) };
-        let token = git_token_file.as_deref().map(|path| input::text(path, TOKEN_FILE_MAX)).transpose()?;
         let variables = env_file.map(|path| input::text(path, ENV_FILE_MAX)).transpose()?;
         Ok(Some(ServiceRepository {
             url: url.to_string(),
-            branch: branch.map(|branch| branch.to_string()),
+            options: options.request(branch)?,
             file: file.map(|file| file.display().to_string()),
-            git_key: git_key.map(|key| key.to_string()),
-            git_token: token.map(|token| Hidden(token.trim().to_owned())),
-            git_token_user: git_token_user.map(|user| user.as_str().to_owned()),
             variables: variables.map(Hidden),
         }))
     }
@@ -133,7 +124,7 @@ impl Deploy {
 
 impl BuildLog {
     pub(super) async fn run(self, session: &mut Session) -> Result<(), Failure> {
-        let Self { service: Named { name }, revision } = self;
+        let Self { service: Named { name }, revision, follow } = self;
         let number = if let Some(number) = revision {
             number
         } else {
@@ -141,7 +132,12 @@ impl BuildLog {
             let revisions: List<Revision> = answer.decode()?;
             revisions.items.first().map_or(1, |newest| newest.number)
         };
-        let answer = session.client.get(&format!("/api/services/{name}/revisions/{number}/log")).await?;
+        let path = format!("/api/services/{name}/revisions/{number}/log");
+        if follow {
+            let path = format!("{path}/stream");
+            return interrupted(follow::build_log(session, &path, "the revision")).await.map(drop);
+        }
+        let answer = session.client.get(&path).await?;
         session.show(&answer, |log: RevisionLog| {
             if log.text.is_empty() {
                 return format!("Nothing was fetched or built for revision {number} of {name}.\n");
@@ -153,7 +149,13 @@ impl BuildLog {
 
 /// A repository in a few words.
 pub(super) fn words(followed: &FollowedRepository) -> String {
-    let FollowedRepository { url, reference, file, .. } = followed;
-    let file = file.as_ref().map_or(String::new(), |file| format!(", {file}"));
-    format!("{url}, {reference}{file}")
+    let FollowedRepository { url, reference, file, submodules, lfs, .. } = followed;
+    let mut words = format!("{url}, {reference}");
+    for part in file.as_deref().into_iter().chain(submodules.then_some("with submodules")) {
+        words.extend([", ", part]);
+    }
+    if *lfs {
+        words.push_str(", with large files");
+    }
+    words
 }

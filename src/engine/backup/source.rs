@@ -41,7 +41,10 @@ impl Engine {
     }
 
     /// Whose a volume is; none: of an app or a service that nobody remembers.
-    pub(super) async fn team_of_volume(&self, volume: &VolumeId) -> Result<Option<TeamId>, EngineError> {
+    pub(in super::super) async fn team_of_volume(
+        &self,
+        volume: &VolumeId,
+    ) -> Result<Option<TeamId>, EngineError> {
         Ok(self.reader().team_of(Object::Volume, &volume.to_string()).await?)
     }
 }

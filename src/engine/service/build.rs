@@ -10,6 +10,7 @@ use super::content::Content;
 use super::follow::{RevisionLog, Unread};
 use crate::domain::service::{Revision, RevisionState, Service};
 use crate::domain::source::CommitId;
+use crate::domain::webhook::Target;
 use crate::host::podman::PodmanError;
 
 /// How many bytes of what a build wrote are told where it fails.
@@ -25,7 +26,7 @@ impl Engine {
         revision: &Revision,
         content: &Content,
     ) -> Result<Option<String>, EngineError> {
-        let mut log = self.log_of_revision(service, revision.number);
+        let mut log = self.log_of_revision(service, revision);
         let built = self.build_all(service, revision, &content.builds()?, &mut log).await;
         if let Err(error) = self.sweep_after_builds().await {
             tracing::warn!(service = %service.slug, %error, "what builds left not removed");
@@ -44,7 +45,6 @@ impl Engine {
         builds: &[ServiceBuild],
         log: &mut RevisionLog,
     ) -> Result<(), Unread> {
-        let mut checked_out = false;
         for build in builds {
             let unit = unit_name(service, revision.number, &build.container);
             let known = self.machine().systemd.unit(&unit).await.map_err(EngineError::internal)?;
@@ -52,7 +52,7 @@ impl Engine {
                 if self.is_built(service, revision, &build.container).await? {
                     continue;
                 }
-                if !checked_out {
+                if !self.machine().workspace.has_revision_source(&service.slug, revision.number) {
                     // It may have been stored since the revision was looked up.
                     let commit = match &revision.commit {
                         Some(commit) => Some(commit.clone()),
@@ -62,8 +62,6 @@ impl Engine {
                     self.check_out_again(service, revision.number, &commit, log).await?;
                 }
             }
-            // What an earlier run of rivetr began goes on in the checkout that is there.
-            checked_out = true;
             self.build_one(service, revision, build, unit, log).await?;
         }
         Ok(())
@@ -116,8 +114,9 @@ impl Engine {
             resumed: revision.state == RevisionState::Building,
         };
         let watch = |over| {
-            let watched = log::watch_file(self.clone(), file.clone(), unit.clone(), over, || ());
-            self.0.tasks.spawn(watched);
+            let (hub, of) = (self.clone(), revision.id);
+            let grown = move || hub.0.logs.bump(of.into());
+            self.0.tasks.spawn(log::watch_file(self.clone(), file.clone(), unit.clone(), over, grown));
         };
         let made = self.build_image(&build, || Ok(Vec::new()), |line| log.say(&line), watch).await;
         let Err(halt) = made else { return Ok(()) };
@@ -130,6 +129,13 @@ impl Engine {
             }
             lost @ Unread::Lost(_) => Err(lost),
         }
+    }
+
+    /// Removes what was built for a revision that is none any more.
+    pub(super) async fn remove_images_of(&self, service: &Service, number: u32) -> Result<(), EngineError> {
+        let images = self.service_images(service).await?.into_iter();
+        let own = images.filter(|(of, _)| *of == number).map(|(_, name)| name);
+        self.remove_service_images(service, own.collect()).await
     }
 
     /// Ends the builds of a service that run. Can be done twice.
@@ -147,7 +153,7 @@ impl Engine {
         let revisions = self.reader().revisions(service.id).await?;
         let images = self.service_images(service).await?;
         let is_there = |one: &&Revision| images.iter().any(|(number, _)| *number == one.number);
-        let lived = revisions.iter().filter(|one| one.state == RevisionState::Superseded).filter(is_there);
+        let lived = revisions.iter().filter(|one| one.has_lived()).filter(is_there);
         // The live one counts too.
         let before = self.0.settings.keep_images.saturating_sub(1);
         let mut kept: BTreeSet<u32> = lived.take(before).map(|one| one.number).collect();
@@ -171,6 +177,10 @@ impl Engine {
         let repo = workspace.service_repo(&service.slug);
         let commits: Vec<CommitId> = revisions.into_iter().filter_map(|one| one.commit).collect();
         let tidied = async {
+            let _alone = self.0.repositories.take(Target::Service(service.id)).await;
+            if let Err(error) = workspace.remove_preview(&service.slug) {
+                tracing::warn!(service = %service.slug, %error, "a checkout to look at is not removed");
+            }
             if self.git().forget_fetched(&repo, &commits).await? {
                 self.git().free(&repo).await?;
             }

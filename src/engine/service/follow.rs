@@ -1,21 +1,18 @@
 //! A service that follows a repository: what the branch has is fetched, checked out, and read where it lies. The revision is
 //! a row before any of it begins, and fails with file and line where it cannot be read; what runs is not touched.
 
-use std::path::Path;
-
 use super::super::context::Halt;
-use super::super::repository::{FetchError, Keeping};
+use super::super::repository::FetchError;
 use super::super::{Engine, EngineError};
+use super::checkout::whose;
 use super::content::Content;
-use super::gather::gather;
-use super::reading::{Handed, invalid};
+use super::reading::Handed;
 use super::{NewRepository, Submitted, place};
-use crate::domain::build::RepoPath;
 use crate::domain::name::Slug;
 use crate::domain::secret::Secret;
-use crate::domain::service::{BYTES_MAX, COMPOSE_NAMES, FileName, Followed, Revision, Service};
-use crate::domain::source::{CommitId, Reference, Source};
-use crate::host::checkout::Checkout;
+use crate::domain::service::{Followed, Revision, RevisionId, Service};
+use crate::domain::source::Source;
+use crate::domain::webhook::Target;
 use crate::host::workspace::LogFile;
 use crate::store::{ReadRevision, StoreError};
 
@@ -70,17 +67,22 @@ impl From<Halt> for Unread {
 }
 
 /// The log of a revision. One that cannot be written does not stop it.
-pub(super) struct RevisionLog(Option<LogFile>);
+pub(super) struct RevisionLog {
+    engine: Engine,
+    of: RevisionId,
+    file: Option<LogFile>,
+}
 
 impl RevisionLog {
     /// Adds lines.
     pub(super) fn say(&mut self, lines: &str) {
-        let Some(log) = &mut self.0 else { return };
+        let Some(log) = &mut self.file else { return };
         for line in lines.lines() {
             if let Err(error) = log.line(line) {
                 tracing::warn!(%error, "the log of a revision is not written");
             }
         }
+        self.engine.0.logs.bump(self.of.into());
     }
 }
 
@@ -161,8 +163,9 @@ impl Engine {
     ) -> Result<Content, Unread> {
         let state = revision.state.fetch().map_err(EngineError::internal)?;
         self.0.writer.move_revision(revision.id, state).await?;
+        self.stir();
         self.failpoint("service-fetching");
-        let mut log = self.log_of_revision(service, revision.number);
+        let mut log = self.log_of_revision(service, revision);
         let handed = self.take_in(service, revision, &mut log).await?;
         let commit = handed.commit.clone();
         let commit = commit.ok_or_else(|| Unread::Because("the repository has no commit".to_owned()))?;
@@ -185,15 +188,16 @@ impl Engine {
     }
 
     /// Opens the log of a revision.
-    pub(super) fn log_of_revision(&self, service: &Service, number: u32) -> RevisionLog {
+    pub(super) fn log_of_revision(&self, service: &Service, revision: &Revision) -> RevisionLog {
+        let number = revision.number;
         let log = self.machine().workspace.open_revision_log(&service.slug, number);
         if let Err(error) = &log {
             tracing::warn!(service = %service.slug, number, %error, "the log of a revision is not written");
         }
-        RevisionLog(log.ok())
+        RevisionLog { engine: self.clone(), of: revision.id, file: log.ok() }
     }
 
-    /// The files of the commit that a branch has now.
+    /// The files of the commit that is followed now.
     async fn take_in(
         &self,
         service: &Service,
@@ -203,112 +207,12 @@ impl Engine {
         let followed = service.followed.as_ref();
         let followed = followed
             .ok_or_else(|| Unread::Because(format!("{} follows no repository any more", service.slug)))?;
-        let keeping = self.keeping(service, followed);
-        self.git().init(&keeping.repo).await.map_err(FetchError::Git)?;
-        let wanted = &followed.git.reference;
-        let (commit, remote) = self.fetch_commit(&keeping, wanted, |line| log.say(&line)).await?;
-        let subject = self.git().subject(&keeping.repo, &commit).await.map_err(FetchError::Git)?;
-        log.say(&format!("-----> Reading {} {subject}", commit.short()));
-        let source = self.machine().workspace.revision_source(&service.slug, revision.number);
-        let from = Some((&followed.git, &remote));
-        self.check_out(&keeping.repo, &commit, &source, from, |line| log.say(&line)).await?;
-        let (file, name) = (followed.file.clone(), service.slug.to_string());
-        let variables = self.variables_of(service, followed)?;
-        let short = commit.short().to_owned();
-        let read = tokio::task::spawn_blocking(move || -> Result<_, Vec<String>> {
-            let checkout = Checkout::at(source);
-            let origin = origin(&checkout, file.as_ref().map(RepoPath::as_str), &short)?;
-            let files = gather(&checkout, &origin, name, &variables)?;
-            Ok((origin, files))
-        });
-        let read = read.await.map_err(EngineError::internal)?;
-        let (origin, files) = read.map_err(invalid)?;
-        Ok(Handed { files, origin: Some(origin), commit: Some(commit) })
-    }
-
-    /// The variables that were handed in besides those of the repository.
-    fn variables_of(&self, service: &Service, followed: &Followed) -> Result<String, Unread> {
-        let Some(sealed) = &followed.variables else { return Ok(String::new()) };
-        let opened = self.vault().open(&Followed::place(service.id), sealed);
-        let opened = opened.map_err(|error| {
-            Unread::Because(format!("the variables of {} cannot be opened: {error}", service.slug))
-        })?;
-        Ok(String::from_utf8_lossy(opened.reveal()).into_owned())
-    }
-
-    fn keeping<'a>(&self, service: &Service, followed: &'a Followed) -> Keeping<'a> {
-        let repo = self.machine().workspace.service_repo(&service.slug);
-        Keeping { repo, whose: whose(&service.slug), source: &followed.git }
-    }
-
-    /// Checks a commit out for the builds of a revision, fetched once more where it is gone.
-    pub(super) async fn check_out_again(
-        &self,
-        service: &Service,
-        number: u32,
-        commit: &CommitId,
-        log: &mut RevisionLog,
-    ) -> Result<(), Unread> {
-        let source = self.machine().workspace.revision_source(&service.slug, number);
-        let repo = self.machine().workspace.service_repo(&service.slug);
-        let known = self.check_out(&repo, commit, &source, None, |line| log.say(&line)).await;
-        let Err(error) = known else { return Ok(()) };
-        let Some(followed) = &service.followed else { return Err(error.into()) };
-        log.say(&format!("       {} is not here any more ({error})", commit.short()));
-        let keeping = self.keeping(service, followed);
-        self.git().init(&keeping.repo).await.map_err(FetchError::Git)?;
-        let wanted = Reference::Commit(commit.clone());
-        let (commit, remote) = self.fetch_commit(&keeping, &wanted, |line| log.say(&line)).await?;
-        let from = Some((&followed.git, &remote));
-        Ok(self.check_out(&repo, &commit, &source, from, |line| log.say(&line)).await?)
-    }
-}
-
-/// Whose token opens the repository of a service.
-fn whose(slug: &Slug) -> String {
-    format!("service/{slug}")
-}
-
-/// The compose file: the one that is named, or the first of the usual names.
-fn origin(checkout: &Checkout, named: Option<&str>, commit: &str) -> Result<FileName, Vec<String>> {
-    let parsed = |name: &str| FileName::parse(name).map_err(|error| vec![error.to_string()]);
-    if let Some(name) = named {
-        return match checkout.text(Path::new(name), BYTES_MAX) {
-            Ok(_) => parsed(name),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(vec![format!("there is no {name} in the repository at {commit}: name another file")])
-            }
-            Err(error) => Err(vec![format!("{name}: it cannot be read: {error}")]),
-        };
-    }
-    for name in COMPOSE_NAMES {
-        match checkout.has_file(Path::new(name)) {
-            Ok(true) => return parsed(name),
-            Ok(false) => {}
-            Err(error) => return Err(vec![format!("{name}: it cannot be read: {error}")]),
-        }
-    }
-    let usual = COMPOSE_NAMES.join(", ");
-    Err(vec![format!("the repository has none of {usual} at its root at {commit}: name the file")])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_compose_file_is_the_named_one_or_the_first_of_the_usual_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let checkout = Checkout::at(folder.path().to_owned());
-        let found = |named| origin(&checkout, named, "abc").map(|name| name.to_string());
-        assert!(found(None).unwrap_err()[0].contains("none of compose.yaml, compose.yml"));
-        for name in ["docker-compose.yml", "compose.yml", "stack.yaml"] {
-            std::fs::File::create(folder.path().join(name)).unwrap();
-        }
-        assert_eq!(found(None).unwrap(), "compose.yml");
-        assert_eq!(found(Some("stack.yaml")).unwrap(), "stack.yaml");
-        assert!(found(Some("deploy/stack.yaml")).unwrap_err()[0].contains("no deploy/stack.yaml"));
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("compose.yaml")).unwrap();
-        assert!(found(None).unwrap_err()[0].contains("is a link"));
+        let (workspace, slug, number) = (&self.machine().workspace, &service.slug, revision.number);
+        let incoming = workspace.revision_incoming(slug, number);
+        let alone = self.0.repositories.take(Target::Service(service.id)).await;
+        let commit = self.check_out_newest(service, followed, &incoming, |line| log.say(&line)).await?;
+        drop(alone);
+        workspace.keep_incoming(slug, number).map_err(EngineError::internal)?;
+        self.read_checkout(service, followed, &workspace.revision_source(slug, number), commit).await
     }
 }

@@ -7,9 +7,10 @@ use super::super::exec::{Ending, Window, not_begun};
 use super::super::{Engine, EngineError, ExecSession};
 use crate::domain::name::Slug;
 use crate::domain::service::Service;
+use crate::domain::volume::VolumeOf;
+use crate::domain::webhook::Target;
 use crate::host::podman::PodmanError;
 use crate::quadlet::path::Owner;
-use crate::quadlet::service::LABEL;
 
 /// How long to wait before a deletion that did not go through is tried again.
 const DELETE_AGAIN: Duration = Duration::from_secs(5);
@@ -129,19 +130,14 @@ impl Engine {
             podman.remove_network(network).await.map_err(EngineError::internal)?;
         }
         if self.reader().service_takes_volumes_along(service.id).await? {
-            let own =
-                format!("{}_", crate::quadlet::service::volume_name(&service.slug, "").trim_end_matches('_'));
-            let volumes = podman.volumes_labelled(LABEL).await.map_err(EngineError::internal)?;
-            for volume in volumes.into_iter().filter(|volume| volume.name.starts_with(&own)) {
-                podman.remove_volume(&volume.name).await.map_err(EngineError::internal)?;
-                self.forget_volume(&volume.name).await?;
-                tracing::info!(service = %service.slug, volume = volume.name, "volume deleted");
-            }
+            self.remove_volumes_of(&VolumeOf::Service(service.slug.clone())).await?;
         }
         self.end_pull_for(&owner).await?;
         self.end_builds_of_service(service).await?;
         self.remove_all_service_images(service).await?;
+        let alone = self.0.repositories.take(Target::Service(service.id)).await;
         self.machine().workspace.remove_service(&service.slug).map_err(EngineError::internal)?;
+        drop(alone);
         self.0.writer.finish_service_deletion(service.id).await?;
         self.stir();
         self.hosts_changed();
@@ -172,7 +168,7 @@ impl Engine {
         })
     }
 
-    async fn there(&self, slug: &Slug) -> Result<Service, EngineError> {
+    pub(super) async fn there(&self, slug: &Slug) -> Result<Service, EngineError> {
         let service = self.service(slug).await?;
         if service.deleting {
             let message = format!("the service {slug} is being deleted");

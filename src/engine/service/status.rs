@@ -108,8 +108,8 @@ async fn newcomer(
     newest: Option<RevisionId>,
 ) {
     while stirs.changed().await.is_ok() {
-        match reader.revisions(service).await {
-            Ok(revisions) if revisions.first().map(|one| one.id) == newest => {}
+        match reader.newest_revision(service).await {
+            Ok(found) if found.as_ref().map(|one| one.id) == newest => {}
             Ok(_) | Err(_) => return,
         }
     }

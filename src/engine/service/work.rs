@@ -1,5 +1,5 @@
-//! Bringing a revision up: its repository, its images, then what is other than before, then the wait until all of it runs. What does not
-//! come up gives way to the revision before. Each step can be run twice: after a crash it begins again.
+//! Bringing a revision up: what it needs (`ready.rs`), then what is other than before, then the wait until all of it runs. What
+//! does not come up gives way to the revision before. Each step can be run twice: after a crash it begins again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::apply::ApplyError;
 use super::super::{Engine, EngineError};
 use super::content::Content;
-use super::follow::Unread;
+use super::ready::Ready;
 use crate::domain::service::{Revision, RevisionState, Service, ServiceId};
 use crate::domain::time::Timestamp;
 use crate::domain::volume::VolumeOf;
@@ -58,8 +58,7 @@ impl Engine {
         let unfinished: Vec<&Revision> = revisions.iter().filter(|one| !one.state.is_end()).collect();
         if let Some((newest, older)) = unfinished.split_first() {
             for revision in older {
-                let why = "another revision was asked for before this one was up".to_owned();
-                self.0.writer.fail_revision(revision.id, why, self.now()).await?;
+                self.end_overtaken(&service, revision).await?;
             }
             self.bring_revision_up(&service, newest).await?;
             return Ok(true);
@@ -70,26 +69,11 @@ impl Engine {
 
     /// Brings a revision to its end.
     async fn bring_revision_up(&self, service: &Service, revision: &Revision) -> Result<(), EngineError> {
-        let (content, state) = match self.content_of(service, revision).await {
-            Ok(read) => read,
-            Err(Unread::Because(why)) => return self.give_up(service, revision, why).await,
-            Err(Unread::Lost(error)) => return Err(error),
+        let (content, state) = match self.make_ready(service, revision).await? {
+            Ready::Whole(content, state) => (*content, state),
+            Ready::Failed(why) => return self.give_up(service, revision, why).await,
+            Ready::Overtaken => return self.end_overtaken(service, revision).await,
         };
-        let mut state = state.pull().map_err(EngineError::internal)?;
-        self.0.writer.move_revision(revision.id, state).await?;
-        self.stir();
-        self.failpoint("service-pulling");
-        if let Some(why) = self.pull_images(service, &content.images).await? {
-            return self.give_up(service, revision, why).await;
-        }
-        if !content.builds()?.is_empty() {
-            state = state.build().map_err(EngineError::internal)?;
-            self.0.writer.move_revision(revision.id, state).await?;
-            self.failpoint("service-building");
-            if let Some(why) = self.build_for(service, revision, &content).await? {
-                return self.give_up(service, revision, why).await;
-            }
-        }
         let state = state.start().map_err(EngineError::internal)?;
         match self.refuse_drift(&[Owner::Service(service.slug.clone())]).await {
             Err(EngineError::Conflict { message, .. }) => {
@@ -109,27 +93,12 @@ impl Engine {
             return self.give_up(service, revision, why).await;
         }
         self.failpoint("service-live");
+        self.say_end(service, revision, "Live.");
         self.0.writer.make_revision_live(revision, self.now()).await?;
         tracing::info!(service = %service.slug, revision = revision.number, "live");
-        self.stir();
+        self.revision_moved(revision);
         self.publish_routes().await?;
         self.tidy_service(service, revision, &content).await
-    }
-
-    /// What a revision is made of, read now where it was not, and how far it has come.
-    async fn content_of(
-        &self,
-        service: &Service,
-        revision: &Revision,
-    ) -> Result<(Content, RevisionState), Unread> {
-        if revision.content.is_some() {
-            return match self.open_revision(revision) {
-                Ok(content) => Ok((content, revision.state)),
-                Err(error) => Err(Unread::Because(error.to_string())),
-            };
-        }
-        let content = self.read_revision(service, revision).await?;
-        Ok((content, RevisionState::Fetching))
     }
 
     /// Starts what is to run and waits until it does; why not, if it does not.
@@ -232,8 +201,9 @@ impl Engine {
     /// Stores that a revision failed; what was before is put back by the next step.
     async fn give_up(&self, service: &Service, revision: &Revision, why: String) -> Result<(), EngineError> {
         tracing::warn!(service = %service.slug, revision = revision.number, why, "a revision did not come up");
+        self.say_end(service, revision, &format!("Failed: {why}"));
         self.0.writer.fail_revision(revision.id, why, self.now()).await?;
-        self.stir();
+        self.revision_moved(revision);
         if let Err(error) = self.machine().workspace.remove_revision(&service.slug, revision.number) {
             tracing::warn!(service = %service.slug, %error, "the checkout of a revision is not removed");
         }

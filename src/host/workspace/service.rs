@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::Workspace;
+use super::{Workspace, remove_checkout};
 use crate::domain::name::Slug;
 use crate::files::{self, FileError, LogFile};
 
@@ -26,6 +26,34 @@ impl Workspace {
         self.revision(service, number).join("source")
     }
 
+    /// Where a revision's checkout is made, until it is whole.
+    #[must_use]
+    pub fn revision_incoming(&self, service: &Slug, number: u32) -> PathBuf {
+        self.revision(service, number).join("incoming")
+    }
+
+    /// Makes what was checked out there the checkout of the revision.
+    pub fn keep_incoming(&self, service: &Slug, number: u32) -> Result<(), FileError> {
+        files::set_aside(&self.revision_incoming(service, number), &self.revision_source(service, number))
+    }
+
+    /// Whether a revision's checkout is there, and so all of it.
+    #[must_use]
+    pub fn has_revision_source(&self, service: &Slug, number: u32) -> bool {
+        self.real_path(&self.revision_source(service, number)).is_some()
+    }
+
+    /// A checkout of a service for a look at it.
+    #[must_use]
+    pub fn preview_source(&self, service: &Slug) -> PathBuf {
+        self.0.service(service).join("preview")
+    }
+
+    /// Removes it.
+    pub fn remove_preview(&self, service: &Slug) -> Result<(), FileError> {
+        files::remove_tree(&self.preview_source(service))
+    }
+
     /// A revision's log.
     #[must_use]
     pub fn revision_log(&self, service: &Slug, number: u32) -> PathBuf {
@@ -40,7 +68,7 @@ impl Workspace {
 
     /// Removes a revision's checkout and what goes with it.
     pub fn remove_revision(&self, service: &Slug, number: u32) -> Result<(), FileError> {
-        files::remove_tree(&self.revision(service, number))
+        remove_checkout(&self.revision_source(service, number), &self.revision(service, number))
     }
 
     /// The numbers of a service's revisions that have a log or a checkout.

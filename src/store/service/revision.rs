@@ -115,6 +115,21 @@ impl Writer {
         .await
     }
 
+    /// Stores that another revision took the place of one of which nothing was started, and why.
+    pub async fn supersede_revision(
+        &self,
+        id: RevisionId,
+        why: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let sql = "UPDATE revision SET state = 'superseded', failure = ?2, ended = ?3 WHERE id = ?1";
+            tx.execute(sql, (id.0, why, now.0))?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Makes a revision the live one of its service: the one before is superseded, and the routes follow.
     pub async fn make_revision_live(&self, revision: &Revision, now: Timestamp) -> Result<(), StoreError> {
         let (id, service) = (revision.id, revision.service);
@@ -148,6 +163,29 @@ impl Reader {
     pub async fn revisions(&self, service: ServiceId) -> Result<Vec<Revision>, StoreError> {
         let sql = "SELECT * FROM revision WHERE service = ?1 ORDER BY number DESC";
         self.read(move |tx| row::all(tx, sql, [service.0], read)).await
+    }
+
+    /// The newest revision of a service.
+    pub async fn newest_revision(&self, service: ServiceId) -> Result<Option<Revision>, StoreError> {
+        let sql = "SELECT * FROM revision WHERE service = ?1 ORDER BY number DESC LIMIT 1";
+        self.read(move |tx| row::first(tx, sql, [service.0], read)).await
+    }
+
+    /// The newest revision of a service of which it is known what it is made of.
+    pub async fn newest_read_revision(&self, service: ServiceId) -> Result<Option<Revision>, StoreError> {
+        let sql =
+            "SELECT * FROM revision WHERE service = ?1 AND content IS NOT NULL ORDER BY number DESC LIMIT 1";
+        self.read(move |tx| row::first(tx, sql, [service.0], read)).await
+    }
+
+    /// The revision of a service that has this number in it.
+    pub async fn revision_numbered(
+        &self,
+        service: ServiceId,
+        number: u32,
+    ) -> Result<Option<Revision>, StoreError> {
+        let sql = "SELECT * FROM revision WHERE service = ?1 AND number = ?2";
+        self.read(move |tx| row::first(tx, sql, (service.0, number), read)).await
     }
 
     /// The newest revision of every service that has one.
@@ -349,6 +387,7 @@ mod tests {
     #[tokio::test]
     async fn a_unit_is_of_one_service_alone_until_that_is_gone() {
         let store = Fixture::new();
+        let units = async || store.reader.units_of_services().await.unwrap().into_iter().collect::<Vec<_>>();
         let first = service(&store, "a").await;
         let slug = |text: &str| Slug::parse(text).unwrap();
         let (name, project) = (slug("a-b"), slug("default"));
@@ -360,7 +399,9 @@ mod tests {
         let given = claim(&first).await.unwrap();
         assert_eq!(claim(&first).await.unwrap(), given, "again the same address");
         assert!(matches!(claim(&other).await, Err(ServiceError::UnitTaken { .. })));
+        assert_eq!(units().await, [(slug("a"), vec!["rivetr-svc-a-b-c".to_owned()])]);
         store.writer.begin_service_deletion(first.id, false).await.unwrap();
+        assert_eq!(units().await, []);
         store.writer.finish_service_deletion(first.id).await.unwrap();
         store.writer.finish_service_deletion(first.id).await.unwrap();
         assert_ne!(claim(&other).await.unwrap(), given, "a free address rests first");

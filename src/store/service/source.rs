@@ -130,6 +130,17 @@ mod tests {
         let filled = store.reader.revision(second.id).await.unwrap().unwrap();
         assert_eq!((filled.commit, filled.content), (Some(commit()), Some(Sealed(vec![9]))));
         assert_eq!(filled.warnings, read.warnings);
+        let third = store.writer.ask_revision(shop.id, false, NOW).await.unwrap();
+        let newest = store.reader.newest_revision(shop.id).await.unwrap();
+        assert_eq!(newest.map(|one| one.id), Some(third.id));
+        let newest = store.reader.newest_read_revision(shop.id).await.unwrap();
+        assert_eq!(newest.map(|one| one.id), Some(second.id));
+        let numbered = async |number| store.reader.revision_numbered(shop.id, number).await.unwrap();
+        assert_eq!(numbered(2).await.map(|one| one.id), Some(second.id));
+        assert_eq!(numbered(4).await, None);
+        store.writer.supersede_revision(third.id, "a newer one".to_owned(), NOW).await.unwrap();
+        let third = numbered(3).await.unwrap();
+        assert_eq!((third.state, third.has_lived()), (RevisionState::Superseded, false));
         assert!(store.reader.knows_commit(Target::Service(shop.id), &commit()).await.unwrap());
     }
 }

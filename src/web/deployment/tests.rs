@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 
+use super::super::logs::Row;
 use super::*;
 use crate::domain::app::{AppId, Settings, Wish};
 use crate::domain::deployment::Failure;

@@ -142,7 +142,7 @@ async fn change(
                 Err(error) => Err(Errors::of_engine(error)?),
             }
         }
-        Ok(parsed) => match engine.preview_service(&slug, &parsed, administrator).await {
+        Ok(parsed) => match engine.preview_service(&slug, Some(&parsed), administrator).await {
             Ok(preview) => Ok(preview),
             Err(error) => Err(Errors::of_engine(error)?),
         },
@@ -161,27 +161,12 @@ async fn change(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::name::Slug;
 
     #[test]
     fn a_page_shows_what_is_wrong_with_its_line_and_what_would_be_done() {
         let render = |wrong: &str, preview: Option<ServicePreview>| {
             let files = BTreeMap::from([("compose.yaml".to_owned(), "services: {} # <b>".to_owned())]);
-            let slug = Slug::parse("shop").unwrap();
-            let mark = crate::web::view::Mark { class: "good", icon: "ok", word: "live" };
-            let (failure, project) = (String::new(), Slug::parse("default").unwrap());
-            let team = crate::domain::person::TeamId::FIRST;
-            let head = Head {
-                slug,
-                project,
-                mark,
-                failure,
-                is_live: true,
-                tab: "files",
-                stopped: false,
-                follows: true,
-                team,
-            };
+            let head = Head::for_test("files");
             let page = Page::new(Shell::for_test("root"), head, files);
             Page { preview, ..page.wrong(wrong) }.render().unwrap()
         };
@@ -191,6 +176,7 @@ mod tests {
         assert!(html.contains("href=\"#file-1\" data-line=\"4\""), "{html}");
         assert!(html.contains("data-wrong-lines=\"4\"") && html.contains(".env:1: other"), "{html}");
         let preview = ServicePreview {
+            commit: None,
             units: BTreeMap::from([("a.container".to_owned(), "[Container]".to_owned())]),
             steps: "start a.service\n".to_owned(),
             warnings: vec!["compose.yaml:1: it is left out".to_owned()],

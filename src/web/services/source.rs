@@ -7,17 +7,21 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::error::PageError;
-use super::super::form::{Errors, Form};
+use super::super::form::{Errors, Form, Refused};
+use super::super::logs::made::MadeLog;
+use super::super::repository::{self, RepositoryFields};
 use super::super::shell::{Hx, Shell, Visit};
 use super::super::view;
 use super::super::{Route, Web};
-use super::{Head, find};
+use super::{Head, find, log};
 use crate::api::wire::{self, FollowedRepository, Hidden, ServiceRepository, SetServiceSource};
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Deploy, Manage, Read};
 use crate::domain::name::Slug;
 use crate::domain::right::Right;
-use crate::engine::Engine;
+use crate::domain::service::{Followed, Service};
+use crate::domain::source::GitAccess;
+use crate::engine::{Engine, ServicePreview};
 
 #[derive(Template)]
 #[template(path = "services/source.html")]
@@ -26,43 +30,43 @@ struct Page {
     head: Head,
     now: Option<FollowedRepository>,
     fields: Fields,
+    keys: Vec<String>,
+    has_token: bool,
+    preview: Option<ServicePreview>,
     errors: Errors,
+    /// Where what changes of the page comes from.
+    live: String,
     /// What the newest revision fetched and built.
-    log: String,
+    log: Option<MadeLog>,
 }
 
 /// A repository as somebody types it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Fields {
-    repository: String,
-    branch: String,
+    #[serde(flatten)]
+    repository: RepositoryFields,
     file: String,
-    git_key: String,
-    git_token: String,
     env: String,
     /// Files are to be handed in instead.
     files: String,
 }
 
 impl Fields {
-    /// What is asked for; none: nothing was typed.
-    fn asked(&self) -> Option<ServiceRepository> {
-        let Self { repository, branch, file, git_key, git_token, env, files: _ } = self;
-        asked([repository, branch, file, git_key, git_token, env])
+    /// What a service follows now; its variables are not shown.
+    fn of(followed: &Followed) -> Self {
+        let file = followed.file.as_ref().map(ToString::to_string).unwrap_or_default();
+        Self { repository: RepositoryFields::of(&followed.git), file, ..Self::default() }
     }
 }
 
-/// The repository of six fields, in the order of [`Fields`]; none: no address was typed.
-pub(super) fn asked([url, branch, file, git_key, git_token, env]: [&str; 6]) -> Option<ServiceRepository> {
+/// The repository that is asked for; none: no address was typed.
+pub(super) fn asked(repository: &RepositoryFields, file: &str, env: &str) -> Option<ServiceRepository> {
     let said = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     Some(ServiceRepository {
-        url: said(url)?,
-        branch: said(branch),
+        url: said(&repository.git)?,
+        options: repository.options(),
         file: said(file),
-        git_key: said(git_key),
-        git_token: said(git_token).map(Hidden),
-        git_token_user: None,
         variables: Some(env.replace("\r\n", "\n")).filter(|text| !text.trim().is_empty()).map(Hidden),
     })
 }
@@ -72,28 +76,39 @@ pub(super) fn routes() -> Vec<Route<Web>> {
     vec![
         Route::get("/services/{id}/source", show),
         Route::post("/services/{id}/source", change),
+        Route::post("/services/{id}/source/preview", preview),
         Route::post("/services/{id}/deploy", deploy),
     ]
 }
 
 async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageError> {
     let status = engine.service_status(slug).await?;
-    let log = match status.latest() {
-        Some(latest) => engine.revision_log(slug, latest.number).await?.unwrap_or_default(),
-        None => String::new(),
+    let log = log::newest(engine, &status).await?;
+    let live = match (&log, status.latest()) {
+        (Some(log), Some(latest)) if !log.is_over => {
+            format!("/live/services/{slug}/revisions/{}?after={}", latest.number, log.until)
+        }
+        (Some(_) | None, _) => format!("/live/services/{slug}"),
     };
     let followed = status.service.followed.as_ref();
     let now = followed.map(FollowedRepository::from);
-    let fields = followed.map(|followed| Fields {
-        repository: followed.git.url.to_string(),
-        branch: followed.source().branch().map(ToString::to_string).unwrap_or_default(),
-        file: followed.file.as_ref().map(ToString::to_string).unwrap_or_default(),
-        git_key: now.as_ref().and_then(|now| now.git_key.clone()).unwrap_or_default(),
-        ..Fields::default()
-    });
-    let fields = fields.unwrap_or_default();
+    let fields = followed.map(Fields::of).unwrap_or_default();
+    let has_token = followed.is_some_and(|now| matches!(now.git.access, GitAccess::Token { .. }));
+    let team = status.service.project.team;
+    let keys = repository::keys(engine.reader(), |of| of == team).await?;
     let head = Head::of(&status, "source");
-    Ok(Page { shell, head, now, fields, errors: Errors::default(), log })
+    Ok(Page {
+        shell,
+        head,
+        now,
+        fields,
+        keys,
+        has_token,
+        preview: None,
+        errors: Errors::default(),
+        live,
+        log,
+    })
 }
 
 async fn show(
@@ -115,27 +130,57 @@ async fn change(
     Form(fields): Form<Fields>,
 ) -> Result<Response, PageError> {
     let service = find(&engine, &visit.person, &id).await?;
-    let slug = service.slug;
-    let repository = if fields.files.is_empty() { fields.asked() } else { None };
-    let errors = if repository.is_none() && fields.files.is_empty() {
-        Errors::one("git", "name a repository")
-    } else {
-        match (SetServiceSource { repository }).parse() {
-            Err(errors) => Errors::from(errors),
-            Ok(followed) => match engine.set_service_source(&slug, followed).await {
-                Ok(changed) => {
-                    let before = service.followed.as_ref().map(FollowedRepository::from);
-                    let after = changed.followed.as_ref().map(FollowedRepository::from);
-                    let deed = Deed::new("service.source_changed", format!("service {slug}"));
-                    visit.record(deed.before(wire::value(&before)).after(wire::value(&after))).await;
-                    return Ok(view::go(hx, &format!("/services/{slug}/source")));
-                }
-                Err(error) => Errors::of_engine(error)?,
-            },
+    let slug = &service.slug;
+    match store(&engine, &service, &fields).await {
+        Ok(changed) => {
+            let before = service.followed.as_ref().map(FollowedRepository::from);
+            let after = changed.followed.as_ref().map(FollowedRepository::from);
+            let deed = Deed::new("service.source_changed", format!("service {slug}"));
+            visit.record(deed.before(wire::value(&before)).after(wire::value(&after))).await;
+            Ok(view::go(hx, &format!("/services/{slug}/source")))
         }
+        Err(refused) => {
+            let errors = refused.errors()?;
+            let page = page(&engine, shell, slug).await?;
+            let fields = Fields { repository: fields.repository.without_token(), ..fields };
+            view::wrong(&Page { fields, errors, ..page })
+        }
+    }
+}
+
+async fn store(engine: &Engine, service: &Service, fields: &Fields) -> Result<Service, Refused> {
+    let Fields { repository, file, env, files } = fields;
+    let repository = if files.is_empty() {
+        let asked = asked(repository, file, env);
+        Some(asked.ok_or_else(|| Refused::Form(Errors::one("git", "name a repository")))?)
+    } else {
+        None
     };
+    let wish = (SetServiceSource { repository }).parse();
+    let mut followed = wish.map_err(|errors| Refused::Form(errors.into()))?;
+    if let (Some(new), Some(before)) = (&mut followed, &service.followed)
+        && new.token.is_none()
+    {
+        repository::keep_token(&mut new.followed.git, &before.git);
+    }
+    Ok(engine.set_service_source(&service.slug, followed).await?)
+}
+
+/// Units may hold what only those know who may change them.
+async fn preview(
+    visit: Visit<Manage>,
+    mut shell: Shell,
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let slug = find(&engine, &visit.person, &id).await?.slug;
+    // Where the switch of the theme leads back to.
+    shell.path = format!("/services/{slug}/source");
     let page = page(&engine, shell, &slug).await?;
-    view::wrong(&Page { fields, errors, ..page })
+    match engine.preview_service(&slug, None, visit.person.reach.allows(Right::Administer)).await {
+        Ok(preview) => view::show(&Page { preview: Some(preview), ..page }),
+        Err(error) => view::wrong(&Page { errors: Errors::of_engine(error)?, ..page }),
+    }
 }
 
 async fn deploy(
@@ -164,13 +209,60 @@ async fn deploy(
 mod tests {
     use super::*;
 
+    fn page(log: Option<MadeLog>, preview: Option<ServicePreview>) -> String {
+        let typed = "git=https://git.example.org/<b>.git&at=tag&reference=v1&lfs=true&git_key=deploys&git_token=canary";
+        let fields: Fields = serde_html_form::from_str(typed).unwrap();
+        let fields = Fields { repository: fields.repository.without_token(), ..fields };
+        let (shell, head) = (Shell::for_test("root"), Head::for_test("source"));
+        let (now, keys, live) = (None, vec!["deploys".to_owned()], "/live/here".to_owned());
+        let errors = Errors::one("tag", "no such tag");
+        Page { shell, head, now, fields, keys, has_token: true, preview, errors, live, log }.render().unwrap()
+    }
+
+    #[test]
+    fn the_page_shows_what_is_followed_and_the_log_as_it_comes() {
+        let html = page(None, None);
+        assert!(
+            !html.contains("<b>") && !html.contains("canary") && !html.contains("data-log-following"),
+            "{html}"
+        );
+        for words in
+            ["One is kept", "<option value=\"tag\" selected>", "<option selected>deploys", "no such tag"]
+        {
+            assert!(html.contains(words), "{words}: {html}");
+        }
+        let log = MadeLog {
+            title: "Log of revision 3".to_owned(),
+            of: "revision 3 of shop".to_owned(),
+            download: "/services/shop/revisions/3/log".to_owned(),
+            rows: Vec::new(),
+            cut: false,
+            until: 0,
+            is_over: false,
+        };
+        let preview = ServicePreview {
+            commit: Some(crate::domain::source::CommitId::parse(&"c".repeat(40)).unwrap()),
+            units: std::collections::BTreeMap::new(),
+            steps: "start web".to_owned(),
+            warnings: Vec::new(),
+        };
+        let html = page(Some(log), Some(preview));
+        for words in
+            ["data-log-following", "sse-connect=\"/live/here\"", "What a deployment would do", "cccccccc"]
+        {
+            assert!(html.contains(words), "{words}: {html}");
+        }
+    }
+
     #[test]
     fn what_was_typed_becomes_a_repository() {
-        assert_eq!(Fields { branch: "x".to_owned(), ..Fields::default() }.asked(), None);
-        let repository = " https://git.example.org/shop.git ".to_owned();
-        let typed = Fields { repository, file: "deploy/compose.yaml".to_owned(), ..Fields::default() };
-        let asked = typed.asked().unwrap();
-        assert_eq!((asked.url.as_str(), asked.branch), ("https://git.example.org/shop.git", None));
-        assert_eq!(asked.file.as_deref(), Some("deploy/compose.yaml"));
+        let typed = |text: &str| serde_html_form::from_str::<Fields>(text).unwrap();
+        let asked = |fields: &Fields| asked(&fields.repository, &fields.file, &fields.env);
+        assert_eq!(asked(&typed("at=branch&reference=x")), None);
+        let all = "git=+https://git.example.org/shop.git+&at=commit&reference=abc&lfs=true&file=deploy/compose.yaml";
+        let found = asked(&typed(all)).unwrap();
+        assert_eq!((found.url.as_str(), found.options.branch), ("https://git.example.org/shop.git", None));
+        assert_eq!((found.options.commit.as_deref(), found.options.lfs), (Some("abc"), true));
+        assert_eq!(found.file.as_deref(), Some("deploy/compose.yaml"));
     }
 }

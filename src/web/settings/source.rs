@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use super::super::app::{self, Head};
 use super::super::error::PageError;
 use super::super::form::{Errors, Form, Refused};
+use super::super::repository::{self, RepositoryFields};
 use super::super::shell::{Hx, Shell, Visit};
 use super::super::{Route, Web, view};
 use super::Told;
-use crate::api::wire::{Hidden, SetSource};
+use crate::api::wire::SetSource;
 use crate::auth::audit::Deed;
 use crate::auth::gate::{Manage, Read};
 use crate::domain::app::App;
-use crate::domain::source::{GitAccess, Reference, Source};
+use crate::domain::source::{GitAccess, Source};
 use crate::engine::Engine;
 
 #[derive(Template)]
@@ -25,7 +26,7 @@ struct Page {
     shell: Shell,
     head: Head,
     part: &'static str,
-    form: Fields,
+    fields: Fields,
     keys: Vec<String>,
     has_token: bool,
     push_url: Option<String>,
@@ -39,14 +40,8 @@ struct Page {
 struct Fields {
     kind: String,
     push_branch: String,
-    git: String,
-    at: String,
-    reference: String,
-    git_key: String,
-    git_token: String,
-    git_token_user: String,
-    submodules: bool,
-    lfs: bool,
+    #[serde(flatten)]
+    repository: RepositoryFields,
     image: String,
     containerfile: String,
 }
@@ -92,11 +87,8 @@ async fn save(
 async fn store(engine: &Engine, app: &App, form: &Fields) -> Result<(), Refused> {
     let wish = form.wish().map_err(Refused::Form)?;
     let (mut source, token) = wish.parse().map_err(|errors| Refused::Form(errors.into()))?;
-    if let (None, Source::Git(new), Source::Git(before)) = (&token, &mut source, &app.source)
-        && let (GitAccess::Public, GitAccess::Token { .. }) = (&new.access, &before.access)
-        && new.url == before.url
-    {
-        new.access = before.access.clone();
+    if let (None, Source::Git(new), Source::Git(before)) = (&token, &mut source, &app.source) {
+        repository::keep_token(new, before);
     }
     engine.set_source(&app.slug, source, token).await?;
     Ok(())
@@ -111,24 +103,11 @@ impl Fields {
             Source::Upload => "upload",
             Source::Inline { .. } => "containerfile",
         };
-        let mut form = Self { kind: kind.to_owned(), at: "branch".to_owned(), ..Self::default() };
+        let mut form = Self { kind: kind.to_owned(), ..Self::default() };
+        "branch".clone_into(&mut form.repository.at);
         match source {
             Source::Push { branch } => branch.as_str().clone_into(&mut form.push_branch),
-            Source::Git(git) => {
-                form.git = git.url.to_string();
-                let (at, reference) = match &git.reference {
-                    Reference::Branch(branch) => ("branch", branch.as_str().to_owned()),
-                    Reference::Tag(tag) => ("tag", tag.as_str().to_owned()),
-                    Reference::Commit(commit) => ("commit", commit.as_str().to_owned()),
-                };
-                (form.at, form.reference) = (at.to_owned(), reference);
-                (form.submodules, form.lfs) = (git.submodules, git.lfs);
-                match &git.access {
-                    GitAccess::Public => {}
-                    GitAccess::Token { user, token: _ } => user.as_str().clone_into(&mut form.git_token_user),
-                    GitAccess::Key(name) => form.git_key = name.to_string(),
-                }
-            }
+            Source::Git(git) => form.repository = RepositoryFields::of(git),
             Source::Image { image } => form.image = image.to_string(),
             Source::Upload => {}
             Source::Inline { instructions } => instructions.as_str().clone_into(&mut form.containerfile),
@@ -136,33 +115,23 @@ impl Fields {
         form
     }
 
-    /// What may be written down of it: the token may not.
+    /// What may be written down of it: no token is among it.
     fn said(&self) -> Value {
-        let Self { kind, push_branch, git, at, reference, git_key, submodules, lfs, image, .. } = self;
-        json!({
-            "source": kind, "branch": push_branch, "git": git, at.as_str(): reference, "git_key": git_key,
-            "submodules": submodules, "lfs": lfs, "image": image,
-        })
+        let Self { kind, push_branch, repository, image, containerfile: _ } = self;
+        json!({ "source": kind, "push_branch": push_branch, "repository": repository.said(), "image": image })
     }
 
     /// What the API is asked for; fields of other kinds say nothing.
     fn wish(&self) -> Result<SetSource, Errors> {
-        let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let mut wish = SetSource::default();
         match self.kind.as_str() {
-            "push" => wish.branch = some(&self.push_branch),
+            "push" => {
+                let branch = self.push_branch.trim().to_owned();
+                wish.options.branch = Some(branch).filter(|branch| !branch.is_empty());
+            }
             "git" => {
-                wish.git = Some(self.git.trim().to_owned());
-                match self.at.as_str() {
-                    "tag" => wish.tag = Some(self.reference.trim().to_owned()),
-                    "commit" => wish.commit = Some(self.reference.trim().to_owned()),
-                    _ => wish.branch = some(&self.reference),
-                }
-                wish.git_key = some(&self.git_key);
-                wish.git_token = some(&self.git_token).map(Hidden);
-                // A name alone goes with the token that is there.
-                wish.git_token_user = some(&self.git_token_user).filter(|_| wish.git_token.is_some());
-                (wish.submodules, wish.lfs) = (self.submodules, self.lfs);
+                wish.git = Some(self.repository.git.trim().to_owned());
+                wish.options = self.repository.options();
             }
             "image" => wish.image = Some(self.image.trim().to_owned()),
             "upload" => wish.upload = true,
@@ -181,11 +150,11 @@ async fn page(
     (errors, saved): (Errors, String),
 ) -> Result<Page, PageError> {
     let head = app::head(engine, app, "settings").await?;
-    let keys = engine.reader().keys().await?.iter().map(|key| key.name.to_string()).collect();
+    let keys = repository::keys(engine.reader(), |team| team == app.project.team).await?;
     let has_token = matches!(&app.source, Source::Git(git) if matches!(git.access, GitAccess::Token { .. }));
     let push_url = engine.own_url().map(|own| format!("{own}/git/{}.git", app.slug));
-    let form = Fields { git_token: String::new(), ..form };
-    Ok(Page { shell, head, part: "source", form, keys, has_token, push_url, errors, saved })
+    let fields = Fields { repository: form.repository.without_token(), ..form };
+    Ok(Page { shell, head, part: "source", fields, keys, has_token, push_url, errors, saved })
 }
 
 #[cfg(test)]
@@ -201,10 +170,13 @@ mod tests {
     fn a_source_is_shown_and_sent_again() {
         let form = Fields {
             kind: "git".to_owned(),
-            git: "https://example.org/a.git".to_owned(),
-            at: "tag".to_owned(),
-            reference: "v1".to_owned(),
-            submodules: true,
+            repository: RepositoryFields {
+                git: "https://example.org/a.git".to_owned(),
+                at: "tag".to_owned(),
+                reference: "v1".to_owned(),
+                submodules: true,
+                ..RepositoryFields::default()
+            },
             image: "left from before".to_owned(),
             ..Fields::default()
         };

@@ -866,6 +866,13 @@ pub const ROWS: &[Row] = &[
         404,
     ),
     row(
+        "get /api/services/{id}/revisions/{number}/log/stream",
+        Reach::Read,
+        ("/api/services/nowhere/revisions/1/log/stream", ""),
+        ("/api/services/nowhere/revisions/1/log/stream", ""),
+        404,
+    ),
+    row(
         "get /api/services/{id}/webhooks",
         Reach::Read,
         ("/api/services/nowhere/webhooks", ""),

@@ -2,6 +2,7 @@
 
 use crate::domain::deployment::Deployment;
 use crate::domain::source::{Branch, CommitId, GitSource, Reference};
+use crate::domain::webhook::Target;
 use crate::engine::context::{Context, Halt};
 use crate::engine::repository::{FetchError, Keeping};
 use crate::host::git::Remote;
@@ -52,7 +53,7 @@ async fn fetch(
     let wanted = deployment.commit.clone().map_or_else(|| source.reference.clone(), Reference::Commit);
     let repo = engine.repo(&deployment.app_slug);
     let keeping = Keeping { repo, whose: format!("app/{}", deployment.app_slug), source };
-    let _alone = engine.0.repositories.take(deployment.app).await;
+    let _alone = engine.0.repositories.take(Target::App(deployment.app)).await;
     Ok(engine.fetch_commit(&keeping, &wanted, |line| context.say(deployment, line)).await?)
 }
 
