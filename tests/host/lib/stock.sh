@@ -25,6 +25,7 @@ prepare_stock() {
   stock=$CACHE/stock-$(stock_hash)
   if [ ! -e "$stock/complete" ]; then make_stock "$stock" >&2; fi
   touch "$stock/complete"
+  if [ -e "$stock/lacks" ]; then say "no images of $(<"$stock/lacks"): to try again, rm -r $stock"; fi
   printf '%s\n' "$stock"
 }
 
@@ -67,12 +68,18 @@ lay_out_images() {
   local work=$1 image suite repository recipe packages
   cp -rT "$here/stock" "$work"
   while read -r suite; do
-    fetch_packages "$suite" "$work/apt/$suite"
+    if ! (fetch_packages "$suite" "$work/apt/$suite"); then
+      if [ "$suite" = "$STOCK_SUITE" ]; then exit 1; fi
+      say "going on without: tests of what is made of $suite will fail"
+      echo "what is made of $suite" >>"$work/../lacks"
+      continue
+    fi
     needs_of "$work/apt/$suite" "${COMMON_PACKAGES[@]}" >"$work/common.$suite"
     unpack "$work/apt/$suite" "$work/common/$suite.tar" <"$work/common.$suite"
   done < <(printf '%s\n' "${STOCK_IMAGES[@]%% *}" | LC_ALL=C sort --unique)
   for image in "${STOCK_IMAGES[@]}"; do
     read -r suite repository recipe packages <<<"$image"
+    if [ ! -e "$work/common.$suite" ]; then continue; fi
     read -ra packages <<<"$packages"
     mkdir -p "$work/layers/$repository"
     cp -rT "$work/$recipe" "$work/layers/$repository"
@@ -83,20 +90,20 @@ lay_out_images() {
   rm -rf "$work/apt"
 }
 
-# fetch_packages SUITE APT: the suite's index, and the packages that its images are made of.
+# fetch_packages SUITE APT: the suite's index, and the packages that its images are made of; ends the shell when it fails.
 fetch_packages() {
-  local suite=$1 apt=$2 image of packages all=("${COMMON_PACKAGES[@]}") log=$CACHE/fetch-$1.log
+  local suite=$1 apt=$2 mirror image of packages all=("${COMMON_PACKAGES[@]}") log=$CACHE/fetch-$1.log
   for image in "${STOCK_IMAGES[@]}"; do
     read -r of _ _ packages <<<"$image"
     read -ra packages <<<"$packages"
     if [ "$of" = "$suite" ]; then all+=("${packages[@]}"); fi
   done
-  mkdir -p "$(dirname "$apt")"
-  bootstrap "$suite" "$(find_mirror "$suite")" "$apt" --variant=custom --skip=cleanup
+  mirror=$(find_mirror "$suite") || exit
+  mkdir -p "$(dirname "$apt")" || exit
+  bootstrap "$suite" "$mirror" "$apt" --variant=custom --skip=cleanup
   apt_in "$apt" --yes --download-only install "${all[@]}" >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
-    fail "Debian $suite does not give ${all[*]:${#COMMON_PACKAGES[@]}} now (all of it: $log): try again," \
-      "or at another time, as its packages change from day to day"
+    fail "Debian $suite does not give ${all[*]:${#COMMON_PACKAGES[@]}} now (all of it: $log)"
   }
 }
 

@@ -14,6 +14,7 @@ guess_proof() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
 # What a new server is told.
 statements() {
   local word who
+  : "${root_password?}" "${root_host?}" "${database?}" "${user?}" "${password?}"
   word=$(quoted "$root_password") who=root@$(quoted "${root_host:-%}")
   echo "ALTER USER root@localhost IDENTIFIED BY $word;"
   echo "CREATE USER IF NOT EXISTS $who IDENTIFIED BY $word;"
