@@ -247,21 +247,27 @@ fn ping(address: &str) -> String {
 #[test]
 fn what_does_not_start_says_why() {
     let host = Host::boot("why");
-    std::fs::write(host.path("/root/bad.conf"), "no_such_setting = 1\n").unwrap();
-    let create = |name: &'static str, version: &'static str| {
-        ["databases", "create", name, "--kind", "postgres", "--version", version]
+    let configure = |text: &str| std::fs::write(host.path("/root/own.conf"), text).unwrap();
+    let own = ["--server-config", "/root/own.conf"];
+    let create = |name: &'static str, kind: &'static str, version: &'static str| {
+        ["databases", "create", name, "--kind", kind, "--version", version]
     };
-    fails(host.rivetr(create("orders", "17").into_iter().chain(["--server-config", "/root/bad.conf"])))
-        .says("no_such_setting");
-    assert_eq!(host.shown("orders")["state"], "failed");
-    std::fs::write(host.path("/root/good.conf"), "max_connections = 23\n").unwrap();
-    host.rivetr(["databases", "set", "orders", "--server-config", "/root/good.conf"]).succeeds();
-    host.running("orders");
-    assert_eq!(host.query("postgres", "orders", "SHOW max_connections"), "23");
-    fails(host.rivetr(create("none", "0.1"))).says("check the name");
+    for (name, kind, version, section, ask) in [
+        ("orders", "postgres", "17", "", "SHOW max_connections"),
+        ("stock", "mysql", "9", "[mysqld]\n", "SELECT @@max_connections"),
+    ] {
+        configure(&format!("{section}no_such_setting = 1\n"));
+        fails(host.rivetr(create(name, kind, version).into_iter().chain(own))).says("no_such_setting");
+        assert_eq!(host.shown(name)["state"], "failed");
+        configure(&format!("{section}max_connections = 23\n"));
+        host.rivetr(["databases", "set", name].into_iter().chain(own)).succeeds();
+        host.running(name);
+        assert_eq!(host.query(kind, name, ask), "23");
+    }
+    fails(host.rivetr(create("none", "postgres", "0.1"))).says("check the name");
     host.rivetr(["databases", "set", "orders", "--version", "18"]).exits(5).says("another database");
     assert_eq!(host.query("postgres", "orders", "SHOW max_connections"), "23");
-    for name in ["orders", "none"] {
+    for name in ["orders", "stock", "none"] {
         host.rivetr(["databases", "delete", name, "--yes"]).succeeds();
     }
 }

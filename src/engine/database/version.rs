@@ -57,7 +57,9 @@ fn unreadable(kind: DatabaseKind, from: &ImageRef, to: &ImageRef, ran: bool) -> 
         return None;
     }
     if kind == DatabaseKind::Mysql && new.major > 8 && old == (Version { major: 8, minor: Some(0) }) {
-        return Some(format!("{title} {new} cannot read the files of 8.0, 8.4 can: go to that version first"));
+        return Some(format!(
+            "{title} {new} cannot read the files of 8.0, 8.4 can: go to that version first"
+        ));
     }
     let unreadable = if rigid { old.major != new.major } else { ran && new.is_before(old) };
     unreadable.then(|| {
