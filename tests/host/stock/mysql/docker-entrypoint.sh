@@ -26,8 +26,9 @@ initialise() {
     echo "[ERROR] [Entrypoint]: MYSQL_USER is a user besides root, and cannot be \"root\"" >&2
     exit 1
   fi
-  # What comes of a machine that dies meanwhile is begun anew, so nothing waits for the disk.
-  "$@" --initialize-insecure --innodb-flush-method=nosync
+  # What it does not understand it shall say before there is half of a database.
+  "$@" --validate-config
+  "$@" --initialize-insecure
   fill_new mysqladmin mysql statements "$@"
   echo "[Note] [Entrypoint]: MySQL init process done. Ready for start up."
 }
