@@ -7,10 +7,11 @@ mod preview;
 mod standing;
 mod tend;
 mod trash;
+mod version;
 
+use self::version::refuse_unreadable;
 use super::{Engine, EngineError};
 use crate::domain::database::{Credentials, Database, DatabaseKind, DatabaseWord, Settings, Wish};
-use crate::domain::image::ImageRef;
 use crate::domain::name::Slug;
 use crate::domain::quota::OverQuota;
 use crate::domain::secret::Secret;
@@ -122,7 +123,7 @@ impl Engine {
         self.check_public(Some(before), settings).await?;
         self.refuse_drift(&[owner(before)]).await?;
         if settings.image != before.settings.image {
-            refuse_other_major(before.kind, &before.settings.image, &settings.image)?;
+            refuse_unreadable(before, &settings.image)?;
         }
         Ok(())
     }
@@ -260,33 +261,6 @@ impl Engine {
     }
 }
 
-/// The major version of a tag that begins with a number.
-fn major(image: &ImageRef) -> Option<(String, u32)> {
-    let text = image.to_string();
-    let (name, tag) = text.rsplit_once(':')?;
-    let digits: String = tag.chars().take_while(char::is_ascii_digit).collect();
-    Some((name.to_owned(), digits.parse().ok()?))
-}
-
-/// The files of one major version of `PostgreSQL` and `MongoDB` mean nothing to the next; others bring theirs up to date,
-/// and none can go back.
-fn refuse_other_major(kind: DatabaseKind, from: &ImageRef, to: &ImageRef) -> Result<(), EngineError> {
-    let (Some((old_name, old)), Some((new_name, new))) = (major(from), major(to)) else { return Ok(()) };
-    if old_name != new_name || old == new {
-        return Ok(());
-    }
-    let rigid = matches!(kind, DatabaseKind::Postgres | DatabaseKind::Mongodb);
-    if new > old && !rigid {
-        return Ok(());
-    }
-    let message = format!(
-        "{} {new} cannot read the files of {old}: create another database of that version, restore a backup of this \
-         one into it, and link your apps to it",
-        kind.title()
-    );
-    Err(EngineError::Invalid { field: "image", message })
-}
-
 fn random_hex() -> Result<String, EngineError> {
     let mut bytes = [0; PASSWORD_LEN];
     getrandom::fill(&mut bytes)
@@ -314,24 +288,5 @@ impl From<DatabaseError> for EngineError {
             DatabaseError::Allocate(_) => Self::Conflict { field: "project", message },
             DatabaseError::Store(error) => error.into(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_that_cannot_read_the_files_is_refused() {
-        let check = |kind, from: &str, to: &str| {
-            let image = |text| ImageRef::parse(text).unwrap();
-            refuse_other_major(kind, &image(from), &image(to)).is_ok()
-        };
-        assert!(check(DatabaseKind::Postgres, "postgres:17.1", "postgres:17.2"));
-        assert!(!check(DatabaseKind::Postgres, "postgres:17", "postgres:18"));
-        assert!(!check(DatabaseKind::Postgres, "postgres:17", "postgres:16"));
-        assert!(check(DatabaseKind::Mariadb, "mariadb:10.11", "mariadb:11.8"));
-        assert!(!check(DatabaseKind::Mariadb, "mariadb:11.8", "mariadb:10.11"));
-        assert!(check(DatabaseKind::Postgres, "postgres:17", "example.org/mine:1"), "nobody can tell");
     }
 }

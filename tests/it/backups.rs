@@ -32,10 +32,9 @@ impl<'a> Server<'a> {
             |program: &str| format!("REDISCLI_AUTH=\"$(cat /run/secrets/rivetr-password)\" {program} {what}");
         let command = match self.kind {
             "postgres" => format!("psql -qXAt -U {word} -d {word} -c \"{what}\""),
-            "mariadb" => {
-                format!(
-                    "mariadb --defaults-extra-file=/run/secrets/rivetr-client.cnf -D {word} -Ne \"{what}\""
-                )
+            "mariadb" | "mysql" => {
+                let options = "--defaults-extra-file=/run/secrets/rivetr-client.cnf";
+                format!("{} {options} -D {word} -Ne \"{what}\"", self.kind)
             }
             "redis" => cli("redis-cli"),
             _ => cli("valkey-cli"),
@@ -54,9 +53,12 @@ impl<'a> Server<'a> {
                 "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT n, md5(n::text) \
                  FROM generate_series(1, 5000) n; CREATE VIEW w AS SELECT count(*) FROM t",
             ),
-            "mariadb" => self.tell(
-                "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT seq, md5(seq) \
-                 FROM seq_1_to_5000; CREATE VIEW w AS SELECT count(*) FROM t; \
+            "mariadb" | "mysql" => self.tell(
+                "CREATE TABLE t (id int PRIMARY KEY, v text); \
+                 INSERT INTO t WITH RECURSIVE s (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM s WHERE n < 70) \
+                 SELECT 71 * a.n + b.n, sha2(71 * a.n + b.n, 256) FROM s a, s b; \
+                 CREATE VIEW w AS SELECT count(*) FROM t; CREATE PROCEDURE p () SELECT 1; \
+                 CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t WHERE id < 0; \
                  CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.v = upper(NEW.v)",
             ),
             _ => self.tell("EVAL \"for i = 1, 5000 do redis.call('SET', 'k' .. i, redis.sha1hex(i)) end\" 0"),
@@ -67,7 +69,12 @@ impl<'a> Server<'a> {
     fn digest(&self) -> String {
         match self.kind {
             "postgres" => self.tell("SELECT count(*), md5(string_agg(v, ',' ORDER BY id)) FROM t, w"),
-            "mariadb" => self.tell("SELECT count(*), sum(crc32(v)), max(id) FROM t, w"),
+            "mariadb" | "mysql" => self.tell(
+                "SELECT count(*), sum(crc32(v)), max(id), \
+                 (SELECT count(*) FROM information_schema.events WHERE event_schema = DATABASE()), \
+                 (SELECT count(*) FROM information_schema.routines WHERE routine_schema = DATABASE()), \
+                 (SELECT count(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE()) FROM t, w",
+            ),
             _ => self.tell(
                 "EVAL \"local s = '' for i = 1, 5000 do s = redis.sha1hex(s .. (redis.call('GET', 'k' .. i) or '')) \
                  end return s\" 0",
@@ -77,7 +84,8 @@ impl<'a> Server<'a> {
 
     fn destroy(&self) {
         match self.kind {
-            "postgres" | "mariadb" => self.tell("DROP VIEW w; DROP TABLE t"),
+            "postgres" => self.tell("DROP VIEW w; DROP TABLE t"),
+            "mariadb" | "mysql" => self.tell("DROP VIEW w; DROP TABLE t; DROP EVENT e; DROP PROCEDURE p"),
             _ => self.tell("FLUSHALL"),
         };
     }
@@ -102,7 +110,8 @@ fn assert_no_scratch(host: &Host) {
 #[test]
 fn what_was_destroyed_is_there_again() {
     let host = Host::boot("backups");
-    for (kind, version) in [("postgres", "17"), ("mariadb", "11.8"), ("redis", "8"), ("valkey", "8")] {
+    let kinds = [("postgres", "17"), ("mariadb", "11.8"), ("mysql", "9"), ("redis", "8"), ("valkey", "8")];
+    for (kind, version) in kinds {
         let server = Server::create(&host, kind, version);
         server.fill();
         let before = server.digest();
@@ -113,19 +122,18 @@ fn what_was_destroyed_is_there_again() {
         server.destroy();
         host.rivetr(["backups", "restore", &id, "--in-place", "--yes"]).succeeds();
         assert_eq!(server.digest(), before, "{kind}: in place");
-        let copy = format!("copy-{kind}");
-        host.rivetr(["backups", "restore", &id, "--new", &copy]).succeeds();
-        assert_eq!(server.named(&copy).digest(), before, "{kind}: into a new one");
-        assert_no_scratch(&host);
-
-        // Handed out, and in again elsewhere.
+        if kind == "mysql" {
+            let kept_from_replicas = server.tell("SELECT @@GLOBAL.gtid_purged");
+            assert_eq!(kept_from_replicas, "", "what was restored stands in the binary log");
+        }
+        // Handed out, and in again, for another one.
         host.rivetr(["backups", "download", &id, "--plain", "--to", "/tmp/dump"]).succeeds();
         let imported =
             host.rivetr(["backups", "import", &server.name, "/tmp/dump", "--json"]).succeeds().json();
-        server.destroy();
-        let id = imported["id"].to_string();
-        host.rivetr(["backups", "restore", &id, "--in-place", "--yes"]).succeeds();
-        assert_eq!(server.digest(), before, "{kind}: from an import");
+        let (id, copy) = (imported["id"].to_string(), format!("copy-{kind}"));
+        host.rivetr(["backups", "restore", &id, "--new", &copy]).succeeds();
+        assert_eq!(server.named(&copy).digest(), before, "{kind}: from an import into a new one");
+        assert_no_scratch(&host);
     }
     let arguments = host.run(["ps", "axww", "-o", "args"]).succeeds().stdout;
     assert!(!arguments.contains("PGPASSWORD"), "{arguments}");

@@ -21,7 +21,8 @@ fn images_of_databases_keep_their_contract() {
     host.as_owner(["sh", "-c", "printf %s \"$1\" | podman secret create password -", "sh", PASSWORD])
         .succeeds();
     postgres(&host);
-    mariadb(&host);
+    sql(&host, &MARIADB);
+    sql(&host, &MYSQL);
     keyvalue(&host, "docker.io/library/redis:8", "redis-cli");
     keyvalue(&host, "docker.io/valkey/valkey:8", "valkey-cli");
 }
@@ -50,29 +51,77 @@ fn postgres(host: &Host) {
     server.stop();
 }
 
-fn mariadb(host: &Host) {
-    let server = Server { host, image: "docker.io/library/mariadb:11.8", folder: "/var/lib/mysql" };
-    host.as_owner(["podman", "run", "--rm", server.image]).exits(1).says("MARIADB_ROOT_PASSWORD");
-    let root = "MARIADB_ROOT_PASSWORD_FILE=/run/secrets/password";
-    let app = "MYSQL_PASSWORD_FILE=/run/secrets/password";
-    let names = ["--env=MARIADB_USER=app", "--env=MARIADB_DATABASE=app"];
-    server.start(&["--secret=password", "--env", root, "--env", app, names[0], names[1]], &[]);
-    let healthy = ["healthcheck.sh", "--connect", "--innodb_initialized"];
-    server.wait_for(&healthy);
+/// What is different between servers that speak the language of `MySQL`.
+struct Dialect {
+    image: &'static str,
+    server: &'static str,
+    client: &'static str,
+    dump: &'static str,
+    admin: &'static str,
+    /// What the names of its own variables begin with.
+    variables: &'static str,
+    /// Succeeds once it can be used.
+    healthy: &'static [&'static str],
+}
+
+const MARIADB: Dialect = Dialect {
+    image: "docker.io/library/mariadb:11.8",
+    server: "mariadbd",
+    client: "mariadb",
+    dump: "mariadb-dump",
+    admin: "mariadb-admin",
+    variables: "MARIADB",
+    healthy: &["healthcheck.sh", "--connect", "--innodb_initialized"],
+};
+
+const MYSQL: Dialect = Dialect {
+    image: "docker.io/library/mysql:9",
+    server: "mysqld",
+    client: "mysql",
+    // Its own transactions are known to it, and refused.
+    dump: "mysqldump --set-gtid-purged=OFF",
+    admin: "mysqladmin",
+    variables: "MYSQL",
+    healthy: &["mysqladmin", "--host=127.0.0.1", "ping"],
+};
+
+fn sql(host: &Host, dialect: &Dialect) {
+    let Dialect { image, server: program, client, dump, admin, variables, healthy } = *dialect;
+    let server = Server { host, image, folder: "/var/lib/mysql" };
+    let root = format!("{variables}_ROOT_PASSWORD");
+    host.as_owner(["podman", "run", "--rm", image]).exits(1).says(&root);
+    let file = "mkdir -p /files && echo 'CREATE TABLE given AS SELECT 1 AS n' >/files/1.sql";
+    let volume = format!("{}-files:/files", server.volume());
+    host.as_owner(["podman", "run", "--rm", "--volume", &volume, image, "sh", "-c", file]).succeeds();
+    let variable = |end: &str, value: &str| format!("--env={variables}_{end}={value}");
+    let file = "/run/secrets/password";
+    let options = [
+        "--secret=password".to_owned(),
+        variable("ROOT_PASSWORD_FILE", file),
+        variable("DATABASE", "app"),
+        variable("USER", "app"),
+        // MariaDB's image hears the other one's names as well.
+        format!("--env=MYSQL_PASSWORD_FILE={file}"),
+        format!("--volume={}-files:/docker-entrypoint-initdb.d", server.volume()),
+    ];
+    server.start(&options.each_ref().map(String::as_str), &["--max-connections=77"]);
+    server.wait_for(healthy);
     let sql = |user: &str, password: &str, sql: &str| {
         let password = format!("--password={password}");
-        server.client(&[], &["mariadb", "--host=db", "--user", user, &password, "--execute", sql, "app"])
+        server.client(&[], &[client, "--host=db", "--user", user, &password, "--execute", sql, "app"])
     };
     sql("app", PASSWORD, "CREATE TABLE kept AS SELECT 'first' AS word").succeeds();
+    sql("app", PASSWORD, "SELECT @@max_connections FROM given").succeeds().says("77");
     sql("app", "wrong", "SELECT 1").exits(1).says("Access denied");
     sql("root", PASSWORD, "CREATE DATABASE again").succeeds();
-    let copy = "mariadb-dump -uroot --password=\"$0\" app | mariadb -uroot --password=\"$0\" again && \
-                mariadb -uroot --password=\"$0\" again -e 'SELECT word FROM kept' && \
-                mariadb-admin -uroot --password=\"$0\" ping";
-    server.exec(&["sh", "-c", copy, PASSWORD]).succeeds().says("first").says("alive");
+    let copy = format!(
+        "{dump} -uroot --password=\"$0\" app kept | {client} -uroot --password=\"$0\" again && \
+         {client} -uroot --password=\"$0\" again -e 'SELECT word FROM kept' && {admin} -uroot --password=\"$0\" ping"
+    );
+    server.exec(&["sh", "-c", &copy, PASSWORD]).succeeds().says("first").says("alive");
     server.stop();
-    server.start(&[], &["mariadbd"]);
-    server.wait_for(&healthy);
+    server.start(&[], &[program]);
+    server.wait_for(healthy);
     sql("app", PASSWORD, "SELECT word FROM kept").succeeds().says("first");
     server.stop();
 }

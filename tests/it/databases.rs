@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::host::{Host, Ran, soon};
 
 /// Which kinds there are images of in the host, by the tag of each.
-const KINDS: [(&str, &str); 4] = [("postgres", "17"), ("mariadb", "11.8"), ("redis", "8"), ("valkey", "8")];
+const KINDS: [(&str, &str); 5] =
+    [("postgres", "17"), ("mariadb", "11.8"), ("mysql", "9"), ("redis", "8"), ("valkey", "8")];
 
 impl Host {
     fn shown(&self, name: &str) -> Value {
@@ -39,9 +40,9 @@ impl Host {
                 format!("PGPASSWORD={password}"),
                 vec!["psql", "-h", &address, "-U", &user, "-d", &database, "-Atc", what],
             ),
-            "mariadb" => (
+            "mariadb" | "mysql" => (
                 format!("MYSQL_PWD={password}"),
-                vec!["mariadb", "-h", &address, "-u", &user, "-D", &database, "-Ne", what],
+                vec![kind, "-h", &address, "-u", &user, "-D", &database, "-Ne", what],
             ),
             "redis" => (
                 format!("REDISCLI_AUTH={password}"),
@@ -66,7 +67,7 @@ impl Host {
 /// How something is written and read again.
 fn asked(kind: &str) -> (&'static str, &'static str) {
     match kind {
-        "postgres" | "mariadb" => {
+        "postgres" | "mariadb" | "mysql" => {
             ("CREATE TABLE t (v VARCHAR(9)); INSERT INTO t VALUES ('kept')", "SELECT v FROM t")
         }
         _ => ("SET k kept", "GET k"),
@@ -96,11 +97,28 @@ fn every_kind_answers_and_keeps_what_it_was_told() {
         // An ordinary unit, which has started once its server answers.
         host.systemctl(["restart", &format!("{container}.service")]).succeeds();
         assert_eq!(host.query(kind, &name, asked(kind).1), "kept");
+        host.rivetr(["databases", "password", &name]).succeeds();
+        host.running(&name);
+        assert_ne!(host.password(&name), password);
+        assert_eq!(host.query(kind, &name, asked(kind).1), "kept", "{kind}: with another password");
     }
     let listening = host.run(["ss", "-Htln"]).succeeds().stdout;
     for port in [":5432", ":3306", ":6379"] {
         assert!(!listening.contains(port), "{port} is open: {listening}");
     }
+
+    // Another version, once the data are backed up.
+    host.rivetr(["databases", "set", "my-mysql", "--version", "9.7"]).succeeds();
+    let label = "{{index .Config.Labels \"org.opencontainers.image.version\"}}";
+    let version = || {
+        host.as_owner(["podman", "inspect", "--format", label, "rivetr-db-my-mysql"]).stdout.trim().to_owned()
+    };
+    assert_eq!(soon(version, |version| version == "9.7"), "9.7");
+    host.running("my-mysql");
+    assert_eq!(host.query("mysql", "my-mysql", asked("mysql").1), "kept", "by another version");
+    let backups = host.rivetr(["backups", "list", "my-mysql", "--json"]).succeeds().json();
+    assert_eq!(backups["items"][0]["state"], "done", "{backups}");
+    host.rivetr(["databases", "set", "my-mysql", "--version", "9.1"]).exits(5).says("another database");
 
     // They run without rivetr, and it finds them when it is back.
     host.run(["systemctl", "kill", "--signal=SIGKILL", "rivetr.service"]).succeeds();
@@ -158,6 +176,9 @@ fn an_app_is_told_of_its_database_and_of_a_new_password() {
     host.rivetr(["link", "blog", "apart"]).exits(5).says("projects do not reach each other");
     host.rivetr(["projects", "delete", "other"]).exits(5).says("apart");
     host.rivetr(["unlink", "blog", "orders"]).succeeds();
+    host.rivetr(["databases", "create", "stock", "--kind", "mysql", "--version", "9"]).succeeds();
+    host.rivetr(["link", "blog", "stock"]).succeeds();
+    assert_eq!(told(5), format!("mysql://stock:{}@stock:3306/stock", host.password("stock")));
     host.rivetr(["apps", "delete", "blog", "--yes"]).succeeds();
 }
 
@@ -226,21 +247,27 @@ fn ping(address: &str) -> String {
 #[test]
 fn what_does_not_start_says_why() {
     let host = Host::boot("why");
-    std::fs::write(host.path("/root/bad.conf"), "no_such_setting = 1\n").unwrap();
-    let create = |name: &'static str, version: &'static str| {
-        ["databases", "create", name, "--kind", "postgres", "--version", version]
+    let configure = |text: &str| std::fs::write(host.path("/root/own.conf"), text).unwrap();
+    let own = ["--server-config", "/root/own.conf"];
+    let create = |name: &'static str, kind: &'static str, version: &'static str| {
+        ["databases", "create", name, "--kind", kind, "--version", version]
     };
-    fails(host.rivetr(create("orders", "17").into_iter().chain(["--server-config", "/root/bad.conf"])))
-        .says("no_such_setting");
-    assert_eq!(host.shown("orders")["state"], "failed");
-    std::fs::write(host.path("/root/good.conf"), "max_connections = 23\n").unwrap();
-    host.rivetr(["databases", "set", "orders", "--server-config", "/root/good.conf"]).succeeds();
-    host.running("orders");
-    assert_eq!(host.query("postgres", "orders", "SHOW max_connections"), "23");
-    fails(host.rivetr(create("none", "0.1"))).says("check the name");
+    for (name, kind, version, section, ask) in [
+        ("orders", "postgres", "17", "", "SHOW max_connections"),
+        ("stock", "mysql", "9", "[mysqld]\n", "SELECT @@max_connections"),
+    ] {
+        configure(&format!("{section}no_such_setting = 1\n"));
+        fails(host.rivetr(create(name, kind, version).into_iter().chain(own))).says("no_such_setting");
+        assert_eq!(host.shown(name)["state"], "failed");
+        configure(&format!("{section}max_connections = 23\n"));
+        host.rivetr(["databases", "set", name].into_iter().chain(own)).succeeds();
+        host.running(name);
+        assert_eq!(host.query(kind, name, ask), "23");
+    }
+    fails(host.rivetr(create("none", "postgres", "0.1"))).says("check the name");
     host.rivetr(["databases", "set", "orders", "--version", "18"]).exits(5).says("another database");
     assert_eq!(host.query("postgres", "orders", "SHOW max_connections"), "23");
-    for name in ["orders", "none"] {
+    for name in ["orders", "stock", "none"] {
         host.rivetr(["databases", "delete", name, "--yes"]).succeeds();
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn dump(database: &Database, opened: &Opened) -> Option<Tool> {
         }
         DatabaseKind::Mysql | DatabaseKind::Mariadb => {
             let program = if database.kind == DatabaseKind::Mysql { "mysqldump" } else { "mariadb-dump" };
-            let words = [
+            let mut words = vec![
                 "--single-transaction",
                 "--quick",
                 "--routines",
@@ -49,8 +49,12 @@ pub(super) fn dump(database: &Database, opened: &Opened) -> Option<Tool> {
                 "--hex-blob",
                 "--no-tablespaces",
                 "--default-character-set=utf8mb4",
-                credentials.database.as_str(),
             ];
+            if database.kind == DatabaseKind::Mysql {
+                // Else what is restored passes for changes that its replicas have, and stands in no binary log.
+                words.push("--set-gtid-purged=OFF");
+            }
+            words.push(credentials.database.as_str());
             sql(program, &words)
         }
         DatabaseKind::Redis | DatabaseKind::Valkey => redis(database.kind, &["--rdb", "-"], opened),

@@ -2,7 +2,7 @@
 
 use super::super::preview::{Texts, texts};
 use super::super::{Engine, EngineError};
-use super::refuse_other_major;
+use super::version::refuse_unreadable;
 use crate::domain::database::{Database, Settings};
 use crate::domain::deployment::ImageId;
 
@@ -15,7 +15,7 @@ impl Engine {
         settings: &Settings,
     ) -> Result<(Texts, Texts), EngineError> {
         self.check_public(Some(database), settings).await?;
-        refuse_other_major(database.kind, &database.settings.image, &settings.image)?;
+        refuse_unreadable(database, &settings.image)?;
         let image = match &database.image {
             Some(image) => image.clone(),
             None => ImageId::parse(&"0".repeat(64)).map_err(EngineError::internal)?,

@@ -268,7 +268,8 @@ impl Engine {
                 return None;
             }
         };
-        own.retain(|text| !text.trim().is_empty());
+        // MySQL and MariaDB say last that they end.
+        own.retain(|text| !text.trim().is_empty() && !text.ends_with("Aborting"));
         let telling = |text: &&String| {
             let lower = text.to_lowercase();
             TELLING.iter().any(|word| lower.contains(word))

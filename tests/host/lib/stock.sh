@@ -2,16 +2,19 @@
 # The stock: a layer that every host has above its base, whatever its suite. It fills the registry with images
 # of databases, made of Debian's packages, that keep to what their official images promise.
 
+# What it is made in.
 readonly STOCK_SUITE=trixie
 readonly COMMON_PACKAGES=(
   base-files base-passwd bash coreutils dash debianutils findutils grep gzip hostname libc-bin mawk sed tar util-linux
 )
-# Repository, folder of the recipe, packages; tags are the version of the first package and what it begins with.
+# Suite of its packages, repository, folder of the recipe, packages; tags are the version of the first package and
+# what it begins with. MySQL is in sid alone.
 readonly STOCK_IMAGES=(
-  "library/postgres postgres postgresql-17"
-  "library/mariadb mariadb mariadb-server-core mariadb-client"
-  "library/redis keyvalue redis-server"
-  "valkey/valkey keyvalue valkey-server"
+  "trixie library/postgres postgres postgresql-17"
+  "trixie library/mariadb mariadb mariadb-server-core mariadb-client"
+  "trixie library/redis keyvalue redis-server"
+  "trixie valkey/valkey keyvalue valkey-server"
+  "sid library/mysql mysql mysql-server-core mysql-client"
 )
 # What servers and their tools run without.
 readonly NOT_IN_IMAGES='^(.*perl.*|libllvm.*|libz3-.*|locales|libc-l10n|postgresql.*-common|debconf|ucf|adduser)$'
@@ -22,6 +25,7 @@ prepare_stock() {
   stock=$CACHE/stock-$(stock_hash)
   if [ ! -e "$stock/complete" ]; then make_stock "$stock" >&2; fi
   touch "$stock/complete"
+  if [ -e "$stock/lacks" ]; then say "no images of $(<"$stock/lacks"): to try again, rm -r $stock"; fi
   printf '%s\n' "$stock"
 }
 
@@ -61,49 +65,74 @@ make_stock() (
 
 # Fills a folder with what `bake` needs: the recipes, the files of each image's packages, and a list.
 lay_out_images() {
-  local work=$1 packages all=("${COMMON_PACKAGES[@]}") image repository recipe
+  local work=$1 image suite repository recipe packages
   cp -rT "$here/stock" "$work"
+  while read -r suite; do
+    if ! (fetch_packages "$suite" "$work/apt/$suite"); then
+      if [ "$suite" = "$STOCK_SUITE" ]; then exit 1; fi
+      say "going on without: tests of what is made of $suite will fail"
+      echo "what is made of $suite" >>"$work/../lacks"
+      continue
+    fi
+    needs_of "$work/apt/$suite" "${COMMON_PACKAGES[@]}" >"$work/common.$suite"
+    unpack "$work/apt/$suite" "$work/common/$suite.tar" <"$work/common.$suite"
+  done < <(printf '%s\n' "${STOCK_IMAGES[@]%% *}" | LC_ALL=C sort --unique)
   for image in "${STOCK_IMAGES[@]}"; do
-    read -r repository recipe packages <<<"$image"
-    read -ra packages <<<"$packages"
-    all+=("${packages[@]}")
-  done
-  # Unpacked below, each apart: here it is the packages and their index that count.
-  bootstrap "$STOCK_SUITE" "$(find_mirror "$STOCK_SUITE")" "$work/apt" --variant=extract \
-    --include="$(list "${all[@]}")" --skip=download/empty,essential/unlink,cleanup
-  needs_of "$work/apt" "${COMMON_PACKAGES[@]}" >"$work/common.list"
-  unpack "$work/apt" "$work/common/layer.tar" <"$work/common.list"
-  for image in "${STOCK_IMAGES[@]}"; do
-    read -r repository recipe packages <<<"$image"
+    read -r suite repository recipe packages <<<"$image"
+    if [ ! -e "$work/common.$suite" ]; then continue; fi
     read -ra packages <<<"$packages"
     mkdir -p "$work/layers/$repository"
     cp -rT "$work/$recipe" "$work/layers/$repository"
-    needs_of "$work/apt" "${COMMON_PACKAGES[@]}" "${packages[@]}" | comm -13 "$work/common.list" - |
-      unpack "$work/apt" "$work/layers/$repository/layer.tar"
-    printf '%s %s\n' "$repository" "$(version_of "$work/apt" "${packages[0]}")" >>"$work/images"
+    needs_of "$work/apt/$suite" "${COMMON_PACKAGES[@]}" "${packages[@]}" | comm -13 "$work/common.$suite" - |
+      unpack "$work/apt/$suite" "$work/layers/$repository/layer.tar" "$work/$recipe/left-out"
+    printf '%s %s\n' "$repository" "$(version_of "$work/apt/$suite" "${packages[0]}")" >>"$work/images"
   done
   rm -rf "$work/apt"
 }
 
-# needs_of APT PACKAGE...: these and all that they depend on, sorted.
-needs_of() {
+# fetch_packages SUITE APT: the suite's index, and the packages that its images are made of; ends the shell when it fails.
+fetch_packages() {
+  local suite=$1 apt=$2 mirror image of packages all=("${COMMON_PACKAGES[@]}") log=$CACHE/fetch-$1.log
+  for image in "${STOCK_IMAGES[@]}"; do
+    read -r of _ _ packages <<<"$image"
+    read -ra packages <<<"$packages"
+    if [ "$of" = "$suite" ]; then all+=("${packages[@]}"); fi
+  done
+  mirror=$(find_mirror "$suite") || exit
+  mkdir -p "$(dirname "$apt")" || exit
+  bootstrap "$suite" "$mirror" "$apt" --variant=custom --skip=cleanup
+  apt_in "$apt" --yes --download-only install "${all[@]}" >"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    fail "Debian $suite does not give ${all[*]:${#COMMON_PACKAGES[@]}} now (all of it: $log)"
+  }
+}
+
+# apt_in APT WORD...: apt-get with that index, as if nothing were installed.
+apt_in() {
   local apt=$1
   shift
   # Its index is parsed once: some machines keep nothing of it, as they install once.
   apt-get -o Dir="$apt" -o Dir::Cache::pkgcache=pkgcache.bin -o Dir::Cache::srcpkgcache=srcpkgcache.bin \
-    -o Dir::State::status=/dev/null -o Debug::NoLocking=true --no-install-recommends --simulate \
-    install "$@" | awk '/^Inst / { print $2 }' | grep -vE "$NOT_IN_IMAGES" | LC_ALL=C sort
+    -o Dir::State::status=/dev/null -o Debug::NoLocking=true -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+    --no-install-recommends "$@"
 }
 
-# unpack APT TAR: the files of the packages that are named on standard input.
+# needs_of APT PACKAGE...: these and all that they depend on, sorted.
+needs_of() {
+  apt_in "$1" --simulate install "${@:2}" | awk '/^Inst / { print $2 }' | grep -vE "$NOT_IN_IMAGES" | LC_ALL=C sort
+}
+
+# unpack APT TAR [FILE]: the files of the packages that are named on standard input, but for those that the lines of
+# FILE fit, where there is one.
 unpack() {
-  local apt=$1 tar=$2 tree=$1.tree package
+  local apt=$1 tar=$2 tree=$1.tree package but=()
+  if [ -e "${3:-}" ]; then but=(--exclude-from="$3"); fi
   mkdir "$tree"
   while read -r package; do
     dpkg-deb --extract "$apt/var/cache/apt/archives/${package}_"*.deb "$tree"
   done
-  rm -rf "$tree"/usr/share/{doc,info,locale,man}
-  tar --directory="$tree" --create --file="$tar" .
+  rm -rf "$tree"/usr/share/{doc,info,lintian,locale,man}
+  tar --directory="$tree" --create --file="$tar" "${but[@]}" .
   rm -rf "$tree"
 }
 
