@@ -294,7 +294,8 @@ fn a_backup_waits_for_a_release_that_is_being_checked() {
     let host = Host::boot("volcheck");
     let image = ["apps", "create", "blog", "--port", "8080", "--image", "docker.io/library/busybox:stable"];
     let runs = ["--entrypoint", "sh -c", "--command", "'exec httpd -f -p 8080 -h /data'"];
-    host.rivetr(image.into_iter().chain(runs).chain(["--volume", "data:/data"])).succeeds();
+    let other = ["--volume", "data:/data", "--stop-signal", "SIGKILL"];
+    host.rivetr(image.into_iter().chain(runs).chain(other)).succeeds();
     for (release, hold) in [(1, "--pause"), (2, "--stop")] {
         let (container, up) = (format!("rivetr-app-blog-{release}"), format!("/up{release}"));
         let tell =

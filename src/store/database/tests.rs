@@ -93,7 +93,7 @@ async fn what_a_restore_makes_for_itself_is_in_no_list_until_somebody_brings_it_
     let store = Fixture::new();
     store.project("default").await;
     let made = store.writer.create_database(new("orders", None), NOW).await.unwrap();
-    let scratch = NewDatabase { scratch: true, ..new("orders-restore-1", Some("1")) };
+    let scratch = NewDatabase { scratch: true, ..new("orders-restore-1", Some("5435")) };
     let scratch = store.writer.create_database(scratch, NOW).await.unwrap();
     assert_eq!(store.reader.databases().await.unwrap(), std::slice::from_ref(&made));
     let names = async |reader: &Reader| -> Vec<String> {
