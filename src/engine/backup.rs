@@ -261,6 +261,7 @@ impl Engine {
         let database = self.reader().database_by_id(number).await?;
         let database = database.filter(|database| database.deleted.is_none());
         let database = database.ok_or_else(|| Failure("the database was deleted meanwhile".to_owned()))?;
+        self.refuse_what_does_not_run(&database).await?;
         let opened = self.open_database(&database)?;
         let tool =
             tools::dump(&database, &opened).ok_or_else(|| Failure("it cannot be written out".to_owned()))?;
@@ -274,6 +275,24 @@ impl Engine {
             return Err(Failure("the tool wrote nothing, so there is nothing to keep".to_owned()));
         }
         Ok((packed, Some(items)))
+    }
+
+    /// What writes a database out runs in its container.
+    async fn refuse_what_does_not_run(&self, database: &Database) -> Result<(), Failure> {
+        let standing = self.database_standings(std::slice::from_ref(database)).await?;
+        match standing.first() {
+            Some(
+                is @ (DatabaseStanding::Stopped
+                | DatabaseStanding::Down
+                | DatabaseStanding::Failed
+                | DatabaseStanding::Pulling),
+            ) => Err(Failure(format!(
+                "the database is {}: it is backed up only while it runs, so start it and take one then",
+                is.as_str()
+            ))),
+            Some(DatabaseStanding::Running | DatabaseStanding::Starting | DatabaseStanding::Unknown)
+            | None => Ok(()),
+        }
     }
 
     /// How many tables or keys a database has.

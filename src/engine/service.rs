@@ -31,7 +31,6 @@ use crate::domain::service::{
 };
 use crate::domain::source::{CommitId, GitToken};
 use crate::domain::volume::VolumeOf;
-use crate::plan;
 use crate::store::{NewRevision, ServiceError};
 
 pub use self::status::{PartStatus, ServiceStatus};

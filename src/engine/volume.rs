@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, EngineError};
-use crate::domain::app::App;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
 use crate::domain::time::Timestamp;
-use crate::domain::volume::{Mount, VolumeId, VolumeName, VolumeOf};
+use crate::domain::volume::{Mount, VolumeId, VolumeOf};
 use crate::host::podman::PodmanError;
 use crate::quadlet::service::LABEL as OF_SERVICE;
 use crate::quadlet::volume::LABEL;

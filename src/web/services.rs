@@ -55,7 +55,8 @@ pub(super) struct Head {
     pub failure: String,
     /// A revision is live.
     pub is_live: bool,
-    /// The tab that is open: `overview`, `logs`, `domains`, `traffic`, `terminal`, `files`, `source`, `webhooks`.
+    /// The tab that is open: `overview`, `logs`, `domains`, of the settings `files`, `source`, `traffic`, `webhooks`, or none
+    /// of these, but a `terminal`.
     pub tab: &'static str,
     /// Somebody stopped it.
     pub stopped: bool,
@@ -165,6 +166,11 @@ async fn index(
 }
 
 impl Head {
+    /// Whether a page of the settings is open.
+    pub fn is_setting(&self) -> bool {
+        ["files", "source", "traffic", "webhooks"].contains(&self.tab)
+    }
+
     /// What stands above the tabs of a service of which this is known.
     pub fn of(status: &ServiceStatus, tab: &'static str) -> Self {
         let (service, latest) = (&status.service, status.latest());

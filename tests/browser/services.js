@@ -50,7 +50,7 @@ test('a service: create, log, terminal, change, bring back, delete', { as: admin
   await page.locator('.xterm-rows', { hasText: 'at-42' }).waitFor();
   await page.locator('.xterm-rows', { hasText: 'sleep 1000000' }).waitFor();
 
-  await tab(page, 'Files').click();
+  await tab(page, 'Settings').click();
   const text = page.getByLabel('compose.yaml');
   assert.equal(await text.inputValue(), FILE);
   await text.fill(FILE.replace('hello from worker', 'good evening'));

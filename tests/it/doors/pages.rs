@@ -46,7 +46,7 @@ fn every_page_lets_in_who_may_come_in_and_hides_what_is_another_teams() {
     host.rivetr(["apps", "set", "blog", "--volume", "data:/data"]).succeeds();
     super::databases(&host);
     // It is stopped: what comes of it is a backup that failed, and its page.
-    host.rivetr(["backups", "take", "orders"]).fails();
+    host.rivetr(["backups", "take", "orders"]).fails().says("only while it runs");
     service(&host);
     host.rivetr(["teams", "create", "others"]).succeeds();
     let client = Client::new(&host);
