@@ -236,8 +236,12 @@ fn images() {
     builder.image = ImageSource::Build { build: Box::default(), reference };
     let mut user = service("worker");
     user.image = ImageSource::Reference(text("docker.io/library/own:latest"));
-    let files = write(&stack([builder, user])).unwrap().files;
+    let second = Container { service: text("yearly"), ..builder.clone() };
+    let files = write(&stack([builder, user, second])).unwrap().files;
     assert!(files["shop-worker.container"].text.contains("\nImage=shop-web.build\n"));
+    assert!(files["shop-yearly.container"].text.contains("\nImage=shop-yearly.build\n"));
+    assert!(files["shop-yearly.build"].text.contains("After=shop-web-build.service\n"));
+    assert!(!files["shop-web.build"].text.contains("After="));
 }
 
 #[test]
