@@ -49,7 +49,7 @@ pub(super) fn refuse_unreadable(database: &Database, to: &ImageRef) -> Result<()
 /// and none can go back once they `ran`.
 fn unreadable(kind: DatabaseKind, from: &ImageRef, to: &ImageRef, ran: bool) -> Option<String> {
     let (from, to) = (from.to_string(), to.to_string());
-    let ((old_name, old), (new_name, new)) = (from.rsplit_once(':')?, to.rsplit_once(':')?);
+    let ((old_name, old), (new_name, new)) = (tag(&from)?, tag(&to)?);
     let (old, new) = (Version::of(old)?, Version::of(new)?);
     let rigid = matches!(kind, DatabaseKind::Postgres | DatabaseKind::Mongodb);
     let title = kind.title();
@@ -70,6 +70,11 @@ fn unreadable(kind: DatabaseKind, from: &ImageRef, to: &ImageRef, ran: bool) -> 
     })
 }
 
+/// The name of an image and its tag. A digest says nothing of the version.
+fn tag(image: &str) -> Option<(&str, &str)> {
+    image.split_once('@').map_or(image, |(image, _)| image).rsplit_once(':')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,7 +85,7 @@ mod tests {
             let image = |text| ImageRef::parse(text).unwrap();
             unreadable(kind, &image(from), &image(to), ran).is_none()
         };
-        let check = |kind, from, to| ran(kind, from, to, true);
+        let check = |kind, from: &str, to: &str| ran(kind, from, to, true);
         assert!(check(DatabaseKind::Postgres, "postgres:17.2", "postgres:17.1"));
         assert!(!check(DatabaseKind::Postgres, "postgres:17", "postgres:18"));
         assert!(!check(DatabaseKind::Postgres, "postgres:17", "postgres:16"));
@@ -95,6 +100,8 @@ mod tests {
         assert!(!check(DatabaseKind::Mysql, "mysql:8.0", "mysql:9"), "8.4 lies between");
         assert!(!check(DatabaseKind::Mysql, "mysql:8.4", "mysql:8.0"));
         assert!(check(DatabaseKind::Postgres, "postgres:17", "example.org/mine:1"), "nobody can tell");
+        let digests = ["1", "2"].map(|digit| format!("postgres@sha256:{}", digit.repeat(64)));
+        assert!(check(DatabaseKind::Postgres, &digests[0], &digests[1]), "nobody can tell");
         assert!(check(DatabaseKind::Valkey, "valkey:8.1", "valkey:latest"), "nobody can tell");
     }
 }
