@@ -403,6 +403,6 @@ impl Engine {
 }
 
 /// A command in words of its own.
-fn words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
-    words.into_iter().map(|word| word.as_ref().to_owned()).collect()
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }

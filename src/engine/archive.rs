@@ -72,7 +72,7 @@ impl Engine {
                 &ATTRIBUTES[..],
                 &["--directory", &place, "--file", &part, "."],
             ]),
-            words(["mv", "--no-target-directory", part.as_str(), whole.as_str()]),
+            words(&["mv", "--no-target-directory", &part, &whole]),
         ]);
         let description = format!("Archive of the volume {volume}");
         let work = Work { what: "volume", description: &description, commands, finally, file_max };
@@ -144,7 +144,7 @@ impl Engine {
             Manager::User => &["podman", "unshare"][..],
             Manager::System => &[],
         };
-        words(seen.iter().copied().chain(command))
+        seen.iter().copied().chain(command).map(str::to_owned).collect()
     }
 
     async fn run_archiving(&self, work: Work<'_>, log: &Path) -> Result<(), EngineError> {

@@ -163,13 +163,12 @@ impl<T> Remembered<T> {
         if self.stirs.has_changed().unwrap_or(false) {
             self.known = None;
         }
-        let known = match self.known.take() {
-            Some(known) => known,
-            None => {
-                // What happens from here on is asked for at the next look.
-                self.stirs.borrow_and_update();
-                ask.await?
-            }
+        let known = if let Some(known) = self.known.take() {
+            known
+        } else {
+            // What happens from here on is asked for at the next look.
+            self.stirs.borrow_and_update();
+            ask.await?
         };
         Ok(self.known.insert(known))
     }

@@ -325,7 +325,7 @@ fn a_database_gets_another_name_while_its_image_is_still_on_its_way() {
         .succeeds();
     relay.wait_until_reached();
     // Nothing arrives any more, so that whoever waited for it would wait until the pull is given up.
-    host.rivetr(["databases", "rename", "orders", "sales", "--no-wait"]).succeeds();
+    host.rivetr(["databases", "rename", "orders", "sales"]).succeeds();
     relay.open();
     let shown = || host.rivetr(["databases", "show", "sales", "--json"]).succeeds().json();
     assert_eq!(soon(shown, |shown| shown["state"] == "running")["state"], "running");

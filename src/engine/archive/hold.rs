@@ -45,10 +45,11 @@ impl Engine {
                 if names.is_empty() {
                     return Ok(Held::default());
                 }
-                let pause = ["podman", "pause"].into_iter().chain(names.iter().map(String::as_str));
+                let mut pause = words(&["podman", "pause"]);
+                pause.extend(names.iter().cloned());
                 // One by one: a container that has ended meanwhile keeps no other from going on.
-                let release = names.iter().map(|name| words(["podman", "unpause", name.as_str()])).collect();
-                Ok(Held { hold: vec![words(pause)], release })
+                let release = names.iter().map(|name| words(&["podman", "unpause", name])).collect();
+                Ok(Held { hold: vec![pause], release })
             }
             Hold::Stop => {
                 let halting = self.halting(volume).await?;
@@ -108,7 +109,9 @@ impl Halting {
         if units.is_empty() {
             return Vec::new();
         }
-        let command = ["systemctl", self.manager].into_iter().chain(verb.iter().copied());
-        vec![words(command.chain(units.iter().map(String::as_str)))]
+        let mut command = words(&["systemctl", self.manager]);
+        command.extend(words(verb));
+        command.extend(units.iter().cloned());
+        vec![command]
     }
 }

@@ -112,6 +112,7 @@ impl Engine {
 
     /// Hears of it when something may have become of what is wrong with backups: one has ended, was tried or removed,
     /// what is backed up is other than before, or it was looked whether one is late.
+    #[must_use]
     pub fn backups_stir(&self) -> watch::Receiver<()> {
         self.0.backups.moved.subscribe()
     }
