@@ -79,6 +79,7 @@ use crate::domain::deployment::{Deployment, DeploymentId, State};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::service::ServiceId;
 use crate::domain::time::Timestamp;
+use crate::domain::volume::VolumeOf;
 use crate::host::backups::BackupFiles;
 use crate::host::certificates::Certificates;
 use crate::host::git::Git;
@@ -245,7 +246,10 @@ struct Inner {
     pushing: Mutex<BTreeSet<String>>,
     applying: apply::Locks,
     archiving: tokio::sync::Mutex<()>,
+    steady: apply::Locks<VolumeOf>,
     tending: apply::Locks<DatabaseId>,
+    /// The databases that are about to get another name, as often as that was asked for.
+    renaming: Mutex<Vec<DatabaseId>>,
     running_apart: apply::Locks,
     jobs: apply::Locks,
     pulling: apply::Locks<String>,
@@ -287,7 +291,9 @@ impl Engine {
             pushing: Mutex::default(),
             applying: apply::Locks::default(),
             archiving: tokio::sync::Mutex::default(),
+            steady: apply::Locks::default(),
             tending: apply::Locks::default(),
+            renaming: Mutex::default(),
             running_apart: apply::Locks::default(),
             jobs: apply::Locks::default(),
             pulling: apply::Locks::default(),
@@ -393,4 +399,9 @@ impl Engine {
         // An error says that nobody listens, which is fine.
         self.0.moved.send((deployment.id, deployment.state)).ok();
     }
+}
+
+/// A command in words of its own.
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }

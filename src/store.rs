@@ -60,7 +60,9 @@ mod testing;
 pub use address::AllocateError;
 pub use app::{CreateAppError, DeleteAppError, SetHostError, SetSourceError};
 pub use audit::{AuditFilter, AuditRow, Chain, Entry};
-pub use backup::{BackupError, BackupKey, DataOf, DestinationError, NewBackup, StoredDestination};
+pub use backup::{
+    BackupError, BackupHead, BackupKey, BackupsOf, DataOf, DestinationError, NewBackup, StoredDestination,
+};
 pub use certificate::{AskCertificateError, OrderBegun};
 pub use change::ChangeAppError;
 pub use damage::cure;

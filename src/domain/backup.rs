@@ -2,16 +2,18 @@
 
 mod retention;
 mod schedule;
+mod source;
 
 use std::fmt;
 
 pub use self::retention::{Kept, Retention, expired};
 pub use self::schedule::{Schedule, When};
+pub use self::source::Source;
 use super::database::{DatabaseId, DatabaseKind, Dump};
 use super::name::Slug;
 use super::person::TeamId;
 use super::time::Timestamp;
-use super::volume::{VolumeId, VolumeName};
+use super::volume::{VolumeId, VolumeName, VolumeOf};
 
 /// A backup's number in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -364,6 +366,12 @@ impl Subject {
             ("volume", name) => VolumeId::parse(name).ok().map(Self::Volume),
             _ => None,
         }
+    }
+
+    /// How those begin that are volumes of an app or a service, as they are shown.
+    #[must_use]
+    pub fn prefix_of(of: &VolumeOf) -> String {
+        format!("volume/{}", of.prefix())
     }
 }
 

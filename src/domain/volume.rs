@@ -139,12 +139,20 @@ impl VolumeId {
     }
 }
 
+impl VolumeOf {
+    /// How the names of its volumes to Podman begin; those of an app with a longer name may begin so too.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::App(app) => format!("{UNIT_PREFIX}{app}-"),
+            Self::Service(service) => format!("{SERVICE_PREFIX}{service}_"),
+        }
+    }
+}
+
 impl fmt::Display for VolumeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.of {
-            VolumeOf::App(app) => write!(f, "{UNIT_PREFIX}{app}-{}", self.own),
-            VolumeOf::Service(service) => write!(f, "{SERVICE_PREFIX}{service}_{}", self.own),
-        }
+        write!(f, "{}{}", self.of.prefix(), self.own)
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Engine, EngineError, steps};
 use crate::domain::app::{App, NewApp};
 use crate::domain::name::{HostName, Slug};
 use crate::domain::source::{GitAccess, GitToken, Source};
+use crate::domain::volume::VolumeOf;
 use crate::quadlet::path::Owner;
 
 /// How long to wait before a deletion that did not go through is tried again.
@@ -25,9 +26,8 @@ impl Engine {
         new.hosts = self.own_hosts(&new.slug, new.hosts)?;
         let _alone = self.0.changing.lock().await;
         self.check_runtime(&new.slug, &new.settings, None, administrator).await?;
-        if !administrator {
-            self.refuse_volumes_of_others(&new).await?;
-        }
+        let of = VolumeOf::App(new.slug.clone());
+        self.refuse_volumes_of_others(&of, &new.project, administrator).await?;
         let _sealing = self.0.sealing.read().await;
         self.seal_first(&mut new)?;
         let whose = format!("app/{}", new.slug);

@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use self::hold::Held;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, words};
 use crate::domain::backup::Hold;
+use crate::domain::volume::VolumeId;
 use crate::host::layout::Manager;
 use crate::host::podman::NamedVolume;
 use crate::host::spool::Spooled;
@@ -25,6 +26,11 @@ const LIMIT: Duration = Duration::from_hours(1);
 const LEFT_TO_OTHERS: u64 = 512 << 20;
 /// How much of what Podman said is told, in bytes.
 const TAIL: u64 = 2 << 10;
+/// The extended attributes that are kept, as records of the archive (`SCHILY.xattr.user.…`): what programs noted beside
+/// their files, and what a program may do that is not root. Others say nothing elsewhere.
+const ATTRIBUTES: [&str; 3] = ["--xattrs", "--xattrs-include=user.*", "--xattrs-include=security.capability"];
+/// The form that has them. When a file was last read or moved about is nobody's.
+const FORM: [&str; 2] = ["--format=posix", "--pax-option=delete=atime,delete=ctime"];
 /// What the names of these units begin with.
 const UNITS: &str = "rivetr-archive-";
 
@@ -47,6 +53,11 @@ impl AsyncRead for Archive {
 impl Engine {
     /// The data of a volume as an archive, as of one moment: what mounts it and runs is held meanwhile.
     pub(super) async fn archive_volume(&self, volume: &str, hold: Hold) -> Result<Archive, EngineError> {
+        // Before the other lock: who has this one waits for no archive.
+        let _steady = match VolumeId::parse(volume) {
+            Ok(volume) => Some(self.steady(volume.of()).await),
+            Err(_) => None,
+        };
         let _alone = self.0.archiving.lock().await;
         let spooled = self.machine().spool.begin().map_err(EngineError::internal)?;
         let file_max = Some(room_for(&spooled, volume)?);
@@ -55,8 +66,13 @@ impl Engine {
         let (part, whole) = (spooled.part().display().to_string(), spooled.whole().display().to_string());
         let Held { hold: mut commands, release: finally } = self.held(volume, hold).await?;
         commands.extend([
-            self.tar(&["--create", "--numeric-owner", "--directory", &place, "--file", &part, "."]),
-            words(["mv", "--no-target-directory", &part, &whole]),
+            self.tar(&[
+                &["--create", "--numeric-owner"],
+                &FORM[..],
+                &ATTRIBUTES[..],
+                &["--directory", &place, "--file", &part, "."],
+            ]),
+            words(&["mv", "--no-target-directory", &part, &whole]),
         ]);
         let description = format!("Archive of the volume {volume}");
         let work = Work { what: "volume", description: &description, commands, finally, file_max };
@@ -83,7 +99,7 @@ impl Engine {
         let place = podman.volume_place(&volume.name).await.map_err(EngineError::internal)?;
         let path = archive.display().to_string();
         let how = ["--extract", "--numeric-owner", "--same-owner", "--same-permissions"];
-        let commands = vec![self.tar(&[&how[..], &["--directory", &place, "--file", &path]].concat())];
+        let commands = vec![self.tar(&[&how, &ATTRIBUTES, &["--directory", &place, "--file", &path]])];
         let description = format!("Data of the volume {}", volume.name);
         let filled = self.run_archiving(Work::plain("fill", &description, commands), log).await;
         if filled.is_err() {
@@ -102,7 +118,8 @@ impl Engine {
         let _alone = self.0.archiving.lock().await;
         let place = self.machine().podman.volume_place(volume).await.map_err(EngineError::internal)?;
         let path = archive.display().to_string();
-        let compare = self.tar(&["--compare", "--numeric-owner", "--directory", &place, "--file", &path]);
+        let compare =
+            self.tar(&[&["--compare", "--numeric-owner"], &["--directory", &place, "--file", &path]]);
         let description = format!("Comparison of the volume {volume}");
         self.run_archiving(Work::plain("compare", &description, vec![compare]), log).await
     }
@@ -117,8 +134,8 @@ impl Engine {
     }
 
     /// `tar` as it sees the files of containers. Podman's own export leaves out whose the volume itself is.
-    fn tar(&self, rest: &[&str]) -> Vec<String> {
-        self.inside(["tar"].iter().chain(rest).copied())
+    fn tar(&self, rest: &[&[&str]]) -> Vec<String> {
+        self.inside(["tar"].into_iter().chain(rest.iter().copied().flatten().copied()))
     }
 
     /// A command among the users of containers, who own what is in volumes.
@@ -127,7 +144,7 @@ impl Engine {
             Manager::User => &["podman", "unshare"][..],
             Manager::System => &[],
         };
-        words(seen.iter().copied().chain(command))
+        seen.iter().copied().chain(command).map(str::to_owned).collect()
     }
 
     async fn run_archiving(&self, work: Work<'_>, log: &Path) -> Result<(), EngineError> {
@@ -179,8 +196,4 @@ fn no_room(volume: &str) -> EngineError {
         "there is no room on this disk to put the volume {volume} together: an archive of it lies in rivetr's folder \
          spool/ while it is made; make room there"
     ))
-}
-
-fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    words.into_iter().map(str::to_owned).collect()
 }

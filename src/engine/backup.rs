@@ -36,7 +36,7 @@ use crate::vault::stream::Packed;
 pub use self::board::{Concern, KeptThing, Trouble};
 pub(super) use self::import::Ending;
 pub use self::place::NewDestination;
-pub use self::source::Source;
+pub use crate::domain::backup::Source;
 
 /// How many backups are made or restored at once, of whatever: each reads a disk from end to end.
 const AT_ONCE: usize = 2;
@@ -109,7 +109,7 @@ impl Engine {
             if let Some(Err(error)) = made {
                 tracing::error!(backup = id.0, %error, "a backup is not stored as it is");
             }
-            engine.0.backups.moved.send_replace(());
+            engine.stir_backups();
         });
         Ok(backup)
     }
@@ -193,6 +193,7 @@ impl Engine {
         }
         self.remove_backup_file(&backup.place, &backup.file()).await?;
         self.0.writer.remove_backup(id).await?;
+        self.stir_backups();
         Ok(backup)
     }
 
@@ -206,6 +207,7 @@ impl Engine {
             }
             None => self.0.writer.remove_schedule(&subject).await.map(drop)?,
         }
+        self.stir_backups();
         match of {
             Source::Database(database) => self.tend(database.id, false).await,
             Source::Volume(volume, _) => Ok(self.tend_volume_backups(volume).await?),

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::{Engine, EngineError};
 use crate::domain::app::App;
 use crate::domain::deployment::{Deployment, IllegalMove};
+use crate::domain::volume::VolumeOf;
 use crate::host::workspace::LogFile;
 use crate::quadlet::path::Owner;
 
@@ -19,6 +20,7 @@ pub(super) struct Context {
     /// The deployment was taken up where an earlier run of rivetr left it: the step it is in may be half done.
     pub resumed: bool,
     log: Option<LogFile>,
+    steady: Option<OwnedMutexGuard<()>>,
 }
 
 /// Somebody wants a deployment to end before it is done.
@@ -80,7 +82,7 @@ impl Context {
         }
         let app = engine.reader().app_by_id(deployment.app).await?;
         let app = app.ok_or_else(|| EngineError::no_app(&deployment.app_slug))?;
-        Ok(Self { engine: engine.clone(), app, resumed: true, log: log.ok() })
+        Ok(Self { engine: engine.clone(), app, resumed: true, log: log.ok(), steady: None })
     }
 
     /// Halts where a unit of the app was changed by hand and nobody has decided yet what is to become of that.
@@ -95,6 +97,30 @@ impl Context {
             Err(EngineError::Conflict { message, .. }) => Err(Halt::Failed(message)),
             other => Ok(other?),
         }
+    }
+
+    /// From now on nobody holds the containers of the app still for a copy of a volume, which would let no check of them end
+    /// well.
+    pub async fn be_steady(&mut self, deployment: &Deployment) {
+        if self.steady.is_some() {
+            return;
+        }
+        let (engine, of) = (self.engine.clone(), VolumeOf::App(self.app.slug.clone()));
+        let mut steady = std::pin::pin!(engine.steady(&of));
+        let guard = tokio::select! {
+            biased;
+            guard = &mut steady => guard,
+            () = std::future::ready(()) => {
+                self.say(deployment, "       Waiting: its containers are held for the copy of a volume, or scaled");
+                steady.await
+            }
+        };
+        self.steady = Some(guard);
+    }
+
+    /// It has come up: its containers may be held again.
+    pub fn is_up(&mut self) {
+        self.steady = None;
     }
 
     /// Writes a line for the person who watches. A log that cannot be written does not stop a deployment.

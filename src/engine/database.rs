@@ -199,6 +199,9 @@ impl Engine {
             return Err(DatabaseError::NameTaken(to).into());
         }
         let after = {
+            // Whoever waits for its start holds the lock, and lets go when the unit is stopped; who pulls, when it hears
+            // of this.
+            let _renaming = self.begin_renaming(before.id);
             self.halt_database(&before).await?;
             let _alone = self.0.tending.take(before.id).await;
             self.halt_database(&before).await?;
@@ -206,6 +209,7 @@ impl Engine {
             self.move_database_units(&before, &after).await?;
             after
         };
+        self.stir_backups();
         self.tend_soon(after.id, true);
         self.tell_linked_apps(after.id).await?;
         Ok(after)

@@ -59,6 +59,9 @@ async fn drive(engine: &Engine, id: DeploymentId, mut stop: StopSignal) -> Resul
             }
             Err(halt) => end(&mut context, deployment, halt).await?,
         };
+        if !matches!(next.state, State::Starting | State::Checking) {
+            context.is_up();
+        }
         deployment = Box::pin(store_at_last(&mut context, &was, next)).await?;
         if was.state == State::Retiring && deployment.state == State::Live {
             engine.watch_over(&deployment);
@@ -89,8 +92,14 @@ async fn step(context: &mut Context, mut deployment: Deployment) -> Result<Deplo
         }
         State::Fetching => steps::fetch::run(context, deployment).await,
         State::Building => steps::build::run(context, deployment).await,
-        State::Starting => steps::start::run(context, deployment).await,
-        State::Checking => steps::check::run(context, deployment).await,
+        State::Starting | State::Checking => {
+            context.be_steady(&deployment).await;
+            if deployment.state == State::Starting {
+                steps::start::run(context, deployment).await
+            } else {
+                steps::check::run(context, deployment).await
+            }
+        }
         State::Switching => steps::switch::run(context, deployment).await,
         State::Retiring => steps::retire::run(context, deployment).await,
         State::Live | State::Failed | State::Cancelled | State::Superseded => Ok(deployment),

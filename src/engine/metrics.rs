@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{BackupConcern, Engine, EngineError};
 use crate::domain::deployment::State;
+use crate::store::BackupsOf;
 
 pub use crate::proxy::metrics::{AppCounts, BUCKETS_MS, Counts};
 
@@ -67,7 +68,7 @@ impl Engine {
             apps: self.reader().app_count().await?,
             unfinished: open.map(|state| (state, within(state))).collect(),
             ended: self.0.ends.read(),
-            backup_concerns: self.backup_concerns().await?,
+            backup_concerns: self.backup_concerns(BackupsOf::All).await?,
             proxy,
         })
     }

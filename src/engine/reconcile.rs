@@ -117,10 +117,11 @@ impl Engine {
     }
 
     async fn everything(&self) -> Vec<Touched> {
-        let (apps, databases) = (self.reader().apps().await, self.reader().databases().await);
+        let (apps, databases) = (self.reader().apps().await, self.reader().every_database().await);
         match (apps, databases) {
             (Ok(apps), Ok(databases)) => {
-                let databases = databases.into_iter().map(|database| Touched::Database(database.slug));
+                let kept = databases.into_iter().filter(|database| database.deleted.is_none());
+                let databases = kept.map(|database| Touched::Database(database.slug));
                 apps.into_iter().map(|app| Touched::App(app.slug)).chain(databases).collect()
             }
             (Err(error), _) | (_, Err(error)) => {

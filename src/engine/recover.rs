@@ -139,14 +139,9 @@ impl Engine {
 
     /// Brings every database to where it should be; those in the trash too, where that was interrupted.
     async fn recover_databases(self) {
-        let (kept, gone) = (self.reader().databases().await, self.reader().trashed_databases().await);
-        match (kept, gone) {
-            (Ok(kept), Ok(gone)) => {
-                for database in kept.iter().chain(&gone) {
-                    self.tend_soon(database.id, false);
-                }
-            }
-            (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "databases not looked after"),
+        match self.reader().every_database().await {
+            Ok(all) => all.iter().for_each(|database| self.tend_soon(database.id, false)),
+            Err(error) => tracing::error!(%error, "databases not looked after"),
         }
     }
 

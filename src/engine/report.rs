@@ -126,7 +126,8 @@ impl Engine {
         for one in self.reader().unfinished().await? {
             wanted.push((format!("deployment {} of {}", one.number, one.app_slug), one.state.to_string()));
         }
-        for database in self.reader().databases().await? {
+        let databases = self.reader().every_database().await?.into_iter();
+        for database in databases.filter(|database| database.deleted.is_none()) {
             let wish = match database.wish {
                 database::Wish::Run => "runs",
                 database::Wish::Stop => "is stopped",

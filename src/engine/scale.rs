@@ -13,6 +13,7 @@ use crate::domain::app::{App, Replicas, Wish};
 use crate::domain::deployment::Deployment;
 use crate::domain::name::Slug;
 use crate::domain::runtime::policy;
+use crate::domain::volume::VolumeOf;
 use crate::quadlet::path::Owner;
 
 impl Engine {
@@ -114,6 +115,7 @@ impl Engine {
                 self.converge(&app).await?;
             }
             Wish::Start => {
+                let _steady = self.steady(&VolumeOf::App(app.slug.clone())).await;
                 self.converge(&app).await?;
                 let answered = self.all_answer(&app, &live, 1).await;
                 // Whoever does not answer yet is to run all the same, as after a crash.
@@ -124,6 +126,7 @@ impl Engine {
                 answered?;
             }
             Wish::Run if anyway => {
+                let _steady = self.steady(&VolumeOf::App(app.slug.clone())).await;
                 self.start_release(&app, Start::Everything).await?;
                 self.all_answer(&app, &live, 1).await?;
             }
@@ -163,6 +166,7 @@ impl Engine {
             .map_err(|error| EngineError::Conflict { field: "replicas", message: error.to_string() })?;
         self.carry_dropins(&before, &release)?;
         self.failpoint("scaling");
+        let _steady = self.steady(&VolumeOf::App(app.slug.clone())).await;
         self.converge(&app).await?;
         if app.wish == Wish::Run {
             self.all_answer(&app, &release, serving.saturating_add(1)).await?;

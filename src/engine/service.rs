@@ -27,6 +27,7 @@ use crate::domain::service::{
     BYTES_MAX, FILES_MAX, Files, Followed, Revision, RevisionId, Service, unit_prefix,
 };
 use crate::domain::source::GitToken;
+use crate::domain::volume::VolumeOf;
 use crate::plan;
 use crate::store::{NewRevision, ServiceError};
 
@@ -88,6 +89,8 @@ impl Engine {
         let NewService { slug, project, files, repository } = new;
         check_size(&files)?;
         let _alone = self.0.changing.lock().await;
+        let of = VolumeOf::Service(slug.clone());
+        self.refuse_volumes_of_others(&of, &project, administrator).await?;
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|error| EngineError::Unavailable(error.to_string()))?;
         let salt = hex(&salt);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Engine, EngineError};
-use crate::domain::app::{App, NewApp};
+use crate::domain::app::App;
 use crate::domain::name::Slug;
 use crate::domain::time::Timestamp;
-use crate::domain::volume::{Mount, VolumeName};
+use crate::domain::volume::{Mount, VolumeId, VolumeName, VolumeOf};
 use crate::host::podman::PodmanError;
 use crate::quadlet::volume::LABEL;
 
@@ -79,19 +79,32 @@ impl Engine {
         }
     }
 
-    /// Volumes wait for an app of their name to come back, but not for one of another team.
-    pub(super) async fn refuse_volumes_of_others(&self, new: &NewApp) -> Result<(), EngineError> {
-        let Some(project) = self.reader().project(&new.project).await? else {
+    /// Volumes wait for an app or a service of their name to come back, but not for one of another team: who administers
+    /// this instance has to say so, by deleting them.
+    pub(super) async fn refuse_volumes_of_others(
+        &self,
+        of: &VolumeOf,
+        project: &Slug,
+        administrator: bool,
+    ) -> Result<(), EngineError> {
+        let Some(project) = self.reader().project(project).await? else {
             return Ok(()); // which the store says
         };
-        let own = self.reader().former_team(&new.slug).await? == Some(project.team);
-        if own || !self.volumes(false).await?.iter().any(|volume| volume.app == new.slug) {
+        let may_be_others = match self.reader().former_team(of).await? {
+            Some(former) => former != project.team,
+            None => !administrator && matches!(of, VolumeOf::App(_)),
+        };
+        if !may_be_others {
+            return Ok(());
+        }
+        let there = self.machine().podman.all_volumes().await.map_err(EngineError::internal)?;
+        let is_of = |name: &str| VolumeId::parse(name).is_ok_and(|volume| volume.of() == of);
+        if !there.iter().any(|volume| is_of(&volume.name)) {
             return Ok(());
         }
         let message = format!(
-            "volumes of a deleted app {} are still here, and they are not this team's: choose another name, or ask \
-             who administers this instance to delete them",
-            new.slug
+            "volumes of a deleted {of} are still here, and they are not this team's: choose another name, or ask who \
+             administers this instance to delete them"
         );
         Err(EngineError::Conflict { field: "name", message })
     }

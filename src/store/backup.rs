@@ -1,6 +1,7 @@
 //! Backups, and what was restored from them. Keys are sealed before they get here.
 
 mod destination;
+mod head;
 mod key;
 mod restore;
 mod schedule;
@@ -9,6 +10,7 @@ use rusqlite::{Connection, Row, Transaction};
 use thiserror::Error;
 
 pub use self::destination::{DestinationError, StoredDestination};
+pub use self::head::{BackupHead, BackupsOf};
 pub use self::key::BackupKey;
 pub use self::restore::DataOf;
 use super::error::StoreError;

@@ -43,7 +43,7 @@ pub struct NewDatabase {
     pub credentials: Credentials,
     /// What its volume is called.
     pub volume: String,
-    /// It is made for a restore alone, and does not count as what its team uses.
+    /// It is made for a restore alone: it is in no list, and does not count as what its team uses.
     pub scratch: bool,
 }
 
@@ -189,7 +189,7 @@ impl Writer {
             refuse_name(tx, id, &database.slug)?;
             refuse_port(tx, id, database.settings.public.as_ref())?;
             quota::of_returned_database(tx, &database)?.map_err(DatabaseError::OverQuota)?;
-            tx.execute("UPDATE database SET deleted = NULL WHERE id = ?1", [id.0])
+            tx.execute("UPDATE database SET deleted = NULL, scratch = 0 WHERE id = ?1", [id.0])
                 .map_err(StoreError::from)?;
             resident::give(tx, &database.project, &database.unit_name())?;
             there(tx, id)
@@ -205,15 +205,22 @@ impl Writer {
 }
 
 impl Reader {
-    /// Every database that is not in the trash, by name.
+    /// Every database that somebody made and that is not in the trash, by name.
     pub async fn databases(&self) -> Result<Vec<Database>, StoreError> {
-        self.read(|tx| select(tx, "WHERE database.deleted IS NULL ORDER BY database.slug", [])).await
+        let rest = "WHERE database.deleted IS NULL AND NOT database.scratch ORDER BY database.slug";
+        self.read(move |tx| select(tx, rest, [])).await
     }
 
     /// The databases in the trash, the last one first.
     pub async fn trashed_databases(&self) -> Result<Vec<Database>, StoreError> {
-        let rest = "WHERE database.deleted IS NOT NULL ORDER BY database.deleted DESC, database.id DESC";
+        let rest = "WHERE database.deleted IS NOT NULL AND NOT database.scratch \
+                    ORDER BY database.deleted DESC, database.id DESC";
         self.read(move |tx| select(tx, rest, [])).await
+    }
+
+    /// All that there is, by name: also what is in the trash, and what a restore made for itself.
+    pub async fn every_database(&self) -> Result<Vec<Database>, StoreError> {
+        self.read(move |tx| select(tx, "ORDER BY database.slug, database.id", [])).await
     }
 
     /// The database of that name.
@@ -244,7 +251,8 @@ fn create(tx: &Transaction<'_>, new: NewDatabase, now: Timestamp) -> Result<Data
     let Limits { memory, cpus } = limits;
     tx.execute(
         "INSERT INTO database (slug, project, kind, image, config, memory, cpus, port, allow, user, name, password, \
-         root_password, volume, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         root_password, volume, created, scratch) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         (
             slug.as_str(),
             project.id.0,
@@ -261,6 +269,7 @@ fn create(tx: &Transaction<'_>, new: NewDatabase, now: Timestamp) -> Result<Data
             root_password.0,
             volume,
             now.0,
+            scratch,
         ),
     )
     .map_err(StoreError::from)?;
@@ -298,12 +307,13 @@ pub(super) fn of_project(tx: &Transaction<'_>, project: i64) -> Result<Vec<Datab
     select(tx, "WHERE database.project = ?1 ORDER BY database.slug", [project])
 }
 
-/// The databases of a team that are not in the trash, with what each may use.
+/// The databases that a team made and that are not in the trash, with what each may use.
 pub(super) fn of_team(
     connection: &Connection,
     team: TeamId,
 ) -> Result<Vec<(DatabaseId, Slug, Limits)>, StoreError> {
-    let rest = "WHERE project.team = ?1 AND database.deleted IS NULL ORDER BY database.id";
+    let rest =
+        "WHERE project.team = ?1 AND database.deleted IS NULL AND NOT database.scratch ORDER BY database.id";
     let all = select(connection, rest, [team.0])?.into_iter();
     Ok(all.map(|database| (database.id, database.slug, database.settings.limits)).collect())
 }
@@ -312,7 +322,8 @@ fn by_slug(connection: &Connection, slug: &Slug) -> Result<Option<Database>, Sto
     Ok(select(connection, "WHERE database.slug = ?1 AND database.deleted IS NULL", [slug.as_str()])?.pop())
 }
 
-fn by_id(connection: &Connection, id: DatabaseId) -> Result<Option<Database>, StoreError> {
+/// The database of that number, in the trash or not, in the transaction at hand.
+pub(super) fn by_id(connection: &Connection, id: DatabaseId) -> Result<Option<Database>, StoreError> {
     Ok(select(connection, "WHERE database.id = ?1", [id.0])?.pop())
 }
 

@@ -1,4 +1,4 @@
-//! Whose an app was that is gone: its volumes may be here still.
+//! Whose an app or a service was that is gone: its volumes may be here still.
 
 use rusqlite::Transaction;
 
@@ -7,16 +7,19 @@ use super::reader::Reader;
 use super::row;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
+use crate::domain::volume::VolumeOf;
 
 impl Reader {
-    /// The team whose app of that name was deleted last, if none has the name since.
-    pub async fn former_team(&self, app: &Slug) -> Result<Option<TeamId>, StoreError> {
-        let app = app.clone();
-        self.read(move |tx| {
-            let sql = "SELECT team FROM former_app WHERE slug = ?1";
-            row::first(tx, sql, [app.as_str()], |row| Ok(TeamId(row::number(row, "team")?)))
-        })
-        .await
+    /// The team whose app or service of that name was deleted last.
+    pub async fn former_team(&self, of: &VolumeOf) -> Result<Option<TeamId>, StoreError> {
+        let (sql, slug) = match of {
+            VolumeOf::App(app) => ("SELECT team FROM former_app WHERE slug = ?1", app.clone()),
+            VolumeOf::Service(service) => {
+                ("SELECT team FROM former_service WHERE slug = ?1", service.clone())
+            }
+        };
+        self.read(move |tx| row::first(tx, sql, [slug.as_str()], |row| Ok(TeamId(row::number(row, "team")?))))
+            .await
     }
 }
 

@@ -85,14 +85,7 @@ impl Reader {
                 Err(_) => Ok(None),
             },
             Object::Volume => match VolumeId::parse(&name).as_ref().map(VolumeId::of) {
-                Ok(VolumeOf::App(app)) => {
-                    let former = "SELECT team FROM former_app WHERE slug = ?1";
-                    by(tx, &format!("{OF_APP} WHERE app.slug = ?1 UNION ALL {former}"), [app.as_str()])
-                }
-                Ok(VolumeOf::Service(service)) => {
-                    let former = "SELECT team FROM former_service WHERE slug = ?1";
-                    by(tx, &format!("{OF_SERVICE} UNION ALL {former}"), [service.as_str()])
-                }
+                Ok(of) => of_volume(tx, of),
                 Err(_) => Ok(None),
             },
             Object::Deployment => {
@@ -150,6 +143,20 @@ impl Reader {
             row::all(tx, &sql, [], |row| Ok((row::number(row, "host")?, TeamId(row::number(row, "team")?))))
         })
         .await
+    }
+}
+
+/// Whose a volume is: that of an app or a service that is gone is its former team's.
+pub(super) fn of_volume(connection: &Connection, of: &VolumeOf) -> Result<Option<TeamId>, StoreError> {
+    match of {
+        VolumeOf::App(app) => {
+            let former = "SELECT team FROM former_app WHERE slug = ?1";
+            by(connection, &format!("{OF_APP} WHERE app.slug = ?1 UNION ALL {former}"), [app.as_str()])
+        }
+        VolumeOf::Service(service) => {
+            let former = "SELECT team FROM former_service WHERE slug = ?1";
+            by(connection, &format!("{OF_SERVICE} UNION ALL {former}"), [service.as_str()])
+        }
     }
 }
 

@@ -365,6 +365,9 @@ mod tests {
         assert_eq!(orders.settings.limits.memory, Memory::parse("512M").ok());
         create(database("trial", "8G", true)).await.unwrap();
         let trial = store.reader.database(&slug("trial")).await.unwrap().unwrap();
+        // Nor while it is there.
+        let small = create(database("small", "8M", false)).await.unwrap();
+        store.writer.trash_database(small.id, NOW).await.unwrap();
         store.writer.trash_database(trial.id, NOW).await.unwrap();
         let more = |memory: &str| {
             let limits = Limits { memory: Memory::parse(memory).ok(), cpus: None };

@@ -250,8 +250,7 @@ fn create(
         return Err(ServiceError::OthersBefore(slug.clone()));
     }
     quota::of_new_service(tx, team)?.map_err(ServiceError::OverQuota)?;
-    let forget = tx.execute("DELETE FROM former_service WHERE slug = ?1", [slug.as_str()]);
-    forget.map_err(StoreError::from)?;
+    // Whose the name was stays known: what is made here may come to nothing, and the volumes stay theirs.
     let insert = "INSERT INTO service (slug, project, salt, created) VALUES (?1, ?2, ?3, ?4) RETURNING id";
     let id = tx.query_row(insert, (slug.as_str(), project, salt, now.0), |row| row.get(0));
     let id = ServiceId(id.map_err(StoreError::from)?);

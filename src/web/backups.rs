@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::error::PageError;
+use super::live::Remembered;
 use super::moment::Moment;
 use super::shell::{Shell, Visit};
 use super::view::{self, Mark};
@@ -20,6 +21,7 @@ use crate::domain::person::TeamId;
 use crate::domain::time::Timestamp;
 use crate::domain::volume::VolumeOf;
 use crate::engine::{BackupConcern, BackupSource, BackupTrouble, Engine, KeptThing, readable_bytes};
+use crate::store::BackupsOf;
 
 #[derive(Template)]
 #[template(path = "backups/index.html")]
@@ -100,32 +102,37 @@ async fn groups(engine: &Engine, person: &Person) -> Result<Vec<Group>, PageErro
     Ok(groups)
 }
 
-/// What is wrong with the backups that a person knows of.
-pub(super) async fn alarms(engine: &Engine, person: &Person) -> Result<Vec<Alarm>, PageError> {
-    let concerns = engine.backup_concerns().await?;
-    let seen = concerns.iter().filter(|concern| person.reach.sees(concern.source.team()));
-    Ok(seen.map(Alarm::of).collect())
+/// What is wrong with the backups that a person knows of, as long as a page is open: it is asked for anew only once
+/// something has become of one.
+pub(super) struct Alarms(Remembered<Vec<BackupConcern>>);
+
+impl Alarms {
+    /// Of a page that is about to be looked at.
+    pub fn new(engine: &Engine) -> Self {
+        Self(Remembered::new(engine.backups_stir()))
+    }
+
+    /// Those of now.
+    pub async fn look(&mut self, engine: &Engine, person: &Person) -> Result<Vec<Alarm>, PageError> {
+        let concerns = self.0.get(engine.backup_concerns(BackupsOf::All)).await?;
+        let seen = concerns.iter().filter(|concern| person.reach.sees(concern.source.team()));
+        Ok(seen.map(Alarm::of).collect())
+    }
 }
 
 /// What is wrong with the backups of one thing.
-pub(super) async fn alarms_of(engine: &Engine, subject: &Subject) -> Result<Vec<Alarm>, PageError> {
-    let concerns = engine.backup_concerns().await?;
-    Ok(concerns.iter().filter(|concern| concern.source.subject() == *subject).map(Alarm::of).collect())
+pub(super) async fn alarms_of(engine: &Engine, subject: Subject) -> Result<Vec<Alarm>, PageError> {
+    Ok(engine.backup_concerns(BackupsOf::One(subject)).await?.iter().map(Alarm::of).collect())
 }
 
 /// What is wrong with the backups of the volumes of an app or a service.
-pub(super) async fn alarms_of_volumes(engine: &Engine, of: &VolumeOf) -> Result<Vec<Alarm>, PageError> {
-    let concerns = engine.backup_concerns().await?;
-    let own = concerns.iter().filter(|concern| match &concern.source {
-        BackupSource::Volume(volume, _) => volume.of() == of,
-        BackupSource::Database(_) => false,
-    });
-    Ok(own.map(Alarm::of).collect())
+pub(super) async fn alarms_of_volumes(engine: &Engine, of: VolumeOf) -> Result<Vec<Alarm>, PageError> {
+    Ok(engine.backup_concerns(BackupsOf::Volumes(of)).await?.iter().map(Alarm::of).collect())
 }
 
 /// What is wrong with the backups of the volumes of an app.
 pub(super) async fn alarms_of_app(engine: &Engine, app: &Slug) -> Result<Vec<Alarm>, PageError> {
-    alarms_of_volumes(engine, &VolumeOf::App(app.clone())).await
+    alarms_of_volumes(engine, VolumeOf::App(app.clone())).await
 }
 
 impl Alarm {
@@ -160,7 +167,7 @@ impl Named {
 
 impl Row {
     fn of(kept: &KeptThing, now: Timestamp) -> Self {
-        let KeptThing { source, schedule, newest, good: _, checked, concern } = kept;
+        let KeptThing { source, schedule, newest, checked, concern } = kept;
         let mark = match (concern, newest) {
             (Some((trouble, _)), _) => mark_of(*trouble),
             (None, None) => Mark { class: "", icon: "unknown", word: "none yet" },

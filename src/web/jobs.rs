@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::app::{self, Head};
 use super::error::PageError;
-use super::form::{Errors, Form};
+use super::form::{Confirm, Errors, Form};
 use super::moment::{Moment, took};
 use super::shell::{Hx, Shell, Visit};
 use super::view::{self, Mark};
@@ -251,11 +251,16 @@ async fn enable(
 
 async fn delete(
     visit: Visit<Manage>,
+    shell: Shell,
     hx: Hx,
     State(engine): State<Engine>,
     Path((id, job)): Path<(String, String)>,
+    Form(confirm): Form<Confirm>,
 ) -> Result<Response, PageError> {
     let (app, job) = find(&engine, &visit.person, &id, &job).await?;
+    if let Err(errors) = confirm.is(job.plan.name.as_str()) {
+        return view::wrong(&one_page(&engine, shell, (&app, &job), None, (Wish::of(&job), errors)).await?);
+    }
     engine.delete_job(&app, &job).await?;
     visit.record(Deed::new("job.deleted", of_job(&job))).await;
     Ok(view::go(hx, &format!("/apps/{}/jobs", app.slug)))

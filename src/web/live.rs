@@ -10,6 +10,7 @@ use axum::extract::FromRef;
 use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{Stream, StreamExt as _, stream};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::PageError;
@@ -144,6 +145,35 @@ impl Sent {
     }
 }
 
+/// What is asked for only when something may have become of it, however often the page is looked at.
+pub(super) struct Remembered<T> {
+    stirs: watch::Receiver<()>,
+    known: Option<T>,
+}
+
+impl<T> Remembered<T> {
+    /// Nothing is known yet; `stirs` hears of it when something has become of it.
+    pub fn new(stirs: watch::Receiver<()>) -> Self {
+        Self { stirs, known: None }
+    }
+
+    /// What is known, asked for with `ask` if that may be other than before.
+    pub async fn get<E>(&mut self, ask: impl Future<Output = Result<T, E>>) -> Result<&T, E> {
+        // Once nothing can become of it any more, what is known holds.
+        if self.stirs.has_changed().unwrap_or(false) {
+            self.known = None;
+        }
+        let known = if let Some(known) = self.known.take() {
+            known
+        } else {
+            // What happens from here on is asked for at the next look.
+            self.stirs.borrow_and_update();
+            ask.await?
+        };
+        Ok(self.known.insert(known))
+    }
+}
+
 /// A number that tells two things apart, within one run of rivetr.
 pub(super) fn hash(what: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -162,4 +192,46 @@ where
             Err(error) => vec![Err(BoxError::from(format!("{error:?}")))],
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nothing_has_become_of_is_asked_for_once() {
+        let stirs = watch::Sender::new(());
+        let mut page = Remembered::new(stirs.subscribe());
+        let mut asked = 0;
+        let mut look = async |page: &mut Remembered<i32>| {
+            let ask = async {
+                asked += 1;
+                // The second time the store does not answer.
+                if asked == 2 { Err(()) } else { Ok(asked) }
+            };
+            page.get(ask).await.copied()
+        };
+        assert_eq!(look(&mut page).await, Ok(1));
+        assert_eq!(look(&mut page).await, Ok(1));
+        stirs.send_replace(());
+        assert_eq!(look(&mut page).await, Err(()));
+        assert_eq!(look(&mut page).await, Ok(3), "what was not answered is asked again");
+        stirs.send_replace(());
+        stirs.send_replace(());
+        assert_eq!(look(&mut page).await, Ok(4));
+        drop(stirs);
+        assert_eq!(look(&mut page).await, Ok(4));
+    }
+
+    #[tokio::test]
+    async fn what_happens_while_it_is_asked_for_is_seen_at_the_next_look() {
+        let stirs = watch::Sender::new(());
+        let mut page = Remembered::new(stirs.subscribe());
+        let ask = async {
+            stirs.send_replace(());
+            Ok::<_, ()>(1)
+        };
+        assert_eq!(page.get(ask).await, Ok(&1));
+        assert_eq!(page.get(async { Ok::<_, ()>(2) }).await, Ok(&2));
+    }
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::response::sse::Event;
 use serde::Deserialize;
 
-use super::backups::{self, Alarm};
+use super::backups::{Alarm, Alarms};
 use super::deployment::Line;
 use super::error::PageError;
 use super::live::{self, Live, Look, Sent};
@@ -125,7 +125,7 @@ async fn index(
     let (board, recent) = read(&engine, &reader, &visit.person).await?;
     let host = Host::of(&engine, &shell);
     let seen = live::hash(&board);
-    let alarms = backups::alarms(&engine, &visit.person).await?;
+    let alarms = Alarms::new(&engine).look(&engine, &visit.person).await?;
     view::show(&Page { shell, board, recent, host, alarms, seen, made: engine.now().0 })
 }
 
@@ -207,7 +207,8 @@ async fn watch(
     Query(seen): Query<Seen>,
 ) -> Result<Response, PageError> {
     let person = visit.person.clone();
-    let events = live.follow(Watching { live: live.clone(), shell, person, shown: None, seen });
+    let alarms = Alarms::new(&live.engine);
+    let events = live.follow(Watching { live: live.clone(), shell, person, alarms, shown: None, seen });
     Ok(live.answer(visit.person, events))
 }
 
@@ -215,6 +216,7 @@ struct Watching {
     live: Live,
     shell: Shell,
     person: Person,
+    alarms: Alarms,
     /// The events of what the page shows.
     shown: Option<Vec<String>>,
     seen: Seen,
@@ -247,7 +249,7 @@ impl Look for Watching {
             events.extend(sent.anew("board", &whole)?);
         }
         events.extend(sent.event("recent", &ShownRecent { shell, recent: &recent })?);
-        let alarms = backups::alarms(&self.live.engine, &self.person).await?;
+        let alarms = self.alarms.look(&self.live.engine, &self.person).await?;
         events.extend(sent.event("alarms", &ShownAlarms { shell, alarms: &alarms })?);
         events.extend(sent.event("host", &ShownHost { shell, host: &host })?);
         self.shown = Some(shown);

@@ -128,7 +128,7 @@ async fn delete(
 
 async fn alarms_of(engine: &Engine, name: &str) -> Result<Vec<Alarm>, PageError> {
     let volume = VolumeId::parse(name).map_err(|_| PageError::NotFound)?;
-    backups::alarms_of(engine, &Subject::Volume(volume)).await
+    backups::alarms_of(engine, Subject::Volume(volume)).await
 }
 
 async fn find(engine: &Engine, person: &Person, name: &str) -> Result<Row, PageError> {

@@ -142,6 +142,19 @@ test('a domain leads to its app as soon as it is added, and no longer once it is
   assert.equal(await run(...there), '404');
 });
 
+test('a job goes with its history once its name is typed', { as: administrator }, async (page) => {
+  await rivetr('apps', 'create', 'worked', '--port', '8080');
+  await rivetr('jobs', 'create', 'worked', 'nightly', '--schedule', '0 3 * * *', '--', 'true');
+  await page.goto('/apps/worked/jobs/nightly');
+  await page.getByLabel('Type nightly to confirm').fill('night');
+  await page.getByRole('button', { name: 'Delete the job' }).click();
+  await page.locator('#confirm-wrong:not(:empty)').waitFor();
+  await page.getByLabel('Type nightly to confirm').fill('nightly');
+  await page.getByRole('button', { name: 'Delete the job' }).click();
+  await page.waitForURL('**/apps/worked/jobs');
+  assert.ok(!(await rivetr('jobs', 'list', 'worked')).includes('nightly'));
+});
+
 test('stop, start, and delete an app, whose page shows it at once', { as: administrator }, async (page) => {
   await rivetr('apps', 'create', 'passing', '--port', '8080');
   const code = await Code.begin();

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout};
 use std::time::{Duration, Instant};
 
-use crate::host::{Host, Load, Mode, Repository};
+use crate::host::{Host, Load, Mode, Repository, soon};
 use crate::relay::{Relay, Then};
 
 /// How long the bus is gone.
@@ -309,6 +309,30 @@ fn publish(host: &Host, text: &str) {
     host.run(["podman", "build", "--quiet", "--no-cache", "--tag", image, "/tmp/publish"]).succeeds();
     host.run(["podman", "push", "--quiet", image]).succeeds();
     host.run(["podman", "rmi", image]).succeeds();
+}
+
+#[test]
+fn a_database_gets_another_name_while_its_image_is_still_on_its_way() {
+    let host = Host::boot("renamepull");
+    let relay = registry(&host);
+    let (server, published) = ("docker.io/valkey/valkey:8", "127.0.0.1:5000/server:8");
+    host.run(["podman", "pull", "--quiet", server]).succeeds();
+    host.run(["podman", "push", "--quiet", server, published]).succeeds();
+    host.run(["podman", "rmi", server]).succeeds();
+    relay.only(64 << 10, Then::Hang);
+    let image = format!("{}/server:8", relay.address());
+    host.rivetr(["databases", "create", "orders", "--kind", "valkey", "--image", &image, "--no-wait"])
+        .succeeds();
+    relay.wait_until_reached();
+    // Nothing arrives any more, so that whoever waited for it would wait until the pull is given up.
+    host.rivetr(["databases", "rename", "orders", "sales"]).succeeds();
+    relay.open();
+    let shown = || host.rivetr(["databases", "show", "sales", "--json"]).succeeds().json();
+    assert_eq!(soon(shown, |shown| shown["state"] == "running")["state"], "running");
+    host.rivetr(["databases", "show", "orders"]).exits(4);
+    let pulls = host.names(["podman", "ps", "--all", "--format", "{{.Names}}"], "rivetr-db-");
+    assert_eq!(pulls, ["rivetr-db-sales"]);
+    assert_eq!(host.list("/var/lib/rivetr/pulls"), [""; 0], "left of the first pull");
 }
 
 #[test]

@@ -140,6 +140,8 @@ fn what_a_deleted_app_left_is_not_for_another_team() {
     teams.main(&["apps", "delete", "blog", "--yes"]).succeeds();
 
     teams.others(&create("theirs")).exits(5).says("they are not this team's");
+    // Nor does an administrator hand them on by the name alone.
+    teams.host.rivetr(create("theirs")).exits(5).says("volumes of a deleted app blog are still here");
     teams.others(&["volumes", "show", VOLUME]).exits(4);
     teams.others(&["volumes", "delete", VOLUME, "--yes"]).exits(4);
     teams.main(&["volumes", "show", VOLUME]).succeeds();
@@ -150,4 +152,33 @@ fn what_a_deleted_app_left_is_not_for_another_team() {
     teams.main(&["apps", "delete", "blog", "--yes"]).succeeds();
     teams.main(&["volumes", "delete", VOLUME, "--yes"]).succeeds();
     teams.others(&create("theirs")).succeeds();
+}
+
+#[test]
+fn what_a_deleted_service_left_is_not_for_another_team() {
+    let teams = Teams::boot("formersvc");
+    let image = "docker.io/library/busybox:stable";
+    let compose = format!(
+        "services:\n  db:\n    image: {image}\n    command: sleep 1000000\n    stop_signal: SIGKILL\n    \
+         volumes: [data:/data]\nvolumes:\n  data:\n"
+    );
+    std::fs::write(teams.host.path("/tmp/compose.yaml"), compose).unwrap();
+    std::fs::write(teams.host.path("/tmp/broken.yaml"), "services:\n  db:\n    nonsense: 1\n").unwrap();
+    let create = |project, file| ["services", "create", "shop", "--file", file, "--project", project];
+    let inside = |command| {
+        let exec = ["podman", "exec", "rivetr-svc-shop-db", "sh", "-c", command];
+        teams.host.as_owner(exec).succeeds().stdout
+    };
+    teams.main(&create("default", "/tmp/compose.yaml")).succeeds();
+    inside("echo secret > /data/file");
+    teams.main(&["services", "delete", "shop", "--yes"]).succeeds();
+    // One that comes to nothing leaves the name whose it was.
+    teams.main(&create("default", "/tmp/broken.yaml")).fails();
+    teams.others(&create("theirs", "/tmp/compose.yaml")).exits(5).says("team");
+    teams.host.rivetr(create("theirs", "/tmp/compose.yaml")).exits(5).says("they are not this team's");
+    teams.main(&create("default", "/tmp/compose.yaml")).succeeds();
+    assert_eq!(inside("cat /data/file"), "secret\n");
+    teams.main(&["services", "delete", "shop", "--volumes", "--yes"]).succeeds();
+    teams.others(&create("theirs", "/tmp/compose.yaml")).exits(5).says("another team");
+    teams.host.rivetr(create("theirs", "/tmp/compose.yaml")).succeeds();
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::backups::{FAILPOINT, KEPT, tell_of};
-use crate::host::{Host, soon};
+use crate::host::{Host, Mode, soon};
 
 const DATA: &str = "rivetr-vol-blog-data";
 const RELEASE: &str = "rivetr-app-blog-1";
@@ -70,6 +70,21 @@ fn assert_nothing_is_left(host: &Host) {
     assert_eq!(aside.count(), 0);
 }
 
+/// Sets or shows the extended attributes of files in a volume, as those see them who own its files.
+fn attributes(host: &Host, volume: &str, script: &str) -> String {
+    let place = host.as_owner(["podman", "volume", "inspect", "--format", "{{.Mountpoint}}", volume]);
+    let script = format!("import os; os.chdir({:?}); {script}", place.succeeds().stdout.trim());
+    let python = ["python3", "-c", &script];
+    let inside: &[&str] = if host.mode() == Mode::Rootless { &["podman", "unshare"] } else { &[] };
+    host.as_owner(inside.iter().chain(&python)).succeeds().stdout
+}
+
+/// What a program that is not root may do: bind to low ports, `cap_net_bind_service=ep`.
+const SET: &str = "os.setxattr('a/large', 'security.capability', bytes.fromhex('0100000200040000000000000000000000000000')); \
+    os.setxattr('a/large', 'user.note', bytes(range(256))); os.setxattr('a', 'user.folder', b'of a folder')";
+const SHOW: &str = "print([(name, key, os.getxattr(name, key).hex()) for name in ('a', 'a/large') \
+    for key in sorted(os.listxattr(name)) if key.startswith(('user.', 'security.capability'))])";
+
 #[test]
 fn the_files_of_a_volume_are_there_again_as_they_were() {
     let host = Host::boot("volback");
@@ -77,7 +92,9 @@ fn the_files_of_a_volume_are_there_again_as_they_were() {
     let s3 = host.s3();
     tell_of(&host, &s3, "offsite", s3.secret_key).succeeds();
     inside(&host, FILL);
-    let before = inside(&host, DIGEST);
+    attributes(&host, DATA, SET);
+    let (before, noted) = (inside(&host, DIGEST), attributes(&host, DATA, SHOW));
+    assert_eq!(noted.matches("0100000200040000").count(), 1, "{noted}");
     host.rivetr(["backups", "take", "rivetr-vol-blog-nowhere"]).exits(4);
     host.rivetr(["backups", "list", DATA]).succeeds().says("There are no backups");
     for (place, hold) in [("disk", "--pause"), ("offsite", "--stop")] {
@@ -100,6 +117,7 @@ fn the_files_of_a_volume_are_there_again_as_they_were() {
         let restore = ["backups", "restore", &id, "--in-place", "--yes"];
         host.rivetr(restore).succeeds().says("has the data of backup");
         assert_eq!(inside(&host, DIGEST), before, "{place}: in place");
+        assert_eq!(attributes(&host, DATA, SHOW), noted, "{place}: in place");
         assert_eq!(soon(|| host.get("blog").status, |status| *status == 200), 200);
         // What was there before is aside, whole.
         let aside = host.names(VOLUMES, "rivetr-vol-").into_iter().find(|name| name.contains("_before_"));
@@ -123,6 +141,9 @@ fn the_files_of_a_volume_are_there_again_as_they_were() {
     let id = take(&host, &[])["id"].to_string();
     host.rivetr(["backups", "download", &id, "--plain", "--to", "/tmp/data.tar"]).succeeds();
     host.run(["tar", "--list", "--file", "/tmp/data.tar"]).succeeds().says("./a/large");
+    let unpack = "mkdir /tmp/out; tar --extract --xattrs --xattrs-include='*' --file /tmp/data.tar --directory /tmp/out; \
+                  python3 -c \"import os; print(os.getxattr('/tmp/out/a/large', 'user.note').hex())\"";
+    host.run(["sh", "-c", unpack]).succeeds().says("000102030405");
     let imported = host.rivetr(["backups", "import", DATA, "/tmp/data.tar", "--json"]).succeeds().json();
     assert_eq!(imported["items"], 8);
     host.rivetr(["backups", "import", DATA, "/etc/passwd"]).fails().says("this is no tar");
@@ -130,6 +151,7 @@ fn the_files_of_a_volume_are_there_again_as_they_were() {
     let restore = ["backups", "restore", &imported["id"].to_string(), "--in-place", "--yes"];
     host.rivetr(restore).succeeds();
     assert_eq!(inside(&host, DIGEST), before, "from an import");
+    assert_eq!(attributes(&host, DATA, SHOW), noted, "from an import");
 
     // A file that was altered or cut off changes nothing.
     let file = host.rivetr(["backups", "show", &id, "--json"]).succeeds().json()["file"].clone();
@@ -265,4 +287,40 @@ fn another_image_of_a_database_waits_for_a_backup() {
     host.rivetr(other).succeeds();
     let made = good();
     assert_eq!((made.len(), &made[0]["reason"]), (1, &"before".into()), "{made:?}");
+}
+
+#[test]
+fn a_backup_waits_for_a_release_that_is_being_checked() {
+    let host = Host::boot("volcheck");
+    let image = ["apps", "create", "blog", "--port", "8080", "--image", "docker.io/library/busybox:stable"];
+    let runs = ["--entrypoint", "sh -c", "--command", "'exec httpd -f -p 8080 -h /data'"];
+    let other = ["--volume", "data:/data", "--stop-signal", "SIGKILL"];
+    host.rivetr(image.into_iter().chain(runs).chain(other)).succeeds();
+    for (release, hold) in [(1, "--pause"), (2, "--stop")] {
+        let (container, up) = (format!("rivetr-app-blog-{release}"), format!("/up{release}"));
+        let tell =
+            |command: &str| host.as_owner(["podman", "exec", &container, "sh", "-c", command]).succeeds();
+        host.rivetr(["apps", "set", "blog", "--health-path", &up, "--health-timeout", "120"]).succeeds();
+        let deploy = host.spawn(["rivetr", "deploy", "blog"]);
+        let newest = || host.rivetr(["deployments", "blog", "--json"]).succeeds().json()["items"][0].clone();
+        let checked = |newest: &Value| newest["state"] == "checking" && newest["number"] == release;
+        assert!(checked(&soon(newest, checked)));
+        // So large that its copy takes a moment, in which nothing could be told.
+        tell("dd if=/dev/zero of=/data/large bs=1M count=400 2>/dev/null");
+        let take = host.spawn(["rivetr", "backups", "take", DATA, hold]);
+        let backups = || host.rivetr(["backups", "list", DATA, "--json"]).succeeds().json()["items"].clone();
+        let count = usize::try_from(release).unwrap();
+        let begun = |all: &Value| all.as_array().unwrap().len() == count && all[0]["state"] == "running";
+        assert!(begun(&soon(backups, begun)), "{hold}");
+        tell(&format!("echo up > /data{up}"));
+        for child in [deploy, take] {
+            let ended = child.wait_with_output().unwrap();
+            assert!(ended.status.success(), "{hold}: {ended:?}");
+        }
+        // What came meanwhile is in it.
+        let made = backups()[0].clone();
+        assert_eq!((&made["state"], &made["items"]), (&"done".into(), &(release + 1).into()), "{made}");
+        assert_eq!(soon(|| state(&host, &container), |state| state == "running"), "running");
+        assert_nothing_is_left(&host);
+    }
 }

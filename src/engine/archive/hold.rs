@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Engine, EngineError};
-use super::words;
+use tokio::sync::OwnedMutexGuard;
+
+use super::super::{Engine, EngineError, words};
 use crate::domain::backup::Hold;
 use crate::domain::volume::{VolumeId, VolumeOf};
 use crate::host::podman::Mounting;
@@ -28,6 +29,12 @@ pub(super) struct Halting {
 }
 
 impl Engine {
+    /// Waits until nobody else holds the containers of an app or a service still or brings new ones up: what is held does
+    /// not answer, and what comes up in the middle of a copy would write into it.
+    pub(in super::super) async fn steady(&self, of: &VolumeOf) -> OwnedMutexGuard<()> {
+        self.0.steady.take(of.clone()).await
+    }
+
     /// How what uses a volume now is held.
     pub(super) async fn held(&self, volume: &str, hold: Hold) -> Result<Held, EngineError> {
         match hold {
@@ -38,10 +45,11 @@ impl Engine {
                 if names.is_empty() {
                     return Ok(Held::default());
                 }
-                let pause = ["podman", "pause"].into_iter().chain(names.iter().map(String::as_str));
+                let mut pause = words(&["podman", "pause"]);
+                pause.extend(names.iter().cloned());
                 // One by one: a container that has ended meanwhile keeps no other from going on.
-                let release = names.iter().map(|name| words(["podman", "unpause", name])).collect();
-                Ok(Held { hold: vec![words(pause)], release })
+                let release = names.iter().map(|name| words(&["podman", "unpause", name])).collect();
+                Ok(Held { hold: vec![pause], release })
             }
             Hold::Stop => {
                 let halting = self.halting(volume).await?;
@@ -101,7 +109,9 @@ impl Halting {
         if units.is_empty() {
             return Vec::new();
         }
-        let command = ["systemctl", self.manager].into_iter().chain(verb.iter().copied());
-        vec![words(command.chain(units.iter().map(String::as_str)))]
+        let mut command = words(&["systemctl", self.manager]);
+        command.extend(words(verb));
+        command.extend(units.iter().cloned());
+        vec![command]
     }
 }

@@ -97,19 +97,20 @@ impl Engine {
         self.run_archiving(Work::plain("aside", &description, commands), log).await
     }
 
-    /// Waits until nothing else of rivetr's starts or stops what uses a volume.
+    /// Waits until nothing else of rivetr's starts or stops what uses a volume, or is about to see whether it answers.
     pub(in super::super) async fn alone_with(
         &self,
         volume: &VolumeId,
-    ) -> Result<Option<tokio::sync::OwnedMutexGuard<()>>, EngineError> {
+    ) -> Result<Vec<tokio::sync::OwnedMutexGuard<()>>, EngineError> {
         Ok(match volume.of() {
             VolumeOf::App(app) => match self.reader().app(app).await? {
-                Some(app) => Some(self.0.applying.take(app.id).await),
-                None => None,
+                Some(app) => vec![self.steady(volume.of()).await, self.0.applying.take(app.id).await],
+                None => Vec::new(),
             },
+            // Who brings it up has this lock all the time.
             VolumeOf::Service(service) => match self.reader().service(service).await? {
-                Some(service) => Some(self.0.serving.take(service.id).await),
-                None => None,
+                Some(service) => vec![self.0.serving.take(service.id).await],
+                None => Vec::new(),
             },
         })
     }

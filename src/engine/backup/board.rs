@@ -1,14 +1,15 @@
 //! What is backed up and how that goes, at one look; and what somebody should know of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::super::{Engine, EngineError};
-use super::source::Source;
 use super::volume::is_aside;
-use crate::domain::backup::{Backup, Reason, Schedule, State, Verdict};
+use crate::domain::backup::{Backup, Schedule, Source, State, Verdict};
 use crate::domain::time::Timestamp;
 use crate::domain::volume::VolumeId;
+use crate::store::{BackupHead, BackupsOf};
 
 /// How long a failure is told of what has no schedule.
 const TOLD: Duration = Duration::from_hours(7 * 24);
@@ -59,8 +60,6 @@ pub struct KeptThing {
     pub schedule: Option<Schedule>,
     /// Its newest backup, however far that has come.
     pub newest: Option<Backup>,
-    /// The newest that can be restored as far as is known.
-    pub good: Option<Backup>,
     /// What came of the last check, of whichever backup.
     pub checked: Option<Verdict>,
     /// What somebody should know.
@@ -70,21 +69,14 @@ pub struct KeptThing {
 impl Engine {
     /// All that has a schedule or a backup and is still there, by name.
     pub async fn backup_board(&self) -> Result<Vec<KeptThing>, EngineError> {
-        let mut subjects = BTreeMap::new();
-        for backup in self.reader().backups(None).await? {
-            subjects.entry(backup.subject.clone()).or_insert((None, Vec::new())).1.push(backup);
-        }
-        for (subject, schedule, since) in self.reader().schedules().await? {
-            subjects.entry(subject).or_insert((None, Vec::new())).0 = Some((schedule, since));
-        }
-        let mut board = Vec::new();
-        for (subject, (schedule, mut backups)) in subjects {
-            let Some(source) = self.source_of(&subject).await? else { continue };
-            backups.retain(|backup| backup.team == source.team());
-            if schedule.is_some() || !backups.is_empty() {
-                board.push(KeptThing::of(source, schedule, backups, self.now()));
-            }
-        }
+        let heads = self.reader().backup_heads(BackupsOf::All).await?;
+        let mut verdicts = self.reader().last_verdicts().await?;
+        let now = self.now();
+        let kept = |head: BackupHead| {
+            let checked = verdicts.remove(&(head.source.subject(), head.source.team()));
+            KeptThing::of(head, checked, now)
+        };
+        let mut board: Vec<KeptThing> = heads.into_iter().map(kept).collect();
         board.sort_by_key(|kept| kept.source.name());
         Ok(board)
     }
@@ -105,55 +97,51 @@ impl Engine {
         Ok(sources)
     }
 
-    /// What is wrong with backups.
-    pub async fn backup_concerns(&self) -> Result<Vec<Concern>, EngineError> {
-        let board = self.backup_board().await?.into_iter();
-        let concerns = board.filter_map(|KeptThing { source, concern, .. }| {
-            let (trouble, message) = concern?;
-            Some(Concern { source, trouble, message })
+    /// What is wrong with backups, by the name of what they are of.
+    pub async fn backup_concerns(&self, of: BackupsOf) -> Result<Vec<Concern>, EngineError> {
+        let heads = self.reader().backup_heads(of).await?.into_iter();
+        let now = self.now();
+        let concerned = heads.filter_map(|head| {
+            let (trouble, message) = concern(&head, now)?;
+            Some(Concern { source: head.source, trouble, message })
         });
-        Ok(concerns.collect())
+        let mut concerns: Vec<Concern> = concerned.collect();
+        concerns.sort_by_key(|concern| concern.source.name());
+        Ok(concerns)
+    }
+
+    /// Hears of it when something may have become of what is wrong with backups: one has ended, was tried or removed,
+    /// what is backed up is other than before, or it was looked whether one is late.
+    #[must_use]
+    pub fn backups_stir(&self) -> watch::Receiver<()> {
+        self.0.backups.moved.subscribe()
+    }
+
+    /// Tells whoever waits for a backup, or shows how backups stand.
+    pub(in crate::engine) fn stir_backups(&self) {
+        self.0.backups.moved.send_replace(());
+        self.stir();
     }
 }
 
 impl KeptThing {
-    /// `backups`: all of it, newest first.
-    fn of(
-        source: Source,
-        schedule: Option<(Schedule, Timestamp)>,
-        backups: Vec<Backup>,
-        now: Timestamp,
-    ) -> Self {
-        let good = backups.iter().find(|backup| backup.is_good()).cloned();
-        let verdict = |backup: &Backup| match &backup.state {
-            State::Done { verdict, .. } => verdict.clone(),
-            State::Queued | State::Running { .. } | State::Failed { .. } => None,
-        };
-        let checked = backups.iter().filter_map(verdict).max_by_key(|verdict| verdict.at);
-        let concern = concern(schedule.as_ref(), &backups, now);
-        let newest = backups.into_iter().next();
-        Self { source, schedule: schedule.map(|(schedule, _)| schedule), newest, good, checked, concern }
+    fn of(head: BackupHead, checked: Option<Verdict>, now: Timestamp) -> Self {
+        let concern = concern(&head, now);
+        let BackupHead { source, schedule, newest, .. } = head;
+        Self { source, schedule: schedule.map(|(schedule, _)| schedule), newest, checked, concern }
     }
 }
 
-/// What is wrong with the backups of one thing, which come newest first.
-fn concern(
-    schedule: Option<&(Schedule, Timestamp)>,
-    backups: &[Backup],
-    now: Timestamp,
-) -> Option<(Trouble, String)> {
-    // What somebody handed in says nothing of what is made here.
-    let made = |backup: &&Backup| {
-        let over = !matches!(backup.state, State::Queued | State::Running { .. });
-        over && backup.reason != Reason::Imported
-    };
-    let newest = backups.iter().find(made).filter(|newest| {
+/// What is wrong with the backups of one thing.
+fn concern(head: &BackupHead, now: Timestamp) -> Option<(Trouble, String)> {
+    let BackupHead { source: _, schedule, newest: _, ended, good } = head;
+    let ended = ended.as_ref().filter(|ended| {
         let told = u64::try_from(TOLD.as_millis()).unwrap_or(u64::MAX);
-        schedule.is_some() || now.millis_since(newest.created) < told
+        schedule.is_some() || now.millis_since(ended.created) < told
     });
-    if let Some(newest) = newest {
-        let number = newest.id.0;
-        match &newest.state {
+    if let Some(ended) = ended {
+        let number = ended.id.0;
+        match &ended.state {
             State::Failed { reason, .. } => {
                 return Some((Trouble::Failed, format!("backup {number} failed: {reason}")));
             }
@@ -161,18 +149,17 @@ fn concern(
                 let message = format!("backup {number} cannot be restored: {}", verdict.found);
                 return Some((Trouble::Broken, message));
             }
-            State::Done { .. } if newest.is_empty() => {
-                let what = super::tools::items(newest.form);
+            State::Done { .. } if ended.is_empty() => {
+                let what = super::tools::items(ended.form);
                 let message = format!("backup {number} is empty: there were no {what} to back up");
                 return Some((Trouble::Empty, message));
             }
             State::Done { .. } | State::Queued | State::Running { .. } => {}
         }
     }
-    let (schedule, since) = schedule?;
+    let (schedule, since) = schedule.as_ref()?;
     // Since when there should have been one: the last good one, or the beginning of the schedule.
-    let good = backups.iter().filter(|backup| backup.is_good()).map(|backup| backup.created).max();
-    let last = good.map_or(*since, |last| last.max(*since));
+    let last = good.as_ref().map_or(*since, |good| good.created.max(*since));
     schedule.is_late(last, now).then(|| {
         let message = format!(
             "there should have been a backup ({}): look at systemctl list-timers, and at what is backed up",
@@ -185,9 +172,8 @@ fn concern(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::backup::{BackupId, Form, Place, Stored, Subject};
+    use crate::domain::backup::{BackupId, Form, Place, Reason, Stored, Subject};
     use crate::domain::person::TeamId;
-    use crate::domain::volume::VolumeId;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
     const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -221,28 +207,27 @@ mod tests {
     fn what_failed_is_broken_empty_or_late_is_said() {
         let failed = || State::Failed { at: NOW, reason: "no room".to_owned() };
         let daily = |since: i64| Some((Schedule::usual(), Timestamp(NOW.0 - since)));
-        let check = |schedule: Option<(Schedule, Timestamp)>, backups: &[Backup], expect: Option<&str>| {
-            let found = concern(schedule.as_ref(), backups, NOW).map(|(_, message)| message);
-            assert_eq!(found.is_some(), expect.is_some(), "{found:?}, not {expect:?}");
-            assert!(found.unwrap_or_default().contains(expect.unwrap_or_default()));
+        // The newest that has ended, and the newest that is good.
+        let check = |schedule: Option<(Schedule, Timestamp)>, backups: [Option<Backup>; 2], expect: &str| {
+            let [ended, good] = backups;
+            let volume = VolumeId::parse("rivetr-vol-blog-data").unwrap();
+            let source = Source::Volume(volume, TeamId::FIRST);
+            let found = concern(&BackupHead { source, schedule, newest: None, ended, good }, NOW);
+            let found = found.map(|(_, message)| message).unwrap_or_default();
+            assert_eq!(found.is_empty(), expect.is_empty(), "{found:?}, not {expect:?}");
+            assert!(found.contains(expect), "{found:?}, not {expect:?}");
         };
-        check(daily(DAY), &[], None);
-        check(daily(2 * DAY), &[], Some("there should have been a backup (daily 03:00)"));
-        check(daily(9 * DAY), &[backup(1, DAY, done(3, None))], None);
-        check(daily(9 * DAY), &[backup(1, 3 * DAY, done(3, Some(true)))], Some("should have been"));
-        check(
-            daily(9 * DAY),
-            &[backup(2, 0, failed()), backup(1, DAY, done(3, None))],
-            Some("backup 2 failed: no room"),
-        );
-        check(daily(9 * DAY), &[backup(2, 0, done(3, Some(false)))], Some("cannot be restored: nothing"));
-        check(daily(9 * DAY), &[backup(2, 0, done(0, None))], Some("backup 2 is empty: there were no files"));
-        // One that is on its way hides nothing, and one that was handed in says nothing.
-        check(daily(9 * DAY), &[backup(3, 0, State::Queued), backup(2, 0, failed())], Some("failed"));
-        let imported = Backup { reason: Reason::Imported, ..backup(3, 0, failed()) };
-        check(daily(9 * DAY), &[imported, backup(2, 0, done(3, None))], None);
-        check(None, &[backup(2, DAY, failed())], Some("failed"));
-        check(None, &[backup(2, 8 * DAY, failed())], None);
-        check(None, &[backup(2, 8 * DAY, done(3, None))], None);
+        let one = |one: Backup| [Some(one.clone()), Some(one).filter(Backup::is_good)];
+        check(daily(DAY), [None, None], "");
+        check(daily(2 * DAY), [None, None], "there should have been a backup (daily 03:00)");
+        check(daily(9 * DAY), one(backup(1, DAY, done(3, None))), "");
+        check(daily(9 * DAY), one(backup(1, 3 * DAY, done(3, Some(true)))), "should have been");
+        let before = Some(backup(1, DAY, done(3, None)));
+        check(daily(9 * DAY), [Some(backup(2, 0, failed())), before], "backup 2 failed: no room");
+        check(daily(9 * DAY), one(backup(2, 0, done(3, Some(false)))), "cannot be restored: nothing");
+        check(daily(9 * DAY), one(backup(2, 0, done(0, None))), "backup 2 is empty: there were no files");
+        check(None, one(backup(2, DAY, failed())), "failed");
+        check(None, one(backup(2, 8 * DAY, failed())), "");
+        check(None, one(backup(2, 8 * DAY, done(3, None))), "");
     }
 }

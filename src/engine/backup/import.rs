@@ -8,10 +8,9 @@ use tokio_util::io::SyncIoBridge;
 
 use super::super::{Engine, EngineError};
 use super::flow::Failure;
-use super::source::Source;
 use super::tally::{counted, is_archive};
 use super::tools;
-use crate::domain::backup::{Backup, BackupId, Form, Place, Reason, State, Stored};
+use crate::domain::backup::{Backup, BackupId, Form, Place, Reason, Source, State, Stored};
 use crate::store::NewBackup;
 use crate::vault::stream::{self, Packed};
 
@@ -86,7 +85,7 @@ impl Engine {
             }
             Err(Failure(reason)) => self.0.writer.move_backup(id, move |state| state.fail(reason, now)).await,
         };
-        self.0.backups.moved.send_replace(());
+        self.stir_backups();
         match ended?.state {
             State::Failed { reason, .. } => Err(EngineError::Invalid { field: "body", message: reason }),
             State::Queued | State::Running { .. } | State::Done { .. } => self.backup(id).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::{Engine, EngineError};
 use crate::domain::backup::{Backup, Kept, Restore, Retention, State, Target, expired};
 use crate::domain::time::Timestamp;
-use crate::store::StoreError;
+use crate::store::{BackupsOf, StoreError};
 
 /// How often it is looked whether something is to be tried.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
@@ -84,9 +84,11 @@ impl Engine {
                 self.restore_ended(&restore).await?;
             }
         }
-        for concern in self.backup_concerns().await? {
+        for concern in self.backup_concerns(BackupsOf::All).await? {
             tracing::warn!(of = concern.source.name(), "{}", concern.message);
         }
+        // With time a backup becomes late.
+        self.stir_backups();
         self.empty_aside().await
     }
 

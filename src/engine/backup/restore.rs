@@ -109,7 +109,7 @@ impl Engine {
         if let Err(error) = self.0.writer.end_restore(restore.id, failure, self.now()).await {
             tracing::error!(%error, restore = restore.id.0, "the end of a restore is not stored");
         }
-        self.0.backups.moved.send_replace(());
+        self.stir_backups();
     }
 
     async fn restore_into_new(
@@ -260,8 +260,9 @@ impl Engine {
             Target::Check | Target::InPlace | Target::NewVolume(_) => scratch_name(&backup.name, restore)?,
         };
         if restore.swapped {
-            let gone = self.reader().trashed_databases().await?;
-            if let Some(scratch) = gone.iter().find(|database| database.slug == scratch) {
+            let all = self.reader().every_database().await?;
+            let is_it = |database: &&Database| database.deleted.is_some() && database.slug == scratch;
+            if let Some(scratch) = all.iter().rfind(is_it) {
                 self.tend(scratch.id, false).await?;
             }
             let database = self.database_of(backup).await?;

@@ -10,6 +10,8 @@ const BLOCK: usize = 512;
 const PIECE: usize = 64 << 10;
 /// What stands in the header of an archive, and where.
 const MAGIC: (usize, &[u8]) = (257, b"ustar");
+/// How much may be said of an entry before it, in bytes: its name, its attributes.
+const RECORDS_MAX: u64 = 16 << 20;
 
 /// What was seen of an archive so far.
 #[derive(Debug, Default)]
@@ -17,6 +19,10 @@ pub(super) struct Tally {
     header: Vec<u8>,
     /// How much of what passes belongs to the entry before, in bytes.
     rest: u64,
+    /// What is said of the next entry, as far as it has come; none: this is no such piece.
+    records: Option<Vec<u8>>,
+    /// The length of the next entry, where that was said before it: its header has no room for it.
+    size: Option<u64>,
     /// The next block goes on with the header before it.
     continued: bool,
     empty: u8,
@@ -56,7 +62,15 @@ impl Tally {
             let Some((piece, after)) = bytes.split_at_checked(wanted) else { return };
             bytes = after;
             if passed > 0 {
+                if let Some(records) = &mut self.records {
+                    records.extend_from_slice(piece);
+                }
                 self.rest = self.rest.saturating_sub(u64::try_from(passed).unwrap_or(u64::MAX));
+                if self.rest == 0
+                    && let Some(records) = self.records.take()
+                {
+                    self.size = size_in(&records).or(self.size);
+                }
                 continue;
             }
             self.header.extend_from_slice(piece);
@@ -87,14 +101,20 @@ impl Tally {
             self.broken = true;
             return;
         };
+        // A long name or what else is said of the next entry, and the volume itself, are no files.
+        let is_word = matches!(kind, b'L' | b'K' | b'x' | b'g' | b'V');
+        let size = if is_word { size } else { self.size.take().unwrap_or(size) };
+        if *kind == b'x' {
+            self.broken = size > RECORDS_MAX;
+            self.records = (size > 0).then(Vec::new);
+        }
         // Of links and folders there is only a header, whatever it says of a size.
         let has_data = !matches!(kind, b'1'..=b'6');
         let block = u64::try_from(BLOCK).unwrap_or(u64::MAX);
         self.rest = if has_data { size.div_ceil(block).saturating_mul(block) } else { 0 };
         self.continued = *kind == b'S' && header.get(482).is_some_and(|more| *more != 0);
-        // A long name or what else is said of the next entry, and the volume itself, are no files.
         let is_root = header.starts_with(b"./\0") || header.starts_with(b".\0");
-        if !matches!(kind, b'L' | b'K' | b'x' | b'g' | b'V') && !is_root {
+        if !is_word && !is_root {
             self.items += 1;
         }
     }
@@ -119,6 +139,20 @@ fn number(field: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(field).ok()?;
     let text = text.trim_matches(['\0', ' ']);
     if text.is_empty() { Some(0) } else { u64::from_str_radix(text, 8).ok() }
+}
+
+/// The length of an entry in what is said of it: records of `LENGTH key=value` and a line's end.
+fn size_in(mut records: &[u8]) -> Option<u64> {
+    let mut size = None;
+    while let Some(space) = records.iter().position(|byte| *byte == b' ') {
+        let length = std::str::from_utf8(records.get(..space)?).ok()?.parse::<usize>().ok()?;
+        let (record, rest) = records.split_at_checked(length)?;
+        if let Some(value) = record.get(space + 1..)?.strip_prefix(b"size=") {
+            size = std::str::from_utf8(value).ok()?.trim_end_matches('\n').parse().ok();
+        }
+        records = rest;
+    }
+    size
 }
 
 /// Whether a header has the sum that it says.
@@ -188,6 +222,41 @@ mod tests {
             archive.chunks(length).for_each(|piece| tally.take(piece));
             assert_eq!(tally.whole().ok(), Some(5), "{length}");
         }
+    }
+
+    /// What is said of the next entry, with a length that its header does not have.
+    fn long(attributes: usize) -> Vec<u8> {
+        let mut builder = Builder::new(Vec::new());
+        let value = "v".repeat(attributes);
+        let said = [("SCHILY.xattr.user.note", value.as_bytes()), ("size", &b"1300"[..])];
+        builder.append_pax_extensions(said).unwrap();
+        let mut header = Header::new_ustar();
+        header.set_path("folder/large").unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        builder.get_mut().extend_from_slice(header.as_bytes());
+        builder.get_mut().extend_from_slice(&[8; 1536]);
+        let whole = builder.into_inner().unwrap();
+        // Without the two empty blocks in its end.
+        [&whole[..whole.len() - 2 * BLOCK], &archive()[..]].concat()
+    }
+
+    #[tokio::test]
+    async fn what_is_said_before_an_entry_counts() {
+        for attributes in [0, 10, 400, 2000] {
+            let archive = long(attributes);
+            assert_eq!(count(&archive).await, Ok(6), "{attributes}");
+            let mut tally = Tally::default();
+            archive.chunks(7).for_each(|piece| tally.take(piece));
+            assert_eq!(tally.whole().ok(), Some(6), "{attributes}");
+        }
+        let check = |records: &[u8], expect| assert_eq!(size_in(records), expect, "{records:?}");
+        check(b"12 size=123\n\0\0", Some(123));
+        check(b"10 path=a\n12 size=123\n", Some(123));
+        check(b"21 comment=size=99 1\n", None);
+        check(b"99 size=123\n", None);
+        check(b"x size=123\n", None);
+        check(b"", None);
     }
 
     #[test]

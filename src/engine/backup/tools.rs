@@ -1,6 +1,7 @@
 //! The tools by which the kinds of databases write their data out, take it in, and count it. They are those of the image
 //! itself, run in its container. No password stands in an argument: the tools find a file, or a variable of their own.
 
+use super::super::words;
 use crate::domain::backup::Form;
 use crate::domain::database::{Database, DatabaseKind, DatabaseWord};
 use crate::quadlet::database::{CLIENT_FILE, Opened};
@@ -175,10 +176,6 @@ fn redis(kind: DatabaseKind, rest: &[&str], opened: &Opened) -> Tool {
     let password = String::from_utf8_lossy(opened.password.reveal());
     // Valkey's client knows its own name of the variable as well, from 8.1 on.
     Tool { command, variables: vec![format!("REDISCLI_AUTH={password}")] }
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 #[cfg(test)]

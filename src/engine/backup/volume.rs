@@ -286,6 +286,7 @@ impl Engine {
         if self.0.writer.remove_schedule(&Subject::Volume(volume.clone())).await? {
             self.tend_volume_backups(&volume).await?;
         }
+        self.stir_backups();
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Engine, EngineError};
+use super::super::{Engine, EngineError, words};
 use crate::domain::database::{Database, DatabaseKind};
 use crate::host::podman::PodmanError;
 use crate::quadlet::database::CLIENT_FILE;
@@ -76,8 +76,4 @@ impl Engine {
             Err(error) => Err(EngineError::internal(error)),
         }
     }
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
 }

@@ -2,6 +2,7 @@
 //! when rivetr starts, when somebody asks, and when a unit of it has gone.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 use super::super::apply::ApplyError;
 use super::super::{Engine, EngineError};
@@ -32,6 +33,21 @@ enum Problem {
     Said(String),
     /// Whoever asked is told; nothing is known about the database.
     Failed(EngineError),
+}
+
+/// A database is being renamed for as long as this lives.
+pub(super) struct Renaming<'a> {
+    engine: &'a Engine,
+    id: DatabaseId,
+}
+
+impl Drop for Renaming<'_> {
+    fn drop(&mut self) {
+        let mut all = self.engine.0.renaming.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = all.iter().position(|id| *id == self.id) {
+            all.swap_remove(at);
+        }
+    }
 }
 
 impl<E: Into<EngineError>> From<E> for Problem {
@@ -112,7 +128,7 @@ impl Engine {
             None if database.wish == Wish::Stop => return Ok(()),
             Some(_) | None => match self.pull_or_say(database).await? {
                 Some(image) => image,
-                // Whoever stopped it or gave it another image tends it next.
+                // Whoever stopped it, gave it another image or renames it tends it next.
                 None => return Ok(()),
             },
         };
@@ -144,14 +160,26 @@ impl Engine {
         Ok(Some(image))
     }
 
-    /// Returns once a database is to run no more, or another image.
+    /// From now on nobody pulls the image of a database under its name, which another one takes the place of.
+    pub(super) fn begin_renaming(&self, id: DatabaseId) -> Renaming<'_> {
+        self.0.renaming.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.stir();
+        Renaming { engine: self, id }
+    }
+
+    fn is_being_renamed(&self, id: DatabaseId) -> bool {
+        self.0.renaming.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// Returns once a database is to run no more, or another image, or under another name.
     async fn needs_no_more(&self, before: &Database) -> Result<(), EngineError> {
         let mut stirs = self.0.stirred.subscribe();
         let wants = |now: &Database| {
             now.wish == Wish::Run && now.deleted.is_none() && now.settings.image == before.settings.image
         };
         loop {
-            if !self.reader().database_by_id(before.id).await?.as_ref().is_some_and(wants) {
+            let wanted = self.reader().database_by_id(before.id).await?.as_ref().is_some_and(wants);
+            if !wanted || self.is_being_renamed(before.id) {
                 return Ok(());
             }
             if stirs.changed().await.is_err() {

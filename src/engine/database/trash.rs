@@ -17,7 +17,7 @@ impl Engine {
     pub async fn delete_database(&self, slug: &Slug) -> Result<Database, EngineError> {
         let database = self.database(slug).await?;
         self.0.writer.trash_database(database.id, self.now()).await?;
-        self.stir();
+        self.stir_backups();
         self.halt_database(&database).await?;
         if database.settings.public.is_some() {
             self.publish_routes().await?;
@@ -37,6 +37,7 @@ impl Engine {
     pub async fn restore_database(&self, id: DatabaseId) -> Result<Database, EngineError> {
         self.trashed_database(id).await?;
         let database = self.0.writer.restore_database(id).await?;
+        self.stir_backups();
         if database.settings.public.is_some() {
             self.publish_routes().await?;
         }
@@ -70,7 +71,7 @@ impl Engine {
 
     async fn empty_trash_once(&self) -> Result<(), EngineError> {
         let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-        for database in self.reader().trashed_databases().await? {
+        for database in self.reader().every_database().await? {
             let over = database.deleted.is_some_and(|since| self.now().0.saturating_sub(since.0) >= kept);
             if over {
                 self.purge_database(database.id).await?;

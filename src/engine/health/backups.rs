@@ -1,17 +1,16 @@
 //! Whether the backups that should be there are there, and can be restored.
 
-use super::super::{Engine, EngineError};
+use super::super::Engine;
 use super::Check;
-use crate::domain::backup::State;
-use crate::domain::time::Timestamp;
+use crate::store::BackupsOf;
 
 impl Engine {
     pub(super) async fn check_backups(&self) -> Check {
-        let concerns = match self.backup_concerns().await {
+        let concerns = match self.backup_concerns(BackupsOf::All).await {
             Ok(concerns) => concerns,
             Err(error) => return Check::warn("backups", error.to_string(), "see the check of the database"),
         };
-        let last = match self.last_backup().await {
+        let last = match self.reader().last_backup().await {
             Ok(None) => "none was made yet".to_owned(),
             Ok(Some(last)) => format!("the last one was made {}", ago(self.now().millis_since(last))),
             Err(error) => return Check::warn("backups", error.to_string(), "see the check of the database"),
@@ -25,13 +24,6 @@ impl Engine {
         };
         let detail = format!("{}: {}{rest}; {last}", first.source.name(), first.message);
         Check::warn("backups", detail, format!("rivetr backups list {}", first.source.name()))
-    }
-
-    /// When the newest backup that is there was made.
-    async fn last_backup(&self) -> Result<Option<Timestamp>, EngineError> {
-        let all = self.reader().backups(None).await?;
-        let done = all.iter().filter(|backup| matches!(backup.state, State::Done { .. }));
-        Ok(done.map(|backup| backup.created).max_by_key(|created| created.0))
     }
 }
 

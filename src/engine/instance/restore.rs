@@ -113,7 +113,7 @@ impl Engine {
     async fn refuse_unless_empty(&self) -> Result<(), EngineError> {
         let reader = self.reader();
         let (apps, services) = (reader.apps().await?.len(), reader.services().await?.len());
-        let databases = reader.databases().await?.len() + reader.trashed_databases().await?.len();
+        let databases = reader.every_database().await?.len();
         if apps + services + databases == 0 {
             return Ok(());
         }
@@ -131,10 +131,10 @@ impl Engine {
         for app in self.reader().apps().await? {
             self.delete_app(&app.slug, true).await?;
         }
-        for database in self.reader().databases().await? {
-            self.delete_database(&database.slug).await?;
-        }
-        for database in self.reader().trashed_databases().await? {
+        for database in self.reader().every_database().await? {
+            if database.deleted.is_none() {
+                self.delete_database(&database.slug).await?;
+            }
             self.purge_database(database.id).await?;
         }
         Ok(())

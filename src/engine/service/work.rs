@@ -12,6 +12,7 @@ use super::content::Content;
 use super::follow::Unread;
 use crate::domain::service::{Revision, RevisionState, Service, ServiceId};
 use crate::domain::time::Timestamp;
+use crate::domain::volume::VolumeOf;
 use crate::host::systemd::{ActiveState, InvocationId, StartError, UnitStatus};
 use crate::host::units::UnitsError;
 use crate::quadlet::path::Owner;
@@ -100,7 +101,11 @@ impl Engine {
         self.0.writer.move_revision(revision.id, state).await?;
         self.stir();
         self.failpoint("service-starting");
-        if let Some(why) = self.start_all(service, revision, &content).await? {
+        let started = {
+            let _steady = self.steady(&VolumeOf::Service(service.slug.clone())).await;
+            self.start_all(service, revision, &content).await?
+        };
+        if let Some(why) = started {
             return self.give_up(service, revision, why).await;
         }
         self.failpoint("service-live");

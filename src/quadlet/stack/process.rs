@@ -112,25 +112,14 @@ fn user(draft: &mut Draft<'_>, container: &Container) {
 
 /// Words as a JSON array of ASCII: no character of it means anything to Quadlet or systemd but `%` and `$`.
 pub(super) fn json(words: &[String]) -> String {
-    let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
-    format!("[{}]", words.join(","))
-}
-
-fn quoted(word: &str) -> String {
-    let mut text = String::from("\"");
-    for c in word.chars() {
-        match c {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\t' => text.push_str("\\t"),
-            ' '..='~' => text.push(c),
-            _ => {
-                let mut units = [0; 2];
-                text.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
-            }
+    let mut text = String::new();
+    // What is not ASCII stands only within words.
+    for c in serde_json::Value::from(words.to_vec()).to_string().chars() {
+        if matches!(c, ' '..='~') {
+            text.push(c);
+        } else {
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         }
     }
-    text.push('"');
     text
 }

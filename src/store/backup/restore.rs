@@ -53,7 +53,7 @@ impl Writer {
 
     /// Gives each of two databases the data of the other, and the passwords, which are sealed for the data's place.
     /// `swapped` says whether the restore has come to its new data by that; the other one is in the trash then, so that
-    /// nobody brings it up. All or nothing.
+    /// nobody brings it up, and with the old data it is more than what a restore made for itself. All or nothing.
     pub async fn swap_data(
         &self,
         restore: RestoreId,
@@ -63,8 +63,8 @@ impl Writer {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let trash = "UPDATE database SET deleted = ifnull(deleted, ?2), problem = NULL WHERE id = ?1";
-            tx.execute(trash, (other.database.0, now.0))?;
+            let trash = "UPDATE database SET deleted = ifnull(deleted, ?2), problem = NULL, scratch = ?3 WHERE id = ?1";
+            tx.execute(trash, (other.database.0, now.0, !swapped))?;
             let parked = "UPDATE database SET volume = 'parked' WHERE id = ?1";
             tx.execute(parked, [one.database.0])?;
             for DataOf { database, volume, password, root_password } in [other, one] {

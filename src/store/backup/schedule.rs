@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
 use super::super::error::StoreError;
 use super::super::reader::Reader;
@@ -63,8 +63,7 @@ impl Reader {
     /// The schedule of something, and since when it has it.
     pub async fn schedule(&self, subject: &Subject) -> Result<Option<(Schedule, Timestamp)>, StoreError> {
         let subject = subject.to_string();
-        let select = "SELECT * FROM backup_schedule WHERE subject = ?1";
-        self.read(move |tx| row::first(tx, select, [subject], read)).await
+        self.read(move |tx| of(tx, &subject)).await
     }
 
     /// Every schedule, and since when it holds.
@@ -77,6 +76,13 @@ impl Reader {
         })
         .await
     }
+}
+
+pub(super) fn of(
+    connection: &Connection,
+    subject: &str,
+) -> Result<Option<(Schedule, Timestamp)>, StoreError> {
+    row::first(connection, "SELECT * FROM backup_schedule WHERE subject = ?1", [subject], read)
 }
 
 fn read(row: &Row<'_>) -> Result<(Schedule, Timestamp), StoreError> {

@@ -200,6 +200,8 @@ async fn two_databases_change_places_in_one_step() {
         assert_eq!((&now.volume, &now.credentials.password), (&made[volume].volume, &Sealed(vec![1])));
         assert_eq!(now.deleted.is_some(), of == 1);
     }
+    let trashed = store.reader.trashed_databases().await.unwrap();
+    assert_eq!(trashed.iter().map(|gone| gone.id).collect::<Vec<_>>(), [made[1].id], "it has the old data");
     assert!(store.reader.restores_under_way().await.unwrap()[0].swapped);
     // All or nothing.
     let taken = DataOf { volume: made[1].volume.clone(), ..data(1, 0) };

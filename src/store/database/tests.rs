@@ -89,6 +89,26 @@ async fn a_name_is_free_while_its_database_is_in_the_trash() {
 }
 
 #[tokio::test]
+async fn what_a_restore_makes_for_itself_is_in_no_list_until_somebody_brings_it_back() {
+    let store = Fixture::new();
+    store.project("default").await;
+    let made = store.writer.create_database(new("orders", None), NOW).await.unwrap();
+    let scratch = NewDatabase { scratch: true, ..new("orders-restore-1", Some("5435")) };
+    let scratch = store.writer.create_database(scratch, NOW).await.unwrap();
+    assert_eq!(store.reader.databases().await.unwrap(), std::slice::from_ref(&made));
+    let names = async |reader: &Reader| -> Vec<String> {
+        let every = reader.every_database().await.unwrap();
+        every.into_iter().map(|database| database.slug.to_string()).collect()
+    };
+    assert_eq!(names(&store.reader).await, ["orders", "orders-restore-1"]);
+    store.writer.trash_database(scratch.id, NOW).await.unwrap();
+    assert_eq!(store.reader.trashed_databases().await.unwrap(), []);
+    assert_eq!(names(&store.reader).await, ["orders", "orders-restore-1"]);
+    store.writer.restore_database(scratch.id).await.unwrap();
+    assert_eq!(store.reader.databases().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn links_are_within_a_project_and_go_with_either_end() {
     let store = Fixture::new();
     let app = store.app("blog").await;

@@ -106,7 +106,7 @@ pub(super) async fn page(engine: &Engine, shell: Shell, database: &Database) -> 
         about: About::of(engine, database),
         in_use: in_use(engine, database).await,
         reach: hidden(engine, database),
-        alarms: backups::alarms_of(engine, &Subject::Database(database.id)).await?,
+        alarms: backups::alarms_of(engine, Subject::Database(database.id)).await?,
         revealed: false,
         links: links.collect(),
         apps,

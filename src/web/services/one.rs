@@ -98,7 +98,7 @@ async fn page(engine: &Engine, shell: Shell, slug: &Slug) -> Result<Page, PageEr
         shell,
         head: Head::of(&status, "overview"),
         edited: engine.edited_of_service(slug).await?,
-        alarms: backups::alarms_of_volumes(engine, &VolumeOf::Service(slug.clone())).await?,
+        alarms: backups::alarms_of_volumes(engine, VolumeOf::Service(slug.clone())).await?,
         revisions: revisions(engine, &status),
         in_use: in_use(&status),
         urls: engine.service_urls(&status.service),
