@@ -224,16 +224,16 @@ fn images() {
     check_refused(|c| c.image = ImageSource::Reference(text("--volume=/:/host")), "services.web.image: ");
     let named = |c: &mut Container| c.image = ImageSource::Reference(text("example.org/a.build"));
     assert_eq!(web(named).0, ["Image=example.org/a.build:latest"]);
-    let recipe = Build { context: text("/srv/app"), ..Build::default() };
+    let recipe = Box::new(Build { context: text("/srv/app"), ..Build::default() });
     let built = |c: &mut Container| {
-        c.image = ImageSource::Build { build: Box::new(recipe), reference: None };
+        c.image = ImageSource::Build { build: recipe.clone(), reference: None };
         c.pull = Some(Pull::Always);
     };
     check_noted(built, &["Image=shop-web.build"], "services.web.pull_policy: ");
     // What another one builds, whichever of both writes the tag.
     let mut builder = service("web");
     let reference = Some(text("docker.io/library/own"));
-    builder.image = ImageSource::Build { build: Box::default(), reference };
+    builder.image = ImageSource::Build { build: recipe.clone(), reference };
     let mut user = service("worker");
     user.image = ImageSource::Reference(text("docker.io/library/own:latest"));
     let second = Container { service: text("yearly"), ..builder.clone() };

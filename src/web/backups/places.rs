@@ -179,7 +179,7 @@ mod tests {
         let shell = Shell::for_test("root");
         let html = Page { shell, places: Vec::new(), new, key: None, errors }.render().unwrap();
         assert!(html.contains("Off site") && !html.contains("hush"), "{html}");
-        for field in ["name", "endpoint", "key_id", "secret"] {
+        for field in ["name", "endpoint", "key_id"] {
             assert!(!html.contains(&format!(r#"id="{field}-wrong"></p>"#)), "{field}: {html}");
         }
         assert!(html.contains(r#"id="ca-wrong"></p>"#), "{html}");
