@@ -285,10 +285,7 @@ fn bad_command_lines_say_why() {
         ("services domains add shop shop.example.org", "--container"),
         ("services domains add shop shop.example.org --container web", "--port"),
         ("services create shop --tag v1", "--repository <URL>"),
-        (
-            "services source shop --repository https://example.org/a.git --branch a --tag b",
-            "cannot be used with",
-        ),
+        ("services source shop --repository https://a.test/b --branch a --tag b", "cannot be used with"),
         ("services source shop --files --repository https://example.org/a.git", "cannot be used with"),
         ("apps create Blog", "lower-case letters"),
         ("apps create ../x", "lower-case letters"),

@@ -194,8 +194,8 @@ mod tests {
         let (builds, _) = take(&mut stack, &Slug::parse("shop").unwrap(), 7).unwrap();
         assert_eq!(builds.len(), 1);
         let image = |name: &str| (stack.containers[name].image.clone(), stack.containers[name].pull);
-        let built = ImageSource::Reference("localhost/rivetr-service/shop:7-web".to_owned());
-        assert_eq!(image("worker"), (built, Some(Pull::Never)));
+        let own = ImageSource::Reference("localhost/rivetr-service/shop:7-web".to_owned());
+        assert_eq!(image("worker"), (own, Some(Pull::Never)));
         assert_eq!(image("cache").1, None);
     }
 

@@ -66,6 +66,7 @@ struct Volume {
 }
 
 /// What is known of the backups of one thing, and the forms around it.
+#[expect(clippy::struct_excessive_bools, reason = "what its templates ask")]
 struct Board {
     base: String,
     /// Its name on the command line.
@@ -402,6 +403,8 @@ const COUNT: &str = "write a number from 1 on, or leave it out";
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use super::*;
 
     fn typed(change: impl FnOnce(&mut Fields)) -> Result<Schedule, Errors> {
@@ -421,10 +424,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(Fields::of(&asked).schedule(), Ok(asked.clone()));
-        assert_eq!(
-            (asked.retention.bytes.map(|bytes| bytes.get()), asked.check_days),
-            (Some(20 << 30), None)
-        );
+        assert_eq!((asked.retention.bytes.map(NonZero::get), asked.check_days), (Some(20 << 30), None));
     }
 
     #[test]
