@@ -678,6 +678,7 @@ mod tests {
             ("GET /api/services/{id}/revisions", read),
             ("GET /api/services/{id}/revisions/{number}", read),
             ("GET /api/services/{id}/revisions/{number}/log", read),
+            ("GET /api/services/{id}/revisions/{number}/log/stream", read),
             ("POST /api/services/{id}/revisions/{number}/rollback", manage),
             ("GET /api/services/{id}/domains", read),
             ("POST /api/services/{id}/domains", manage),
