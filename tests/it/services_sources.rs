@@ -3,8 +3,6 @@
 
 use std::fs;
 
-use serde_json::Value;
-
 use crate::host::soon;
 use crate::services_git::{COMPOSE, Scene};
 use crate::sources::{POINTER, WHO, publish};
@@ -126,7 +124,7 @@ fn submodules_and_large_files_come_along_where_they_are_asked_for() {
 fn a_newer_push_takes_the_place_of_a_build_that_runs() {
     let scene = Scene::new("svcnewer");
     let state = |number: usize| {
-        let found = scene.revisions().into_iter().find(|one| one["number"] == Value::from(number));
+        let found = scene.revisions().into_iter().find(|one| one["number"] == number);
         found.unwrap_or_default()["state"].as_str().unwrap_or_default().to_owned()
     };
     let write = |page: &str, slow: bool| {
