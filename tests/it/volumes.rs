@@ -15,7 +15,11 @@ fn data_survives_deployments_and_a_killed_daemon() {
     let host = Host::boot("volume");
     host.rivetr(["apps", "create", "blog", "--volume", "data:/data"]).succeeds();
     let repository = host.sample("blog");
-    repository.push().succeeds();
+    let recipe = std::fs::read_to_string(repository.path().join("Containerfile")).unwrap();
+    repository.write("Containerfile", &format!("{recipe}VOLUME /data /cache\n"));
+    repository.commit("Keep data");
+    let pushed = repository.push().succeeds().says("Data in /cache goes with each container");
+    assert!(!pushed.stderr.contains("Data in /data"), "{}", pushed.stderr);
     inside(&host, 1, "echo first > /data/file");
     for number in 2..=4 {
         if number == 3 {

@@ -3,6 +3,7 @@
 use super::{command, log_failure};
 use crate::domain::app::Wish;
 use crate::domain::deployment::Deployment;
+use crate::domain::volume::Tmpfs;
 use crate::engine::apply::{ApplyError, Start};
 use crate::engine::context::{Context, Halt};
 use crate::host::systemd::{InvocationId, JobFailure, StartError};
@@ -26,6 +27,7 @@ pub(in crate::engine) async fn run(
         carried.map_err(|error| Halt::because("the drop-ins of the live release were not carried", error))?;
     }
     command::before(context, &deployment).await?;
+    say_what_is_lost(context, &deployment).await;
     match engine.start_release(&context.app, Start::New(deployment.id)).await {
         Ok(()) => {}
         Err(ApplyError::Start(StartError::Failed(failure))) => {
@@ -40,6 +42,28 @@ pub(in crate::engine) async fn run(
     engine.failpoint("after-starting");
     deployment.check()?;
     Ok(deployment)
+}
+
+/// Where the image keeps data and nothing is mounted, the data go with the container.
+async fn say_what_is_lost(context: &mut Context, deployment: &Deployment) {
+    let Some(image) = &deployment.image else { return };
+    let facts = context.engine.machine().podman.image_facts(image.digits()).await;
+    let facts = facts.inspect_err(|error| tracing::debug!(%error, "not asked where it keeps data"));
+    let runtime = &deployment.settings.runtime;
+    let mounts = runtime.mounts.iter().map(|mount| &mount.at);
+    let mounted: Vec<_> =
+        mounts.chain(runtime.tmpfs.iter().map(Tmpfs::at)).map(ToString::to_string).collect();
+    let kept = facts.ok().flatten().map(|facts| facts.volumes).unwrap_or_default();
+    for path in kept.iter().filter(|path| !mounted.contains(path)) {
+        context.say(
+            deployment,
+            format!(
+                "       Data in {path} goes with each container: its image keeps some there, and no volume is mounted \
+                 (rivetr apps set {} --volume data:{path})",
+                deployment.app_slug
+            ),
+        );
+    }
 }
 
 /// Two containers cannot have one port of the host: the live release stops before the new one starts. Each of the

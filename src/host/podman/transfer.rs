@@ -33,6 +33,8 @@ pub struct ImageFacts {
     pub size: u64,
     /// The TCP ports that it says its program listens on (`EXPOSE`).
     pub exposed: Vec<u16>,
+    /// Where it says that its program keeps data (`VOLUME`).
+    pub volumes: Vec<String>,
     docker: bool,
 }
 
@@ -60,11 +62,13 @@ struct Inspected {
     config: Option<InspectedConfig>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct InspectedConfig {
     #[serde(default)]
     exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    volumes: Option<BTreeMap<String, serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -119,14 +123,18 @@ impl Podman {
         }
         let Inspected { id, repo_tags, repo_digests, manifest_type, size, config } =
             answer.accepted(&what)?.read(&what)?;
-        let exposed = config.and_then(|config| config.exposed_ports).unwrap_or_default();
-        let exposed = exposed.into_keys().filter_map(|port| port.strip_suffix("/tcp")?.parse().ok());
+        let InspectedConfig { exposed_ports, volumes } = config.unwrap_or_default();
+        let exposed = exposed_ports
+            .unwrap_or_default()
+            .into_keys()
+            .filter_map(|port| port.strip_suffix("/tcp")?.parse().ok());
         Ok(Some(ImageFacts {
             id: image_id(&id)?,
             names: repo_tags.unwrap_or_default(),
             registries: repo_digests.unwrap_or_default(),
             size: u64::try_from(size).unwrap_or(0),
             exposed: exposed.collect(),
+            volumes: volumes.unwrap_or_default().into_keys().collect(),
             docker: manifest_type == DOCKER_MANIFEST,
         }))
     }
