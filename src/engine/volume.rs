@@ -8,7 +8,7 @@ use crate::domain::person::TeamId;
 use crate::domain::time::Timestamp;
 use crate::domain::volume::{Mount, VolumeId, VolumeOf};
 use crate::host::podman::PodmanError;
-use crate::quadlet::service::LABEL as OF_SERVICE;
+use crate::quadlet::service::{LABEL as OF_SERVICE, volume_of_unit};
 use crate::quadlet::volume::LABEL;
 
 /// A volume as it lies in Podman's storage.
@@ -146,8 +146,8 @@ impl Engine {
             used.extend(names.map(|name| (name.unit_name(app), VolumeOf::App(app.clone()))));
         }
         for (service, units) in self.reader().units_of_services().await? {
-            let names = units.iter().filter_map(|unit| unit.strip_suffix("-volume"));
-            used.extend(names.map(|name| (name.to_owned(), VolumeOf::Service(service.clone()))));
+            let names = units.iter().filter_map(|unit| volume_of_unit(&service, unit));
+            used.extend(names.map(|name| (name, VolumeOf::Service(service.clone()))));
         }
         Ok(used)
     }

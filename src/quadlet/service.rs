@@ -142,6 +142,16 @@ pub fn volume_name(slug: &Slug, key: &str) -> String {
     format!("rivetr-svc-{slug}_{key}")
 }
 
+/// The volume, by its name to Podman, that a unit of a service makes; none: it makes none.
+#[must_use]
+pub fn volume_of_unit(slug: &Slug, unit: &str) -> Option<String> {
+    // A number stands behind the name where another unit has it already.
+    let (key, number) = unit.strip_prefix(&unit_prefix(slug))?.rsplit_once("-volume")?;
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let fine = number.is_empty() || number.strip_prefix('_').is_some_and(is_number);
+    fine.then(|| volume_name(slug, key))
+}
+
 fn unit(slug: &Slug, name: &str) -> String {
     format!("{}{name}", unit_prefix(slug))
 }

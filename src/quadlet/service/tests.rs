@@ -204,3 +204,18 @@ fn every_template_can_be_written_and_may_be_had() {
     }
     assert_eq!(seen, 12);
 }
+
+#[test]
+fn a_unit_tells_the_volume_that_it_makes() {
+    let shop = Slug::parse("shop").unwrap();
+    for (unit, volume) in [
+        ("rivetr-svc-shop-data-volume", Some("rivetr-svc-shop_data")),
+        ("rivetr-svc-shop-db-volume-volume", Some("rivetr-svc-shop_db-volume")),
+        ("rivetr-svc-shop-db_data.1-volume_2", Some("rivetr-svc-shop_db_data.1")),
+        ("rivetr-svc-shop-web", None),
+        ("rivetr-svc-shop-volumes-web", None),
+        ("rivetr-svc-other-data-volume", None),
+    ] {
+        assert_eq!(volume_of_unit(&shop, unit).as_deref(), volume, "{unit}");
+    }
+}
