@@ -30,6 +30,9 @@ test('a backup of a database: taken, scheduled, restored beside and in place, de
   await page.getByRole('button', { name: 'Back up now' }).click();
   // It shows by itself what has become of it.
   const row = page.locator('tbody tr').first();
+  await row.getByRole('link').click();
+  await page.getByRole('button', { name: 'Restore beside' }).waitFor();
+  await page.goBack();
   await row.getByText('done').waitFor();
   assert.match(await row.innerText(), /disk/);
 

@@ -43,6 +43,16 @@ struct StandingPart<'a> {
     one: &'a One,
 }
 
+/// What can be done with it once it is there, alone.
+#[derive(Template)]
+#[template(path = "backups/actions.html")]
+struct ActionsPart<'a> {
+    shell: &'a Shell,
+    one: &'a One,
+    name: &'static str,
+    errors: Errors,
+}
+
 /// What is known of a backup.
 struct One {
     id: i64,
@@ -136,8 +146,16 @@ struct Following(Viewer);
 impl Look for Following {
     async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
         let Viewer { live: Live { engine, .. }, shell, id, .. } = &self.0;
-        let one = One::of(&find(engine, id).await?, engine.now());
-        Ok(sent.event("standing", &StandingPart { shell, one: &one })?.into_iter().collect())
+        let found = find(engine, id).await?;
+        let one = &One::of(&found, engine.now());
+        let mut events: Vec<_> = sent.event("standing", &StandingPart { shell, one })?.into_iter().collect();
+        // Only where the page was made before there was something to restore has it a place for these.
+        if one.is_there() && app::may(shell, Right::Manage, found.backup.team) {
+            events.extend(
+                sent.event("actions", &ActionsPart { shell, one, name: "", errors: Errors::default() })?,
+            );
+        }
+        Ok(events)
     }
 }
 
@@ -292,11 +310,6 @@ impl One {
     /// There is a file, and so something to restore.
     fn is_there(&self) -> bool {
         self.stored.is_some()
-    }
-
-    /// Nothing is being made or done with it.
-    fn is_still(&self) -> bool {
-        self.mark.class != "moving" && self.restores.iter().all(|restore| restore.took.is_some())
     }
 
     fn is_volume(&self) -> bool {
