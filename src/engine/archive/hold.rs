@@ -97,20 +97,26 @@ impl Engine {
 impl Halting {
     /// Stops them.
     pub(super) fn stop(&self) -> Vec<Vec<String>> {
-        self.all(&["stop"], &self.stop)
+        self.all("stop", &self.stop)
     }
 
-    /// Starts them again, and waits until they are up where somebody wants to know.
+    /// Starts them again, and waits until they are up where somebody wants to know. Else one by one: of a release that
+    /// went meanwhile there is no unit, and systemd 262 starts none of those that are named with one that is not there.
     pub(super) fn start(&self, wait: bool) -> Vec<Vec<String>> {
-        self.all(if wait { &["start"] } else { &["start", "--no-block"] }, &self.start)
+        if wait {
+            return self.all("start", &self.start);
+        }
+        self.start
+            .iter()
+            .map(|unit| words(&["systemctl", self.manager, "start", "--no-block", unit]))
+            .collect()
     }
 
-    fn all(&self, verb: &[&str], units: &BTreeSet<String>) -> Vec<Vec<String>> {
+    fn all(&self, verb: &str, units: &BTreeSet<String>) -> Vec<Vec<String>> {
         if units.is_empty() {
             return Vec::new();
         }
-        let mut command = words(&["systemctl", self.manager]);
-        command.extend(words(verb));
+        let mut command = words(&["systemctl", self.manager, verb]);
         command.extend(units.iter().cloned());
         vec![command]
     }
