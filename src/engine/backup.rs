@@ -234,6 +234,7 @@ impl Engine {
         let _turn = self.0.backups.turns.acquire().await.map_err(EngineError::internal)?;
         let now = self.now();
         let backup = self.0.writer.move_backup(id, move |state| state.begin(now)).await?;
+        self.stir_backups();
         tracing::info!(backup = id.0, of = backup.name, "backup begun");
         self.failpoint("backup-begun");
         let made = match &backup.subject {

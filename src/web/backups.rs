@@ -12,6 +12,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
+use self::history::Outcome;
 use super::error::PageError;
 use super::live::Remembered;
 use super::moment::Moment;
@@ -20,7 +21,7 @@ use super::view::{self, Mark};
 use super::{Route, Web};
 use crate::auth::Person;
 use crate::auth::gate::Read;
-use crate::domain::backup::{Backup, Retention, Schedule, State as Standing, Subject, Verdict};
+use crate::domain::backup::{Backup, Retention, Schedule, State as Standing, Subject};
 use crate::domain::database::DatabaseId;
 use crate::domain::name::Slug;
 use crate::domain::person::TeamId;
@@ -189,23 +190,17 @@ impl Row {
             (None, None) => Mark { class: "", icon: "unknown", word: "none yet" },
             (None, Some(newest)) => mark_of_state(&newest.state),
         };
-        let size = |newest: &Backup| match &newest.state {
-            Standing::Done { file, .. } => Some(readable_bytes(file.bytes)),
-            Standing::Queued | Standing::Running { .. } | Standing::Failed { .. } => None,
-        };
         let place = newest.as_ref().map(|newest| newest.place.to_string());
         let planned = schedule.as_ref().map(|schedule| schedule.place.to_string());
-        let checked = checked
-            .as_ref()
-            .map(|Verdict { at, good, found }| (good_or_broken(*good), Moment::of(*at, now), found.clone()));
+        let file = newest.as_ref().and_then(|newest| Outcome::of(&newest.state, now).file);
         Self {
             of: Named::of(source),
             mark,
             trouble: concern.as_ref().map(|(_, words)| words.clone()).unwrap_or_default(),
             newest: newest.as_ref().map(|newest| Moment::of(newest.created, now)),
-            size: newest.as_ref().and_then(size),
+            size: file.map(|file| readable_bytes(file.bytes)),
             place: place.or(planned).unwrap_or_default(),
-            checked,
+            checked: checked.as_ref().map(|verdict| history::checked(verdict, now)),
             schedule: schedule.as_ref().map(|schedule| schedule.when.to_string()),
             kept: schedule.as_ref().map(kept_words).unwrap_or_default(),
         }
@@ -219,15 +214,6 @@ fn mark_of_state(state: &Standing) -> Mark {
         Standing::Running { .. } => Mark { class: "moving", icon: "moving", word: "being made" },
         Standing::Done { .. } => Mark { class: "good", icon: "ok", word: "done" },
         Standing::Failed { .. } => Mark { class: "bad", icon: "failed", word: "failed" },
-    }
-}
-
-/// What came of a check.
-fn good_or_broken(good: bool) -> Mark {
-    if good {
-        Mark { class: "good", icon: "ok", word: "good" }
-    } else {
-        Mark { class: "bad", icon: "failed", word: "broken" }
     }
 }
 

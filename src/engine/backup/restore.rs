@@ -24,6 +24,7 @@ impl Engine {
             return Err(EngineError::Conflict { field: "backup", message });
         }
         let restore = self.0.writer.begin_restore(id, target, self.now()).await?;
+        self.stir_backups();
         let (engine, begun) = (self.clone(), restore.clone());
         self.0.tasks.spawn(async move {
             engine.until_shutdown(Box::pin(engine.carry_out_restore(begun))).await;

@@ -2,11 +2,10 @@
 
 use askama::Template;
 
-use super::{good_or_broken, mark_of_state};
-use crate::domain::backup::{Backup, Reason, Restore, State, Target};
+use super::mark_of_state;
+use crate::domain::backup::{Backup, Reason, Restore, State, Stored, Target, Verdict};
 use crate::domain::time::Timestamp;
-use crate::engine::{BackupSource, Engine, ShownBackup, readable_bytes};
-use crate::web::error::PageError;
+use crate::engine::{ShownBackup, readable_bytes};
 use crate::web::moment::Moment;
 use crate::web::shell::Shell;
 use crate::web::view::Mark;
@@ -41,38 +40,61 @@ pub(super) struct Row {
     pub doing: Option<&'static str>,
 }
 
+/// What came of a backup as far as it has come.
+pub(super) struct Outcome {
+    /// Why it failed; empty: it has not.
+    pub failure: String,
+    /// What is known of its file.
+    pub file: Option<Stored>,
+    /// What came of its check.
+    pub checked: Option<(Mark, Moment, String)>,
+}
+
+impl Outcome {
+    pub(super) fn of(state: &State, now: Timestamp) -> Self {
+        let nothing = Self { failure: String::new(), file: None, checked: None };
+        match state {
+            State::Queued | State::Running { .. } => nothing,
+            State::Failed { reason, .. } => Self { failure: reason.clone(), ..nothing },
+            State::Done { file, verdict, .. } => Self {
+                file: Some(*file),
+                checked: verdict.as_ref().map(|verdict| checked(verdict, now)),
+                ..nothing
+            },
+        }
+    }
+}
+
+/// A check in words: what came of it, when, and what was found.
+pub(super) fn checked(verdict: &Verdict, now: Timestamp) -> (Mark, Moment, String) {
+    let mark = if verdict.good {
+        Mark { class: "good", icon: "ok", word: "good" }
+    } else {
+        Mark { class: "bad", icon: "failed", word: "broken" }
+    };
+    (mark, Moment::of(verdict.at, now), verdict.found.clone())
+}
+
 impl History {
-    pub(super) async fn of(engine: &Engine, source: &BackupSource) -> Result<Self, PageError> {
-        let now = engine.now();
-        let shown = engine.backups_of(source).await?;
-        Ok(Self { rows: shown.iter().map(|shown| Row::of(shown, now)).collect() })
+    pub(super) fn of(shown: &[ShownBackup], now: Timestamp) -> Self {
+        Self { rows: shown.iter().map(|shown| Row::of(shown, now)).collect() }
     }
 }
 
 impl Row {
     fn of(shown: &ShownBackup, now: Timestamp) -> Self {
         let ShownBackup { backup, restores } = shown;
-        let (mut failure, mut size, mut items, mut checked) = (String::new(), None, None, None);
-        match &backup.state {
-            State::Queued | State::Running { .. } => {}
-            State::Failed { reason, .. } => reason.clone_into(&mut failure),
-            State::Done { file, verdict, .. } => {
-                (size, items) = (Some(readable_bytes(file.bytes)), file.items);
-                checked = verdict
-                    .as_ref()
-                    .map(|verdict| (good_or_broken(verdict.good), Moment::of(verdict.at, now)));
-            }
-        }
+        let Outcome { failure, file, checked } = Outcome::of(&backup.state, now);
         Self {
             id: backup.id.0,
             mark: mark_of_state(&backup.state),
             failure,
             created: Moment::of(backup.created, now),
-            size,
-            items,
+            size: file.map(|file| readable_bytes(file.bytes)),
+            items: file.and_then(|file| file.items),
             place: backup.place.to_string(),
             reason: reason(backup),
-            checked,
+            checked: checked.map(|(mark, at, _)| (mark, at)),
             doing: restores.iter().find_map(doing),
         }
     }

@@ -18,10 +18,10 @@ use crate::domain::database::Database;
 use crate::domain::right::Right;
 use crate::domain::runtime::amount::{bytes, shown};
 use crate::domain::volume::{VolumeId, VolumeOf};
-use crate::engine::{BackupSource, Engine};
+use crate::engine::{BackupSource, Engine, ShownBackup};
 use crate::web::error::PageError;
 use crate::web::form::{Errors, Form};
-use crate::web::live::{Live, Look, Sent, Viewer};
+use crate::web::live::{Live, Look, Remembered, Sent};
 use crate::web::shell::{Hx, Shell, Visit};
 use crate::web::{Route, Web, app, database, view};
 
@@ -239,21 +239,26 @@ async fn watch<K: Kept>(
     State(live): State<Live>,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    K::find(&live.engine, &visit.person, &id).await?;
-    let of = Viewer { live: live.clone(), shell, person: visit.person.clone(), id };
-    let events = live.follow(Following::<K>(of, std::marker::PhantomData));
+    let engine = live.engine.clone();
+    let source = K::find(&engine, &visit.person, &id).await?.source();
+    let known = Remembered::new(engine.backups_stir());
+    let events = live.follow(Following { engine, shell, source, known });
     Ok(live.answer(visit.person, events))
 }
 
-/// The list of backups as it changes.
-struct Following<K>(Viewer, std::marker::PhantomData<K>);
+/// The list of backups as it changes: it is asked for anew only once something has become of one.
+struct Following {
+    engine: Engine,
+    shell: Shell,
+    source: BackupSource,
+    known: Remembered<Vec<ShownBackup>>,
+}
 
-impl<K: Kept> Look for Following<K> {
+impl Look for Following {
     async fn look(&mut self, sent: &mut Sent) -> Result<Vec<Event>, PageError> {
-        let Viewer { live: Live { engine, .. }, shell, person, id } = &self.0;
-        let kept = K::find(engine, person, id).await?;
-        let part = HistoryPart { shell, history: &History::of(engine, &kept.source()).await? };
-        Ok(sent.event("history", &part)?.into_iter().collect())
+        let Self { engine, shell, source, known } = self;
+        let history = &History::of(known.get(engine.backups_of(source)).await?, engine.now());
+        Ok(sent.event("history", &HistoryPart { shell, history })?.into_iter().collect())
     }
 }
 
@@ -324,7 +329,7 @@ impl Board {
             name: source.name(),
             is_volume: matches!(source, BackupSource::Volume(..)),
             alarms: alarms_of(engine, source.subject()).await?,
-            history: History::of(engine, &source).await?,
+            history: History::of(&engine.backups_of(&source).await?, engine.now()),
             places: std::iter::once("disk".to_owned()).chain(places).collect(),
             place: fields.place.clone(),
             scheduled: schedule.is_some(),

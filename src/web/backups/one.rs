@@ -6,12 +6,12 @@ use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
-use super::history::reason;
-use super::{Named, good_or_broken, mark_of_state};
+use super::history::{Outcome, reason};
+use super::{Named, mark_of_state};
 use crate::api::backup::{deed, handout, restoring};
 use crate::api::wire;
 use crate::auth::gate::{Manage, Read};
-use crate::domain::backup::{Backup, BackupId, Hold, Restore, State as Standing, Subject, Target};
+use crate::domain::backup::{Backup, BackupId, Hold, Restore, Subject, Target};
 use crate::domain::image::Digest;
 use crate::domain::right::Right;
 use crate::domain::time::Timestamp;
@@ -119,12 +119,11 @@ pub(super) fn routes() -> Vec<Route<Web>> {
 }
 
 async fn show(
-    visit: Visit<Read>,
+    _: Visit<Read>,
     shell: Shell,
     State(engine): State<Engine>,
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
-    let _ = visit;
     view::show(&page(&engine, shell, &find(&engine, &id).await?, String::new(), Errors::default()))
 }
 
@@ -270,22 +269,13 @@ impl Page {
 
 impl One {
     fn of(ShownBackup { backup, restores }: &ShownBackup, now: Timestamp) -> Self {
-        let (mut failure, mut stored, mut checked) = (String::new(), None, None);
-        match &backup.state {
-            Standing::Queued | Standing::Running { .. } => {}
-            Standing::Failed { reason, .. } => reason.clone_into(&mut failure),
-            Standing::Done { file, verdict, .. } => {
-                stored = Some(Stored {
-                    size: readable_bytes(file.bytes),
-                    plain: readable_bytes(file.plain),
-                    items: file.items,
-                    sha256: Digest::of_sum(file.sha256).digits().to_owned(),
-                });
-                checked = verdict.as_ref().map(|verdict| {
-                    (good_or_broken(verdict.good), Moment::of(verdict.at, now), verdict.found.clone())
-                });
-            }
-        }
+        let Outcome { failure, file, checked } = Outcome::of(&backup.state, now);
+        let stored = file.map(|file| Stored {
+            size: readable_bytes(file.bytes),
+            plain: readable_bytes(file.plain),
+            items: file.items,
+            sha256: Digest::of_sum(file.sha256).digits().to_owned(),
+        });
         Self {
             id: backup.id.0,
             of: Named::of_backup(backup),

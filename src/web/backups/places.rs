@@ -54,11 +54,10 @@ pub(super) fn routes() -> Vec<Route<Web>> {
 }
 
 async fn index(
-    visit: Visit<Administer>,
+    _: Visit<Administer>,
     shell: Shell,
     State(engine): State<Engine>,
 ) -> Result<Response, PageError> {
-    let _ = visit;
     view::show(&page(&engine, shell).await?)
 }
 
